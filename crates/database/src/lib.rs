@@ -1,0 +1,20 @@
+//! What the services share about the database: where it is and how to reach it, its tables, its channels and locks.
+//!
+//! PostgreSQL 14 to 18, over Rust all the way down: no libpq, no OpenSSL.
+
+pub mod amount;
+pub mod channels;
+mod connect;
+mod listen;
+pub mod locks;
+pub mod pool;
+pub mod schema;
+mod settings;
+mod target;
+mod tls;
+pub mod version;
+
+pub use connect::{ConnectError, Database};
+pub use listen::Listener;
+pub use settings::{ENVIRONMENT, Invalid, Settings};
+pub use tls::SslMode;

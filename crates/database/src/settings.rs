@@ -1,0 +1,107 @@
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Section `[database]` of every service's settings: `url`, or the parts.
+///
+/// Each of `url`, `host`, `port`, `user`, `password`, `name` and `sslmode` may come from a file instead (`url_file`, …);
+/// such files are read again for each new connection, so that a rotated password needs no restart.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// `postgres://user:password@host:port/name?sslmode=…`; wins over the parts.
+    pub url: Option<SecretString>,
+    /// File that holds the URL.
+    pub url_file: Option<PathBuf>,
+    /// Host name or address.
+    pub host: Option<String>,
+    /// File that holds the host.
+    pub host_file: Option<PathBuf>,
+    /// TCP port; default 5432.
+    pub port: Option<u16>,
+    /// File that holds the port.
+    pub port_file: Option<PathBuf>,
+    /// Role to connect as; default `postgres`.
+    pub user: Option<String>,
+    /// File that holds the user.
+    pub user_file: Option<PathBuf>,
+    /// The role's password.
+    pub password: Option<SecretString>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// Name of the database; default the user's name.
+    pub name: Option<String>,
+    /// File that holds the name.
+    pub name_file: Option<PathBuf>,
+    /// `disable`, `prefer` (default), `require`, `verify-ca` or `verify-full`; the URL's own `sslmode` wins.
+    pub sslmode: Option<String>,
+    /// File that holds the mode.
+    pub sslmode_file: Option<PathBuf>,
+    /// PEM file of the authorities to trust; unset or `system` means the system's. The URL's own `sslrootcert` wins.
+    pub sslrootcert: Option<PathBuf>,
+    /// Seconds that one attempt to connect may take; default 2.
+    pub connect_timeout_s: u64,
+    /// Seconds that one statement of the API may take before the server cancels it; default 5.
+    pub statement_timeout_s: u64,
+}
+
+/// A setting that cannot be used. The message names the setting, never a secret value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct Invalid {
+    setting: String,
+    problem: String,
+}
+
+/// Environment variables and the settings that they set.
+pub const ENVIRONMENT: &[(&str, &str)] = &[
+    ("DATABASE_URL", "database.url"),
+    ("DATABASE_URL_FILE", "database.url_file"),
+    ("DB_HOST", "database.host"),
+    ("DB_HOST_FILE", "database.host_file"),
+    ("DB_PORT", "database.port"),
+    ("DB_PORT_FILE", "database.port_file"),
+    ("DB_USER", "database.user"),
+    ("DB_USER_FILE", "database.user_file"),
+    ("DB_PASSWORD", "database.password"),
+    ("DB_PASSWORD_FILE", "database.password_file"),
+    ("DB_NAME", "database.name"),
+    ("DB_NAME_FILE", "database.name_file"),
+    ("DB_SSLMODE", "database.sslmode"),
+    ("DB_SSLMODE_FILE", "database.sslmode_file"),
+    ("PGSSLROOTCERT", "database.sslrootcert"),
+];
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            url: None,
+            url_file: None,
+            host: None,
+            host_file: None,
+            port: None,
+            port_file: None,
+            user: None,
+            user_file: None,
+            password: None,
+            password_file: None,
+            name: None,
+            name_file: None,
+            sslmode: None,
+            sslmode_file: None,
+            sslrootcert: None,
+            connect_timeout_s: 2,
+            statement_timeout_s: 5,
+        }
+    }
+}
+
+impl Invalid {
+    pub(crate) fn new(setting: &str, problem: impl Into<String>) -> Invalid {
+        Invalid {
+            setting: setting.into(),
+            problem: problem.into(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What every process does alike: settings, telemetry, signals and exit codes.
+//!
+//! Knows nothing of the database and nothing of the shop.
+
+pub mod exit;
+pub mod settings;
+pub mod signals;
+pub mod telemetry;
+
+#[cfg(test)]
+mod scratch;

@@ -1,0 +1,76 @@
+//! Settings: embedded defaults, then an optional file, then the environment.
+//!
+//! Every key has its default and a comment in the service's default file. A file may change any of
+//! them and a typo in it is an error; an environment variable changes the one key it stands for and
+//! is checked by its value. This is the only place that reads the environment.
+
+mod layers;
+mod problem;
+mod value;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+
+use crate::exit::{ExitCode, Failure};
+
+#[cfg(test)]
+mod tests;
+
+/// Where a service's settings come from, the weakest first.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The service's default file (TOML), embedded: every key with its default and a comment.
+    pub defaults: &'static str,
+    /// A TOML file laid over the defaults (`--config FILE`); it need only hold what differs.
+    pub file: Option<PathBuf>,
+    /// Environment variables and the dotted keys they set: `("PORT", "server.port")`.
+    ///
+    /// An empty variable counts as unset. Each is also honored as `NAME_FILE`, the path of a file
+    /// that holds the value (one trailing newline is cut), unless the list itself names `NAME_FILE`.
+    pub environment: Vec<(&'static str, &'static str)>,
+}
+
+/// Reads the settings.
+///
+/// `T` should deny unknown fields. Texts from the environment become what `T` asks for: numbers,
+/// booleans (`true`, `false`, `1`, `0`, `on`, `off`), comma lists; a text stays exactly as it is. A
+/// [`Duration`](std::time::Duration) is a number of seconds. For an `Option`, an empty text is `None`.
+///
+/// # Errors
+/// `Usage`, one line that names the setting: the environment variable it came from, else the file
+/// and the key. The value is left out if the key contains `url`, `password`, `key`, `secret` or
+/// `token`.
+pub fn load<T: DeserializeOwned>(source: &Source) -> Result<T, Failure> {
+    load_from(source, &variable_os)
+}
+
+fn load_from<T: DeserializeOwned>(
+    source: &Source,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<T, Failure> {
+    let settings = layers::collect(source, environment)?;
+    T::deserialize(value::Node::from(settings)).map_err(|problem| {
+        let problem = problem.or_in(source.file.as_deref());
+        Failure::new(ExitCode::Usage, problem.line(&source.environment))
+    })
+}
+
+/// An environment variable that is not a setting of the service: `PATH`, `TERMINATION_MESSAGE_PATH`.
+///
+/// `None` if it is unset, empty or not UTF-8.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    variable_os(name)
+        .and_then(|value| value.into_string().ok())
+        .filter(|value| !value.is_empty())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the environment is read"
+)]
+fn variable_os(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}

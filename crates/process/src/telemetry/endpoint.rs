@@ -1,0 +1,194 @@
+//! Where spans are sent.
+
+use reqwest::Url;
+
+use super::Settings;
+use crate::exit::{ExitCode, Failure};
+
+/// Where Jaeger's collector listens unless the settings say otherwise.
+const JAEGER: &str = "http://localhost:14268/api/traces";
+
+/// Port and path of Jaeger's own protocol; the same host takes OTLP/HTTP at the two below.
+const JAEGER_PORT: u16 = 14268;
+const JAEGER_PATH: &str = "/api/traces";
+const OTLP_PORT: u16 = 4318;
+const OTLP_PATH: &str = "/v1/traces";
+
+/// The address that takes OTLP/HTTP requests, or `None` if tracing is off.
+///
+/// The first of `otlp_traces_endpoint`, `otlp_endpoint` and `jaeger_endpoint` that is set decides;
+/// `none` there means off.
+///
+/// # Errors
+/// `Usage`, naming the setting: not an `http` or `https` address, or an unknown exporter.
+pub(super) fn resolve(settings: &Settings) -> Result<Option<Url>, Failure> {
+    if settings.sdk_disabled {
+        return Ok(None);
+    }
+    match settings.traces_exporter.trim() {
+        "" | "otlp" => (),
+        exporter if is_none(exporter) => return Ok(None),
+        exporter => {
+            let message = format!("OTEL_TRACES_EXPORTER: `{exporter}` is not one of otlp, none");
+            return Err(Failure::new(ExitCode::Usage, message));
+        }
+    }
+    let set = |value: &str| Some(value.trim().to_owned()).filter(|value| !value.is_empty());
+    if let Some(address) = set(&settings.otlp_traces_endpoint) {
+        return parse("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &address);
+    }
+    if let Some(address) = set(&settings.otlp_endpoint) {
+        return Ok(parse("OTEL_EXPORTER_OTLP_ENDPOINT", &address)?.map(with_otlp_path));
+    }
+    let address = set(&settings.jaeger_endpoint).unwrap_or_else(|| JAEGER.to_owned());
+    Ok(parse("JAEGER_ENDPOINT", &address)?.map(from_jaeger))
+}
+
+fn is_none(value: &str) -> bool {
+    value.eq_ignore_ascii_case("none")
+}
+
+fn parse(name: &str, address: &str) -> Result<Option<Url>, Failure> {
+    if is_none(address) {
+        return Ok(None);
+    }
+    // The address itself is not shown: it may carry a password.
+    match Url::parse(address) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(url)),
+        _ => Err(Failure::new(
+            ExitCode::Usage,
+            format!("{name}: neither an http(s) address nor `none`"),
+        )),
+    }
+}
+
+fn with_otlp_path(mut url: Url) -> Url {
+    let path = format!("{}{OTLP_PATH}", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    url
+}
+
+fn from_jaeger(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/').to_owned();
+    if url.port() == Some(JAEGER_PORT) && (path == JAEGER_PATH || path.is_empty()) {
+        // Cannot fail: an http(s) address with a host takes a port.
+        let _ = url.set_port(Some(OTLP_PORT));
+        url.set_path(OTLP_PATH);
+    } else if path.is_empty() {
+        url.set_path(OTLP_PATH);
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_endpoint_that_is_set_decides() {
+        // (traces endpoint, otlp endpoint, jaeger endpoint) → address
+        let table = [
+            (["", "", ""], Some("http://localhost:4318/v1/traces")),
+            (
+                ["", "", "http://localhost:14268/api/traces"],
+                Some("http://localhost:4318/v1/traces"),
+            ),
+            (
+                ["", "", "http://jaeger.tracing:14268/api/traces"],
+                Some("http://jaeger.tracing:4318/v1/traces"),
+            ),
+            (
+                ["", "", "https://jaeger:14268/api/traces/"],
+                Some("https://jaeger:4318/v1/traces"),
+            ),
+            (
+                ["", "", "http://[::1]:14268/api/traces"],
+                Some("http://[::1]:4318/v1/traces"),
+            ),
+            (
+                ["", "", "http://jaeger:14268"],
+                Some("http://jaeger:4318/v1/traces"),
+            ),
+            (
+                ["", "", "http://jaeger:4318"],
+                Some("http://jaeger:4318/v1/traces"),
+            ),
+            (
+                ["", "", "http://jaeger:4318/v1/traces"],
+                Some("http://jaeger:4318/v1/traces"),
+            ),
+            (
+                ["", "", "http://gateway/otlp/traces"],
+                Some("http://gateway/otlp/traces"),
+            ),
+            (["", "", "none"], None),
+            (
+                ["", "http://otel:4318", "http://jaeger:14268/api/traces"],
+                Some("http://otel:4318/v1/traces"),
+            ),
+            (
+                ["", "http://otel:4318/", "none"],
+                Some("http://otel:4318/v1/traces"),
+            ),
+            (["", "http://otel/base", ""], Some("http://otel/base/v1/traces")),
+            (["", "none", "http://jaeger:14268/api/traces"], None),
+            (
+                ["http://traces:9/as/it/is", "http://otel:4318", "http://jaeger"],
+                Some("http://traces:9/as/it/is"),
+            ),
+            (
+                ["http://traces:14268/api/traces", "", ""],
+                Some("http://traces:14268/api/traces"),
+            ),
+            (["NONE", "http://otel:4318", ""], None),
+        ];
+
+        for ([traces, otlp, jaeger], expected) in table {
+            let settings = Settings {
+                otlp_traces_endpoint: traces.into(),
+                otlp_endpoint: otlp.into(),
+                jaeger_endpoint: jaeger.into(),
+                ..Settings::default()
+            };
+            let address = resolve(&settings).unwrap().map(String::from);
+            assert_eq!(address.as_deref(), expected, "{traces} > {otlp} > {jaeger}");
+        }
+    }
+
+    #[test]
+    fn an_exporter_none_and_a_disabled_sdk_switch_tracing_off() {
+        let exporter = Settings {
+            traces_exporter: "none".into(),
+            ..Settings::default()
+        };
+        let sdk = Settings {
+            sdk_disabled: true,
+            ..Settings::default()
+        };
+
+        assert_eq!(resolve(&exporter).unwrap(), None);
+        assert_eq!(resolve(&sdk).unwrap(), None);
+    }
+
+    #[test]
+    fn a_wrong_endpoint_or_exporter_is_named_and_not_shown() {
+        let wrong = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            resolve(&settings).unwrap_err()
+        };
+
+        let jaeger = wrong(|settings| settings.jaeger_endpoint = "user:hunter2@jaeger".into());
+        let exporter = wrong(|settings| settings.traces_exporter = "zipkin".into());
+
+        assert_eq!((jaeger.code, exporter.code), (ExitCode::Usage, ExitCode::Usage));
+        assert_eq!(
+            jaeger.line(),
+            "JAEGER_ENDPOINT: neither an http(s) address nor `none`"
+        );
+        assert_eq!(
+            exporter.line(),
+            "OTEL_TRACES_EXPORTER: `zipkin` is not one of otlp, none"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! Sends finished spans to the collector without ever being in the way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData};
+use reqwest::{Url, blocking, redirect};
+
+use super::Settings;
+use super::pod_trace::Ids;
+use super::sampling::Decided;
+
+/// Longest one request to the collector may take, name resolution and connecting included.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(850);
+
+/// Longest the last spans may hold up the end of the process: one request that is on its way, and
+/// one for what is still queued.
+pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1800);
+
+/// How often finished spans are sent.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Most spans that wait to be sent, and most per request; what does not fit is dropped.
+const QUEUE_SPANS: usize = 4096;
+const REQUEST_SPANS: usize = 1024;
+
+/// The SDK's tracer provider, exporting to `endpoint` from a thread of its own.
+pub(super) fn provider(
+    service: &'static str,
+    settings: &Settings,
+    endpoint: &Url,
+) -> anyhow::Result<SdkTracerProvider> {
+    let batches = BatchConfigBuilder::default()
+        .with_scheduled_delay(INTERVAL)
+        .with_max_queue_size(QUEUE_SPANS)
+        .with_max_export_batch_size(REQUEST_SPANS)
+        .build();
+    let processor = BatchSpanProcessor::builder(exporter(endpoint)?)
+        .with_batch_config(batches)
+        .build();
+    let resource = Resource::builder()
+        .with_service_name(service)
+        .with_attribute(KeyValue::new("service.version", settings.version().to_owned()))
+        .with_attribute(KeyValue::new(
+            "deployment.environment.name",
+            settings.environment.clone(),
+        ))
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .with_sampler(Decided)
+        .with_id_generator(Ids::default())
+        .with_resource(resource)
+        .build())
+}
+
+/// Sends one batch per call, once.
+pub(super) fn exporter(endpoint: &Url) -> anyhow::Result<Watched<SpanExporter>> {
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(client(endpoint)?)
+        .with_endpoint(endpoint.as_str())
+        .with_protocol(Protocol::HttpBinary)
+        .with_timeout(REQUEST_TIMEOUT)
+        .with_retry_policy(RetryPolicy::disabled())
+        .build()
+        .context("span exporter")?;
+    Ok(Watched::new(exporter, endpoint))
+}
+
+/// The HTTP client, made on a thread of its own: a blocking client must not be made in async code.
+fn client(endpoint: &Url) -> anyhow::Result<blocking::Client> {
+    let tls = endpoint.scheme() == "https";
+    let client = std::thread::spawn(move || build_client(tls))
+        .join()
+        .map_err(|_| anyhow::anyhow!("panicked"))
+        .and_then(|client| client)
+        .context("HTTP client of the span exporter")?;
+    // The last handle to go would wait for the client's thread, and that for a name server that
+    // does not answer. One that never goes leaves that to the end of the process.
+    std::mem::forget(client.clone());
+    Ok(client)
+}
+
+fn build_client(tls: bool) -> anyhow::Result<blocking::Client> {
+    let builder = blocking::Client::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .redirect(redirect::Policy::none());
+    let provider = rustls::crypto::ring::default_provider();
+    let builder = if tls {
+        // Another part of the process may have installed one before.
+        let _ = provider.install_default();
+        builder
+    } else {
+        // Without this the client would read all certificates of the system, for nothing.
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        builder.tls_backend_preconfigured(tls)
+    };
+    Ok(builder.build()?)
+}
+
+/// Says once when the collector cannot be reached, and once when it can be again.
+#[derive(Debug)]
+pub(super) struct Watched<E> {
+    exporter: E,
+    /// Without user, password and query.
+    endpoint: String,
+    failing: AtomicBool,
+}
+
+impl<E> Watched<E> {
+    fn new(exporter: E, endpoint: &Url) -> Self {
+        let shown = format!("{}{}", endpoint.origin().ascii_serialization(), endpoint.path());
+        Self {
+            exporter,
+            endpoint: shown,
+            failing: AtomicBool::new(false),
+        }
+    }
+}
+
+impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanExporter for Watched<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let result = self.exporter.export(batch).await;
+        match &result {
+            Ok(()) if self.failing.swap(false, Ordering::Relaxed) => {
+                tracing::info!(endpoint = self.endpoint, "spans reach the collector again");
+            }
+            Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(
+                    endpoint = self.endpoint,
+                    error = %error,
+                    "spans are lost until the collector can be reached; said once"
+                );
+            }
+            _ => (),
+        }
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}

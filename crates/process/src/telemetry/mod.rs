@@ -1,0 +1,259 @@
+//! Logs and traces, the same in every service.
+//!
+//! Logs go to standard error. Spans go to an OTLP/HTTP collector in the background: a collector that
+//! is missing or slow is said once, and never delays the start, a request or (by more than 2 s) the
+//! end. The first span of each process of a pod belongs to one trace, the pod's start; each request
+//! is a trace of its own.
+
+mod endpoint;
+mod export;
+mod log;
+mod pod_trace;
+mod sampling;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use opentelemetry::trace::{Status, TraceContextExt as _, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::Dispatch;
+use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt as _};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt};
+
+pub use sampling::RequestSampler;
+pub use settings::{ENVIRONMENT, LogFormat, Settings};
+
+use crate::exit::{ExitCode, Failure, OrExit as _};
+use pod_trace::{Ids, PodTrace};
+use sampling::Rule;
+
+/// Libraries whose spans and events stay out of the traces: the exporter's own requests above all.
+const UNTRACED: [&str; 12] = [
+    "actix",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "mio",
+    "opentelemetry",
+    "reqwest",
+    "rustls",
+    "tokio",
+    "tokio_postgres",
+    "tower",
+    "want",
+];
+
+/// Which part a process plays in the trace of its pod's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Makes the root span: the first init container.
+    Root,
+    /// Joins below the root span.
+    Member,
+}
+
+/// Logs and traces of this process; keep it until the end and [`shutdown`](Self::shutdown) it last.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// `None`: tracing is off.
+    provider: Option<SdkTracerProvider>,
+    pod_trace: PodTrace,
+    adopted: AtomicBool,
+    sampler: RequestSampler,
+}
+
+static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Starts logs and traces for the whole process. `service` is the binary's name (`service.name`).
+///
+/// Call once, before anything is logged; does not wait for the collector.
+///
+/// # Errors
+/// `Usage`, naming the environment variable, for a setting that is not valid; `Unexpected` if called twice.
+pub fn start(service: &'static str, role: Role, settings: &Settings) -> Result<Telemetry, Failure> {
+    let prepared = prepare(service, settings, std::io::stderr)?;
+    prepared
+        .dispatch
+        .clone()
+        .try_init()
+        .or_exit(ExitCode::Unexpected, "start telemetry")?;
+    STARTED.store(true, Ordering::Relaxed);
+    Ok(prepared.telemetry(role, settings))
+}
+
+/// True once log lines reach standard error.
+pub(crate) fn started() -> bool {
+    STARTED.load(Ordering::Relaxed)
+}
+
+/// Everything but the part that is one per process.
+struct Prepared {
+    dispatch: Dispatch,
+    provider: Option<SdkTracerProvider>,
+    rule: Rule,
+    /// Why tracing is off although an endpoint is set.
+    problem: Option<anyhow::Error>,
+}
+
+fn prepare<W>(service: &'static str, settings: &Settings, writer: W) -> Result<Prepared, Failure>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let rule = Rule::from_settings(settings)?;
+    let endpoint = endpoint::resolve(settings)?;
+    let logged = log::filter(settings)?.and(filter_fn(|metadata| !log::is_opentelemetry(metadata.target())));
+    let lines = fmt::layer().with_writer(writer);
+    let lines = match log::is_json(settings) {
+        true => lines
+            .fmt_fields(JsonFields::new())
+            .event_format(log::Json)
+            .with_filter(logged)
+            .boxed(),
+        false => lines.with_ansi(log::is_terminal()).with_filter(logged).boxed(),
+    };
+    let (provider, problem) = match endpoint.map(|url| export::provider(service, settings, &url)) {
+        None => (None, None),
+        Some(Ok(provider)) => (Some(provider), None),
+        Some(Err(problem)) => (None, Some(problem)),
+    };
+    let spans = provider.as_ref().map(|provider| spans(provider, service).boxed());
+    let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> =
+        [Some(lines), spans].into_iter().flatten().collect();
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layers));
+    Ok(Prepared {
+        dispatch,
+        provider,
+        rule,
+        problem,
+    })
+}
+
+/// The layer that turns spans of level `info` and above into OpenTelemetry spans.
+fn spans(provider: &SdkTracerProvider, service: &'static str) -> impl Layer<Registry> + Send + Sync {
+    let untraced = UNTRACED.map(|target| (target, LevelFilter::OFF));
+    OpenTelemetryLayer::new(provider.tracer(service))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_error_fields_to_exceptions(false)
+        .with_error_records_to_exceptions(false)
+        .with_filter(
+            Targets::new()
+                .with_default(LevelFilter::INFO)
+                .with_targets(untraced),
+        )
+}
+
+impl Prepared {
+    /// The rest, once log lines have somewhere to go.
+    fn telemetry(self, role: Role, settings: &Settings) -> Telemetry {
+        if let Some(problem) = self.problem {
+            tracing::warn!(error = format!("{problem:#}"), "traces are off");
+        }
+        let rule = self.provider.is_some().then_some(self.rule);
+        Telemetry {
+            provider: self.provider,
+            pod_trace: PodTrace::resolve(role, settings, self.rule),
+            adopted: AtomicBool::new(false),
+            sampler: RequestSampler { rule },
+        }
+    }
+}
+
+impl Telemetry {
+    /// Makes `span` the process's first span: it joins the trace of the pod's start.
+    ///
+    /// Call before the span is entered; spans below it follow by themselves. The first span a
+    /// [`Role::Root`] adopts is the trace's root, a later one stands below it.
+    pub fn adopt(&self, span: &tracing::Span) {
+        if span.is_disabled() {
+            return;
+        }
+        let adopted = match self.pod_trace {
+            PodTrace::Root { trace, span: id } if !self.adopted.swap(true, Ordering::Relaxed) => {
+                let root = span.set_parent(Context::new());
+                if root.is_ok() {
+                    Ids::preset(trace, id, || drop(span.context()));
+                }
+                root
+            }
+            _ => span.set_parent(self.pod_trace.parent()),
+        };
+        if let Err(error) = adopted {
+            tracing::debug!(%error, "the first span does not join the trace of the pod's start");
+        }
+    }
+
+    /// What the process's first span stands below; empty if it begins a trace of its own.
+    #[must_use]
+    pub fn startup_parent(&self) -> Context {
+        self.pod_trace.parent()
+    }
+
+    /// Decides which requests are traced.
+    #[must_use]
+    pub fn request_sampler(&self) -> RequestSampler {
+        self.sampler
+    }
+
+    /// Sends the spans that wait, taking at most 2 s, and stops tracing; logs go on. Call last:
+    /// spans that end later are lost.
+    pub fn shutdown(self) {
+        if let Some(provider) = self.provider {
+            // A collector that is missing has been reported by the exporter.
+            let _ = provider.shutdown_with_timeout(export::SHUTDOWN_TIMEOUT);
+        }
+    }
+}
+
+/// True inside a span that is being recorded.
+///
+/// Make a child span (a database call) only then: below a request that is not traced it would
+/// become the root of a trace of its own.
+#[must_use]
+pub fn recording() -> bool {
+    Context::map_current(|current| current.has_active_span() && current.span().is_recording())
+}
+
+/// Marks `span` as failed: status Error, and an event `exception` with `exception.type` and
+/// `exception.message` (the error with all its causes).
+pub fn fail(span: &tracing::Span, error: &(dyn std::error::Error + 'static)) {
+    let message = crate::exit::line(error);
+    span.add_event(
+        "exception",
+        vec![
+            KeyValue::new("exception.type", error_type(error)),
+            KeyValue::new("exception.message", message.clone()),
+        ],
+    );
+    span.set_status(Status::error(message));
+}
+
+/// The name of the error's type as far as it can be known: of a [`Failure`] its code, of others
+/// what their `Debug` form begins with.
+fn error_type(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return format!("{:?}", failure.code);
+    }
+    let debug = format!("{error:?}");
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    let end = debug.find(|c| !is_part(c)).unwrap_or(debug.len());
+    let (name, rest) = debug.split_at(end);
+    let is_name = name.starts_with(|c: char| c.is_ascii_uppercase());
+    let is_followed = rest.is_empty() || rest.trim_start().starts_with(['{', '(']);
+    if is_name && is_followed {
+        name.to_owned()
+    } else {
+        "error".to_owned()
+    }
+}

@@ -1,0 +1,322 @@
+//! Which traces are kept. Decided once, where a trace begins; what follows keeps to it.
+
+use opentelemetry::trace::{
+    Link, SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{
+    IdGenerator as _, RandomIdGenerator, SamplingDecision, SamplingResult, ShouldSample,
+};
+
+use super::Settings;
+use crate::exit::{ExitCode, Failure};
+
+/// Share of requests traced in production unless the settings say otherwise.
+const PRODUCTION_SHARE: f64 = 0.01;
+
+/// When a trace is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rule {
+    /// Whether the caller's own decision goes before `share`.
+    parent_based: bool,
+    /// Share of traces kept, 0 to 1.
+    share: f64,
+    /// Whether the settings name a sampler; if not, the trace of the start is always kept.
+    explicit: bool,
+}
+
+impl Rule {
+    /// Reads `sampler` and `sampler_arg`.
+    ///
+    /// # Errors
+    /// `Usage`, naming the variable: an unknown sampler, or a share that is not within 0 to 1.
+    pub(super) fn from_settings(settings: &Settings) -> Result<Self, Failure> {
+        let argument = settings.sampler_arg;
+        if let Some(share) = argument.filter(|share| !(0.0..=1.0).contains(share)) {
+            let message = format!("OTEL_TRACES_SAMPLER_ARG: `{share}` is not a number from 0 to 1");
+            return Err(Failure::new(ExitCode::Usage, message));
+        }
+        let (parent_based, share) = match settings.sampler.trim() {
+            "" if settings.production() => (true, argument.unwrap_or(PRODUCTION_SHARE)),
+            "" | "parentbased_always_on" => (true, 1.0),
+            "parentbased_always_off" => (true, 0.0),
+            "parentbased_traceidratio" => (true, argument.unwrap_or(1.0)),
+            "always_on" => (false, 1.0),
+            "always_off" => (false, 0.0),
+            "traceidratio" => (false, argument.unwrap_or(1.0)),
+            other => {
+                let message = format!(
+                    "OTEL_TRACES_SAMPLER: `{other}` is not one of always_on, always_off, traceidratio, \
+                     parentbased_always_on, parentbased_always_off, parentbased_traceidratio"
+                );
+                return Err(Failure::new(ExitCode::Usage, message));
+            }
+        };
+        Ok(Self {
+            parent_based,
+            share,
+            explicit: !settings.sampler.trim().is_empty(),
+        })
+    }
+
+    /// Whether a trace is kept that begins here, or comes from `parent`.
+    fn keeps(&self, parent: Option<&SpanContext>) -> bool {
+        match parent.filter(|parent| parent.is_valid()) {
+            Some(parent) if self.parent_based => parent.is_sampled(),
+            Some(parent) => self.keeps_id(parent.trace_id()),
+            None if self.share >= 1.0 => true,
+            None if self.share <= 0.0 => false,
+            // Any random id is as good as the one the trace will get.
+            None => self.keeps_id(RandomIdGenerator::default().new_trace_id()),
+        }
+    }
+
+    /// Whether the trace of the pod's start is kept: unless the sampler or the caller says no.
+    pub(super) fn keeps_start(&self, trace: TraceId, caller: Option<&SpanContext>) -> bool {
+        match caller {
+            Some(caller) => self.keeps(Some(caller)),
+            None => !self.explicit || self.keeps_id(trace),
+        }
+    }
+
+    /// By the lower half of the id, as OpenTelemetry's `traceidratio` does: every process that
+    /// knows the id and the share decides alike.
+    fn keeps_id(&self, id: TraceId) -> bool {
+        if self.share >= 1.0 {
+            return true;
+        }
+        let [.., a, b, c, d, e, f, g, h] = id.to_bytes();
+        let position = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 to 2^63"
+        )]
+        #[expect(clippy::cast_precision_loss, reason = "2^63 is exact")]
+        let bound = (self.share * (1_u64 << 63) as f64) as u64;
+        position < bound
+    }
+}
+
+/// Decides once per request whether it is traced; nothing else does.
+///
+/// Make a span for the request only if [`decide`](Self::decide) says so, with the incoming context
+/// as its remote parent; spans below it are made only while [`recording`](super::recording).
+#[derive(Clone, Copy, Debug)]
+pub struct RequestSampler {
+    /// `None`: tracing is off.
+    pub(super) rule: Option<Rule>,
+}
+
+impl RequestSampler {
+    /// Whether the request is traced, given the context that came with it, if any.
+    #[must_use]
+    pub fn decide(&self, parent: Option<&SpanContext>) -> bool {
+        self.rule.is_some_and(|rule| rule.keeps(parent))
+    }
+
+    /// The remote context of a W3C `traceparent` header; `None` if it is not one.
+    #[must_use]
+    pub fn parse(traceparent: &str) -> Option<SpanContext> {
+        let mut parts = traceparent.trim().split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let is_hex = |part: &str, length: usize| {
+            part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let well_formed = is_hex(version, 2) && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2);
+        // Later versions may append parts; version 00 has none, and ff is none.
+        if !well_formed || version == "ff" || (version == "00" && parts.next().is_some()) {
+            return None;
+        }
+        let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED;
+        let trace = TraceId::from_hex(trace).ok()?;
+        let span = SpanId::from_hex(span).ok()?;
+        Some(SpanContext::new(trace, span, flags, true, TraceState::NONE)).filter(SpanContext::is_valid)
+    }
+}
+
+/// The SDK's sampler: keeps every span that is made, except below one that was dropped here.
+///
+/// Whoever makes a span with a remote parent has decided before; so the caller's flag no longer counts.
+#[derive(Clone, Debug)]
+pub(super) struct Decided;
+
+impl ShouldSample for Decided {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        _trace: TraceId,
+        _name: &str,
+        _kind: &SpanKind,
+        _attributes: &[KeyValue],
+        _links: &[Link],
+    ) -> SamplingResult {
+        let parent = parent.map(|context| context.span().span_context().clone());
+        let dropped = parent
+            .as_ref()
+            .is_some_and(|parent| parent.is_valid() && !parent.is_remote() && !parent.is_sampled());
+        SamplingResult {
+            decision: if dropped {
+                SamplingDecision::Drop
+            } else {
+                SamplingDecision::RecordAndSample
+            },
+            attributes: Vec::new(),
+            trace_state: parent
+                .map(|parent| parent.trace_state().clone())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn settings(environment: &str, sampler: &str, argument: Option<f64>) -> Settings {
+        Settings {
+            environment: environment.into(),
+            sampler: sampler.into(),
+            sampler_arg: argument,
+            ..Settings::default()
+        }
+    }
+
+    /// Share of 100,000 requests without a caller that are kept, in thousandths.
+    fn kept(rule: Rule) -> u32 {
+        let sampler = RequestSampler { rule: Some(rule) };
+        let count = (0..100_000).filter(|_| sampler.decide(None)).count();
+        u32::try_from(count).unwrap() / 100
+    }
+
+    #[test]
+    fn each_sampler_keeps_what_its_name_says() {
+        // (environment, sampler, argument) → thousandths kept, caller says yes, caller says no
+        let table = [
+            ("development", "", None, 1000..=1000, true, false),
+            ("development", "", Some(0.0), 1000..=1000, true, false),
+            ("production", "", None, 8..=12, true, false),
+            ("production", "", Some(0.5), 480..=520, true, false),
+            ("production", "always_on", None, 1000..=1000, true, true),
+            ("production", "always_off", None, 0..=0, false, false),
+            ("production", "traceidratio", None, 1000..=1000, true, true),
+            ("production", "traceidratio", Some(0.0), 0..=0, false, false),
+            ("production", "traceidratio", Some(0.25), 230..=270, true, true),
+            (
+                "production",
+                "parentbased_always_on",
+                None,
+                1000..=1000,
+                true,
+                false,
+            ),
+            ("production", "parentbased_always_off", None, 0..=0, true, false),
+            (
+                "production",
+                "parentbased_traceidratio",
+                None,
+                1000..=1000,
+                true,
+                false,
+            ),
+            (
+                "production",
+                "parentbased_traceidratio",
+                Some(0.25),
+                230..=270,
+                true,
+                false,
+            ),
+        ];
+        // Its lower half lies at 3 % of the range: kept by a ratio of 0.25.
+        let yes = RequestSampler::parse("00-0af7651916cd43dd0848eb211c80319c-b7ad6b7169203331-01").unwrap();
+        let no = RequestSampler::parse("00-0af7651916cd43dd0848eb211c80319c-b7ad6b7169203331-00").unwrap();
+
+        for (environment, name, argument, thousandths, caller_yes, caller_no) in table {
+            let rule = Rule::from_settings(&settings(environment, name, argument)).unwrap();
+            let sampler = RequestSampler { rule: Some(rule) };
+            assert!(
+                thousandths.contains(&kept(rule)),
+                "{environment} {name} {argument:?}"
+            );
+            assert_eq!(
+                sampler.decide(Some(&yes)),
+                caller_yes,
+                "{environment} {name} {argument:?}"
+            );
+            assert_eq!(
+                sampler.decide(Some(&no)),
+                caller_no,
+                "{environment} {name} {argument:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_sampler_or_share_is_named() {
+        let refused = |name, argument| {
+            let failure = Rule::from_settings(&settings("development", name, argument)).unwrap_err();
+            assert_eq!(failure.code, ExitCode::Usage);
+            failure.line()
+        };
+
+        assert!(
+            refused("sometimes", None)
+                .starts_with("OTEL_TRACES_SAMPLER: `sometimes` is not one of always_on")
+        );
+        for share in [1.01, -0.1, f64::NAN] {
+            let line = refused("traceidratio", Some(share));
+            assert_eq!(
+                line,
+                format!("OTEL_TRACES_SAMPLER_ARG: `{share}` is not a number from 0 to 1")
+            );
+        }
+    }
+
+    #[test]
+    fn the_start_is_kept_unless_the_sampler_or_the_caller_says_no() {
+        let trace = TraceId::from(u128::MAX);
+        let rule = |name, argument| Rule::from_settings(&settings("production", name, argument)).unwrap();
+        let unsampled = RequestSampler::parse(&CALLER.replace("-01", "-00")).unwrap();
+
+        assert!(rule("", None).keeps_start(trace, None));
+        assert!(!rule("", None).keeps_start(trace, Some(&unsampled)));
+        assert!(rule("always_on", None).keeps_start(trace, Some(&unsampled)));
+        assert!(!rule("always_off", None).keeps_start(trace, None));
+        assert!(!rule("parentbased_traceidratio", Some(0.99)).keeps_start(trace, None));
+        assert!(rule("parentbased_traceidratio", Some(1.0)).keeps_start(trace, None));
+    }
+
+    #[test]
+    fn without_tracing_no_request_is_kept() {
+        assert!(!RequestSampler { rule: None }.decide(RequestSampler::parse(CALLER).as_ref()));
+    }
+
+    #[test]
+    fn a_traceparent_is_read_as_w3c_defines_it() {
+        let parsed = RequestSampler::parse(CALLER).unwrap();
+        assert_eq!(parsed.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(parsed.span_id().to_string(), "b7ad6b7169203331");
+        assert!(parsed.is_sampled() && parsed.is_remote());
+
+        let later_version = RequestSampler::parse(&format!("cc{}-more", &CALLER[2..])).unwrap();
+        assert!(later_version.is_sampled());
+
+        for wrong in [
+            "",
+            "00",
+            &CALLER.to_uppercase(),
+            &format!("ff{}", &CALLER[2..]),
+            &format!("{CALLER}-more"),
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1",
+            "00-0af7651916cd43dd8448eb211c80319é-b7ad6b7169203331-01",
+        ] {
+            assert_eq!(RequestSampler::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The words of the shop, pure: money, ids, coupon codes, promotions, prices, scopes, key hashing.
+//!
+//! Nothing here knows HTTP, SQL, clocks or files; time and data are arguments.
+
+mod coupon_code;
+mod key_hash;
+mod money;
+mod pricing;
+mod product_id;
+mod promotion;
+mod quantity;
+mod scope;
+
+pub use coupon_code::{CouponCode, NotACouponCode};
+pub use key_hash::{DEVELOPMENT_HASH_KEY, HashKey, HashKeys, KeyHash, NotHashKeys};
+pub use money::{Money, NotMoney};
+pub use pricing::{PricedLine, TotalTooLarge, Totals, subtotal};
+pub use product_id::{NotAProductId, ProductId};
+pub use promotion::{NotAPromotion, Promotion, PromotionKind, Refusal};
+pub use quantity::{NotAQuantity, Quantity};
+pub use scope::{NotAScope, Scope, Scopes};

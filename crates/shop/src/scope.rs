@@ -1,0 +1,104 @@
+use std::fmt;
+
+/// What an API key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Place orders.
+    CreateOrder,
+    /// Read the orders that the same key placed.
+    ReadOrders,
+    /// Read every order.
+    ReadAllOrders,
+}
+
+/// The text names no scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a scope is one of create_order, read_orders, read_all_orders")]
+pub struct NotAScope;
+
+/// A set of scopes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scope {
+    /// Every scope, in the order in which they are written.
+    pub const ALL: [Scope; 3] = [Scope::CreateOrder, Scope::ReadOrders, Scope::ReadAllOrders];
+
+    /// The scope's name in data files and in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scope::CreateOrder => "create_order",
+            Scope::ReadOrders => "read_orders",
+            Scope::ReadAllOrders => "read_all_orders",
+        }
+    }
+
+    /// The scope with this name.
+    ///
+    /// # Errors
+    /// [`NotAScope`] for every other text.
+    pub fn parse(name: &str) -> Result<Scope, NotAScope> {
+        Scope::ALL
+            .into_iter()
+            .find(|scope| scope.name() == name)
+            .ok_or(NotAScope)
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl Scopes {
+    /// Whether the set holds `scope`.
+    pub const fn contains(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    /// Whether the set holds nothing.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The scopes of the set, each once.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Scopes {
+        Scopes(scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.name()), Ok(scope));
+        }
+        assert_eq!(Scope::parse("CREATE_ORDER"), Err(NotAScope));
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_in() {
+        let scopes: Scopes = [Scope::CreateOrder, Scope::CreateOrder, Scope::ReadAllOrders]
+            .into_iter()
+            .collect();
+        assert_eq!(
+            scopes.iter().collect::<Vec<_>>(),
+            [Scope::CreateOrder, Scope::ReadAllOrders]
+        );
+        assert!(!scopes.contains(Scope::ReadOrders));
+    }
+}

@@ -1,0 +1,63 @@
+use sha2::{Digest as _, Sha256};
+
+use super::{Content, Input};
+use crate::ROW_FORMAT;
+
+/// SHA-256 over everything that decides which rows are loaded.
+pub type Fingerprint = [u8; 32];
+
+/// The fingerprint of a profile's text, its inputs, the row format, the hash key, and whether development rows are refused.
+pub fn fingerprint(profile: &str, inputs: &[Input], hash_key_id: &str, production: bool) -> Fingerprint {
+    let mut sum = Sha256::new();
+    // Each part is preceded by its length: no two lists of parts make the same stream.
+    let mut add = |part: &[u8]| {
+        sum.update((part.len() as u64).to_be_bytes());
+        sum.update(part);
+    };
+    add(b"order-food data");
+    add(&ROW_FORMAT.to_be_bytes());
+    add(hash_key_id.as_bytes());
+    add(&[u8::from(production)]);
+    add(profile.as_bytes());
+    for input in inputs {
+        add(input.name.as_bytes());
+        match &input.content {
+            Content::Read(bytes) => {
+                add(b"content");
+                add(bytes);
+            }
+            Content::OnDisk { size, modified: (seconds, nanoseconds), inode } => {
+                add(b"file");
+                for number in [size.to_be_bytes(), seconds.to_be_bytes(), nanoseconds.to_be_bytes(), inode.to_be_bytes()] {
+                    add(&number);
+                }
+            }
+        }
+    }
+    sum.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(name: &str, content: &[u8]) -> Input {
+        Input { name: name.into(), path: name.into(), content: Content::Read(content.into()) }
+    }
+
+    #[test]
+    fn everything_that_decides_the_rows_decides_the_fingerprint() {
+        let base = fingerprint("profile", &[input("a", b"1"), input("b", b"2")], "key", false);
+
+        assert_eq!(base, fingerprint("profile", &[input("a", b"1"), input("b", b"2")], "key", false));
+        for other in [
+            fingerprint("profile ", &[input("a", b"1"), input("b", b"2")], "key", false),
+            fingerprint("profile", &[input("a", b"12"), input("b", b"")], "key", false),
+            fingerprint("profile", &[input("b", b"1"), input("a", b"2")], "key", false),
+            fingerprint("profile", &[input("a", b"1"), input("b", b"2")], "other", false),
+            fingerprint("profile", &[input("a", b"1"), input("b", b"2")], "key", true),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Profiles: which datasets are brought, and from where.
+
+mod graph;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use process::exit::{ExitCode, Failure, OrExit as _};
+use serde::Deserialize;
+
+/// A set of rows that is brought, published and taken back as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dataset {
+    /// Users with their API keys.
+    Users,
+    /// The catalogue.
+    Products,
+    /// Codes that change a price.
+    Promotions,
+    /// Valid codes out of bulk files.
+    CouponCodes,
+    /// Sample orders.
+    Orders,
+}
+
+impl Dataset {
+    /// Every dataset, in the order in which they are published: what others refer to comes first.
+    pub const ALL: [Dataset; 5] =
+        [Dataset::Users, Dataset::Products, Dataset::Promotions, Dataset::CouponCodes, Dataset::Orders];
+
+    /// The name in profiles and in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Dataset::Users => "users",
+            Dataset::Products => "products",
+            Dataset::Promotions => "promotions",
+            Dataset::CouponCodes => "coupon_codes",
+            Dataset::Orders => "orders",
+        }
+    }
+}
+
+impl fmt::Display for Dataset {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// A profile: operations, each of which brings one dataset.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The file's name without `.toml`: 1 to 63 characters.
+    pub name: String,
+    /// The file as it is.
+    pub text: String,
+    /// The version that the profile states of itself.
+    pub version: Option<i64>,
+    /// Every operation after all that it needs.
+    pub operations: Vec<Operation>,
+}
+
+/// Brings one dataset.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// What it brings.
+    pub dataset: Dataset,
+    /// Operations that are read before it.
+    pub needs: Vec<Dataset>,
+    /// Where the rows are.
+    pub sources: Vec<Source>,
+    /// Where the API keys are; for `users` only.
+    pub api_keys: Vec<Source>,
+    /// In how many of the files a valid code stands at least; for `coupon_codes` only.
+    pub min_files: usize,
+}
+
+/// A file that a profile names.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// As the profile has it.
+    pub name: String,
+    /// Where that is, seen from the profile's folder.
+    pub path: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default, rename = "description")]
+    _description: Option<String>,
+    version: Option<i64>,
+    operations: Operations,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Operations {
+    products: Option<Rows>,
+    users: Option<Users>,
+    promotions: Option<Rows>,
+    coupon_codes: Option<CouponCodes>,
+    orders: Option<Rows>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rows {
+    #[serde(default)]
+    needs: Vec<String>,
+    sources: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Users {
+    #[serde(default)]
+    needs: Vec<String>,
+    sources: Vec<String>,
+    #[serde(default)]
+    api_keys: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CouponCodes {
+    #[serde(default)]
+    needs: Vec<String>,
+    sources: Vec<String>,
+    #[serde(default = "two")]
+    min_files: usize,
+}
+
+fn two() -> usize {
+    2
+}
+
+impl Profile {
+    /// Reads the profile file. Its sources are not looked at.
+    ///
+    /// # Errors
+    /// `Usage`, naming file and line: not there, not TOML, an unknown key, needs that cannot be met.
+    pub fn read(path: &Path) -> Result<Profile, Failure> {
+        let text = std::fs::read_to_string(path).or_exit(ExitCode::Usage, format!("profile {}", path.display()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Profile::parse(&name, text, folder)
+            .map_err(|problem| Failure::new(ExitCode::Usage, format!("profile {}: {problem}", path.display())))
+    }
+
+    /// The datasets that it brings, in the order in which they are published.
+    pub fn datasets(&self) -> Vec<Dataset> {
+        Dataset::ALL.into_iter().filter(|dataset| self.operation(*dataset).is_some()).collect()
+    }
+
+    /// The operation that brings this dataset.
+    pub fn operation(&self, dataset: Dataset) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.dataset == dataset)
+    }
+
+    /// Every source, in a fixed order.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let ordered = Dataset::ALL.into_iter().filter_map(|dataset| self.operation(dataset));
+        ordered.flat_map(|operation| operation.sources.iter().chain(&operation.api_keys))
+    }
+
+    fn parse(name: &str, text: String, folder: &Path) -> Result<Profile, String> {
+        let length = name.chars().count();
+        if !(1..=63).contains(&length) || name.chars().any(char::is_control) {
+            return Err("the name of a profile has 1 to 63 characters".into());
+        }
+        let File { version, operations, .. } = toml::from_str(&text).map_err(|error| one_line(&error, &text))?;
+        let sources = |names: Vec<String>| -> Vec<Source> {
+            names.into_iter().map(|name| Source { path: folder.join(&name), name }).collect()
+        };
+        let mut found = Vec::new();
+        let mut add = |dataset, needs: Vec<String>, names, api_keys, min_files| {
+            let needs = needs.iter().map(|need| graph::need(dataset, need)).collect::<Result<_, _>>()?;
+            let (sources, api_keys) = (sources(names), sources(api_keys));
+            if sources.is_empty() {
+                return Err(format!("operations.{dataset}.sources is empty"));
+            }
+            found.push(Operation { dataset, needs, sources, api_keys, min_files });
+            Ok(())
+        };
+        let Operations { products, users, promotions, coupon_codes, orders } = operations;
+        if let Some(users) = users {
+            add(Dataset::Users, users.needs, users.sources, users.api_keys, 1)?;
+        }
+        for (dataset, rows) in
+            [(Dataset::Products, products), (Dataset::Promotions, promotions), (Dataset::Orders, orders)]
+        {
+            if let Some(rows) = rows {
+                add(dataset, rows.needs, rows.sources, Vec::new(), 1)?;
+            }
+        }
+        if let Some(codes) = coupon_codes {
+            let files = codes.sources.len();
+            if codes.min_files == 0 || codes.min_files > files || files > coupon_scan::MAX_FILES {
+                return Err(format!(
+                    "operations.coupon_codes: min_files is 1 to the number of sources, which is at most {}",
+                    coupon_scan::MAX_FILES
+                ));
+            }
+            add(Dataset::CouponCodes, codes.needs, codes.sources, Vec::new(), codes.min_files)?;
+        }
+        if found.is_empty() {
+            return Err("operations is empty".into());
+        }
+        Ok(Profile { name: name.into(), text, version, operations: graph::order(found)? })
+    }
+}
+
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
+    format!("line {line}: {}", error.message().replace('\n', ", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Profile, String> {
+        Profile::parse("test", text.into(), Path::new("/data"))
+    }
+
+    #[test]
+    fn operations_stand_after_what_they_need() {
+        let profile = parse(
+            r#"
+            [operations.users]
+            needs = ["products"]
+            sources = ["users.json"]
+            [operations.products]
+            needs = ["promotions"]
+            sources = ["products.csv"]
+            [operations.promotions]
+            sources = ["promotions.csv"]
+            "#,
+        )
+        .unwrap();
+        let order: Vec<Dataset> = profile.operations.iter().map(|operation| operation.dataset).collect();
+        assert_eq!(order, [Dataset::Promotions, Dataset::Products, Dataset::Users]);
+        assert_eq!(profile.operations[0].sources[0].path, Path::new("/data/promotions.csv"));
+    }
+
+    #[test]
+    fn what_cannot_be_met_is_refused() {
+        let products = "[operations.products]\nsources = [\"p.csv\"]\n";
+        let users = "[operations.users]\nsources = [\"u.json\"]\n";
+        for (text, says) in [
+            (format!("{products}needs = [\"users\"]\n{users}needs = [\"products\"]"), "cycle"),
+            (format!("{products}needs = [\"products\"]"), "cycle"),
+            (format!("{products}needs = [\"user\"]"), "unknown operation `user`"),
+            (format!("{products}needs = [\"users\"]"), "the profile does not have"),
+            (format!("{products}sauces = []"), "line 3: unknown field `sauces`"),
+            (format!("{products}[operations.drinks]\nsources = []"), "unknown field `drinks`"),
+            ("[operations.products]\nsources = []".into(), "sources is empty"),
+            ("[operations]".into(), "operations is empty"),
+            ("version = \"1\"".into(), "line 1: invalid type"),
+            ("[operations.coupon_codes]\nsources = [\"a\"]".into(), "min_files"),
+            ("[operations.orders]\nsources = [\"o.jsonl\"]".into(), "orders needs the operations"),
+        ] {
+            let problem = parse(&text).unwrap_err();
+            assert!(problem.contains(says), "{text}\n{problem}");
+        }
+    }
+}

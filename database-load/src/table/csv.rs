@@ -1,0 +1,87 @@
+//! Comma-separated values with a header line; quotes as in RFC 4180, lines end in `\n` or `\r\n`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use super::{BadRow, Cell, Column, Findings, Row};
+
+pub(super) fn read(file: &Arc<str>, text: &[u8], columns: &[Column], findings: &mut Findings) -> Vec<Row> {
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+    let mut lines = Lines { text, counted: 0, line: 1 };
+    let mut record = ByteRecord::new();
+    // In memory nothing can fail; a reader of bytes accepts every record.
+    let mut next = |record: &mut ByteRecord| reader.read_byte_record(record).unwrap_or(false);
+
+    if !next(&mut record) {
+        findings.add(BadRow::new(file, 1, "is empty: a first line with the names of the columns is expected"));
+        return Vec::new();
+    }
+    let before = findings.count;
+    let line = lines.of(&record);
+    let header: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    check_header(file, line, &header, columns, findings);
+    if findings.count > before {
+        return Vec::new();
+    }
+    let mut rows = Vec::new();
+    while next(&mut record) {
+        let line = lines.of(&record);
+        if record.len() != header.len() {
+            let reason = format!("has {} columns, the header has {}", record.len(), header.len());
+            findings.add(BadRow::new(file, line, reason));
+            continue;
+        }
+        let mut cells = BTreeMap::new();
+        let before = findings.count;
+        for (name, value) in header.iter().zip(&record) {
+            match std::str::from_utf8(value) {
+                Ok("") => (),
+                Ok(value) => {
+                    cells.insert(name.clone(), Cell::Text(value.into()));
+                }
+                Err(_) => findings.add(BadRow::new(file, line, "is not UTF-8").column(name)),
+            }
+        }
+        if findings.count == before {
+            rows.push(Row { file: Arc::clone(file), line, cells });
+        }
+    }
+    rows
+}
+
+fn check_header(file: &str, line: u64, header: &[String], columns: &[Column], findings: &mut Findings) {
+    for (position, name) in header.iter().enumerate() {
+        if !columns.iter().any(|column| column.name == name) {
+            findings.add(BadRow::new(file, line, "is no column of this table").column(name));
+        } else if header.iter().take(position).any(|earlier| earlier == name) {
+            findings.add(BadRow::new(file, line, "stands there twice").column(name));
+        }
+    }
+    for column in columns.iter().filter(|column| column.required) {
+        if !header.iter().any(|name| name == column.name) {
+            findings.add(BadRow::new(file, line, "is missing").column(column.name));
+        }
+    }
+}
+
+/// Counts lines: the reader's own count forgets empty lines before a record.
+struct Lines<'a> {
+    text: &'a [u8],
+    counted: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, record: &ByteRecord) -> u64 {
+        let start = record.position().map_or(0, |position| position.byte());
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let empty = |rest: &[u8]| rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        let start = start + self.text.get(start..).map_or(0, empty);
+        let passed = self.text.get(self.counted..start).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.counted = start;
+        self.line
+    }
+}

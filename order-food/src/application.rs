@@ -1,0 +1,267 @@
+//! One application: its state, its routes, its life from start to stop.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::{Condition, NormalizePath, from_fn};
+use actix_web::{App, HttpServer, web};
+use database::Database;
+use database::pool::Pool;
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+use process::exit::{ExitCode, Failure, OrExit};
+use process::telemetry::RequestSampler;
+use prometheus::Registry;
+use shop::HashKeys;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, info, warn};
+
+use crate::health::Readiness;
+use crate::http::ApiError;
+use crate::http::cors::Cors;
+use crate::http::observe::{Observer, observe};
+use crate::http::resource::not_found;
+use crate::metrics::{self, HttpMetrics, ShopMetrics};
+use crate::orders::OrderStore;
+use crate::settings::Settings;
+use crate::snapshot::{Current, Refresher, keep_fresh};
+use crate::{docs, health, http, orders, products, spans};
+
+/// What the handlers share.
+pub(crate) struct Shop {
+    pub(crate) current: Current,
+    pub(crate) pool: Pool,
+    pub(crate) orders: OrderStore,
+    pub(crate) hash_keys: HashKeys,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) metrics: ShopMetrics,
+    pub(crate) body_timeout: Duration,
+}
+
+/// A server that listens already; [`Application::run`] serves until it is told to stop.
+pub struct Application {
+    server: Server,
+    port: u16,
+    settings: Settings,
+    database: Database,
+    shop: web::Data<Shop>,
+    shutdown: CancellationToken,
+}
+
+impl Application {
+    /// Checks the settings, binds the port and starts to serve; connects to nothing yet.
+    ///
+    /// # Errors
+    /// Exit code 2 for settings that cannot be used, 6 when the port cannot be bound.
+    pub fn build(
+        settings: Settings,
+        sampler: RequestSampler,
+        shutdown: CancellationToken,
+    ) -> Result<Application, Failure> {
+        let database =
+            Database::new(&settings.database, "order-food").or_exit(ExitCode::Usage, "settings")?;
+        let registry = Registry::new();
+        let (shop, http_metrics) =
+            shop(&settings, &database, &registry).or_exit(ExitCode::Unexpected, "metrics")?;
+        let observer = web::Data::new(Observer {
+            cors: Cors::new(&settings.cors_allowed_origins, settings.cors_allow_credentials),
+            sampler,
+            metrics: http_metrics,
+        });
+        let requests = metrics::requests(&registry)
+            .map_err(|error| Failure::new(ExitCode::Unexpected, format!("metrics: {error}")))?;
+        let address = (settings.bind_address.as_str(), settings.port);
+        let listener = TcpListener::bind(address).or_exit(
+            ExitCode::Input,
+            format!(
+                "PORT: cannot listen on {}:{}",
+                settings.bind_address, settings.port
+            ),
+        )?;
+        let port = listener.local_addr().or_exit(ExitCode::Input, "PORT")?.port();
+        let documents = web::Data::new(docs::Documents::new());
+        let registry = web::Data::new(registry);
+        let enable_metrics = settings.enable_metrics;
+        let state = shop.clone();
+        let mut server = HttpServer::new(move || {
+            App::new()
+                .app_data(state.clone())
+                .app_data(observer.clone())
+                .app_data(documents.clone())
+                .app_data(registry.clone())
+                .wrap(from_fn(observe))
+                .wrap(Condition::new(enable_metrics, requests.clone()))
+                .wrap(NormalizePath::trim())
+                .configure(|service| routes(service, enable_metrics))
+                .default_service(web::to(not_found))
+        })
+        .disable_signals()
+        .shutdown_timeout(settings.shutdown_timeout_s)
+        .client_request_timeout(Duration::from_secs(10));
+        if settings.http_workers > 0 {
+            server = server.workers(settings.http_workers);
+        }
+        let server = server.listen(listener).or_exit(ExitCode::Input, "PORT")?.run();
+        Ok(Application {
+            server,
+            port,
+            settings,
+            database,
+            shop,
+            shutdown,
+        })
+    }
+
+    /// The port that is listened on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Serves until the shutdown token is cancelled: then `/ready` turns 503, the drain wait passes, and requests in flight
+    /// finish. `startup` is the span of the start: it ends with the first snapshot.
+    ///
+    /// # Errors
+    /// Exit code 3 when the database cannot be reached within the wait time-out at start, 2 when it refuses the connection.
+    pub async fn run(self, startup: Span) -> Result<ExitCode, Failure> {
+        let Application {
+            server,
+            port,
+            settings,
+            database,
+            shop,
+            shutdown,
+        } = self;
+        let handle = server.handle();
+        let serving = tokio::spawn(server);
+        info!(port, "listening");
+
+        let (first, ready) = watch::channel(false);
+        let stop_refreshing = CancellationToken::new();
+        let refresher = Refresher {
+            database: database.clone(),
+            pool: shop.pool.clone(),
+            current: shop.current.clone(),
+            readiness: shop.readiness.clone(),
+            interval: Duration::from_secs(settings.refresh_interval_s),
+        };
+        let refreshing = tokio::spawn(keep_fresh(refresher, first, stop_refreshing.clone()));
+
+        let outcome = tokio::select! {
+            outcome = started(&database, &settings, ready).instrument(startup.clone()) => outcome,
+            () = shutdown.cancelled() => Ok(()),
+        };
+        if let Err(failure) = &outcome {
+            process::telemetry::fail(&startup, failure);
+        }
+        drop(startup);
+        if outcome.is_ok() {
+            shutdown.cancelled().await;
+            info!(drain_wait_s = settings.drain_wait_s, "stopping");
+            shop.readiness.drain();
+            tokio::time::sleep(Duration::from_secs(settings.drain_wait_s)).await;
+        }
+        handle.stop(outcome.is_ok()).await;
+        stop_refreshing.cancel();
+        let _ = refreshing.await;
+        serving
+            .await
+            .or_exit(ExitCode::Unexpected, "server")?
+            .or_exit(ExitCode::Unexpected, "server")?;
+        outcome.map(|()| ExitCode::Done)
+    }
+}
+
+/// Waits for the database, then for the first snapshot, and goes on serving.
+async fn started(
+    database: &Database,
+    settings: &Settings,
+    mut first: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let wait = Duration::from_secs(settings.wait_timeout_s);
+    if let Err(error) = database.wait(wait).await {
+        let code = if error.is_unreachable() {
+            ExitCode::DatabaseUnreachable
+        } else {
+            ExitCode::Usage
+        };
+        return Err(error).or_exit(code, "start");
+    }
+    if first.wait_for(|read| *read).await.is_ok() {
+        info!("the shop's data were read");
+    }
+    Ok(())
+}
+
+fn shop(
+    settings: &Settings,
+    database: &Database,
+    registry: &Registry,
+) -> Result<(web::Data<Shop>, HttpMetrics), anyhow::Error> {
+    let pool = Pool::new(
+        database,
+        settings.pool_size,
+        Duration::from_millis(settings.pool_wait_ms),
+    );
+    let metrics = ShopMetrics::new(registry)?;
+    let current = Current::default();
+    let shop = Shop {
+        orders: OrderStore::new(pool.clone(), settings.order_deadline(), metrics.clone()),
+        readiness: Arc::new(Readiness::new(
+            current.clone(),
+            Duration::from_secs(settings.ready_grace_s),
+        )),
+        hash_keys: settings.hash_keys()?,
+        body_timeout: Duration::from_secs(settings.body_timeout_s),
+        current,
+        pool,
+        metrics,
+    };
+    Ok((web::Data::new(shop), HttpMetrics::new(registry)?))
+}
+
+fn routes(service: &mut web::ServiceConfig, enable_metrics: bool) {
+    let api = web::scope("/api")
+        .configure(products::routes)
+        .configure(orders::routes);
+    service
+        .service(api)
+        .configure(health::routes)
+        .configure(docs::routes);
+    if enable_metrics {
+        service.service(http::resource::get("/metrics", metrics::metrics));
+    }
+}
+
+impl Shop {
+    /// Runs a read within a client span called `name`. A connection that died while idle is replaced once.
+    ///
+    /// # Errors
+    /// 503: the cause is logged here.
+    pub(crate) async fn ask<T>(
+        &self,
+        name: &'static str,
+        query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, ApiError> {
+        let mut again = true;
+        loop {
+            let mut connection = self.pool.get().await.map_err(|error| {
+                spans::failed(&error, "orders cannot be read");
+                ApiError::Unavailable
+            })?;
+            match spans::database(name, query(&mut connection)).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) if again => {
+                    warn!(error = %error, "reading again on another connection");
+                    again = false;
+                }
+                Err(error) => {
+                    spans::failed(&error, "orders cannot be read");
+                    return Err(ApiError::Unavailable);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Who is asking, and what they may do.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+use chrono::{DateTime, Utc};
+use shop::{HashKeys, Scope, Scopes};
+
+use crate::application::Shop;
+use crate::http::ApiError;
+use crate::snapshot::{ApiKeyId, Snapshot};
+
+/// What is known of an API key.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyRecord {
+    pub(crate) id: ApiKeyId,
+    pub(crate) scopes: Scopes,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
+/// A caller whose key may do what was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) key: ApiKeyId,
+    pub(crate) scopes: Scopes,
+}
+
+const HEADERS: [&str; 2] = ["api_key", "x-api-key"];
+
+/// The caller of `request`, whose key has at least one of `scopes`.
+///
+/// # Errors
+/// 401 without a usable key; 403 for an unknown, expired or revoked one or one without the scope; 503 before any data.
+pub(crate) fn authorize(request: &HttpRequest, shop: &Shop, scopes: &[Scope]) -> Result<Caller, ApiError> {
+    let key = sent_key(request.headers())?;
+    let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
+    let record =
+        find(&snapshot, &shop.hash_keys, key).ok_or(ApiError::Forbidden("the API key is not valid"))?;
+    if !scopes.iter().any(|scope| record.scopes.contains(*scope)) {
+        return Err(ApiError::Forbidden("the API key may not do this"));
+    }
+    Ok(Caller {
+        key: record.id,
+        scopes: record.scopes,
+    })
+}
+
+/// The key in `api_key` or its equal `X-API-Key`; sent more than once, it must be the same.
+fn sent_key(headers: &HeaderMap) -> Result<&[u8], ApiError> {
+    let mut sent = HEADERS
+        .into_iter()
+        .flat_map(|name| headers.get_all(name))
+        .map(|value| value.as_bytes());
+    let key = sent.next().filter(|key| !key.is_empty());
+    let key = key.ok_or(ApiError::Unauthenticated("send an API key in the header api_key"))?;
+    if sent.any(|other| other != key) {
+        return Err(ApiError::Unauthenticated(
+            "the headers api_key and X-API-Key differ",
+        ));
+    }
+    Ok(key)
+}
+
+fn find<'a>(snapshot: &'a Snapshot, hash_keys: &HashKeys, key: &[u8]) -> Option<&'a KeyRecord> {
+    let record = hash_keys
+        .iter()
+        .find_map(|hash_key| snapshot.api_keys.get(&hash_key.hash(key)))?;
+    record
+        .expires_at
+        .is_none_or(|expiry| snapshot.now() < expiry)
+        .then_some(record)
+}

@@ -1,0 +1,51 @@
+//! The API's description, made from the code, and the page that shows it.
+
+mod openapi;
+mod page;
+
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::http::representation::{JSON, Representation};
+use crate::http::{ApiError, resource};
+pub use openapi::{json, yaml};
+
+/// The two forms of the description, ready to be sent.
+pub(crate) struct Documents {
+    json: Representation,
+    yaml: Representation,
+}
+
+/// Where the description and its page are served.
+pub(crate) fn routes(service: &mut web::ServiceConfig) {
+    service
+        .service(resource::get("/openapi.json", openapi_json))
+        .service(resource::get("/openapi.yaml", openapi_yaml))
+        .service(resource::get("/docs", page::index))
+        .service(resource::get("/docs/{file}", page::file));
+}
+
+impl Documents {
+    /// Makes both.
+    pub(crate) fn new() -> Documents {
+        let yaml_type = HeaderValue::from_static("application/yaml");
+        Documents {
+            json: Representation::made_once(JSON, json().into_bytes(), None),
+            yaml: Representation::made_once(yaml_type, yaml().into_bytes(), None),
+        }
+    }
+}
+
+async fn openapi_json(
+    request: HttpRequest,
+    documents: web::Data<Documents>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(documents.json.respond(&request))
+}
+
+async fn openapi_yaml(
+    request: HttpRequest,
+    documents: web::Data<Documents>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(documents.yaml.respond(&request))
+}

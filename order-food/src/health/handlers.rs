@@ -1,0 +1,95 @@
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::application::Shop;
+use crate::http::representation::JSON;
+use crate::http::resource;
+
+/// Where the probes are served.
+pub(crate) fn routes(service: &mut web::ServiceConfig) {
+    service
+        .service(resource::get("/health", health))
+        .service(resource::get("/ready", ready));
+}
+
+/// The process lives.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `healthy`
+    #[schema(example = "healthy")]
+    status: &'static str,
+}
+
+/// Whether requests may be sent here.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ready {
+    /// `ready` or `not_ready`
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Products in the catalogue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    products: Option<usize>,
+    /// When the active data were published, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    published_at: Option<String>,
+}
+
+/// The process lives. Touches nothing.
+#[utoipa::path(
+    get, path = "/health", tag = "operations", operation_id = "health",
+    responses((status = 200, description = "The process lives", body = Health))
+)]
+pub(crate) async fn health() -> HttpResponse {
+    json(HttpResponse::Ok(), &Health { status: "healthy" })
+}
+
+/// Whether requests may be sent here, from what is known already.
+#[utoipa::path(
+    get, path = "/ready", tag = "operations", operation_id = "ready",
+    responses(
+        (status = 200, description = "Requests may be sent here", body = Ready),
+        (status = 503, description = "They may not, for the reason given", body = Ready),
+    )
+)]
+pub(crate) async fn ready(shop: web::Data<Shop>) -> HttpResponse {
+    let snapshot = shop.current.get();
+    let products = snapshot.as_ref().map(|snapshot| snapshot.catalogue.len());
+    let published_at = snapshot
+        .and_then(|snapshot| snapshot.published_at)
+        .map(|at| at.to_rfc3339());
+    match shop.readiness.reason() {
+        None => json(
+            HttpResponse::Ok(),
+            &Ready {
+                status: "ready",
+                reason: None,
+                products,
+                published_at,
+            },
+        ),
+        reason => {
+            let answer = Ready {
+                status: "not_ready",
+                reason,
+                products,
+                published_at,
+            };
+            json(HttpResponse::ServiceUnavailable(), &answer)
+        }
+    }
+}
+
+fn json<T: Serialize>(mut response: actix_web::HttpResponseBuilder, body: &T) -> HttpResponse {
+    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    response
+        .insert_header((header::CONTENT_TYPE, JSON))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(bytes)
+}

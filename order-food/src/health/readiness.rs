@@ -1,0 +1,89 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::snapshot::{Current, ReadError};
+
+/// What is known about being ready, from what the refresher met last.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    current: Current,
+    grace: Duration,
+    draining: AtomicBool,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+#[derive(Clone, Debug)]
+enum Trouble {
+    Schema { found: i32, needed: i32 },
+    Database { since: Instant },
+}
+
+impl Readiness {
+    /// Not ready until a snapshot with data is there; without the database for longer than `grace`, not ready again.
+    pub(crate) fn new(current: Current, grace: Duration) -> Readiness {
+        Readiness {
+            current,
+            grace,
+            draining: AtomicBool::new(false),
+            trouble: Mutex::new(None),
+        }
+    }
+
+    /// From now on not ready: the process is about to stop.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes what reading the data led to.
+    pub(crate) fn observed(&self, outcome: &Result<(), ReadError>) {
+        let mut trouble = self
+            .trouble
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *trouble = match (outcome, trouble.take()) {
+            (Ok(()), _) => None,
+            (Err(ReadError::SchemaTooOld { found, needed }), _) => Some(Trouble::Schema {
+                found: *found,
+                needed: *needed,
+            }),
+            (Err(_), Some(Trouble::Database { since })) => Some(Trouble::Database { since }),
+            (Err(_), _) => Some(Trouble::Database {
+                since: Instant::now(),
+            }),
+        };
+    }
+
+    /// Whether the database answered when it was last asked.
+    pub(crate) fn database_answers(&self) -> bool {
+        let trouble = self
+            .trouble
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.current.any().is_some() && !matches!(*trouble, Some(Trouble::Database { .. }))
+    }
+
+    /// Why no requests should be sent here; `None` when they may.
+    pub(crate) fn reason(&self) -> Option<String> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Some("draining: the process is stopping".into());
+        }
+        let trouble = self
+            .trouble
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        let started = self.current.any().is_some();
+        match trouble {
+            Some(Trouble::Schema { found, needed }) => Some(format!(
+                "the schema is too old: version {found}, this build needs {needed}"
+            )),
+            Some(Trouble::Database { since }) if !started || since.elapsed() >= self.grace => {
+                Some("the database cannot be reached".into())
+            }
+            None if !started => Some("starting: the data have not been read yet".into()),
+            _ if self.current.get().is_none() => Some("no data version is active yet".into()),
+            _ => None,
+        }
+    }
+}

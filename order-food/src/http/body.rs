@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use actix_web::error::PayloadError;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use super::ApiError;
+
+/// The largest request body, in bytes.
+pub(crate) const LIMIT: usize = 1024 * 1024;
+
+/// Reads a JSON body whole: checks type (415), size (413) and arrival within `timeout` (408).
+pub(crate) async fn read_json(
+    request: &HttpRequest,
+    payload: web::Payload,
+    timeout: Duration,
+) -> Result<Bytes, ApiError> {
+    let headers = request.headers();
+    let length = content_length(headers);
+    let empty = length.unwrap_or(0) == 0 && !headers.contains_key(header::TRANSFER_ENCODING);
+    if !is_json(headers, empty) {
+        return Err(ApiError::NotJson);
+    }
+    if length.is_some_and(|length| length > LIMIT) {
+        return Err(ApiError::BodyTooLarge);
+    }
+    tokio::time::timeout(timeout, collect(payload, length))
+        .await
+        .map_err(|_| ApiError::BodyTimeout)?
+}
+
+async fn collect(mut payload: web::Payload, length: Option<usize>) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::with_capacity(length.unwrap_or(1024));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(incomplete)?;
+        if body.len() + chunk.len() > LIMIT {
+            return Err(ApiError::BodyTooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn incomplete(error: PayloadError) -> ApiError {
+    match error {
+        PayloadError::Overflow => ApiError::BodyTooLarge,
+        _ => ApiError::malformed(
+            "incomplete_body",
+            "the request body ended early or its framing is broken",
+        ),
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// `application/json` or `application/…+json`, with any parameters; a body that is not there needs no type.
+fn is_json(headers: &HeaderMap, empty: bool) -> bool {
+    let encoded = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity");
+    let Some(media_type) = headers.get(header::CONTENT_TYPE) else {
+        return empty && !encoded;
+    };
+    let media_type = media_type.to_str().unwrap_or_default();
+    let essence = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let json =
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    json && !encoded
+}

@@ -1,0 +1,78 @@
+use actix_web::HttpResponse;
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+
+/// Which origins a browser may call from.
+#[derive(Clone, Debug)]
+pub(crate) struct Cors {
+    any: bool,
+    origins: Vec<String>,
+    credentials: bool,
+}
+
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+const ALLOWED_HEADERS: HeaderValue =
+    HeaderValue::from_static("api_key, X-API-Key, Content-Type, Idempotency-Key, X-Request-ID, traceparent");
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("ETag, Link, Retry-After, X-Request-ID");
+const PREFLIGHT_LIFE: HeaderValue = HeaderValue::from_static("3600");
+
+impl Cors {
+    /// `*` among the origins means any; credentials are then never allowed, as the settings check.
+    pub(crate) fn new(origins: &[String], credentials: bool) -> Cors {
+        let any = origins.iter().any(|origin| origin == "*");
+        Cors {
+            any,
+            origins: origins.to_vec(),
+            credentials: credentials && !any,
+        }
+    }
+
+    /// The answer to a preflight request, which needs no API key; `None` for every other request.
+    pub(crate) fn preflight(&self, request: &ServiceRequest) -> Option<HttpResponse> {
+        let preflight = request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ORIGIN)
+            && request
+                .headers()
+                .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if !preflight {
+            return None;
+        }
+        let mut response = HttpResponse::NoContent().finish();
+        if self.allowed(request.headers()).is_some() {
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFE);
+        }
+        Some(response)
+    }
+
+    /// The `Access-Control-Allow-Origin` for a request with these headers; `None` when it has no origin or a foreign one.
+    pub(crate) fn allowed(&self, request: &HeaderMap) -> Option<HeaderValue> {
+        let origin = request.get(header::ORIGIN)?;
+        if self.any {
+            return Some(HeaderValue::from_static("*"));
+        }
+        self.origins
+            .iter()
+            .any(|allowed| origin == allowed.as_str())
+            .then(|| origin.clone())
+    }
+
+    /// Adds to any response, errors included, what lets the page read it.
+    pub(crate) fn permit(&self, allowed: Option<HeaderValue>, response: &mut HeaderMap) {
+        if !self.any {
+            response.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        let Some(origin) = allowed else { return };
+        response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        if self.credentials {
+            response.insert(
+                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
+        }
+    }
+}

@@ -1,0 +1,202 @@
+use std::fmt;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Everything that is not a success, as the client sees it. The cause is logged once, where it is known, and never sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// 400: the request itself cannot be understood.
+    #[error("{message}")]
+    Malformed {
+        /// Snake-case name of the problem.
+        kind: &'static str,
+        /// What is wrong, for the person who wrote the client.
+        message: String,
+    },
+    /// 401: no usable API key was sent.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// 403: the key is unknown, expired, revoked, or may not do this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// 404: no such route or row.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// 405: the resource has other methods.
+    #[error("this resource answers {0} only")]
+    MethodNotAllowed(&'static str),
+    /// 408: the body did not arrive in time.
+    #[error("the request body did not arrive in time")]
+    BodyTimeout,
+    /// 413: the body is larger than 1 MiB.
+    #[error("the request body is larger than {} bytes", super::body::LIMIT)]
+    BodyTooLarge,
+    /// 415: the body is not JSON as UTF-8 without encoding.
+    #[error("the request body must be application/json without a content encoding")]
+    NotJson,
+    /// 422: well-formed, but a rule of the shop says no.
+    #[error("{message}")]
+    Rejected {
+        /// Snake-case name of the rule.
+        kind: &'static str,
+        /// What is wrong.
+        message: String,
+        /// The product ids that are unknown, where that is the rule.
+        product_ids: Vec<String>,
+    },
+    /// 431: the header section is larger than 8,000 bytes.
+    #[error("the request's headers are larger than {} bytes", super::MAX_HEADER_BYTES)]
+    HeadersTooLarge,
+    /// 500: our fault.
+    #[error("something went wrong on our side")]
+    Internal,
+    /// 503 with Retry-After: not done, safe to repeat.
+    #[error("the service cannot do this right now; nothing was stored, try again")]
+    Unavailable,
+    /// 503 with Retry-After: the order may have been stored, ask for it by its id.
+    #[error("whether the order was stored is not known yet; ask for it by its id before ordering again")]
+    OutcomeUnknown(Uuid),
+}
+
+/// The body of every answer with a 4xx or 5xx status.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErrorBody<'a> {
+    /// The HTTP status.
+    #[schema(example = 422)]
+    code: u16,
+    /// Name of the problem, for programs.
+    #[schema(example = "unknown_product")]
+    r#type: &'a str,
+    /// The problem in words, for people.
+    #[schema(example = "there are no products with the ids 42")]
+    message: String,
+    /// The request's id, as in the header X-Request-ID.
+    request_id: &'a str,
+    /// With `unknown_product`: every id that is not in the catalogue.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    product_ids: &'a [String],
+    /// With `outcome_unknown`: the id that the order has if it was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<Uuid>,
+}
+
+impl ApiError {
+    /// The request cannot be understood.
+    pub(crate) fn malformed(kind: &'static str, message: impl fmt::Display) -> ApiError {
+        ApiError::Malformed {
+            kind,
+            message: message.to_string(),
+        }
+    }
+
+    /// The snake-case name of the problem.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            ApiError::Malformed { kind, .. } | ApiError::Rejected { kind, .. } => kind,
+            ApiError::Unauthenticated(_) => "unauthenticated",
+            ApiError::Forbidden(_) => "forbidden",
+            ApiError::NotFound(_) => "not_found",
+            ApiError::MethodNotAllowed(_) => "method_not_allowed",
+            ApiError::BodyTimeout => "request_timeout",
+            ApiError::BodyTooLarge => "payload_too_large",
+            ApiError::NotJson => "unsupported_media_type",
+            ApiError::HeadersTooLarge => "request_header_fields_too_large",
+            ApiError::Internal => "internal",
+            ApiError::Unavailable => "unavailable",
+            ApiError::OutcomeUnknown(_) => "outcome_unknown",
+        }
+    }
+
+    /// The answer, with the id of the request that it belongs to.
+    pub(crate) fn response(&self, request_id: &str) -> HttpResponse {
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
+        match self {
+            ApiError::Unauthenticated(_) => {
+                response.insert_header((
+                    header::WWW_AUTHENTICATE,
+                    r#"ApiKey realm="order-food", header="api_key""#,
+                ));
+            }
+            ApiError::MethodNotAllowed(allow) => {
+                response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+            }
+            ApiError::Unavailable | ApiError::OutcomeUnknown(_) => {
+                response.insert_header((header::RETRY_AFTER, "1"));
+            }
+            _ => {}
+        }
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        let (product_ids, order_id): (&[String], _) = match self {
+            ApiError::Rejected { product_ids, .. } => (product_ids, None),
+            ApiError::OutcomeUnknown(id) => (&[], Some(*id)),
+            _ => (&[], None),
+        };
+        let message = self.to_string();
+        response.json(ErrorBody {
+            code: status.as_u16(),
+            r#type: self.kind(),
+            message,
+            request_id,
+            product_ids,
+            order_id,
+        })
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            ApiError::Malformed { .. } => StatusCode::BAD_REQUEST,
+            ApiError::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            ApiError::Forbidden(_) => StatusCode::FORBIDDEN,
+            ApiError::NotFound(_) => StatusCode::NOT_FOUND,
+            ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ApiError::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            ApiError::Unavailable | ApiError::OutcomeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Without the request's id: `http::observe` answers with it.
+    fn error_response(&self) -> HttpResponse {
+        self.response("")
+    }
+}
+
+/// Methods for an `Allow` header: a resource with GET also answers HEAD and OPTIONS.
+pub(crate) const fn allow(get: bool, post: bool) -> &'static str {
+    match (get, post) {
+        (true, true) => "GET, HEAD, POST, OPTIONS",
+        (true, false) => "GET, HEAD, OPTIONS",
+        (false, true) => "POST, OPTIONS",
+        (false, false) => "OPTIONS",
+    }
+}
+
+/// Whether metrics and spans may carry the method's name: the others become `other`.
+pub(crate) fn is_known(method: &Method) -> bool {
+    [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::OPTIONS,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::TRACE,
+        Method::CONNECT,
+    ]
+    .contains(method)
+}

@@ -1,0 +1,13 @@
+//! What every resource shares: errors as JSON, bodies, representations, CORS, the span and the access line.
+
+pub(crate) mod body;
+pub(crate) mod cors;
+mod error;
+pub(crate) mod observe;
+pub(crate) mod representation;
+pub(crate) mod resource;
+
+pub(crate) use error::{ApiError, ErrorBody};
+
+/// The largest header section that is served, names and values added up, in bytes.
+pub(crate) const MAX_HEADER_BYTES: usize = 8_000;

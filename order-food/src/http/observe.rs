@@ -1,0 +1,196 @@
+//! Around each request: its id, a span when it is sampled, CORS, errors as JSON, the access line.
+
+use std::time::Instant;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, web};
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use process::telemetry::RequestSampler;
+use tracing::field::Empty;
+use tracing::{Instrument, Level, Span, debug, info, info_span, warn};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use uuid::Uuid;
+
+use super::cors::Cors;
+use super::error::is_known;
+use super::{ApiError, MAX_HEADER_BYTES};
+use crate::metrics::HttpMetrics;
+
+/// What the middleware needs, one per application.
+pub(crate) struct Observer {
+    pub(crate) cors: Cors,
+    pub(crate) sampler: RequestSampler,
+    pub(crate) metrics: HttpMetrics,
+}
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_REQUEST_ID: usize = 128;
+
+/// The middleware: see the module.
+pub(crate) async fn observe(
+    observer: web::Data<Observer>,
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let _active = observer.metrics.begin(&request);
+    // An unknown method must not become a label of its own; no resource answers it anyway.
+    if !is_known(request.method())
+        && let Ok(other) = Method::from_bytes(b"other")
+    {
+        request.head_mut().method = other;
+    }
+    let request_id = request_id(request.headers());
+    let allowed_origin = observer.cors.allowed(request.headers());
+    let span = open_span(&observer.sampler, &request);
+
+    let mut response = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
+        request.into_response(ApiError::HeadersTooLarge.response(&id_text(&request_id)))
+    } else if let Some(preflight) = observer.cors.preflight(&request) {
+        request.into_response(preflight)
+    } else {
+        let (request, answered) = next.call(request).instrument(span.clone()).await?.into_parts();
+        ServiceResponse::new(request, as_json(answered, &id_text(&request_id)))
+    };
+
+    observer.cors.permit(allowed_origin, response.headers_mut());
+    response.headers_mut().insert(X_REQUEST_ID, request_id.clone());
+    if let BodySize::Sized(bytes) = response.response().body().size() {
+        observer.metrics.answered(bytes);
+    }
+    close_span(&span, &response);
+    access_line(&span, &response, started, &request_id);
+    Ok(response)
+}
+
+/// The client's id if it is sane (1 to 128 printable ASCII characters), else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let sane = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+    };
+    if let Some(sent) = headers.get(X_REQUEST_ID).filter(sane) {
+        return sent.clone();
+    }
+    let mut text = Uuid::encode_buffer();
+    let made: &str = Uuid::new_v4().hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(made).unwrap_or(HeaderValue::from_static("-"))
+}
+
+fn id_text(request_id: &HeaderValue) -> String {
+    String::from_utf8_lossy(request_id.as_bytes()).into_owned()
+}
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum()
+}
+
+/// An error gets its JSON body with the request's id, whoever made it.
+fn as_json(response: HttpResponse<BoxBody>, request_id: &str) -> HttpResponse<BoxBody> {
+    if let Some(error) = response.error().and_then(|error| error.as_error::<ApiError>()) {
+        return error.response(request_id);
+    }
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    match is_error && response.error().is_some() {
+        true if status.is_client_error() => {
+            ApiError::malformed("bad_request", "the request cannot be understood").response(request_id)
+        }
+        true => ApiError::Internal.response(request_id),
+        false => response,
+    }
+}
+
+/// The span of a sampled request, with OpenTelemetry's names; for the others none at all.
+fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
+    let parent = request
+        .headers()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok())
+        .and_then(RequestSampler::parse);
+    if !sampler.decide(parent.as_ref()) {
+        return Span::none();
+    }
+    let span = info_span!(
+        "http.request",
+        otel.name = Empty,
+        otel.kind = "server",
+        http.request.method = %request.method(),
+        http.route = Empty,
+        http.response.status_code = Empty,
+        url.path = request.path(),
+        url.scheme = "http",
+        network.protocol.version = ?request.version(),
+        user_agent.original = Empty,
+        error.r#type = Empty,
+    );
+    if let Some(agent) = request
+        .headers()
+        .get("user-agent")
+        .and_then(|agent| agent.to_str().ok())
+    {
+        span.record("user_agent.original", agent);
+    }
+    if let Some(parent) = parent {
+        adopt(&span, parent);
+    }
+    span
+}
+
+fn adopt(span: &Span, parent: SpanContext) {
+    // Fails only when no exporter is set up: then the span goes nowhere.
+    let _ = span.set_parent(opentelemetry::Context::new().with_remote_span_context(parent));
+}
+
+fn close_span(span: &Span, response: &ServiceResponse<BoxBody>) {
+    if span.is_disabled() {
+        return;
+    }
+    let request = response.request();
+    let route = request.match_pattern();
+    let name = match &route {
+        Some(route) => format!("{} {route}", request.method()),
+        None => request.method().to_string(),
+    };
+    span.record("otel.name", name);
+    if let Some(route) = route {
+        span.record("http.route", route);
+    }
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("error.type", status.as_str());
+        span.set_status(opentelemetry::trace::Status::error(status.to_string()));
+    }
+}
+
+/// One line per request: 5xx as warning, 4xx as information, the rest at debug.
+fn access_line(span: &Span, response: &ServiceResponse<BoxBody>, started: Instant, request_id: &HeaderValue) {
+    let status = response.status();
+    let level = match status.as_u16() {
+        500.. => Level::WARN,
+        400.. => Level::INFO,
+        _ => Level::DEBUG,
+    };
+    if level > tracing::level_filters::LevelFilter::current() {
+        return;
+    }
+    let request = response.request();
+    let method = request.method().as_str();
+    let route = request.match_pattern().unwrap_or_else(|| "other".into());
+    let (status, duration_ms) = (status.as_u16(), started.elapsed().as_secs_f64() * 1000.0);
+    let request_id = request_id.to_str().unwrap_or_default();
+    let _entered = span.enter();
+    match level {
+        Level::WARN => warn!(target: "access", method, route, status, duration_ms, request_id, "request"),
+        Level::INFO => info!(target: "access", method, route, status, duration_ms, request_id, "request"),
+        _ => debug!(target: "access", method, route, status, duration_ms, request_id, "request"),
+    }
+}

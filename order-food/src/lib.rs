@@ -1,0 +1,19 @@
+//! The REST API of the shop: products and orders. `docs/ARCHITECTURE.md` walks through a request.
+
+mod application;
+mod auth;
+mod coupons;
+pub mod docs;
+mod health;
+mod http;
+mod metrics;
+mod orders;
+mod paging;
+mod products;
+mod settings;
+mod snapshot;
+mod spans;
+
+pub use application::Application;
+pub use health::probe;
+pub use settings::Settings;

@@ -1,0 +1,84 @@
+//! The `order-food` command.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use order_food::{Application, Settings, docs, probe};
+use process::exit::{ExitCode, Failure, OrExit};
+use process::telemetry::{self, Role};
+use tracing::info_span;
+
+/// The REST API of the shop: products and orders.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Example: DATABASE_URL=postgres://app:secret@db/food order-food --config /etc/order-food.toml"
+)]
+struct Arguments {
+    /// TOML file whose settings go over the defaults; the environment goes over both.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API until SIGTERM (default).
+    #[command(after_help = "Example: PORT=9000 order-food serve")]
+    Serve,
+    /// Ask a running server how it is; exit code 0 for a 2xx answer.
+    #[command(after_help = "Example: order-food health --url http://127.0.0.1:8080/ready")]
+    Health {
+        /// What to ask.
+        #[arg(long, default_value = "http://127.0.0.1:8080/health")]
+        url: String,
+    },
+    /// Print the API's description.
+    #[command(after_help = "Example: order-food openapi --format json")]
+    Openapi {
+        /// Form of the description.
+        #[arg(long, value_enum, default_value_t = Format::Yaml)]
+        format: Format,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Yaml,
+    Json,
+}
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(arguments.config),
+        Command::Health { url } => probe(&url).and_then(|answer| print(&answer)),
+        Command::Openapi { format: Format::Yaml } => print(&docs::yaml()),
+        Command::Openapi { format: Format::Json } => print(&docs::json()),
+    };
+    process::exit::report(outcome)
+}
+
+fn serve(config: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    let settings = Settings::load(config)?;
+    let shutdown = process::signals::shutdown();
+    let telemetry = telemetry::start("order-food", Role::Member, &settings.telemetry)?;
+    let outcome = actix_web::rt::System::new().block_on(async {
+        let span = info_span!("api.start");
+        telemetry.adopt(&span);
+        let application = Application::build(settings, telemetry.request_sampler(), shutdown)?;
+        application.run(span).await
+    });
+    telemetry.shutdown();
+    outcome
+}
+
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.write_all(if text.ends_with('\n') { b"" } else { b"\n" }))
+        .or_exit(ExitCode::Input, "standard output")?;
+    Ok(ExitCode::Done)
+}

@@ -1,0 +1,163 @@
+use std::collections::HashMap;
+
+use shop::{CouponCode, PricedLine, ProductId, Promotion, Quantity, TotalTooLarge, Totals};
+use uuid::Uuid;
+
+use super::request::{Item, OrderRequest};
+use super::store::NotStored;
+use super::{NewOrder, Order, OrderLine};
+use crate::application::Shop;
+use crate::coupons::{self, Accepted, CouponError};
+use crate::snapshot::{ApiKeyId, Snapshot};
+
+/// The most lines of a request.
+const MAX_LINES: usize = 100;
+
+/// Why an order was not placed. Nothing was stored, but for `NotStored::Unknown`.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlaceError {
+    #[error("an order needs at least one item")]
+    NoItems,
+    #[error("an order has at most {MAX_LINES} items")]
+    TooManyLines,
+    #[error("item {line} has no {field}")]
+    MissingField { line: usize, field: &'static str },
+    #[error("the quantity of product {product} is outside 1 to {}", Quantity::MAX)]
+    QuantityOutOfRange { product: String },
+    #[error("there are no products with the ids {}", .0.join(", "))]
+    UnknownProducts(Vec<String>),
+    #[error(transparent)]
+    TooLarge(#[from] TotalTooLarge),
+    #[error(transparent)]
+    NotACouponCode(#[from] shop::NotACouponCode),
+    #[error(transparent)]
+    Coupon(#[from] CouponError),
+    #[error("the coupon code has been used up")]
+    SoldOut,
+    #[error(transparent)]
+    NotStored(NotStored),
+}
+
+/// Checks, prices and stores an order; returns it once it is committed.
+pub(crate) async fn place(
+    shop: &Shop,
+    snapshot: &Snapshot,
+    key: ApiKeyId,
+    request: OrderRequest<'_>,
+) -> Result<Order, PlaceError> {
+    let lines = lines(snapshot, request.items.unwrap_or_default())?;
+    let coupon_code = match request.coupon_code {
+        Some(code) if !code.is_empty() => Some(CouponCode::parse(code)?),
+        _ => None,
+    };
+    let promotion = promotion(shop, snapshot, coupon_code.as_ref(), &lines).await?;
+    let priced: Vec<PricedLine> = lines.iter().map(OrderLine::priced).collect();
+    let totals = Totals::of(&priced, promotion)?;
+    let order = Order {
+        id: Uuid::now_v7(),
+        api_key: key,
+        lines,
+        coupon_code,
+        totals,
+    };
+    let new = NewOrder {
+        order,
+        limited_to: promotion.and_then(|promotion| promotion.max_uses),
+    };
+    match shop.orders.store(&new).await {
+        Ok(()) => Ok(new.order),
+        Err(NotStored::SoldOut) => Err(PlaceError::SoldOut),
+        Err(error) => Err(PlaceError::NotStored(error)),
+    }
+}
+
+/// The promotion that decides the discount, if the order carries one.
+async fn promotion<'a>(
+    shop: &Shop,
+    snapshot: &'a Snapshot,
+    code: Option<&CouponCode>,
+    lines: &[OrderLine],
+) -> Result<Option<&'a Promotion>, PlaceError> {
+    let Some(code) = code else { return Ok(None) };
+    let units = lines.iter().map(|line| u32::from(line.quantity.units())).sum();
+    match coupons::check(snapshot, &shop.pool, code, units).await? {
+        Accepted::Promotion(promotion) => Ok(Some(promotion)),
+        Accepted::BulkCode => Ok(None),
+    }
+}
+
+/// One line per product in first-seen order, quantities added up, each product looked up in the catalogue.
+fn lines(snapshot: &Snapshot, items: Vec<Item<'_>>) -> Result<Vec<OrderLine>, PlaceError> {
+    if items.is_empty() {
+        return Err(PlaceError::NoItems);
+    }
+    if items.len() > MAX_LINES {
+        return Err(PlaceError::TooManyLines);
+    }
+    let mut positions: HashMap<ProductId, usize> = HashMap::with_capacity(items.len());
+    let mut merged: Vec<(ProductId, i64)> = Vec::with_capacity(items.len());
+    let mut unknown: Vec<String> = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let missing = |field| PlaceError::MissingField {
+            line: index + 1,
+            field,
+        };
+        let text = item.product_id.ok_or_else(|| missing("productId"))?;
+        let quantity = item.quantity.ok_or_else(|| missing("quantity"))?;
+        if quantity < 1 {
+            return Err(PlaceError::QuantityOutOfRange {
+                product: shown(&text),
+            });
+        }
+        match ProductId::parse(&text)
+            .ok()
+            .filter(|id| snapshot.catalogue.product(*id).is_some())
+        {
+            None => {
+                let text = shown(&text);
+                if !unknown.contains(&text) {
+                    unknown.push(text);
+                }
+            }
+            Some(id) => match positions.get(&id).and_then(|position| merged.get_mut(*position)) {
+                Some((_, units)) => *units = units.saturating_add(quantity),
+                None => {
+                    positions.insert(id, merged.len());
+                    merged.push((id, quantity));
+                }
+            },
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(PlaceError::UnknownProducts(unknown));
+    }
+    merged
+        .into_iter()
+        .map(|(id, units)| line(snapshot, id, units))
+        .collect()
+}
+
+fn line(snapshot: &Snapshot, id: ProductId, units: i64) -> Result<OrderLine, PlaceError> {
+    let quantity = Quantity::new(units).map_err(|_| PlaceError::QuantityOutOfRange {
+        product: id.to_string(),
+    })?;
+    let product = snapshot
+        .catalogue
+        .product(id)
+        .ok_or_else(|| PlaceError::UnknownProducts(vec![id.to_string()]))?;
+    Ok(OrderLine {
+        product: id,
+        name: product.name.clone(),
+        category: product.category.clone(),
+        unit_price: product.price,
+        quantity,
+    })
+}
+
+/// A client's text, cut and without controls, for a message.
+fn shown(text: &str) -> String {
+    text.chars()
+        .take(64)
+        .map(|character| if character.is_control() { '�' } else { character })
+        .collect()
+}

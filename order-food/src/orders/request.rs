@@ -1,0 +1,349 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::http::ApiError;
+
+/// What a client sends to place an order.
+#[derive(ToSchema)]
+#[schema(as = OrderRequest)]
+#[expect(dead_code, reason = "describes the request; the parts are read one by one")]
+pub(crate) struct OrderRequestSchema {
+    /// What is ordered: 1 to 100 lines; lines of the same product are added up.
+    #[schema(min_items = 1, max_items = 100)]
+    items: Vec<OrderRequestItem>,
+    /// 1 to 64 characters without controls; empty and null mean none.
+    #[schema(
+        rename = "couponCode",
+        required = false,
+        nullable = true,
+        max_length = 64,
+        example = "SAVE10"
+    )]
+    coupon_code: Option<String>,
+}
+
+/// One line of an order.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the request; the parts are read one by one")]
+pub(crate) struct OrderRequestItem {
+    /// The product's id.
+    #[schema(rename = "productId", example = "1")]
+    product_id: String,
+    /// Units, 1 to 1000 in all lines of the product together.
+    #[schema(minimum = 1, maximum = 1000, example = 2)]
+    quantity: u32,
+}
+
+/// The request as it was sent: JSON types are right, rules are not checked yet.
+#[derive(Debug, Default)]
+pub(crate) struct OrderRequest<'a> {
+    pub(crate) items: Option<Vec<Item<'a>>>,
+    pub(crate) coupon_code: Option<Cow<'a, str>>,
+}
+
+/// One line as it was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Item<'a> {
+    pub(crate) product_id: Option<Cow<'a, str>>,
+    /// Any whole number; beyond 64 bits it is the nearest that fits.
+    pub(crate) quantity: Option<i64>,
+}
+
+impl<'a> OrderRequest<'a> {
+    /// Parses a body.
+    ///
+    /// # Errors
+    /// 400 for text that is not UTF-8 or not JSON, a value of the wrong JSON type, a field that stands twice, a NUL
+    /// character or more than 128 levels anywhere, ignored fields included.
+    pub(crate) fn parse(body: &'a [u8]) -> Result<OrderRequest<'a>, ApiError> {
+        let text = std::str::from_utf8(body)
+            .map_err(|_| ApiError::malformed("malformed_json", "the request body is not UTF-8"))?;
+        serde_json::from_str(text).map_err(|error| {
+            let kind = if error.is_data() {
+                "wrong_type"
+            } else {
+                "malformed_json"
+            };
+            ApiError::malformed(kind, format!("the request body cannot be read: {error}"))
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for OrderRequest<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = OrderRequest<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an order: an object with items")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut request = OrderRequest::default();
+                let (mut items, mut coupon_code) = (Once("items", false), Once("couponCode", false));
+                while let Some(Text(field)) = map.next_key()? {
+                    match &*field {
+                        "items" => {
+                            items.seen()?;
+                            request.items = Some(map.next_value()?);
+                        }
+                        "couponCode" => {
+                            coupon_code.seen()?;
+                            request.coupon_code = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0);
+                        }
+                        _ => map.next_value::<Ignored>().map(drop)?,
+                    }
+                }
+                Ok(request)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+impl<'de> Deserialize<'de> for Item<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Item<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an item: an object with productId and quantity")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut item = Item::default();
+                let (mut product_id, mut quantity) = (Once("productId", false), Once("quantity", false));
+                while let Some(Text(field)) = map.next_key()? {
+                    match &*field {
+                        "productId" => {
+                            product_id.seen()?;
+                            item.product_id = Some(map.next_value::<Text<'de>>()?.0);
+                        }
+                        "quantity" => {
+                            quantity.seen()?;
+                            item.quantity = Some(whole_number(map.next_value::<&'de RawValue>()?.get())?);
+                        }
+                        _ => map.next_value::<Ignored>().map(drop)?,
+                    }
+                }
+                Ok(item)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// A field that may stand once.
+struct Once(&'static str, bool);
+
+impl Once {
+    fn seen<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        if std::mem::replace(&mut self.1, true) {
+            Err(E::duplicate_field(self.0))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The whole number that a JSON token stands for, `3e9` and `2.0` included; out of 64 bits, the nearest that fits.
+fn whole_number<E: serde::de::Error>(token: &str) -> Result<i64, E> {
+    let wrong = || {
+        E::custom(format_args!(
+            "quantity: expected a whole number, not {}",
+            &shown(token)
+        ))
+    };
+    if let Ok(number) = token.parse() {
+        return Ok(number);
+    }
+    let number: f64 = token.parse().map_err(|_| wrong())?;
+    // JSON has no NaN and no infinity: what parses as such is text, or a number too large for a float.
+    let numeric = token.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    if !numeric || (number.is_finite() && number.fract() != 0.0) {
+        return Err(wrong());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "casts from float saturate, which is what is wanted"
+    )]
+    Ok(number as i64)
+}
+
+fn shown(token: &str) -> String {
+    token.chars().take(20).collect()
+}
+
+/// Text that borrows from the body where it can.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowing;
+        impl<'de> Visitor<'de> for Borrowing {
+            type Value = Text<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Borrowing)
+    }
+}
+
+/// A value that nobody asked for: looked through so that neither depth nor NUL characters hide in it.
+struct Ignored;
+
+impl<'de> Deserialize<'de> for Ignored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Ignored)
+    }
+}
+
+impl<'de> Visitor<'de> for Ignored {
+    type Value = Ignored;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Ignored, E> {
+        Ok(Ignored)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Ignored, E> {
+        Ok(Ignored)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Ignored, E> {
+        Ok(Ignored)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Ignored, E> {
+        Ok(Ignored)
+    }
+
+    fn visit_unit<E>(self) -> Result<Ignored, E> {
+        Ok(Ignored)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Ignored, E> {
+        if text.contains('\0') {
+            Err(E::custom("a text holds a NUL character"))
+        } else {
+            Ok(Ignored)
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Ignored, A::Error> {
+        while values.next_element::<Ignored>()?.is_some() {}
+        Ok(Ignored)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ignored, A::Error> {
+        while map.next_entry::<Ignored, Ignored>()?.is_some() {}
+        Ok(Ignored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn quantity(token: &str) -> Result<Option<i64>, ApiError> {
+        let body = format!(r#"{{"items":[{{"productId":"1","quantity":{token}}}]}}"#);
+        let request = OrderRequest::parse(body.as_bytes())?;
+        Ok(request.items.unwrap()[0].quantity)
+    }
+
+    #[test]
+    fn whole_numbers_are_taken_however_they_are_written() {
+        for (token, expected) in [
+            ("2", 2),
+            ("-3", -3),
+            ("2.0", 2),
+            ("3e9", 3_000_000_000),
+            ("1E2", 100),
+            ("-0", 0),
+            ("99999999999999999999", i64::MAX),
+            ("-1e400", i64::MIN),
+        ] {
+            assert_eq!(quantity(token).unwrap(), Some(expected), "{token}");
+        }
+    }
+
+    #[test]
+    fn other_json_types_are_malformed() {
+        for token in [
+            "1.5", "1e-1", "\"2\"", "null", "true", "[]", "{}", "NaN", "01", "+1", ".5",
+        ] {
+            assert!(
+                matches!(quantity(token), Err(ApiError::Malformed { .. })),
+                "{token}"
+            );
+        }
+    }
+
+    #[test]
+    fn bodies_that_are_no_order_are_malformed() {
+        let deep = format!(
+            r#"{{"items":[],"x":{}{}}}"#,
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        );
+        for body in [
+            "",
+            " ",
+            "null",
+            "[]",
+            "\"items\"",
+            "{",
+            r#"{"items":[]} {}"#,
+            r#"{"items":null}"#,
+            r#"{"items":{}}"#,
+            r#"{"items":[1]}"#,
+            r#"{"items":[{"productId":1,"quantity":1}]}"#,
+            r#"{"items":[],"couponCode":5}"#,
+            r#"{"items":[],"items":[]}"#,
+            r#"{"items":[],"note":"a\u0000b"}"#,
+            r#"{"items":[],"no\u0000te":1, "x": {"a\u0000": 1}}"#,
+            "\u{feff}{\"items\":[]}",
+            &deep,
+        ] {
+            let outcome = OrderRequest::parse(body.as_bytes());
+            assert!(matches!(outcome, Err(ApiError::Malformed { .. })), "{:.80}", body);
+        }
+        assert!(OrderRequest::parse(b"{\"items\":[],\"couponCode\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_null_means_no_coupon() {
+        let body = r#"{"couponCode":null,"items":[{"quantity":1,"note":{"a":[1,"x",null,2.5]}}],"tip":3}"#;
+        let request = OrderRequest::parse(body.as_bytes()).unwrap();
+        assert!(request.coupon_code.is_none());
+        assert!(request.items.unwrap()[0].product_id.is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = OrderRequest::parse(&body);
+        }
+    }
+}

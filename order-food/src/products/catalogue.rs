@@ -1,0 +1,116 @@
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use shop::{Money, ProductId};
+use utoipa::ToSchema;
+
+use crate::http::representation::{JSON, Representation};
+
+/// Something that can be ordered.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Product {
+    /// Decimal digits of a positive 64-bit integer.
+    #[schema(value_type = String, example = "1", pattern = "^[1-9][0-9]{0,18}$")]
+    pub(crate) id: ProductId,
+    #[schema(example = "Chicken Waffle")]
+    pub(crate) name: String,
+    /// Price of one unit, with two decimals.
+    #[schema(value_type = f64, example = 12.99, minimum = 0)]
+    pub(crate) price: Money,
+    #[schema(example = "Waffle")]
+    pub(crate) category: String,
+    /// Addresses of pictures, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<Image>,
+}
+
+/// Addresses of a product's pictures, by the size of the screen.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Image {
+    thumbnail: String,
+    mobile: String,
+    tablet: String,
+    desktop: String,
+}
+
+/// The available products, in numeric id order, with the bytes of each answer made in advance.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    products: Vec<Product>,
+    by_id: HashMap<ProductId, (usize, Representation)>,
+    whole: Representation,
+    modified: Option<DateTime<Utc>>,
+}
+
+impl Catalogue {
+    /// A catalogue of `products`, which come in id order; `modified` is when they were published.
+    pub(crate) fn new(products: Vec<Product>, modified: Option<DateTime<Utc>>) -> Catalogue {
+        let whole = Representation::made_once(JSON, json(&products), modified);
+        let by_id = products
+            .iter()
+            .enumerate()
+            .map(|(index, product)| {
+                (
+                    product.id,
+                    (index, Representation::made_once(JSON, json(product), modified)),
+                )
+            })
+            .collect();
+        Catalogue {
+            products,
+            by_id,
+            whole,
+            modified,
+        }
+    }
+
+    /// How many products there are.
+    pub(crate) fn len(&self) -> usize {
+        self.products.len()
+    }
+
+    /// The product with this id.
+    pub(crate) fn product(&self, id: ProductId) -> Option<&Product> {
+        self.products.get(self.by_id.get(&id)?.0)
+    }
+
+    /// The ready answer for one product.
+    pub(crate) fn one(&self, id: ProductId) -> Option<&Representation> {
+        self.by_id.get(&id).map(|(_, representation)| representation)
+    }
+
+    /// The ready answer for all products.
+    pub(crate) fn whole(&self) -> &Representation {
+        &self.whole
+    }
+
+    /// The products of a category (`None`: of all) after the id `after`, at most `limit`, and the id to go on after if
+    /// more follow.
+    pub(crate) fn page(
+        &self,
+        category: Option<&str>,
+        after: Option<ProductId>,
+        limit: usize,
+    ) -> (Representation, Option<ProductId>) {
+        let start = after.map_or(0, |after| {
+            self.products.partition_point(|product| product.id <= after)
+        });
+        let mut rest = self
+            .products
+            .iter()
+            .skip(start)
+            .filter(|product| category.is_none_or(|category| product.category == category));
+        let page: Vec<&Product> = rest.by_ref().take(limit).collect();
+        let next = page
+            .last()
+            .filter(|_| rest.next().is_some())
+            .map(|product| product.id);
+        (Representation::made_now(json(&page), self.modified), next)
+    }
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    // Strings, numbers and structs with string keys: serde_json writes them all.
+    serde_json::to_vec(value).unwrap_or_default()
+}

@@ -1,0 +1,93 @@
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use shop::ProductId;
+use utoipa::IntoParams;
+
+use super::Product;
+use crate::application::Shop;
+use crate::http::{ApiError, ErrorBody, resource};
+use crate::paging;
+
+/// Where the products are served.
+pub(crate) fn routes(service: &mut web::ServiceConfig) {
+    service
+        .service(resource::get("/product", list_products))
+        .service(resource::get("/product/{productId}", get_product));
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameters; they are read one by one")]
+pub(crate) struct ListParameters {
+    /// Only products of this category.
+    #[param(required = false)]
+    category: Option<String>,
+    /// At most this many products; all without it.
+    #[param(required = false, minimum = 1, maximum = 100)]
+    limit: Option<u8>,
+    /// Where to go on: taken from the `Link` header of the page before.
+    #[param(required = false)]
+    cursor: Option<String>,
+}
+
+/// All products, in numeric id order.
+#[utoipa::path(
+    get, path = "/api/product", tag = "product", operation_id = "listProducts", params(ListParameters),
+    responses(
+        (status = 200, description = "The products", body = [Product],
+            headers(("ETag" = String), ("Link" = Option<String>, description = "rel=\"next\" when more follow"))),
+        (status = 304, description = "The client's copy is still good"),
+        (status = 400, description = "A parameter cannot be used", body = ErrorBody),
+        (status = 503, description = "No data yet", body = ErrorBody),
+    )
+)]
+pub(crate) async fn list_products(
+    request: HttpRequest,
+    shop: web::Data<Shop>,
+) -> Result<HttpResponse, ApiError> {
+    let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
+    let parameters = paging::Parameters::parse(request.query_string())?;
+    let category = parameters.text("category")?;
+    let limit = parameters.limit()?;
+    let after = parameters.cursor(|text| ProductId::parse(text).ok())?;
+    if category.is_none() && limit.is_none() && after.is_none() {
+        return Ok(snapshot.catalogue.whole().respond(&request));
+    }
+    let (page, next) = snapshot
+        .catalogue
+        .page(category, after, limit.unwrap_or(usize::MAX));
+    let mut response = page.respond(&request);
+    if let Some(next) = next {
+        let limit = limit.map_or_else(String::new, |limit| format!("limit={limit}&"));
+        let category = category.map_or_else(String::new, |category| {
+            format!("category={}&", utf8_percent_encode(category, NON_ALPHANUMERIC))
+        });
+        let link = paging::next_link(&format!("/api/product?{category}{limit}cursor={next}"));
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+/// One product.
+#[utoipa::path(
+    get, path = "/api/product/{productId}", tag = "product", operation_id = "getProduct",
+    params(("productId" = String, Path, description = "The product's id", pattern = "^[1-9][0-9]{0,18}$")),
+    responses(
+        (status = 200, description = "The product", body = Product, headers(("ETag" = String))),
+        (status = 304, description = "The client's copy is still good"),
+        (status = 400, description = "Not a product id", body = ErrorBody),
+        (status = 404, description = "No such product", body = ErrorBody),
+        (status = 503, description = "No data yet", body = ErrorBody),
+    )
+)]
+pub(crate) async fn get_product(
+    request: HttpRequest,
+    id: web::Path<String>,
+    shop: web::Data<Shop>,
+) -> Result<HttpResponse, ApiError> {
+    let id = ProductId::parse(&id).map_err(|problem| ApiError::malformed("invalid_product_id", problem))?;
+    let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
+    let product = snapshot.catalogue.one(id).ok_or(ApiError::NotFound("product"))?;
+    Ok(product.respond(&request))
+}

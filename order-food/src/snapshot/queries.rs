@@ -1,0 +1,304 @@
+use std::collections::HashMap;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use database::amount::Amount;
+use database::schema::{api_keys, coupon_codes, products, promotions, schema_migrations, users};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+use shop::{CouponCode, KeyHash, ProductId, Promotion, PromotionKind, Scope};
+use uuid::Uuid;
+
+use super::{CouponCodes, Snapshot};
+use crate::auth::KeyRecord;
+use crate::health::BootstrapRun;
+use crate::products::{Catalogue, Product};
+
+/// Why no snapshot could be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("the database cannot be asked")]
+    Connection(#[from] database::pool::NoConnection),
+    #[error("the schema has version {found}, this build needs {needed}")]
+    SchemaTooOld { found: i32, needed: i32 },
+    #[error("the database cannot read the shop's data")]
+    Query(#[from] diesel::result::Error),
+    #[error("a row cannot be understood: {0}")]
+    Row(String),
+}
+
+/// Up to this many bulk codes are held in memory; more are looked up in the table.
+const HELD_CODES: i64 = 10_000;
+
+/// Reads everything in one repeatable-read transaction: no mixture of two publications.
+pub(super) async fn read(connection: &mut AsyncPgConnection) -> Result<Snapshot, ReadError> {
+    let mut transaction = connection.build_transaction().read_only().repeatable_read();
+    transaction
+        .run(async |connection| read_all(connection).await)
+        .await
+}
+
+async fn read_all(connection: &mut AsyncPgConnection) -> Result<Snapshot, ReadError> {
+    schema_is_new_enough(connection).await?;
+    let instant = Instant::now();
+    let now = diesel::select(diesel::dsl::now.into_sql::<Timestamptz>())
+        .get_result::<DateTime<Utc>>(connection)
+        .await?;
+    let active = active_versions(connection).await?;
+    let published = |dataset: &str| active.get(dataset).map(|(_, at)| *at);
+    Ok(Snapshot {
+        catalogue: Catalogue::new(read_products(connection).await?, published("products")),
+        promotions: read_promotions(connection).await?,
+        api_keys: read_api_keys(connection).await?,
+        coupon_codes: read_coupon_codes(
+            connection,
+            active.get("coupon_codes").map(|(version, _)| *version),
+        )
+        .await?,
+        runs: read_runs(connection).await?,
+        published_at: active.values().map(|(_, at)| *at).max(),
+        read_at: (now, instant),
+    })
+}
+
+async fn schema_is_new_enough(connection: &mut AsyncPgConnection) -> Result<(), ReadError> {
+    let ledger = "SELECT to_regclass('schema_migrations') IS NOT NULL AS present";
+    #[derive(QueryableByName)]
+    struct Ledger {
+        #[diesel(sql_type = diesel::sql_types::Bool)]
+        present: bool,
+    }
+    let needed = database::version::NEWEST;
+    if !diesel::sql_query(ledger)
+        .get_result::<Ledger>(connection)
+        .await?
+        .present
+    {
+        return Err(ReadError::SchemaTooOld { found: 0, needed });
+    }
+    let newest = schema_migrations::table.select(diesel::dsl::max(schema_migrations::version));
+    let found = newest.get_result::<Option<i32>>(connection).await?.unwrap_or(0);
+    if found < needed {
+        Err(ReadError::SchemaTooOld { found, needed })
+    } else {
+        Ok(())
+    }
+}
+
+const ACTIVE_VERSIONS: &str = "
+    SELECT DISTINCT ON (dataset) dataset, version, activated_at
+    FROM dataset_versions, unnest(datasets) AS dataset
+    WHERE state = 'active'
+    ORDER BY dataset, activated_at DESC, version DESC";
+
+/// For each dataset the version that it shows: the latest activated among the profiles that bring it.
+async fn active_versions(
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<HashMap<String, (i64, DateTime<Utc>)>> {
+    #[derive(QueryableByName)]
+    struct Active {
+        #[diesel(sql_type = Text)]
+        dataset: String,
+        #[diesel(sql_type = BigInt)]
+        version: i64,
+        #[diesel(sql_type = Timestamptz)]
+        activated_at: DateTime<Utc>,
+    }
+    let rows: Vec<Active> = diesel::sql_query(ACTIVE_VERSIONS).load(connection).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.dataset, (row.version, row.activated_at)))
+        .collect())
+}
+
+/// The available products by id.
+async fn read_products(connection: &mut AsyncPgConnection) -> Result<Vec<Product>, ReadError> {
+    let rows: Vec<(i64, String, Amount, String, Option<Value>)> = products::table
+        .select((
+            products::id,
+            products::name,
+            products::price,
+            products::category,
+            products::image,
+        ))
+        .filter(products::available)
+        .order(products::id)
+        .load(connection)
+        .await?;
+    rows.into_iter()
+        .map(|(id, name, Amount(price), category, image)| {
+            let id =
+                ProductId::new(id).map_err(|problem| ReadError::Row(format!("products {id}: {problem}")))?;
+            let image = image.map(serde_json::from_value).transpose();
+            let image =
+                image.map_err(|problem| ReadError::Row(format!("products {id}: image: {problem}")))?;
+            Ok(Product {
+                id,
+                name,
+                price,
+                category,
+                image,
+            })
+        })
+        .collect()
+}
+
+/// The active promotions by code.
+async fn read_promotions(
+    connection: &mut AsyncPgConnection,
+) -> Result<HashMap<String, Promotion>, ReadError> {
+    type Row = (
+        String,
+        String,
+        Amount,
+        i32,
+        Option<Amount>,
+        Option<DateTime<Utc>>,
+        Option<DateTime<Utc>>,
+        Option<i64>,
+    );
+    let rows: Vec<Row> = promotions::table
+        .select((
+            promotions::code,
+            promotions::kind,
+            promotions::value,
+            promotions::min_items,
+            promotions::max_discount,
+            promotions::starts_at,
+            promotions::ends_at,
+            promotions::max_uses,
+        ))
+        .filter(promotions::active)
+        .load(connection)
+        .await?;
+    rows.into_iter()
+        .map(
+            |(code, kind, Amount(value), min_items, max_discount, starts_at, ends_at, max_uses)| {
+                let row = |problem: String| ReadError::Row(format!("promotions {code}: {problem}"));
+                let promotion = Promotion {
+                    code: CouponCode::parse(code.as_str()).map_err(|problem| row(problem.to_string()))?,
+                    kind: PromotionKind::new(&kind, value).map_err(|problem| row(problem.to_string()))?,
+                    min_items: u32::try_from(min_items).map_err(|problem| row(problem.to_string()))?,
+                    max_discount: max_discount.map(|Amount(most)| most),
+                    starts_at,
+                    ends_at,
+                    max_uses: max_uses
+                        .map(u64::try_from)
+                        .transpose()
+                        .map_err(|problem| row(problem.to_string()))?,
+                };
+                Ok((code, promotion))
+            },
+        )
+        .collect()
+}
+
+/// The keys that are neither retired nor revoked, of active users, by hash. Expiry is looked at when a key is used.
+async fn read_api_keys(connection: &mut AsyncPgConnection) -> Result<HashMap<KeyHash, KeyRecord>, ReadError> {
+    let rows: Vec<(Uuid, Vec<u8>, Vec<String>, Option<DateTime<Utc>>)> = api_keys::table
+        .inner_join(users::table.on(users::id.eq(api_keys::user_id)))
+        .select((
+            api_keys::id,
+            api_keys::key_hash,
+            api_keys::scopes,
+            api_keys::expires_at,
+        ))
+        .filter(
+            api_keys::active
+                .and(users::active)
+                .and(api_keys::revoked_at.is_null()),
+        )
+        .load(connection)
+        .await?;
+    rows.into_iter()
+        .map(|(id, hash, scopes, expires_at)| {
+            let row = |problem: String| ReadError::Row(format!("api_keys {id}: {problem}"));
+            let hash =
+                <[u8; 32]>::try_from(hash).map_err(|hash| row(format!("hash of {} bytes", hash.len())))?;
+            let scopes = scopes
+                .iter()
+                .map(|scope| Scope::parse(scope))
+                .collect::<Result<_, _>>();
+            let scopes = scopes.map_err(|problem| row(problem.to_string()))?;
+            Ok((
+                KeyHash(hash),
+                KeyRecord {
+                    id,
+                    scopes,
+                    expires_at,
+                },
+            ))
+        })
+        .collect()
+}
+
+/// The codes of the active version, when they are few.
+async fn read_coupon_codes(
+    connection: &mut AsyncPgConnection,
+    version: Option<i64>,
+) -> QueryResult<CouponCodes> {
+    let Some(version) = version else {
+        return Ok(CouponCodes::None);
+    };
+    let codes: Vec<String> = coupon_codes::table
+        .select(coupon_codes::code)
+        .filter(coupon_codes::version.eq(version))
+        .limit(HELD_CODES + 1)
+        .load(connection)
+        .await?;
+    let few = i64::try_from(codes.len()).is_ok_and(|count| count <= HELD_CODES);
+    Ok(if few {
+        CouponCodes::Held(codes.into_iter().collect())
+    } else {
+        CouponCodes::Stored(version)
+    })
+}
+
+const LATEST_RUNS: &str = "
+    SELECT task,
+           (SELECT exit_code FROM bootstrap_runs AS last
+            WHERE last.task = tasks.task AND finished_at IS NOT NULL
+            ORDER BY started_at DESC LIMIT 1) AS exit_code,
+           (SELECT extract(epoch FROM finished_at - started_at)::float8 FROM bootstrap_runs AS last
+            WHERE last.task = tasks.task AND finished_at IS NOT NULL
+            ORDER BY started_at DESC LIMIT 1) AS duration_s,
+           (SELECT max(finished_at) FROM bootstrap_runs AS good
+            WHERE good.task = tasks.task AND exit_code = 0) AS succeeded_at,
+           (SELECT count(*) FROM bootstrap_runs AS bad
+            WHERE bad.task = tasks.task AND finished_at IS NOT NULL AND exit_code <> 0
+              AND started_at > coalesce((SELECT max(started_at) FROM bootstrap_runs AS good
+                                         WHERE good.task = tasks.task AND exit_code = 0), '-infinity'))::int4 AS failures
+    FROM unnest($1) AS tasks (task)";
+
+/// For each task that ran: its last finished run, and the failures since the last success.
+async fn read_runs(connection: &mut AsyncPgConnection) -> QueryResult<Vec<BootstrapRun>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        task: String,
+        #[diesel(sql_type = Nullable<SmallInt>)]
+        exit_code: Option<i16>,
+        #[diesel(sql_type = Nullable<diesel::sql_types::Double>)]
+        duration_s: Option<f64>,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        succeeded_at: Option<DateTime<Utc>>,
+        #[diesel(sql_type = Integer)]
+        failures: i32,
+    }
+    let rows: Vec<Row> = diesel::sql_query(LATEST_RUNS)
+        .bind::<Array<Text>, _>(["database-migration", "database-load"].as_slice())
+        .load(connection)
+        .await?;
+    let runs = rows.into_iter().filter_map(|row| {
+        Some(BootstrapRun {
+            task: row.task,
+            succeeded: row.exit_code? == 0,
+            duration_s: row.duration_s?,
+            succeeded_at: row.succeeded_at,
+            consecutive_failures: row.failures,
+        })
+    });
+    Ok(runs.collect())
+}

@@ -1,0 +1,51 @@
+//! Database client spans, only within a request that is sampled, and failures that an operator must hear of.
+
+use std::future::Future;
+
+use tracing::{Instrument, Span, error, info_span};
+
+/// Runs `statement` within a client span called `name` (operation, then table) when the current request is sampled.
+pub(crate) async fn database<T, E, F>(name: &'static str, statement: F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: std::error::Error + 'static,
+{
+    // Without a sampled parent the span would be a trace of its own.
+    if !process::telemetry::recording() {
+        return statement.await;
+    }
+    let operation = name.split(' ').next().unwrap_or(name);
+    let span = info_span!(
+        "database.query",
+        otel.name = name,
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.operation.name = operation,
+        db.query.summary = name,
+    );
+    let outcome = statement.instrument(span.clone()).await;
+    if let Err(error) = &outcome {
+        process::telemetry::fail(&span, error);
+    }
+    outcome
+}
+
+/// Logs a failure once, with its causes, and marks the current span with it.
+pub(crate) fn failed(failure: &(dyn std::error::Error + 'static), what: &str) {
+    process::telemetry::fail(&Span::current(), failure);
+    error!(error = with_causes(failure), "{what}");
+}
+
+/// The error and its causes in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,42 @@
+# Where this checkout keeps what `make run` makes, and who owns its PostgreSQL server; sourced by the other scripts.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+
+# PostgreSQL refuses to run as root, and the user `postgres` may not reach a checkout below root's home.
+if [[ $EUID -eq 0 ]]; then
+  state=/var/lib/order-food/$(printf '%s' "$root" | sha256sum | cut -c1-12)
+else
+  state=$root/.dev
+fi
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# Runs a command as the user that owns the server.
+as_owner() {
+  if [[ $EUID -ne 0 ]]; then
+    "$@"
+  elif command -v setpriv >/dev/null; then
+    setpriv --reuid postgres --regid postgres --init-groups -- "$@"
+  else
+    runuser -u postgres -- "$@"
+  fi
+}
+
+# Whether something on this machine listens on the given TCP port.
+listening() {
+  (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# Only one `make run` or `make reset` at a time per checkout. The lock ends with the process that took it,
+# so what it starts must not inherit descriptor 9.
+lock() {
+  install -d -m 755 "$(dirname "$state")" "$state"
+  exec 9>>"$state/lock"
+  ! command -v flock >/dev/null || flock -n 9 || fail "make run is active in this checkout already (process $(<"$state/lock"));" \
+    "stop it with Ctrl-C in its terminal, or type: kill $(<"$state/lock")"
+  echo "$$" >"$state/lock"
+}

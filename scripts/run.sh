@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# `make run`: PostgreSQL, the release build, database-migration, database-load, order-food, in this order; Ctrl-C stops all of it.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+# shellcheck source=postgres/place.sh
+. "$here/postgres/place.sh"
+cd "$root"
+
+ready_within=60 # seconds from the start of order-food to its first ready answer
+stop_within=45  # seconds from SIGTERM to SIGKILL; above order-food's own limits
+binaries=${CARGO_TARGET_DIR:-$root/target}/release
+logs=$state/logs
+
+child=   # the process group that runs now
+private= # set when the PostgreSQL server is ours to stop
+
+milliseconds() {
+  local now=${EPOCHREALTIME/[.,]/}
+  echo "$((now / 1000))"
+}
+
+# Ends the line of a step with the seconds it took.
+done_since() {
+  local ms=$(($(milliseconds) - $1))
+  printf '%d.%d s\n' "$((ms / 1000))" "$((ms % 1000 / 100))"
+}
+
+# A process group of its own: Ctrl-C in the terminal then reaches this script alone, which stops things in order.
+launch() {
+  set -m
+  "$@" 9>&- </dev/null &
+  child=$!
+  set +m
+}
+
+# The exit status of what was launched; a signal to this script interrupts the wait.
+finish() {
+  local status=0
+  wait "$child" || status=$?
+  child=
+  return "$status"
+}
+
+stop_all() {
+  local status=$?
+  set +e
+  trap - EXIT
+  # A second Ctrl-C is impatience with order-food's requests in flight, not with PostgreSQL, which must close its files.
+  trap '[[ -z $child ]] || kill -KILL -- "-$child"' INT TERM HUP
+  if [[ -n $child ]]; then
+    echo "Stopping."
+    kill -TERM -- "-$child"
+    for ((tenths = 0; tenths < stop_within * 10; tenths++)); do
+      kill -0 "$child" || break
+      sleep 0.1
+    done
+    kill -KILL -- "-$child"
+    wait "$child"
+  fi 2>/dev/null
+  if [[ -n $private ]]; then
+    "$here/postgres/cluster.sh" stop
+    echo "PostgreSQL stopped; the data are kept ('make reset' forgets them)."
+  fi
+  exit "$status"
+}
+
+# one_shot NUMBER SERVICE: runs to its end, its log in a file that is shown when it fails.
+one_shot() {
+  local since status=0 log=$logs/$2.log
+  since=$(milliseconds)
+  printf '[%s/5] %s … ' "$1" "$2"
+  LOG_FORMAT=${LOG_FORMAT:-text} NO_COLOR=1 launch "$binaries/$2" >"$log" 2>&1
+  finish || status=$?
+  if [[ $status -ne 0 ]]; then
+    printf 'failed with exit code %d. The end of %s:\n' "$status" "$log"
+    tail -n 20 "$log"
+    exit "$status"
+  fi
+  done_since "$since"
+}
+
+export PORT=${PORT:-8080} ENVIRONMENT=${ENVIRONMENT:-development} DATA_DIR=${DATA_DIR:-database-load/data}
+export DRAIN_WAIT=${DRAIN_WAIT:-0} # no load balancer has to notice first
+if [[ -z ${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT:-}${OTEL_EXPORTER_OTLP_ENDPOINT:-}${JAEGER_ENDPOINT:-} ]]; then
+  export JAEGER_ENDPOINT=none
+fi
+
+lock
+[[ $PORT =~ ^[1-9][0-9]{0,4}$ && $PORT -le 65535 ]] || fail "PORT: expected 1 to 65535"
+! listening "$PORT" || fail "PORT: another program listens on $PORT; choose another port, for example: make run PORT=$((PORT % 65535 + 1))"
+install -d "$logs"
+trap stop_all EXIT
+trap '' PIPE # a closed pipe (make run | tee …) is an error to stop on, not a death without the trap above
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+since=$(milliseconds)
+if [[ -n ${DATABASE_URL:-}${DATABASE_URL_FILE:-}${DB_HOST:-} ]]; then
+  echo "[1/5] PostgreSQL: the server that the environment names"
+else
+  "$here/postgres/binaries.sh" >/dev/null
+  private=yes
+  DATABASE_URL=$("$here/postgres/cluster.sh" start 9>&-)
+  export DATABASE_URL
+  printf '[1/5] PostgreSQL %s on 127.0.0.1:%s … ' "$(<"$state/postgres/data/PG_VERSION")" "$(<"$state/postgres/port")"
+  done_since "$since"
+fi
+
+since=$(milliseconds)
+echo "[2/5] cargo build --release"
+launch cargo build --release --locked -p database-migration -p database-load -p order-food
+finish || fail "the build failed"
+printf '[2/5] built … '
+done_since "$since"
+
+one_shot 3 database-migration
+one_shot 4 database-load
+
+since=$(milliseconds)
+launch "$binaries/order-food"
+ready() {
+  "$binaries/order-food" health --url "http://127.0.0.1:$PORT/ready" >/dev/null 2>&1
+}
+running() {
+  kill -0 "$child" 2>/dev/null
+}
+until ready && running; do
+  if ! running; then
+    status=0
+    finish || status=$?
+    fail "order-food ended with exit code $status before it was ready; its log is above"
+  fi
+  [[ $(($(milliseconds) - since)) -lt $((ready_within * 1000)) ]] ||
+    fail "order-food is not ready after $ready_within s; its log is above"
+  sleep 0.1
+done
+printf '[5/5] order-food … '
+done_since "$since"
+cat <<READY
+
+Serving on http://localhost:$PORT, with the documentation at http://localhost:$PORT/docs. Ctrl-C stops everything. Place an order:
+
+$("$here/example-order.sh")
+
+READY
+finish

@@ -1,0 +1,123 @@
+//! A cluster for one test alone: to be stopped, crashed, or spoken to in TLS.
+
+use super::server::Server;
+use super::tls::{self, Tls};
+use crate::database::{connect, settings};
+
+/// How a server is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Sessions are ended and everything is written out, as by an operator.
+    Fast,
+    /// As in a crash: nothing is written out, the next start recovers.
+    Immediate,
+}
+
+/// A PostgreSQL server of one test's own, with default durability; gone when dropped.
+#[derive(Debug)]
+pub struct OwnCluster {
+    server: Server,
+    tls: Option<Tls>,
+}
+
+impl OwnCluster {
+    /// A running server.
+    #[must_use]
+    pub fn start() -> Self {
+        let mut server = Server::create("max_connections = 100\n");
+        server.start();
+        Self { server, tls: None }
+    }
+
+    /// A running server that accepts TLS, and nothing else on TCP.
+    ///
+    /// Its certificate is for `localhost` and `127.0.0.1`.
+    #[must_use]
+    pub fn with_tls() -> Self {
+        Self::with_certificate_for(&["localhost", "127.0.0.1"])
+    }
+
+    /// As [`OwnCluster::with_tls`], with a certificate for the given names only.
+    #[must_use]
+    pub fn with_certificate_for(names: &[&str]) -> Self {
+        let mut server = Server::create("");
+        let tls = tls::make(&server.home, names);
+        let home = server.home.display();
+        let settings =
+            format!("ssl = on\nssl_cert_file = '{home}/server.crt'\nssl_key_file = '{home}/server.key'\n");
+        server.append("postgresql.conf", &settings);
+        std::fs::write(
+            server.data().join("pg_hba.conf"),
+            "hostssl all all 127.0.0.1/32 scram-sha-256\n",
+        )
+        .expect("write pg_hba.conf");
+        server.start();
+        Self {
+            server,
+            tls: Some(tls),
+        }
+    }
+
+    /// Stops the server; returns when it has ended.
+    pub fn stop(&mut self, how: Stop) {
+        self.server.stop(match how {
+            Stop::Fast => "fast",
+            Stop::Immediate => "immediate",
+        });
+    }
+
+    /// Starts the server again, on the same port with the same data.
+    pub fn start_again(&mut self) {
+        self.server.start();
+    }
+
+    /// Address of the database `postgres` for the superuser.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.database_url("postgres")
+    }
+
+    /// Address of any database of this cluster for the superuser.
+    #[must_use]
+    pub fn database_url(&self, database: &str) -> String {
+        self.server.url("postgres", &self.server.password, database)
+    }
+
+    /// Settings for the database `postgres`.
+    #[must_use]
+    pub fn settings(&self) -> database::Settings {
+        settings(&self.url())
+    }
+
+    /// One connection to the database `postgres`, without TLS.
+    pub async fn client(&self) -> tokio_postgres::Client {
+        connect(&self.url()).await
+    }
+
+    /// TCP port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.server.port
+    }
+
+    /// Password of the superuser `postgres`.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.server.password
+    }
+
+    /// The certificates of a cluster made by [`OwnCluster::with_tls`].
+    ///
+    /// # Panics
+    /// For a cluster without TLS.
+    #[must_use]
+    pub fn tls(&self) -> &Tls {
+        self.tls.as_ref().expect("a cluster made with TLS")
+    }
+
+    /// What the server has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+}

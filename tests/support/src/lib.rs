@@ -1,0 +1,35 @@
+//! For tests only: throw-away PostgreSQL servers, databases cloned from a migrated template, an
+//! OTLP receiver, and the real binaries as child processes.
+//!
+//! Nothing here returns an error: what fails here is a failed test.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "for tests only: what fails here is a failed test"
+)]
+
+mod binaries;
+mod cluster;
+mod database;
+pub mod otlp;
+mod process;
+
+pub use binaries::binary;
+pub use cluster::{Cluster, OwnCluster, Stop, Tls};
+pub use database::{TestDatabase, settings};
+pub use process::{Output, Process};
+
+use std::time::{Duration, Instant};
+
+/// How long the waiting functions of this crate wait before they fail the test.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks again and again until `condition` holds; fails the test after [`PATIENCE`].
+pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut condition: F) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
