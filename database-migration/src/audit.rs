@@ -19,7 +19,7 @@ SELECT $1::text::uuid, 'database-migration', now() - $2 * interval '1 millisecon
 
 /// Records a run if the table is there. A record that cannot be written is logged and fails nothing:
 /// the schema is what the run was for.
-pub(crate) async fn record(run: &Migrator, client: &Client, took: Duration, result: &Result<Done, Error>) {
+pub(crate) async fn record(run: &Migrator, client: &Client, took: Duration, result: Result<&Done, &Error>) {
     if let Err(error) = try_record(run, client, took, result).await {
         warn!(error = %process_line(&error), "the run could not be recorded in bootstrap_runs");
     }
@@ -29,7 +29,7 @@ async fn try_record(
     run: &Migrator,
     client: &Client,
     took: Duration,
-    result: &Result<Done, Error>,
+    result: Result<&Done, &Error>,
 ) -> Result<(), tokio_postgres::Error> {
     if client.is_closed() {
         debug!("the run is not recorded: its connection is gone");

@@ -110,10 +110,11 @@ async fn change(
             };
             span.record("migration.outcome", outcome);
             telemetry::fail(&span, &error);
-            Err(failure(
-                error,
-                &format!("run {}, outcome {outcome}", migrator.run_id),
-            ))
+            let version = migrator
+                .version()
+                .map_or_else(|| "unknown".into(), |version| version.to_string());
+            let last_line = format!("run {}, outcome {outcome}, version {version}", migrator.run_id);
+            Err(failure(error, &last_line))
         }
     }
 }

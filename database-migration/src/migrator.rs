@@ -103,7 +103,7 @@ impl Migrator {
             return Err(Error::NoSuchVersion { asked: to, newest });
         }
         let client = self.connect().await?;
-        let standing = self.standing(&client).await?;
+        let standing = self.standing_or_record(&client).await?;
         if standing.is_newer() {
             warn!(
                 "the database is at version {}, newer than this build ({newest}), and still allows it (from {})",
@@ -148,7 +148,7 @@ impl Migrator {
                 .filter(|it| range.contains(&i64::from(it.version)))
                 .collect())
         };
-        let standing = self.standing(&client).await?;
+        let standing = self.standing_or_record(&client).await?;
         if to_take_back(&standing)?.is_empty() {
             return Ok(self.done(standing.version, standing.version, 0));
         }
@@ -225,6 +225,15 @@ impl Migrator {
         Standing::of(&self.migrations, &applied)
     }
 
+    /// As `standing`; what stands in the way of a run is part of its record.
+    async fn standing_or_record(&self, client: &Client) -> Result<Standing, Error> {
+        let standing = self.standing(client).await;
+        if let Err(error) = &standing {
+            audit::record(self, client, Duration::ZERO, Err(error)).await;
+        }
+        standing
+    }
+
     fn saw(&self, version: i32) {
         self.seen
             .get_or_init(AtomicI32::default)
@@ -248,11 +257,12 @@ impl Migrator {
     ) -> Result<Done, Error> {
         let started = Instant::now();
         let mut session = Session::prepare(client).await?;
-        lock::acquire(&session.client, self.lock_timeout, &self.stop).await?;
-        let result = self.change_under_lock(&mut session, direction, choose).await;
-        let unchanged = matches!(result, Ok(done) if done.before == done.after);
-        if !unchanged {
-            audit::record(self, &session.client, started.elapsed(), &result).await;
+        let result = match lock::acquire(&session.client, self.lock_timeout, &self.stop).await {
+            Ok(()) => self.change_under_lock(&mut session, direction, choose).await,
+            Err(error) => Err(error),
+        };
+        if !matches!(result, Ok(done) if done.before == done.after) {
+            audit::record(self, &session.client, started.elapsed(), result.as_ref()).await;
         }
         result
     }

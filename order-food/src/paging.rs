@@ -21,6 +21,9 @@ impl Parameters {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name)?, decode(value)?);
+            if name.chars().chain(value.chars()).any(char::is_control) {
+                return Err(invalid(&name, "holds a control character"));
+            }
             if parameters.iter().any(|(other, _)| *other == name) {
                 return Err(invalid(&name, "stands twice"));
             }
@@ -30,21 +33,14 @@ impl Parameters {
     }
 
     /// The value of a parameter.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
-        let value = self
-            .0
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str());
-        if value.is_some_and(|value| value.chars().any(char::is_control)) {
-            return Err(invalid(name, "holds a control character"));
-        }
-        Ok(value)
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
+        Some(value)
     }
 
     /// `limit`: 1 to 100.
     pub(crate) fn limit(&self) -> Result<Option<usize>, ApiError> {
-        let Some(text) = self.text("limit")? else {
+        let Some(text) = self.text("limit") else {
             return Ok(None);
         };
         match text.parse() {
@@ -55,7 +51,7 @@ impl Parameters {
 
     /// `cursor`, understood by `parse`.
     pub(crate) fn cursor<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
-        let Some(text) = self.text("cursor")? else {
+        let Some(text) = self.text("cursor") else {
             return Ok(None);
         };
         parse(text)

@@ -1,7 +1,10 @@
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
+use rustls::ClientConfig;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Connection, Socket};
@@ -10,14 +13,13 @@ use tracing::{debug, info};
 
 use crate::settings::{Invalid, Settings};
 use crate::target::Target;
-use crate::tls;
+use crate::tls::{self, SslMode};
 
 /// Where the database is, how to authenticate there and how to encrypt. Cheap to clone; holds no connection.
 #[derive(Clone)]
 pub struct Database {
     settings: Arc<Settings>,
     application_name: Arc<str>,
-    tls: MakeRustlsConnect,
 }
 
 /// No connection.
@@ -55,11 +57,10 @@ impl Database {
     /// [`Invalid`] names the setting that cannot be used.
     pub fn new(settings: &Settings, application_name: &str) -> Result<Database, Invalid> {
         let target = Target::read(settings)?;
-        let tls = tls::client(target.sslmode, target.sslrootcert.as_deref())?;
+        tls::client(target.sslmode, target.sslrootcert.as_deref())?;
         Ok(Database {
             settings: Arc::new(settings.clone()),
             application_name: application_name.into(),
-            tls: MakeRustlsConnect::new(tls),
         })
     }
 
@@ -118,6 +119,7 @@ impl Database {
                 info!(
                     database = self.target(),
                     wait_s = timeout.as_secs(),
+                    error = with_causes(&error),
                     "waiting for the database"
                 );
                 said = true;
@@ -134,23 +136,52 @@ impl Database {
     pub(crate) async fn open(&self) -> Result<(Client, Driver), ConnectError> {
         let mut target = Target::read(&self.settings)?;
         target.config.application_name(&*self.application_name);
+        // Made anew each time: mode and authorities may come from files that change.
+        let tls = tls::client(target.sslmode, target.sslrootcert.as_deref())?;
         let limit = 2 * Duration::from_secs(self.settings.connect_timeout_s.max(1));
-        match tokio::time::timeout(limit, target.config.connect(self.tls.clone())).await {
+        let unreachable = |cause| ConnectError::Unreachable {
+            target: target.describe(),
+            cause,
+        };
+        match tokio::time::timeout(limit, negotiate(&target, tls)).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(cause)) if is_refusal(&cause) => Err(ConnectError::Refused {
                 target: target.describe(),
                 cause,
             }),
-            Ok(Err(cause)) => Err(ConnectError::Unreachable {
-                target: target.describe(),
-                cause: Box::new(cause),
-            }),
-            Err(late) => Err(ConnectError::Unreachable {
-                target: target.describe(),
-                cause: Box::new(late),
-            }),
+            Ok(Err(cause)) => Err(unreachable(Box::new(cause))),
+            Err(late) => Err(unreachable(Box::new(late))),
         }
     }
+}
+
+/// One connection as the mode says; `prefer` falls back to plain text when the server offers TLS and then does not take it.
+async fn negotiate(target: &Target, tls: ClientConfig) -> Result<(Client, Driver), tokio_postgres::Error> {
+    let tls = MakeRustlsConnect::new(tls);
+    let opened = target.config.connect(tls.clone()).await;
+    match opened {
+        Err(error) if target.sslmode == SslMode::Prefer && is_about_tls(&error) => {
+            let mut plain = target.config.clone();
+            plain.ssl_mode(SslMode::Disable.negotiation());
+            // What was wrong with the preferred way says more than that the other is closed, too.
+            plain.connect(tls).await.map_err(|_| error)
+        }
+        opened => opened,
+    }
+}
+
+/// The error and its causes in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 impl ConnectError {
@@ -170,9 +201,27 @@ fn is_refusal(error: &tokio_postgres::Error) -> bool {
     ];
     match error.code() {
         Some(code) => refusals.contains(code),
-        None => {
-            let text = error.to_string();
-            text.starts_with("error performing TLS handshake") || text.starts_with("invalid configuration")
-        }
+        None => is_failed_handshake(error) || error.to_string().starts_with("invalid configuration"),
     }
+}
+
+/// TLS failed, or the server lets this role in without it only (as far as its answer tells).
+fn is_about_tls(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) || is_failed_handshake(error)
+}
+
+/// Client and server disagree about TLS; a connection that broke meanwhile is something else.
+fn is_failed_handshake(error: &tokio_postgres::Error) -> bool {
+    let broken = [
+        ErrorKind::UnexpectedEof,
+        ErrorKind::ConnectionReset,
+        ErrorKind::ConnectionAborted,
+        ErrorKind::BrokenPipe,
+        ErrorKind::TimedOut,
+    ];
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<io::Error>());
+    error.to_string().starts_with("error performing TLS handshake")
+        && !cause.is_some_and(|cause| broken.contains(&cause.kind()))
 }

@@ -8,7 +8,7 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 
-use crate::connect::Database;
+use crate::connect::{Database, with_causes};
 
 /// A connection on loan from a [`Pool`].
 pub type Loan = Object<AsyncPgConnection>;
@@ -107,14 +107,4 @@ async fn open(database: &Database) -> diesel::ConnectionResult<AsyncPgConnection
         .await
         .map_err(|error| bad(&error))?;
     Ok(connection)
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -6,7 +6,8 @@ use serde::Deserialize;
 /// Section `[database]` of every service's settings: `url`, or the parts.
 ///
 /// Each of `url`, `host`, `port`, `user`, `password`, `name` and `sslmode` may come from a file instead (`url_file`, …);
-/// such files are read again for each new connection, so that a rotated password needs no restart.
+/// such files, and that of the authorities, are read again for each new connection, so that a rotated password needs no
+/// restart.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

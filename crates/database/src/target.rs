@@ -5,6 +5,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 
 use crate::settings::{Invalid, Settings};
 use crate::tls::SslMode;
@@ -16,6 +17,13 @@ pub(crate) struct Target {
     pub(crate) sslrootcert: Option<String>,
 }
 
+/// What an address says; the TLS part only if it says anything about it.
+struct Address {
+    config: Config,
+    sslmode: Option<SslMode>,
+    sslrootcert: Option<String>,
+}
+
 impl Target {
     pub(crate) fn read(settings: &Settings) -> Result<Target, Invalid> {
         let url = secret(
@@ -23,46 +31,68 @@ impl Target {
             settings.url_file.as_deref(),
             "DATABASE_URL",
         )?;
-        let mut target = match url {
-            Some(url) => Target::from_url(&url)?,
-            None => Target::from_parts(settings)?,
+        let Address {
+            mut config,
+            sslmode,
+            sslrootcert,
+        } = match url {
+            Some(url) => Address::from_url(&url)?,
+            None => Address::from_parts(settings)?,
         };
-        let sslmode = text(
-            settings.sslmode.as_ref(),
-            settings.sslmode_file.as_deref(),
-            "DB_SSLMODE",
-        )?;
-        if target.sslmode == SslMode::default()
-            && let Some(sslmode) = sslmode
-        {
-            target.sslmode =
-                SslMode::parse(&sslmode).map_err(|problem| Invalid::new("DB_SSLMODE", problem))?;
-        }
-        if target.sslrootcert.is_none() {
-            target.sslrootcert = settings
-                .sslrootcert
-                .as_ref()
-                .map(|path| path.to_string_lossy().into_owned());
-        }
+        let sslmode = match sslmode {
+            Some(sslmode) => sslmode,
+            None => mode_of(settings)?.unwrap_or_default(),
+        };
+        let sslrootcert = sslrootcert.or_else(|| {
+            let path = settings.sslrootcert.as_ref()?;
+            Some(path.to_string_lossy().into_owned())
+        });
         let connect_timeout = Duration::from_secs(settings.connect_timeout_s.max(1));
-        target
-            .config
+        let negotiation = negotiation(&config, sslmode);
+        config
             .connect_timeout(connect_timeout)
-            .ssl_mode(target.sslmode.negotiation())
+            .ssl_mode(negotiation)
             .tcp_user_timeout(Duration::from_secs(10))
             .keepalives_idle(Duration::from_secs(30))
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(3);
-        Ok(target)
+        Ok(Target {
+            config,
+            sslmode,
+            sslrootcert,
+        })
     }
 
-    fn from_url(url: &str) -> Result<Target, Invalid> {
+    /// `host:port/name`, for people and logs.
+    pub(crate) fn describe(&self) -> String {
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            #[cfg(unix)]
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => self
+                .config
+                .get_hostaddrs()
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        };
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        let name = self
+            .config
+            .get_dbname()
+            .or(self.config.get_user())
+            .unwrap_or("postgres");
+        format!("{host}:{port}/{name}")
+    }}
+
+impl Address {
+    fn from_url(url: &str) -> Result<Address, Invalid> {
         let invalid = |problem: &str| Invalid::new("DATABASE_URL", format!("{problem} (value redacted)"));
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(invalid("does not begin with postgres:// or postgresql://"));
         }
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
-        let (mut sslmode, mut sslrootcert, mut rest) = (SslMode::default(), None, Vec::new());
+        let (mut sslmode, mut sslrootcert, mut rest) = (None, None, Vec::new());
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let value = percent_decode_str(value)
@@ -70,8 +100,9 @@ impl Target {
                 .map_err(|_| invalid("is not UTF-8"))?;
             match name {
                 "sslmode" => {
-                    sslmode =
-                        SslMode::parse(&value).map_err(|problem| invalid(&format!("sslmode: {problem}")))?
+                    let mode =
+                        SslMode::parse(&value).map_err(|problem| invalid(&format!("sslmode: {problem}")))?;
+                    sslmode = Some(mode);
                 }
                 "sslrootcert" => sslrootcert = Some(value.into_owned()),
                 _ => rest.push(parameter),
@@ -90,14 +121,14 @@ impl Target {
         if config.get_user().is_none() {
             config.user("postgres");
         }
-        Ok(Target {
+        Ok(Address {
             config,
             sslmode,
             sslrootcert,
         })
     }
 
-    fn from_parts(settings: &Settings) -> Result<Target, Invalid> {
+    fn from_parts(settings: &Settings) -> Result<Address, Invalid> {
         let host = text(settings.host.as_ref(), settings.host_file.as_deref(), "DB_HOST")?
             .ok_or_else(|| Invalid::new("DATABASE_URL", "is not set, and DB_HOST neither"))?;
         let port = match (settings.port, &settings.port_file) {
@@ -126,33 +157,33 @@ impl Target {
         if let Some(password) = password {
             config.password(password);
         }
-        Ok(Target {
+        Ok(Address {
             config,
-            sslmode: SslMode::default(),
+            sslmode: None,
             sslrootcert: None,
         })
     }
+}
 
-    /// `host:port/name`, for people and logs.
-    pub(crate) fn describe(&self) -> String {
-        let host = match self.config.get_hosts().first() {
-            Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
-            #[cfg(unix)]
-            Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
-            None => self
-                .config
-                .get_hostaddrs()
-                .first()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-        };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let name = self
-            .config
-            .get_dbname()
-            .or(self.config.get_user())
-            .unwrap_or("postgres");
-        format!("{host}:{port}/{name}")
+fn mode_of(settings: &Settings) -> Result<Option<SslMode>, Invalid> {
+    let name = text(
+        settings.sslmode.as_ref(),
+        settings.sslmode_file.as_deref(),
+        "DB_SSLMODE",
+    )?;
+    name.map(|name| SslMode::parse(&name))
+        .transpose()
+        .map_err(|problem| Invalid::new("DB_SSLMODE", problem))
+}
+
+/// As in libpq, a Unix-domain socket is never encrypted, whatever the mode.
+fn negotiation(config: &Config, sslmode: SslMode) -> tokio_postgres::config::SslMode {
+    let is_socket = |host: &Host| !matches!(host, Host::Tcp(_));
+    let sockets_only = !config.get_hosts().is_empty() && config.get_hosts().iter().all(is_socket);
+    if sockets_only {
+        SslMode::Disable.negotiation()
+    } else {
+        sslmode.negotiation()
     }
 }
 
@@ -221,6 +252,33 @@ mod tests {
         assert_eq!(target.describe(), "db:5432/food");
         assert_eq!(target.config.get_password(), Some("0123".as_bytes()));
         assert_eq!(target.sslmode, SslMode::Require);
+    }
+
+    #[test]
+    fn what_the_url_says_about_tls_goes_before_the_settings() {
+        let mode = |url: &str| {
+            let settings = Settings {
+                url: Some(url.to_owned().into()),
+                sslmode: Some("require".into()),
+                sslrootcert: Some("/settings.pem".into()),
+                ..Settings::default()
+            };
+            let target = Target::read(&settings).unwrap();
+            (target.sslmode, target.sslrootcert.unwrap())
+        };
+
+        assert_eq!(
+            mode("postgres://h/db"),
+            (SslMode::Require, "/settings.pem".into())
+        );
+        assert_eq!(
+            mode("postgres://h/db?sslmode=prefer"),
+            (SslMode::Prefer, "/settings.pem".into())
+        );
+        assert_eq!(
+            mode("postgres://h/db?sslrootcert=/url.pem"),
+            (SslMode::Require, "/url.pem".into())
+        );
     }
 
     #[test]

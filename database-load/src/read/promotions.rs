@@ -12,7 +12,7 @@ use crate::table::{self, Column, Fields, Findings, optional, required, text};
 const COLUMNS: &[Column] = &[
     required("code"),
     required("kind"),
-    required("value"),
+    optional("value"),
     optional("min_items"),
     optional("max_discount"),
     optional("starts_at"),
@@ -93,8 +93,8 @@ fn code(text: &str) -> Result<CouponCode, String> {
 
 fn kind(fields: &mut Fields<'_>) -> Option<PromotionKind> {
     let name = fields.required("kind", |text| Ok::<_, String>(text.to_owned()));
-    let value = fields.required("value", Money::parse);
-    match PromotionKind::new(&name?, value?) {
+    let value = fields.optional("value", Money::parse);
+    match PromotionKind::new(&name?, value?.unwrap_or_default()) {
         Ok(kind) => Some(kind),
         Err(error) => {
             let column = if error == shop::NotAPromotion::Kind { "kind" } else { "value" };

@@ -36,14 +36,30 @@ impl Documents {
     }
 }
 
-async fn openapi_json(
+/// This description as JSON.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "description", operation_id = "openapiJson",
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
+        (status = 304, description = "The client's copy is still good"),
+    )
+)]
+pub(crate) async fn openapi_json(
     request: HttpRequest,
     documents: web::Data<Documents>,
 ) -> Result<HttpResponse, ApiError> {
     Ok(documents.json.respond(&request))
 }
 
-async fn openapi_yaml(
+/// This description as YAML.
+#[utoipa::path(
+    get, path = "/openapi.yaml", tag = "description", operation_id = "openapiYaml",
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = String, content_type = "application/yaml"),
+        (status = 304, description = "The client's copy is still good"),
+    )
+)]
+pub(crate) async fn openapi_yaml(
     request: HttpRequest,
     documents: web::Data<Documents>,
 ) -> Result<HttpResponse, ApiError> {

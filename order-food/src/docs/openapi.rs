@@ -1,7 +1,10 @@
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::{health, orders, products};
+use super::page;
+use crate::{docs, health, metrics, orders, products};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -14,7 +17,8 @@ use crate::{health, orders, products};
     tags(
         (name = "product", description = "The catalogue; public"),
         (name = "order", description = "Orders; need an API key"),
-        (name = "operations", description = "Probes"),
+        (name = "operations", description = "Probes and metrics"),
+        (name = "description", description = "This description, and the page that shows it"),
     ),
     paths(
         products::handlers::list_products,
@@ -24,8 +28,13 @@ use crate::{health, orders, products};
         orders::handlers::get_order,
         health::handlers::health,
         health::handlers::ready,
+        metrics::metrics,
+        docs::openapi_json,
+        docs::openapi_yaml,
+        page::index,
+        page::file,
     ),
-    modifiers(&ApiKeys),
+    modifiers(&ApiKeys, &EveryError),
 )]
 struct Description;
 
@@ -43,6 +52,28 @@ impl Modify for ApiKeys {
             .components
             .get_or_insert_default()
             .add_security_scheme("api_key", header);
+    }
+}
+
+/// What any operation may answer besides its own.
+struct EveryError;
+
+impl Modify for EveryError {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let other = ResponseBuilder::new()
+            .description("405 for another method, 431 for headers beyond 8,000 bytes, 500 when the fault is ours")
+            .content(
+                "application/json",
+                Content::new(Some(Ref::from_schema_name("ErrorBody"))),
+            )
+            .build();
+        for path in document.paths.paths.values_mut() {
+            let operations: [&mut Option<Operation>; 2] = [&mut path.get, &mut path.post];
+            for operation in operations.into_iter().flatten() {
+                let responses = &mut operation.responses.responses;
+                responses.insert("default".into(), RefOr::T(other.clone()));
+            }
+        }
     }
 }
 

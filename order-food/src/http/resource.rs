@@ -1,9 +1,10 @@
-use actix_web::{HttpResponse, Resource, web};
+use actix_web::http::{Method, header};
+use actix_web::{HttpResponse, Resource, Route, web};
 
 use super::ApiError;
 use super::error::allow;
 
-/// A resource that answers GET (and so HEAD); every other method is 405.
+/// A resource that answers GET (and so HEAD) and OPTIONS; every other method is 405.
 pub(crate) fn get<F, Args>(path: &str, handler: F) -> Resource
 where
     F: actix_web::Handler<Args> + Clone,
@@ -13,10 +14,11 @@ where
     web::resource(path)
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
+        .route(options(allow(true, false)))
         .default_service(web::to(async || not_allowed(allow(true, false))))
 }
 
-/// A resource that answers POST; every other method is 405.
+/// A resource that answers GET (and so HEAD), POST and OPTIONS; every other method is 405.
 pub(crate) fn get_and_post<F, A, G, B>(path: &str, get: F, post: G) -> Resource
 where
     F: actix_web::Handler<A> + Clone,
@@ -30,12 +32,18 @@ where
         .route(web::post().to(post))
         .route(web::get().to(get.clone()))
         .route(web::head().to(get))
+        .route(options(allow(true, true)))
         .default_service(web::to(async || not_allowed(allow(true, true))))
 }
 
 /// What answers where no resource is.
 pub(crate) async fn not_found() -> Result<HttpResponse, ApiError> {
     Err(ApiError::NotFound("resource"))
+}
+
+/// Answers OPTIONS with what the resource allows. A browser's preflight does not come this far.
+fn options(allow: &'static str) -> Route {
+    web::method(Method::OPTIONS).to(move || async move { HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish() })
 }
 
 fn not_allowed(allow: &'static str) -> Result<HttpResponse, ApiError> {

@@ -8,11 +8,18 @@ use actix_web::web;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::application::Shop;
-use crate::http::ApiError;
+use crate::http::{ApiError, ErrorBody};
 pub(crate) use http::{HttpMetrics, requests};
 pub(crate) use shop::ShopMetrics;
 
-/// The metrics in Prometheus' text format.
+/// The metrics in Prometheus' text format. Absent when switched off.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations", operation_id = "metrics",
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
+        (status = 404, description = "Metrics are switched off", body = ErrorBody),
+    )
+)]
 pub(crate) async fn metrics(
     shop: web::Data<Shop>,
     registry: web::Data<Registry>,

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for OrderRequest<'de> {
                             coupon_code.seen()?;
                             request.coupon_code = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0);
                         }
-                        _ => map.next_value::<Ignored>().map(drop)?,
+                        name => ignore(name, map.next_value()?)?,
                     }
                 }
                 Ok(request)
@@ -129,7 +129,7 @@ impl<'de> Deserialize<'de> for Item<'de> {
                             quantity.seen()?;
                             item.quantity = Some(whole_number(map.next_value::<&'de RawValue>()?.get())?);
                         }
-                        _ => map.next_value::<Ignored>().map(drop)?,
+                        name => ignore(name, map.next_value()?)?,
                     }
                 }
                 Ok(item)
@@ -205,59 +205,34 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// A value that nobody asked for: looked through so that neither depth nor NUL characters hide in it.
-struct Ignored;
+/// The deepest nesting of a value that nobody asked for.
+const MAX_DEPTH: usize = 128;
 
-impl<'de> Deserialize<'de> for Ignored {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Ignored)
+/// Takes a value that nobody asked for: any JSON, but neither great depth nor a NUL character hides in it.
+fn ignore<E: serde::de::Error>(name: &str, value: &RawValue) -> Result<(), E> {
+    let nul = || E::custom("a text holds a NUL character");
+    if name.contains('\0') {
+        return Err(nul());
     }
-}
-
-impl<'de> Visitor<'de> for Ignored {
-    type Value = Ignored;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any value")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Ignored, E> {
-        Ok(Ignored)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Ignored, E> {
-        Ok(Ignored)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Ignored, E> {
-        Ok(Ignored)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Ignored, E> {
-        Ok(Ignored)
-    }
-
-    fn visit_unit<E>(self) -> Result<Ignored, E> {
-        Ok(Ignored)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Ignored, E> {
-        if text.contains('\0') {
-            Err(E::custom("a text holds a NUL character"))
-        } else {
-            Ok(Ignored)
+    let mut depth = 0;
+    let mut in_text = false;
+    let mut rest = value.get().as_bytes();
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if tail.starts_with(b"u0000") => return Err(nul()),
+            // What is escaped ends no text.
+            b'\\' => rest = tail.get(1..).unwrap_or_default(),
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth -= 1,
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(E::custom("a value is nested too deeply"));
         }
     }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Ignored, A::Error> {
-        while values.next_element::<Ignored>()?.is_some() {}
-        Ok(Ignored)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ignored, A::Error> {
-        while map.next_entry::<Ignored, Ignored>()?.is_some() {}
-        Ok(Ignored)
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -322,7 +297,9 @@ mod tests {
             r#"{"items":[],"couponCode":5}"#,
             r#"{"items":[],"items":[]}"#,
             r#"{"items":[],"note":"a\u0000b"}"#,
-            r#"{"items":[],"no\u0000te":1, "x": {"a\u0000": 1}}"#,
+            r#"{"items":[],"no\u0000te":1}"#,
+            r#"{"items":[],"x":{"a\u0000":1}}"#,
+            r#"{"items":[{"productId":"1","quantity":1,"n\u0000":1}]}"#,
             "\u{feff}{\"items\":[]}",
             &deep,
         ] {
@@ -334,7 +311,7 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_ignored_and_null_means_no_coupon() {
-        let body = r#"{"couponCode":null,"items":[{"quantity":1,"note":{"a":[1,"x",null,2.5]}}],"tip":3}"#;
+        let body = r#"{"couponCode":null,"items":[{"quantity":1,"note":{"a":[1,"}]\\u0000",null,2.5]}}],"tip":3e999}"#;
         let request = OrderRequest::parse(body.as_bytes()).unwrap();
         assert!(request.coupon_code.is_none());
         assert!(request.items.unwrap()[0].product_id.is_none());

@@ -48,7 +48,7 @@ pub(crate) async fn list_products(
 ) -> Result<HttpResponse, ApiError> {
     let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
     let parameters = paging::Parameters::parse(request.query_string())?;
-    let category = parameters.text("category")?;
+    let category = parameters.text("category");
     let limit = parameters.limit()?;
     let after = parameters.cursor(|text| ProductId::parse(text).ok())?;
     if category.is_none() && limit.is_none() && after.is_none() {

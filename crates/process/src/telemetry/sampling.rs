@@ -109,6 +109,12 @@ pub struct RequestSampler {
 }
 
 impl RequestSampler {
+    /// Traces no request: for servers without telemetry.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { rule: None }
+    }
+
     /// Whether the request is traced, given the context that came with it, if any.
     #[must_use]
     pub fn decide(&self, parent: Option<&SpanContext>) -> bool {

@@ -94,6 +94,16 @@ impl Cluster {
             .unwrap_or_default()
     }
 
+    /// Lets the server log every statement of the sessions that are opened from now on.
+    pub async fn log_statements_of(&self, database: &crate::TestDatabase) {
+        let admin = connect(&self.admin_url).await;
+        run(
+            &admin,
+            &format!("ALTER DATABASE {} SET log_statement = 'all'", database.name()),
+        )
+        .await;
+    }
+
     /// Creates a database and returns its name.
     pub(crate) async fn create_database(&self, content: Content) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(1);

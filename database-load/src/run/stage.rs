@@ -1,0 +1,148 @@
+//! Puts rows under a new version that nobody looks at yet.
+
+use std::pin::pin;
+
+use process::exit::{ExitCode, Failure, OrExit as _};
+use tokio_postgres::Client;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::Type;
+use tracing::{Instrument as _, info};
+
+use super::progress::Progress;
+use super::{Changes, Job, failure};
+use crate::ROW_FORMAT;
+use crate::profile::Dataset;
+use crate::read::{Data, StagedRow};
+
+/// Rows sent in one statement.
+const ROWS_AT_ONCE: usize = 5000;
+
+const INSERT_VERSION: &str = "
+    INSERT INTO dataset_versions
+        (profile, datasets, source_version, fingerprint, hash_key_id, format, run_id, row_counts)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::text::uuid, $8::text::jsonb)
+    RETURNING version";
+
+const INSERT_ROWS: &str = "
+    INSERT INTO dataset_rows (version, dataset, key, row, format)
+    SELECT $1, dataset, key, row::jsonb, $2
+    FROM UNNEST($3::text[], $4::text[], $5::text[]) AS rows (dataset, key, row)";
+
+const COMPARE_CODES: &str = "
+    WITH in_force AS (
+        SELECT version FROM dataset_versions
+        WHERE state = 'active' AND 'coupon_codes' = ANY (datasets)
+        ORDER BY activated_at DESC LIMIT 1
+    ), before AS (
+        SELECT code FROM coupon_codes JOIN in_force USING (version)
+    ), after AS (
+        SELECT code FROM coupon_codes WHERE version = $1
+    )
+    SELECT (SELECT count(*) FROM (SELECT code FROM after EXCEPT ALL SELECT code FROM before) AS added),
+           (SELECT count(*) FROM (SELECT code FROM before EXCEPT ALL SELECT code FROM after) AS retired)";
+
+/// Removes versions that a lost run left behind. Whoever holds the datasets' locks knows that nobody works on them.
+pub(super) async fn remove_leftovers(client: &Client, datasets: &[Dataset]) -> Result<(), Failure> {
+    let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
+    let query = "SELECT version FROM dataset_versions WHERE state = 'staged' AND datasets && $1";
+    let rows = client.query(query, &[&names]).await.map_err(failure::database("look for leftovers"))?;
+    let versions: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    if versions.is_empty() {
+        return Ok(());
+    }
+    for remove in
+        ["DELETE FROM coupon_codes WHERE version = ANY ($1)", "DELETE FROM dataset_versions WHERE version = ANY ($1)"]
+    {
+        client.execute(remove, &[&versions]).await.map_err(failure::database("remove leftovers"))?;
+    }
+    info!(?versions, "removed what a lost run had staged");
+    Ok(())
+}
+
+/// Writes all rows of the profile; returns the new version and how its coupon codes differ from those in force.
+pub(super) async fn stage(
+    client: &Client,
+    job: &Job,
+    data: &Data,
+    hash_key_id: &str,
+    progress: &Progress,
+) -> Result<(i64, Changes), Failure> {
+    let datasets = job.profile.datasets();
+    let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
+    let mut counts: serde_json::Map<String, serde_json::Value> =
+        datasets.iter().map(|dataset| (dataset.name().to_owned(), data.count(*dataset).into())).collect();
+    if datasets.contains(&Dataset::Users) {
+        counts.insert("api_keys".into(), data.api_keys.len().into());
+    }
+    let (name, stated) = (&job.profile.name, &job.profile.version);
+    let (fingerprint, run_id) = (job.fingerprint.as_slice(), job.run_id.to_string());
+    let counts = serde_json::Value::Object(counts).to_string();
+    let inserted = client
+        .query_one(
+            INSERT_VERSION,
+            &[name, &names, stated, &fingerprint, &hash_key_id, &ROW_FORMAT, &run_id, &counts],
+        )
+        .await;
+    let version: i64 = inserted.map_err(failure::database("stage a new version"))?.get(0);
+    let mut changes = Changes::default();
+    for dataset in datasets {
+        let span = data.spans.get(&dataset).cloned().unwrap_or_else(tracing::Span::none);
+        span.record("version", version);
+        let staged = async {
+            if dataset == Dataset::CouponCodes {
+                copy_codes(client, version, &data.coupon_codes, progress).await?;
+                changes = compare_codes(client, version).await?;
+                return Ok(());
+            }
+            insert_rows(client, version, &data.staged(dataset)?, progress).await
+        };
+        if let Err(failure) = staged.instrument(span.clone()).await {
+            process::telemetry::fail(&span, &failure);
+            return Err(failure);
+        }
+    }
+    Ok((version, changes))
+}
+
+async fn insert_rows(
+    client: &Client,
+    version: i64,
+    rows: &[StagedRow],
+    progress: &Progress,
+) -> Result<(), Failure> {
+    for rows in rows.chunks(ROWS_AT_ONCE) {
+        let tables: Vec<&str> = rows.iter().map(|row| row.table).collect();
+        let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+        let json: Vec<&str> = rows.iter().map(|row| row.json.as_str()).collect();
+        let inserted = client.execute(INSERT_ROWS, &[&version, &ROW_FORMAT, &tables, &keys, &json]).await;
+        inserted.map_err(failure::database("stage rows"))?;
+        progress.staged(rows.len());
+    }
+    Ok(())
+}
+
+async fn copy_codes(client: &Client, version: i64, codes: &[String], progress: &Progress) -> Result<(), Failure> {
+    let doing = || failure::database("stage coupon codes");
+    let copy = "COPY coupon_codes (version, code) FROM STDIN (FORMAT binary)";
+    let sink = client.copy_in(copy).await.map_err(doing())?;
+    let mut writer = pin!(BinaryCopyInWriter::new(sink, &[Type::INT8, Type::TEXT]));
+    for codes in codes.chunks(ROWS_AT_ONCE) {
+        for code in codes {
+            writer.as_mut().write(&[&version, code]).await.map_err(doing())?;
+        }
+        progress.staged(codes.len());
+    }
+    let written = writer.finish().await.map_err(doing())?;
+    let expected = u64::try_from(codes.len()).or_exit(ExitCode::Unexpected, "count the coupon codes")?;
+    if written == expected {
+        return Ok(());
+    }
+    Err(Failure::new(ExitCode::Unexpected, format!("{written} of {expected} coupon codes were stored")))
+}
+
+async fn compare_codes(client: &Client, version: i64) -> Result<Changes, Failure> {
+    let row = client.query_one(COMPARE_CODES, &[&version]).await;
+    let row = row.map_err(failure::database("compare the coupon codes"))?;
+    let count = |column| u64::try_from(row.get::<_, i64>(column)).unwrap_or_default();
+    Ok(Changes { added: count(0), changed: 0, retired: count(1) })
+}

@@ -1,0 +1,86 @@
+use std::fmt;
+use std::time::Duration;
+
+use tracing::info;
+use uuid::Uuid;
+
+/// What a run did, profile by profile.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// In the order in which they ended.
+    pub profiles: Vec<ProfileRun>,
+}
+
+/// What a run did with one profile.
+#[derive(Clone, Debug)]
+pub struct ProfileRun {
+    /// `bootstrap_runs.id`; in a dry run it is the id of no row.
+    pub run_id: Uuid,
+    /// The profile's name.
+    pub profile: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The version in force afterwards; none after a dry run.
+    pub version: Option<i64>,
+    /// What was written, table by table; empty when nothing was.
+    pub changes: Vec<(&'static str, Changes)>,
+    /// Since the run began.
+    pub elapsed: Duration,
+}
+
+/// How a run ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new version is in force.
+    Changed,
+    /// The sources are those of the version in force.
+    Unchanged,
+    /// The sources are older than the version in force.
+    Held,
+    /// Nothing was written on purpose.
+    DryRun,
+}
+
+/// Rows of one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New rows.
+    pub added: u64,
+    /// Rows with other values than before.
+    pub changed: u64,
+    /// Rows no longer in force; most are kept.
+    pub retired: u64,
+}
+
+impl Outcome {
+    /// The word for it in `bootstrap_runs`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Changed => "changed",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Held => "held",
+            Outcome::DryRun => "dry run",
+        }
+    }
+}
+
+impl Summary {
+    /// Adds a profile and says so in the log: the last line of its run.
+    pub(super) fn add(&mut self, run: ProfileRun) {
+        info!(run_id = %run.run_id, profile = run.profile, outcome = run.outcome.name(), version = run.version, "{run}");
+        self.profiles.push(run);
+    }
+}
+
+impl fmt::Display for ProfileRun {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "run {} of profile {}: {}", self.run_id, self.profile, self.outcome.name())?;
+        if let Some(version) = self.version {
+            write!(out, ", version {version} is in force")?;
+        }
+        for (table, Changes { added, changed, retired }) in &self.changes {
+            write!(out, "; {table} +{added} ~{changed} -{retired}")?;
+        }
+        write!(out, "; {:.3} s", self.elapsed.as_secs_f64())
+    }
+}

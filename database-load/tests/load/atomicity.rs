@@ -1,0 +1,122 @@
+//! All of a load becomes visible, or none.
+
+use process::exit::ExitCode;
+use test_support::{TestDatabase, eventually};
+
+use crate::fixture::{Data, load_binary, outcomes, places, spawn};
+
+#[tokio::test]
+async fn a_bad_file_in_the_last_operation_changes_nothing() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    let before = places(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    data.edit("default/orders.jsonl", r#""product": "10""#, r#""product": "404""#);
+
+    let failure = data.try_load(&database).await.unwrap_err();
+
+    assert_eq!(failure.code, ExitCode::InvalidData);
+    assert_eq!(places(&database).await, before);
+    assert_eq!(database.value("SELECT outcome, exit_code FROM bootstrap_runs WHERE exit_code <> 0").await, "failed|10");
+}
+
+#[tokio::test]
+async fn a_damaged_coupon_file_changes_nothing() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.write("default/coupons2.txt", b"\x1f\x8b\x08\x00cut off");
+
+    let failure = data.try_load(&database).await.unwrap_err();
+
+    assert_eq!(failure.code, ExitCode::InvalidData);
+    assert!(failure.line().contains("coupons2.txt is damaged at byte"), "{}", failure.line());
+    assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
+}
+
+/// A load that has staged its rows and waits for a lock on `products` that the test holds.
+async fn staged_and_waiting(database: &TestDatabase, data: &Data) -> (test_support::Process, tokio_postgres::Client) {
+    let blocker = database.client().await;
+    blocker.batch_execute("BEGIN; LOCK TABLE products IN SHARE MODE").await.unwrap();
+    let process = spawn(database, data, &[], &[]);
+    eventually("the publication waits", async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%products%'";
+        database.value(waiting).await == "1"
+    })
+    .await;
+    assert_eq!(database.value("SELECT count(*) FROM dataset_versions WHERE state = 'staged'").await, "1");
+    (process, blocker)
+}
+
+#[tokio::test]
+async fn a_killed_load_leaves_the_old_data_and_the_next_run_cleans_up() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    let (process, blocker) = staged_and_waiting(&database, &data).await;
+
+    process.signal("KILL");
+    let output = process.wait_output().await;
+    drop(blocker);
+
+    assert_eq!(output.signal, Some(9));
+    assert_eq!(database.value("SELECT price FROM products WHERE id = 3").await, "9.99");
+    let active = "SELECT count(*) FROM dataset_versions WHERE state = 'active'";
+    assert_eq!(database.value(active).await, "1");
+    data.load(&database).await;
+    assert_eq!(database.value("SELECT price FROM products WHERE id = 3").await, "10.49");
+    assert_eq!(database.value("SELECT count(*) FROM dataset_versions WHERE state = 'staged'").await, "0");
+    let orphans = "SELECT count(*) FROM coupon_codes WHERE version NOT IN (SELECT version FROM dataset_versions)";
+    assert_eq!(database.value(orphans).await, "0");
+    assert_eq!(database.value("SELECT count(DISTINCT version) FROM coupon_codes").await, "2");
+}
+
+#[tokio::test]
+async fn sigterm_rolls_back_and_exits_143() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    let before = places(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    let (process, _blocker) = staged_and_waiting(&database, &data).await;
+
+    process.signal("TERM");
+    let output = process.wait_output().await;
+
+    assert_eq!(output.code, Some(143), "{}", output.stderr);
+    assert_eq!(outcomes(&database).await, ["changed", "canceled"]);
+    let without_xmax = |rows: Vec<Vec<String>>| rows.into_iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>();
+    assert_eq!(without_xmax(places(&database).await), without_xmax(before));
+}
+
+#[tokio::test]
+async fn profiles_of_one_command_are_published_together_or_not_at_all() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.write("drinks.toml", "[operations.promotions]\nsources = [\"drinks.csv\"]\n");
+    data.write("drinks.csv", "code,kind,value\nSPRITZ,fixed,-1\n");
+
+    let output = load_binary(&database, &data, &["-p", "default", "-p", "drinks"]).await;
+
+    assert_eq!(output.code, Some(10), "{}", output.stderr);
+    assert!(output.stderr.contains("drinks.csv:2, column value"), "{}", output.stderr);
+    assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
+    assert_eq!(outcomes(&database).await, ["failed", "failed"]);
+
+    data.write("drinks.csv", "code,kind,value\nSPRITZ,fixed,1\n");
+    let output = load_binary(&database, &data, &["--force", "-p", "default", "-p", "drinks"]).await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(database.rows("SELECT code FROM promotions WHERE active").await, [["SPRITZ"]]);
+    assert_eq!(database.value("SELECT count(*) FROM dataset_versions WHERE state = 'active'").await, "2");
+}
+
+#[tokio::test]
+async fn a_run_is_not_overtaken_by_what_another_published_meanwhile() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let (process, blocker) = staged_and_waiting(&database, &data).await;
+    // As if this run's locks had been lost and another had cleaned up.
+    database.execute("UPDATE dataset_versions SET state = 'retired', activated_at = now(), retired_at = now()").await;
+
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    let output = process.wait_output().await;
+
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
+}

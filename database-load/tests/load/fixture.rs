@@ -1,0 +1,116 @@
+//! A profile of a test's own, its database, and the loader run on both.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use database_load::{Findings, RunOptions, Summary};
+use process::exit::Failure;
+use test_support::{Output, Process, TestDatabase};
+
+/// The data that the product ships.
+pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
+
+/// A copy of the shipped data that a test may change; gone with the test.
+pub(crate) struct Data(PathBuf);
+
+impl Data {
+    pub(crate) fn copy() -> Data {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("data-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(folder.join("default")).unwrap();
+        std::fs::copy(Path::new(SHIPPED).join("default.toml"), folder.join("default.toml")).unwrap();
+        for file in Path::new(SHIPPED).join("default").read_dir().unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folder.join("default").join(file.file_name())).unwrap();
+        }
+        Data(folder)
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.0.join(file)
+    }
+
+    pub(crate) fn profile(&self) -> PathBuf {
+        self.path("default.toml")
+    }
+
+    pub(crate) fn write(&self, file: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(file), content).unwrap();
+    }
+
+    /// Replaces text that must be there.
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
+        let before = std::fs::read_to_string(self.path(file)).unwrap();
+        assert!(before.contains(from), "{file} does not contain {from:?}");
+        self.write(file, before.replacen(from, to, 1));
+    }
+
+    pub(crate) fn options(&self) -> RunOptions {
+        let wait = Duration::from_secs(10);
+        RunOptions { wait_timeout: wait, ..RunOptions::development(vec![self.profile()]).unwrap() }
+    }
+
+    pub(crate) async fn load(&self, database: &TestDatabase) -> Summary {
+        self.try_load(database).await.unwrap_or_else(|failure| panic!("{}", failure.line()))
+    }
+
+    pub(crate) async fn try_load(&self, database: &TestDatabase) -> Result<Summary, Failure> {
+        database_load::run(&database.database(), &self.options()).await
+    }
+
+    pub(crate) async fn force(&self, database: &TestDatabase) -> Summary {
+        let options = RunOptions { force: true, ..self.options() };
+        database_load::run(&database.database(), &options).await.unwrap_or_else(|failure| panic!("{}", failure.line()))
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The bad rows of a failed load.
+pub(crate) fn findings(failure: &Failure) -> String {
+    let mut cause = std::error::Error::source(failure);
+    while let Some(error) = cause {
+        if let Some(findings) = error.downcast_ref::<Findings>() {
+            return findings.rows.iter().map(|row| format!("{row}\n")).collect();
+        }
+        cause = error.source();
+    }
+    panic!("no findings: {}", failure.line())
+}
+
+/// A load of the real binary.
+pub(crate) fn spawn(database: &TestDatabase, data: &Data, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+    let folder = data.0.to_str().unwrap();
+    let mut all = vec![("DATABASE_URL", database.url()), ("DATA_DIR", folder)];
+    all.extend(environment);
+    Process::spawn(env!("CARGO_BIN_EXE_database-load"), arguments, &all)
+}
+
+pub(crate) async fn load_binary(database: &TestDatabase, data: &Data, arguments: &[&str]) -> Output {
+    spawn(database, data, arguments, &[]).wait_output().await
+}
+
+/// Where every row of every data table lies and who wrote it: the same before and after means that nothing was touched.
+pub(crate) async fn places(database: &TestDatabase) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for table in
+        ["products", "users", "api_keys", "promotions", "promotion_uses", "coupon_codes", "orders", "order_items",
+         "dataset_versions", "dataset_rows"]
+    {
+        let query = format!("SELECT '{table}', ctid, xmin, xmax FROM {table} ORDER BY ctid");
+        all.extend(database.rows(&query).await);
+    }
+    all
+}
+
+/// Outcomes of all loads, oldest first.
+pub(crate) async fn outcomes(database: &TestDatabase) -> Vec<String> {
+    let rows = database.rows("SELECT outcome FROM bootstrap_runs WHERE task = 'database-load' ORDER BY started_at, id").await;
+    rows.into_iter().map(|mut row| row.remove(0)).collect()
+}

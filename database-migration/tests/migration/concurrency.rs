@@ -1,0 +1,252 @@
+//! Many copies at once, and others who hold locks.
+
+use database::locks;
+use database_migration::{Migration, Migrator};
+use test_support::{TestDatabase, eventually};
+
+use crate::program::{run, start};
+
+const NEWEST: &str = "SELECT max(version) FROM schema_migrations";
+
+#[tokio::test]
+async fn of_ten_copies_at_once_one_applies_each_migration_and_all_succeed() {
+    let database = TestDatabase::empty().await;
+
+    let copies: Vec<_> = (0..10).map(|_| start(&database, &[])).collect();
+    let mut changed = 0;
+    for copy in copies {
+        let output = copy.wait_output().await;
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        changed += usize::from(output.stderr.contains("outcome changed"));
+    }
+
+    assert_eq!(changed, 1);
+    assert_eq!(
+        database
+            .rows("SELECT version FROM schema_migrations ORDER BY version")
+            .await,
+        [["1"], ["2"], ["3"], ["4"]]
+    );
+    assert_eq!(database.value("SELECT count(*) FROM bootstrap_runs").await, "1");
+}
+
+#[tokio::test]
+async fn copies_that_wait_do_not_block_an_index_that_is_built_concurrently() {
+    let database = TestDatabase::empty().await;
+    let tables = "-- Why.\n-- step: createTables\n-- transaction: yes\n-- min-compatible-schema: 1\nCREATE TABLE t (a int);";
+    let index = "-- Why.\n-- step: createIndexes\n-- transaction: none\n-- min-compatible-schema: 1\n\
+                 CREATE INDEX CONCURRENTLY t_a_idx ON t (a);\n";
+    let migrations = vec![
+        Migration::parse("0001_t", tables, "-- Back.\nDROP TABLE t;").unwrap(),
+        Migration::parse("0002_i", index, "-- Back.\nDROP INDEX t_a_idx;").unwrap(),
+    ];
+
+    let copies: Vec<_> = (0..10)
+        .map(|_| {
+            let mut migrator = Migrator::new(database.database()).unwrap();
+            migrator.migrations.clone_from(&migrations);
+            tokio::spawn(async move { migrator.up(None).await })
+        })
+        .collect();
+    let mut changed = 0;
+    for copy in copies {
+        let done = copy.await.unwrap().unwrap();
+        changed += usize::from(done.before != done.after);
+    }
+
+    assert_eq!(changed, 1);
+    assert_eq!(
+        database
+            .value("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a_idx'::regclass")
+            .await,
+        "t"
+    );
+}
+
+#[tokio::test]
+async fn a_lock_held_for_too_long_ends_with_4_and_names_the_holder() {
+    let database = TestDatabase::empty().await;
+    let holder = database.client().await;
+    holder
+        .batch_execute("SET application_name = 'deploy by hand'")
+        .await
+        .unwrap();
+    holder
+        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
+        .await
+        .unwrap();
+    let pid: i32 = holder
+        .query_one("SELECT pg_backend_pid()", &[])
+        .await
+        .unwrap()
+        .get(0);
+
+    let output = run(&database, &["--lock-timeout", "1"]).await;
+
+    assert_eq!(output.code, Some(4), "{}", output.stderr);
+    let last = output.stderr.lines().last().unwrap();
+    assert!(
+        last.contains(&format!(
+            "held by process {pid} (deploy by hand), connected since 2"
+        )),
+        "{last}"
+    );
+    assert_eq!(
+        database
+            .value("SELECT to_regclass('schema_migrations') IS NULL")
+            .await,
+        "t"
+    );
+}
+
+#[tokio::test]
+async fn a_lock_that_is_released_in_time_costs_only_the_wait() {
+    let database = TestDatabase::empty().await;
+    let holder = database.client().await;
+    holder
+        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
+        .await
+        .unwrap();
+
+    let mut waiting = start(&database, &[]);
+    waiting
+        .wait_for_text("Waiting: the migration lock is held by")
+        .await;
+    drop(holder);
+
+    assert_eq!(waiting.wait_output().await.code, Some(0));
+    assert_eq!(database.value(NEWEST).await, "4");
+}
+
+#[tokio::test]
+async fn nothing_to_do_needs_no_lock() {
+    let database = TestDatabase::migrated().await;
+    let holder = database.client().await;
+    holder
+        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
+        .await
+        .unwrap();
+
+    let output = run(&database, &["--lock-timeout", "0"]).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn a_busy_table_is_tried_again_until_it_is_free() {
+    let database = TestDatabase::empty().await;
+    run(&database, &["up", "--to", "3"]).await;
+    let writer = database.client().await;
+    writer
+        .batch_execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
+        .await
+        .unwrap();
+
+    let mut waiting = start(&database, &[]);
+    waiting
+        .wait_for_text("did not get its locks within 2s; trying again")
+        .await;
+    writer.batch_execute("COMMIT").await.unwrap();
+
+    let output = waiting.wait_output().await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("given up for want of a lock"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(database.value(NEWEST).await, "4");
+}
+
+#[tokio::test]
+async fn a_table_that_stays_busy_ends_with_4_and_names_who_is_in_the_way() {
+    let database = TestDatabase::empty().await;
+    run(&database, &["up", "--to", "3"]).await;
+    let writer = database.client().await;
+    writer
+        .batch_execute("SET application_name = 'long report'")
+        .await
+        .unwrap();
+    writer
+        .batch_execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
+        .await
+        .unwrap();
+
+    let output = run(&database, &["--lock-timeout", "1"]).await;
+
+    assert_eq!(output.code, Some(4), "{}", output.stderr);
+    let last = output.stderr.lines().last().unwrap();
+    assert!(
+        last.contains("0004_look_ups.up.sql did not get its locks in 1 attempts"),
+        "{last}"
+    );
+    assert!(last.contains("(long report) in a transaction since 2"), "{last}");
+    assert_eq!(database.value(NEWEST).await, "3");
+    let record = "SELECT exit_code, version FROM bootstrap_runs WHERE outcome = 'failed'";
+    assert_eq!(database.value(record).await, "4|3");
+}
+
+/// A database at version 3 and a program that waits inside version 4 for a lock that the test holds.
+async fn mid_migration() -> (TestDatabase, tokio_postgres::Client, test_support::Process) {
+    let database = TestDatabase::empty().await;
+    run(&database, &["up", "--to", "3"]).await;
+    let writer = database.client().await;
+    writer
+        .batch_execute("BEGIN; LOCK TABLE idempotency_keys IN ROW EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let process = start(&database, &[]);
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'idempotency_keys'::regclass";
+    eventually("the migration waits", async || database.value(waits).await == "1").await;
+    (database, writer, process)
+}
+
+async fn nothing_of_version_4_is_there(database: &TestDatabase) -> bool {
+    database.value(NEWEST).await == "3"
+        && database
+            .value("SELECT to_regclass('orders_api_key_id_id_idx') IS NULL")
+            .await
+            == "t"
+}
+
+#[tokio::test]
+async fn a_signal_in_the_middle_of_a_migration_rolls_it_back_and_ends_with_143() {
+    for signal in ["TERM", "INT"] {
+        let (database, writer, process) = mid_migration().await;
+
+        process.signal(signal);
+        let output = process.wait_output().await;
+
+        assert_eq!(output.code, Some(143), "{}", output.stderr);
+        assert!(
+            output
+                .stderr
+                .contains("0004_look_ups.up.sql, which was rolled back"),
+            "{}",
+            output.stderr
+        );
+        writer.batch_execute("COMMIT").await.unwrap();
+        assert!(nothing_of_version_4_is_there(&database).await);
+        let record = "SELECT exit_code FROM bootstrap_runs WHERE outcome = 'canceled'";
+        assert_eq!(database.value(record).await, "143");
+        assert_eq!(run(&database, &["--lock-timeout", "0"]).await.code, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_killed_migrator_leaves_nothing_behind_and_the_next_one_goes_on() {
+    let (database, writer, process) = mid_migration().await;
+
+    process.signal("KILL");
+    assert_eq!(process.wait_output().await.signal, Some(9));
+
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'database-migration' AND datname = current_database()";
+    eventually("the killed migrator's session ends", async || {
+        database.value(sessions).await == "0"
+    })
+    .await;
+    assert!(nothing_of_version_4_is_there(&database).await);
+    writer.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(run(&database, &[]).await.code, Some(0));
+    assert_eq!(database.value(NEWEST).await, "4");
+}

@@ -1,0 +1,227 @@
+//! Exit codes for what a person has to repair.
+
+use test_support::TestDatabase;
+
+use crate::program::{run, start_with};
+
+#[tokio::test]
+async fn an_edited_migration_ends_with_5_and_names_the_file_and_both_sums() {
+    let database = TestDatabase::migrated().await;
+    let original = database
+        .value("SELECT encode(up_sha256, 'hex') FROM schema_migrations WHERE version = 2")
+        .await;
+    database
+        .execute("UPDATE schema_migrations SET up_sha256 = sha256('edited') WHERE version = 2")
+        .await;
+    let edited = database.value("SELECT encode(sha256('edited'), 'hex')").await;
+
+    let output = run(&database, &[]).await;
+
+    assert_eq!(output.code, Some(5));
+    let last = output.stderr.lines().last().unwrap();
+    for part in ["0002_orders.up.sql", &original, &edited] {
+        assert!(last.contains(part), "{part}: {last}");
+    }
+    let record = "SELECT exit_code, version FROM bootstrap_runs WHERE outcome = 'failed'";
+    assert_eq!(database.value(record).await, "5|4");
+    let status = run(&database, &["status", "--exit-code"]).await;
+    assert_eq!(status.code, Some(5));
+    assert!(status.stdout.contains("EDITED"), "{}", status.stdout);
+}
+
+#[tokio::test]
+async fn a_ledger_with_a_gap_or_a_strange_migration_ends_with_5() {
+    for damage in [
+        "DELETE FROM schema_migrations WHERE version = 2",
+        "UPDATE schema_migrations SET name = 'x' WHERE version = 2",
+    ] {
+        let database = TestDatabase::migrated().await;
+        database.execute(damage).await;
+
+        assert_eq!(run(&database, &[]).await.code, Some(5), "{damage}");
+    }
+}
+
+async fn newer(min_compatible: i32) -> TestDatabase {
+    let database = TestDatabase::migrated().await;
+    database
+        .execute(&format!(
+            "INSERT INTO schema_migrations
+             SELECT 5, 'later', up_sha256, down_sha256, now(), 1, 'later', {min_compatible}
+             FROM schema_migrations WHERE version = 4"
+        ))
+        .await;
+    database
+}
+
+#[tokio::test]
+async fn a_newer_database_that_allows_this_build_is_a_warning() {
+    let database = newer(4).await;
+
+    let output = run(&database, &[]).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("WARN") && output.stderr.contains("newer than this build"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(run(&database, &["wait"]).await.code, Some(0));
+    assert_eq!(run(&database, &["down", "--steps", "1"]).await.code, Some(7));
+    assert_eq!(
+        database.value("SELECT max(version) FROM schema_migrations").await,
+        "5"
+    );
+}
+
+#[tokio::test]
+async fn a_newer_database_that_does_not_allow_this_build_ends_with_7() {
+    let database = newer(5).await;
+
+    let output = run(&database, &[]).await;
+
+    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("needs a build of version 5 or later"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_ends_with_1_and_says_where_and_why() {
+    let database = TestDatabase::empty().await;
+    database.execute("CREATE TABLE orders ()").await;
+
+    let output = run(&database, &[]).await;
+
+    assert_eq!(output.code, Some(1));
+    let last = output.stderr.lines().last().unwrap();
+    for part in [
+        "outcome failed, version 1",
+        "0002_orders.up.sql",
+        "relation \"orders\" already exists",
+    ] {
+        assert!(last.contains(part), "{part}: {last}");
+    }
+    assert_eq!(
+        database.rows("SELECT version FROM schema_migrations").await,
+        [["1"]]
+    );
+    assert_eq!(
+        database.value("SELECT to_regclass('order_items') IS NULL").await,
+        "t"
+    );
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_ends_with_9_unless_nothing_is_to_do() {
+    for (database, code) in [
+        (TestDatabase::empty().await, 9),
+        (TestDatabase::migrated().await, 0),
+    ] {
+        let read_only = format!(
+            "ALTER DATABASE {} SET default_transaction_read_only = on",
+            database.name()
+        );
+        database.execute(&read_only).await;
+
+        let output = run(&database, &[]).await;
+
+        assert_eq!(output.code, Some(code), "{}", output.stderr);
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_ends_with_2() {
+    let database = TestDatabase::migrated().await;
+    let wrong: [&[&str]; 8] = [
+        &["--wait-time", "5"],
+        &["sideways"],
+        &["up", "--to", "99"],
+        &["up", "--to", "x"],
+        &["down"],
+        &["down", "--steps", "0"],
+        &["down", "--steps", "5"],
+        &["down", "--steps", "1", "--to", "1"],
+    ];
+    for arguments in wrong {
+        let output = run(&database, arguments).await;
+        assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);
+    }
+    assert_eq!(
+        database.value("SELECT max(version) FROM schema_migrations").await,
+        "4"
+    );
+}
+
+/// Arguments, environment, and what the message has to name.
+type Wrong<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
+#[tokio::test]
+async fn a_wrong_setting_ends_with_2_and_one_line_that_names_it_and_hides_secrets() {
+    let folder = std::env::temp_dir().join(format!("database-migration-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let typo = folder.join("typo.toml");
+    std::fs::write(&typo, "lock_timeout = 5\n").unwrap();
+    let typo = typo.to_str().unwrap();
+    let url = ("DATABASE_URL", "postgres://127.0.0.1/food");
+
+    let wrong: [Wrong; 7] = [
+        (&["--config", typo], &[url], "lock_timeout"),
+        (&["--config", "/nowhere.toml"], &[url], "/nowhere.toml"),
+        (&[], &[], "DATABASE_URL"),
+        (
+            &[],
+            &[("DATABASE_URL", "postgres://food:hunter2@h:70000/food")],
+            "DATABASE_URL",
+        ),
+        (&[], &[("DATABASE_URL", "hunter2")], "DATABASE_URL"),
+        (&[], &[("DB_HOST", "127.0.0.1"), ("DB_PORT", "70000")], "DB_PORT"),
+        (&[], &[url, ("LOG_FORMAT", "xml")], "LOG_FORMAT"),
+    ];
+    for (arguments, environment, named) in wrong {
+        let output = start_with(arguments, environment).wait_output().await;
+        let text = output.stderr.trim_end();
+        assert_eq!(output.code, Some(2), "{named}: {text}");
+        assert!(text.contains(named), "{named}: {text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_password_ends_with_2_at_once() {
+    let database = TestDatabase::migrated().await;
+    let (before, after) = database.url().split_once('@').unwrap();
+    let wrong = format!("{}x@{after}", before);
+
+    let output = start_with(&[], &[("DATABASE_URL", &wrong)]).wait_output().await;
+
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("password authentication failed"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[tokio::test]
+async fn every_help_shows_an_example() {
+    for command in ["", "up", "down", "status", "wait"] {
+        let arguments: Vec<&str> = [command, "--help"]
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .collect();
+
+        let output = start_with(&arguments, &[]).wait_output().await;
+
+        assert_eq!(output.code, Some(0));
+        assert!(
+            output.stdout.contains("Example:\n"),
+            "{command}: {}",
+            output.stdout
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! The spans that a run sends to the collector.
+
+use test_support::otlp::{Receiver, Span};
+use test_support::{Output, TestDatabase};
+
+use crate::program::start_with;
+
+const POD_UID: &str = "0af76519-16cd-43dd-8448-eb211c80319c";
+
+async fn migrate(database: &TestDatabase, receiver: &Receiver) -> Output {
+    let endpoint = receiver.endpoint();
+    let environment = [
+        ("DATABASE_URL", database.url()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("POD_UID", POD_UID),
+    ];
+    start_with(&[], &environment).wait_output().await
+}
+
+fn root(spans: &[Span]) -> Option<&Span> {
+    spans.iter().find(|span| span.name == "migration.execute")
+}
+
+#[tokio::test]
+async fn a_run_is_the_root_of_the_pods_trace_with_a_span_per_migration() {
+    let (database, receiver) = (TestDatabase::empty().await, Receiver::start());
+
+    let output = migrate(&database, &receiver).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let spans = receiver.wait_for(|spans| root(spans).is_some()).await;
+    let root = root(&spans).unwrap();
+    assert_eq!(root.parent_span_id, "");
+    assert_eq!(root.trace_id, POD_UID.replace('-', ""));
+    assert_eq!(root.service_name, "database-migration");
+    assert_eq!(
+        (
+            &*root.attributes["migration.outcome"],
+            &*root.attributes["migration.version"]
+        ),
+        ("changed", "4")
+    );
+
+    let steps: Vec<&Span> = spans
+        .iter()
+        .filter(|span| span.parent_span_id == root.span_id)
+        .collect();
+    let names: Vec<_> = steps
+        .iter()
+        .map(|span| (&*span.name, &*span.attributes["migration.name"]))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("migration.createTables", "shop"),
+            ("migration.createTables", "orders"),
+            ("migration.createTables", "datasets"),
+            ("migration.createIndexes", "look_ups"),
+        ]
+    );
+    for (index, step) in steps.iter().enumerate() {
+        assert_eq!(step.attributes["migration.version"], (index + 1).to_string());
+        assert_eq!(step.trace_id, root.trace_id);
+        assert!(
+            !step.status_error && step.attributes.contains_key("duration_ms"),
+            "{step:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_failed_migration_is_an_error_with_an_exception_on_its_span_and_the_root() {
+    let (database, receiver) = (TestDatabase::empty().await, Receiver::start());
+    database.execute("CREATE TABLE orders ()").await;
+
+    let output = migrate(&database, &receiver).await;
+
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    let spans = receiver.wait_for(|spans| root(spans).is_some()).await;
+    let step = spans.iter().find(|span| {
+        span.attributes
+            .get("migration.name")
+            .is_some_and(|name| name == "orders")
+    });
+    for span in [step.unwrap(), root(&spans).unwrap()] {
+        assert!(span.status_error, "{span:?}");
+        let exception = span
+            .events
+            .iter()
+            .find(|event| event.name == "exception")
+            .unwrap();
+        assert!(
+            exception.attributes["exception.message"].contains("already exists"),
+            "{exception:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_missing_collector_does_not_keep_a_pod_from_starting() {
+    let database = TestDatabase::empty().await;
+    // Bound and closed again: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let endpoint = format!("http://127.0.0.1:{port}");
+
+    let environment = [
+        ("DATABASE_URL", database.url()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+    ];
+    let output = start_with(&[], &environment).wait_output().await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(
+        database.value("SELECT max(version) FROM schema_migrations").await,
+        "4"
+    );
+}

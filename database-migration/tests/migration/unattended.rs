@@ -1,0 +1,120 @@
+//! A database that is not there, not there yet, or not at the version yet.
+
+use std::net::TcpListener;
+
+use test_support::{OwnCluster, Stop, TestDatabase};
+
+use crate::program::{run, start, start_at};
+
+#[tokio::test]
+async fn a_database_that_is_down_is_said_once_and_ends_with_3() {
+    // Bound and closed again: nobody listens there.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+
+    let url = format!("postgres://food:hunter2@127.0.0.1:{port}/food");
+    let output = start_at(&url, &["--wait-timeout", "1"]).wait_output().await;
+
+    assert_eq!(output.code, Some(3), "{}", output.stderr);
+    assert_eq!(
+        output.stderr.matches("waiting for the database").count(),
+        1,
+        "{}",
+        output.stderr
+    );
+    assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn a_database_that_comes_up_late_is_waited_for() {
+    let mut cluster = OwnCluster::start();
+    cluster.stop(Stop::Fast);
+
+    let mut process = start_at(&cluster.url(), &[]);
+    process.wait_for_text("waiting for the database").await;
+    cluster.start_again();
+
+    let output = process.wait_output().await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let ledger = cluster
+        .client()
+        .await
+        .query_one("SELECT count(*) FROM schema_migrations", &[])
+        .await
+        .unwrap();
+    assert_eq!(ledger.get::<_, i64>(0), 4);
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_in_the_middle_ends_with_3_and_keeps_what_was_applied() {
+    let mut cluster = OwnCluster::start();
+    assert_eq!(
+        start_at(&cluster.url(), &["up", "--to", "3"])
+            .wait_output()
+            .await
+            .code,
+        Some(0)
+    );
+    let writer = cluster.client().await;
+    writer
+        .batch_execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
+        .await
+        .unwrap();
+
+    let mut process = start_at(&cluster.url(), &[]);
+    process.wait_for_text("Step 1 of 1").await;
+    cluster.stop(Stop::Immediate);
+    let output = process.wait_output().await;
+    cluster.start_again();
+
+    assert_eq!(output.code, Some(3), "{}", output.stderr);
+    let ledger = cluster
+        .client()
+        .await
+        .query_one("SELECT max(version) FROM schema_migrations", &[])
+        .await
+        .unwrap();
+    assert_eq!(ledger.get::<_, i32>(0), 3);
+}
+
+#[tokio::test]
+async fn wait_ends_when_another_process_has_migrated() {
+    let database = TestDatabase::empty().await;
+
+    let mut waiting = start(&database, &["wait"]);
+    waiting
+        .wait_for_text("Waiting for version 4: the database is at version 0")
+        .await;
+    assert_eq!(run(&database, &["up"]).await.code, Some(0));
+
+    let output = waiting.wait_output().await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn wait_for_a_version_that_does_not_come_ends_with_8() {
+    let database = TestDatabase::migrated().await;
+
+    let output = run(&database, &["wait", "--for-version", "5", "--wait-timeout", "1"]).await;
+
+    assert_eq!(output.code, Some(8), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("still at version 4, not at 5"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_signal_ends_waiting_with_143() {
+    let database = TestDatabase::empty().await;
+
+    let mut waiting = start(&database, &["wait"]);
+    waiting.wait_for_text("Waiting for version").await;
+    waiting.signal("TERM");
+
+    assert_eq!(waiting.wait_output().await.code, Some(143));
+}
