@@ -62,13 +62,19 @@ pub(crate) struct Run {
 fn seconds(text: &str) -> Result<Duration, String> {
     let most = 24 * 60 * 60;
     let number = text.parse().ok().filter(|seconds| *seconds <= most);
-    number.map(Duration::from_secs).ok_or_else(|| format!("a whole number of seconds up to {most} is expected"))
+    number
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("a whole number of seconds up to {most} is expected"))
 }
 
 impl Cli {
     /// The command, `run` if none is named; its options may also stand before it.
     pub(crate) fn command(self) -> (Command, General) {
-        let Cli { command, run: before, general } = self;
+        let Cli {
+            command,
+            run: before,
+            general,
+        } = self;
         let command = match command {
             None => Command::Run(before),
             Some(Command::Run(mut run)) => {

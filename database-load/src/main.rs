@@ -10,8 +10,8 @@ use database::Database;
 use database_load::settings::Settings;
 use database_load::{RunOptions, run, status};
 use process::exit::{ExitCode, Failure, OrExit as _, report};
-use process::telemetry::{self, Role, Telemetry};
 use process::signals;
+use process::telemetry::{self, Role, Telemetry};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -25,7 +25,8 @@ fn main() -> std::process::ExitCode {
 
 fn execute(command: Command, general: &General, cancel: CancellationToken) -> Result<ExitCode, Failure> {
     let settings = Settings::load(general.config.clone())?;
-    let database = Database::new(&settings.database, SERVICE).or_exit(ExitCode::Usage, "database settings")?;
+    let database =
+        Database::new(&settings.database, SERVICE).or_exit(ExitCode::Usage, "database settings")?;
     let telemetry = telemetry::start(SERVICE, Role::Member, &settings.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -35,7 +36,15 @@ fn execute(command: Command, general: &General, cancel: CancellationToken) -> Re
     let result = runtime.block_on(async {
         match command {
             Command::Run(arguments) => {
-                load(&settings, &database, &telemetry, arguments, general.wait_timeout, cancel).await
+                load(
+                    &settings,
+                    &database,
+                    &telemetry,
+                    arguments,
+                    general.wait_timeout,
+                    cancel,
+                )
+                .await
             }
             Command::Status => {
                 // Lines are kept until the end: a slow terminal holds no query.
@@ -47,7 +56,8 @@ fn execute(command: Command, general: &General, cancel: CancellationToken) -> Re
     });
     // A scan that was interrupted ends by itself; nobody waits for it.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    let result = result.inspect_err(|failure| tracing::debug!(exit_code = failure.code as u8, "the command failed"));
+    let result =
+        result.inspect_err(|failure| tracing::debug!(exit_code = failure.code as u8, "the command failed"));
     telemetry.shutdown();
     result.map(|()| ExitCode::Done)
 }
@@ -60,9 +70,16 @@ async fn load(
     wait_timeout: Duration,
     cancel: CancellationToken,
 ) -> Result<(), Failure> {
-    let names = if arguments.profiles.is_empty() { &settings.profiles } else { &arguments.profiles };
+    let names = if arguments.profiles.is_empty() {
+        &settings.profiles
+    } else {
+        &arguments.profiles
+    };
     if names.is_empty() {
-        return Err(Failure::new(ExitCode::Usage, "PROFILES: no profile is named, and none on the command line"));
+        return Err(Failure::new(
+            ExitCode::Usage,
+            "PROFILES: no profile is named, and none on the command line",
+        ));
     }
     let options = RunOptions {
         profiles: names.iter().map(|name| settings.profile(name)).collect(),
@@ -86,5 +103,8 @@ async fn load(
 
 fn print(text: &[u8]) -> Result<(), Failure> {
     use std::io::Write as _;
-    std::io::stdout().lock().write_all(text).or_exit(ExitCode::Input, "write to standard output")
+    std::io::stdout()
+        .lock()
+        .write_all(text)
+        .or_exit(ExitCode::Input, "write to standard output")
 }

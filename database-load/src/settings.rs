@@ -45,7 +45,11 @@ impl Settings {
         ];
         environment.extend(telemetry::ENVIRONMENT);
         environment.extend(database::ENVIRONMENT);
-        settings::load(&settings::Source { defaults: DEFAULTS, file, environment })
+        settings::load(&settings::Source {
+            defaults: DEFAULTS,
+            file,
+            environment,
+        })
     }
 
     /// The hash keys.
@@ -62,8 +66,15 @@ impl Settings {
         if name.contains('/') || name.ends_with(".toml") {
             return name.into();
         }
-        let folder = self.data_dir.as_deref().filter(|folder| !folder.as_os_str().is_empty());
-        let standard = if Path::new(INSTALLED_DATA).is_dir() { INSTALLED_DATA } else { CHECKOUT_DATA };
+        let folder = self
+            .data_dir
+            .as_deref()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let standard = if Path::new(INSTALLED_DATA).is_dir() {
+            INSTALLED_DATA
+        } else {
+            CHECKOUT_DATA
+        };
         folder.unwrap_or(Path::new(standard)).join(format!("{name}.toml"))
     }
 }

@@ -27,13 +27,28 @@ const RUNS: &str = "
 ///
 /// # Errors
 /// Those of the database and the schema, as for a run; `Input` when `out` cannot be written to.
-pub async fn status(database: &Database, wait_timeout: Duration, out: &mut impl Write) -> Result<(), Failure> {
+pub async fn status(
+    database: &Database,
+    wait_timeout: Duration,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     let client = run::connect(database, wait_timeout).await?;
     for (title, head, query) in [
-        ("Versions in force", ["profile", "version", "stated", "since", "rows"].as_slice(), VERSIONS),
-        ("Last runs", &["started", "profile", "outcome", "version", "rows", "run"], RUNS),
+        (
+            "Versions in force",
+            ["profile", "version", "stated", "since", "rows"].as_slice(),
+            VERSIONS,
+        ),
+        (
+            "Last runs",
+            &["started", "profile", "outcome", "version", "rows", "run"],
+            RUNS,
+        ),
     ] {
-        let rows = client.query(query, &[]).await.or_exit(ExitCode::Input, "read the status")?;
+        let rows = client
+            .query(query, &[])
+            .await
+            .or_exit(ExitCode::Input, "read the status")?;
         let mut table = vec![head.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()];
         for row in rows {
             table.push((0..head.len()).map(|column| cell(&row, column)).collect());
@@ -45,16 +60,31 @@ pub async fn status(database: &Database, wait_timeout: Duration, out: &mut impl 
 
 fn cell(row: &tokio_postgres::Row, column: usize) -> String {
     let text = row.try_get::<_, Option<String>>(column).ok();
-    text.map_or_else(|| row.get::<_, i64>(column).to_string(), Option::unwrap_or_default)
+    text.map_or_else(
+        || row.get::<_, i64>(column).to_string(),
+        Option::unwrap_or_default,
+    )
 }
 
 fn print(out: &mut impl Write, title: &str, table: &[Vec<String>]) -> io::Result<()> {
     writeln!(out, "{title}")?;
     let columns = table.first().map_or(0, Vec::len);
-    let width = |column: usize| table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    let width = |column: usize| {
+        table
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| width(column).unwrap_or_default())
+        .collect();
     for row in table {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         writeln!(out, "  {}", cells.join("  ").trim_end())?;
     }
     Ok(())

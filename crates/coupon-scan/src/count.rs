@@ -13,7 +13,12 @@ pub(crate) struct Codes {
 
 impl Codes {
     /// Reads the file with this number, 0 to 63.
-    pub(crate) fn read_file(&mut self, number: u32, input: &Input, interrupt: &AtomicBool) -> Result<(), ScanError> {
+    pub(crate) fn read_file(
+        &mut self,
+        number: u32,
+        input: &Input,
+        interrupt: &AtomicBool,
+    ) -> Result<(), ScanError> {
         let file = 1u64 << number;
         let mut splitter = Splitter::new();
         input.read(|piece| {
@@ -58,6 +63,12 @@ impl Codes {
             .filter_map(|(code, _)| String::from_utf8(code.into_vec()).ok())
             .collect();
         codes.sort_unstable();
-        Report { codes, counts: Counts { distinct, ..self.counts } }
+        Report {
+            codes,
+            counts: Counts {
+                distinct,
+                ..self.counts
+            },
+        }
     }
 }

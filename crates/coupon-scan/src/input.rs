@@ -21,12 +21,18 @@ pub struct Input {
 impl Input {
     /// A file that is read while it is scanned.
     pub fn file(path: impl Into<PathBuf>) -> Input {
-        Input { path: path.into(), content: None }
+        Input {
+            path: path.into(),
+            content: None,
+        }
     }
 
     /// A file that has been read already; `path` names it in errors and tells whether two inputs are one file.
     pub fn content(path: impl Into<PathBuf>, content: Arc<[u8]>) -> Input {
-        Input { path: path.into(), content: Some(content) }
+        Input {
+            path: path.into(),
+            content: Some(content),
+        }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -34,7 +40,10 @@ impl Input {
     }
 
     fn unreadable(&self, cause: io::Error) -> ScanError {
-        ScanError::Unreadable { file: self.name(), cause }
+        ScanError::Unreadable {
+            file: self.name(),
+            cause,
+        }
     }
 
     /// Hands the text, decompressed if need be, to `take` in pieces that are never empty.
@@ -43,7 +52,11 @@ impl Input {
             Some(content) => Box::new(io::Cursor::new(Arc::clone(content))),
             None => Box::new(File::open(&self.path).map_err(|cause| self.unreadable(cause))?),
         };
-        let mut raw = Raw { reader: BufReader::with_capacity(READ_BUFFER, source), offset: 0, failed: false };
+        let mut raw = Raw {
+            reader: BufReader::with_capacity(READ_BUFFER, source),
+            offset: 0,
+            failed: false,
+        };
         // A source may give one byte at a time: look at two.
         let first = raw.fill_buf().map_err(|cause| self.unreadable(cause))?;
         let compressed = match *first {
@@ -51,11 +64,21 @@ impl Input {
             [one] => one == GZIP_MAGIC[0],
             [] => false,
         };
-        if !compressed && self.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz")) {
+        if !compressed
+            && self
+                .path
+                .extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+        {
             return Err(ScanError::Damaged {
                 file: self.name(),
                 offset: 0,
-                reason: if first.is_empty() { "empty, not gzip" } else { "not gzip" }.into(),
+                reason: if first.is_empty() {
+                    "empty, not gzip"
+                } else {
+                    "not gzip"
+                }
+                .into(),
             });
         }
         if !compressed {
@@ -83,9 +106,11 @@ impl Input {
                     let raw = raw(text);
                     return Err(match raw.failed {
                         true => self.unreadable(cause),
-                        false => {
-                            ScanError::Damaged { file: self.name(), offset: raw.offset, reason: reason(&cause) }
-                        }
+                        false => ScanError::Damaged {
+                            file: self.name(),
+                            offset: raw.offset,
+                            reason: reason(&cause),
+                        },
                     });
                 }
             };
@@ -144,7 +169,10 @@ pub(crate) fn check(inputs: &[Input]) -> Result<(), ScanError> {
             Err(cause) => return Err(input.unreadable(cause)),
         };
         if let Some((_, other)) = seen.iter().find(|(known, _)| *known == real) {
-            return Err(ScanError::SameFile { file: input.name(), other: other.name() });
+            return Err(ScanError::SameFile {
+                file: input.name(),
+                other: other.name(),
+            });
         }
         seen.push((real, input));
     }

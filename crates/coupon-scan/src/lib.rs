@@ -35,7 +35,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { min_files: 2, interrupt: Arc::default() }
+        Options {
+            min_files: 2,
+            interrupt: Arc::default(),
+        }
     }
 }
 
@@ -72,7 +75,10 @@ pub struct Counts {
 pub fn scan(inputs: &[Input], options: &Options) -> Result<Report, ScanError> {
     input::check(inputs)?;
     if options.min_files == 0 || options.min_files > inputs.len() {
-        return Err(ScanError::MinFiles { min_files: options.min_files, files: inputs.len() });
+        return Err(ScanError::MinFiles {
+            min_files: options.min_files,
+            files: inputs.len(),
+        });
     }
     let mut codes = count::Codes::default();
     for (number, input) in (0..).zip(inputs) {

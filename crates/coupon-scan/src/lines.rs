@@ -31,7 +31,14 @@ pub(crate) struct Splitter {
 
 impl Splitter {
     pub(crate) fn new() -> Splitter {
-        Splitter { text: [0; MAX_BYTES], length: 0, trimmed: 0, full: false, long: false, begun: false }
+        Splitter {
+            text: [0; MAX_BYTES],
+            length: 0,
+            trimmed: 0,
+            full: false,
+            long: false,
+            begun: false,
+        }
     }
 
     /// Hands every line that `piece` ends to `take`.
@@ -85,7 +92,11 @@ impl Splitter {
     }
 
     fn line(&self) -> Line<'_> {
-        if self.long { Line::OutOfRange } else { classify(self.text.get(..self.trimmed).unwrap_or_default()) }
+        if self.long {
+            Line::OutOfRange
+        } else {
+            classify(self.text.get(..self.trimmed).unwrap_or_default())
+        }
     }
 
     fn reset(&mut self) {
@@ -153,13 +164,25 @@ mod tests {
             assert_eq!(split(&[text.as_bytes()]), [code.as_str()], "{text:?}");
         }
         let not_trimmed = "HAPPYHR\u{a0}\n";
-        assert_eq!(split(&[not_trimmed.as_bytes()]), [format!("{:?}", Line::Code("HAPPYHR\u{a0}".as_bytes()))]);
+        assert_eq!(
+            split(&[not_trimmed.as_bytes()]),
+            [format!("{:?}", Line::Code("HAPPYHR\u{a0}".as_bytes()))]
+        );
     }
 
     #[test]
     fn length_counts_characters() {
-        for (line, code) in [("1234567", false), ("12345678", true), ("1234567890", true), ("12345678901", false)] {
-            assert_eq!(classify(line.as_bytes()) == Line::Code(line.as_bytes()), code, "{line}");
+        for (line, code) in [
+            ("1234567", false),
+            ("12345678", true),
+            ("1234567890", true),
+            ("12345678901", false),
+        ] {
+            assert_eq!(
+                classify(line.as_bytes()) == Line::Code(line.as_bytes()),
+                code,
+                "{line}"
+            );
         }
         let wide = "😀".repeat(10);
         assert_eq!(classify(wide.as_bytes()), Line::Code(wide.as_bytes()));

@@ -1,4 +1,5 @@
 //! The scanner against a plain oracle, and its failures.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -43,7 +44,11 @@ fn oracle(files: &[Vec<u8>], min_files: usize) -> Vec<String> {
             *files_of.entry(code).or_default() += 1;
         }
     }
-    files_of.into_iter().filter(|(_, files)| *files >= min_files).map(|(code, _)| code).collect()
+    files_of
+        .into_iter()
+        .filter(|(_, files)| *files >= min_files)
+        .map(|(code, _)| code)
+        .collect()
 }
 
 #[test]
@@ -57,12 +62,21 @@ fn repeats_inside_one_file_count_once() {
     let files = ["SUPER100\nSUPER100\n", "OTHER9999\n"].map(|text| text.as_bytes().to_vec());
     let report = scan(&inputs(&files), &Options::default()).unwrap();
     assert!(report.codes.is_empty());
-    assert_eq!((report.counts.repeats, report.counts.distinct, report.counts.lines), (1, 2, 3));
+    assert_eq!(
+        (report.counts.repeats, report.counts.distinct, report.counts.lines),
+        (1, 2, 3)
+    );
 }
 
 #[test]
 fn case_matters_and_length_is_8_to_10() {
-    assert!(codes(&["happyhrs\nSEVEN77\nELEVEN11111\n", "HAPPYHRS\nSEVEN77\nELEVEN11111\n"]).is_empty());
+    assert!(
+        codes(&[
+            "happyhrs\nSEVEN77\nELEVEN11111\n",
+            "HAPPYHRS\nSEVEN77\nELEVEN11111\n"
+        ])
+        .is_empty()
+    );
 }
 
 #[test]
@@ -77,7 +91,10 @@ fn gzip_is_told_by_content_and_may_have_several_members() {
 fn a_line_of_ten_megabytes_is_no_code() {
     let long = "A".repeat(10 << 20);
     let blanks = format!("HAPPYHRS{}\n", " ".repeat(10 << 20));
-    assert_eq!(codes(&[&format!("{long}\n{blanks}"), &format!("{long}\nHAPPYHRS\n")]), ["HAPPYHRS"]);
+    assert_eq!(
+        codes(&[&format!("{long}\n{blanks}"), &format!("{long}\nHAPPYHRS\n")]),
+        ["HAPPYHRS"]
+    );
 }
 
 #[test]
@@ -89,9 +106,11 @@ fn damaged_gzip_is_an_error_with_file_and_offset() {
     let mut garbage = whole.clone();
     garbage.extend_from_slice(b"garbage");
     let cut = whole[..whole.len() - 12].to_vec();
-    for (what, damaged, offset) in
-        [("crc", wrong_crc, whole.len()), ("garbage", garbage, whole.len()), ("cut", cut.clone(), cut.len())]
-    {
+    for (what, damaged, offset) in [
+        ("crc", wrong_crc, whole.len()),
+        ("garbage", garbage, whole.len()),
+        ("cut", cut.clone(), cut.len()),
+    ] {
         match scan(&inputs(&[b"HAPPYHRS\n".to_vec(), damaged]), &Options::default()) {
             Err(ScanError::Damaged { file, offset: at, .. }) => {
                 assert_eq!(file, "file 1");
@@ -104,7 +123,10 @@ fn damaged_gzip_is_an_error_with_file_and_offset() {
 
 #[test]
 fn an_empty_file_called_gz_is_damaged() {
-    let inputs = [Input::content("one.gz", [].into()), Input::content("two", [].into())];
+    let inputs = [
+        Input::content("one.gz", [].into()),
+        Input::content("two", [].into()),
+    ];
     let error = scan(&inputs, &Options::default()).unwrap_err();
     assert!(matches!(error, ScanError::Damaged { offset: 0, .. }), "{error}");
 }
@@ -120,7 +142,11 @@ fn the_same_file_twice_is_refused() {
 
 #[test]
 fn a_missing_file_is_unreadable() {
-    let error = scan(&[Input::file("/nowhere/a"), Input::file("/nowhere/b")], &Options::default()).unwrap_err();
+    let error = scan(
+        &[Input::file("/nowhere/a"), Input::file("/nowhere/b")],
+        &Options::default(),
+    )
+    .unwrap_err();
     assert!(matches!(error, ScanError::Unreadable { .. }), "{error}");
 }
 
@@ -128,19 +154,35 @@ fn a_missing_file_is_unreadable() {
 fn numbers_of_files_are_checked() {
     let files = vec![b"HAPPYHRS\n".to_vec(); 2];
     for min_files in [0, 3] {
-        let options = Options { min_files, ..Options::default() };
-        assert!(matches!(scan(&inputs(&files), &options), Err(ScanError::MinFiles { .. })));
+        let options = Options {
+            min_files,
+            ..Options::default()
+        };
+        assert!(matches!(
+            scan(&inputs(&files), &options),
+            Err(ScanError::MinFiles { .. })
+        ));
     }
-    assert!(matches!(scan(&[], &Options::default()), Err(ScanError::Files { files: 0 })));
+    assert!(matches!(
+        scan(&[], &Options::default()),
+        Err(ScanError::Files { files: 0 })
+    ));
     let many = vec![Vec::new(); 65];
-    assert!(matches!(scan(&inputs(&many), &Options::default()), Err(ScanError::Files { files: 65 })));
+    assert!(matches!(
+        scan(&inputs(&many), &Options::default()),
+        Err(ScanError::Files { files: 65 })
+    ));
 }
 
 #[test]
 fn an_interrupted_scan_ends() {
     let options = Options::default();
     options.interrupt.store(true, Ordering::Relaxed);
-    let error = scan(&inputs(&[b"HAPPYHRS\n".to_vec(), b"HAPPYHRS\n".to_vec()]), &options).unwrap_err();
+    let error = scan(
+        &inputs(&[b"HAPPYHRS\n".to_vec(), b"HAPPYHRS\n".to_vec()]),
+        &options,
+    )
+    .unwrap_err();
     assert!(matches!(error, ScanError::Interrupted), "{error}");
 }
 
@@ -169,7 +211,17 @@ impl Drop for Folder {
 
 /// Lines that are likely to meet in several files, with every oddity.
 fn line() -> impl Strategy<Value = Vec<u8>> {
-    let code = (prop::sample::select(vec!["AAAAAAA", "AAAAAAAA", "AAAAAAAAA", "éééééééé", "aAAA AAAA", ""]), 0..40u8)
+    let code = (
+        prop::sample::select(vec![
+            "AAAAAAA",
+            "AAAAAAAA",
+            "AAAAAAAAA",
+            "éééééééé",
+            "aAAA AAAA",
+            "",
+        ]),
+        0..40u8,
+    )
         .prop_map(|(text, number)| [text.as_bytes(), &[b'A' + number % 4]].concat());
     let odd = prop::sample::select(vec![
         b" \tAAAAAAAA\r".to_vec(),

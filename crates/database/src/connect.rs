@@ -219,9 +219,7 @@ fn is_failed_handshake(error: &tokio_postgres::Error) -> bool {
         ErrorKind::BrokenPipe,
         ErrorKind::TimedOut,
     ];
-    let cause = error
-        .source()
-        .and_then(|cause| cause.downcast_ref::<io::Error>());
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     error.to_string().starts_with("error performing TLS handshake")
         && !cause.is_some_and(|cause| broken.contains(&cause.kind()))
 }

@@ -83,7 +83,8 @@ impl Target {
             .or(self.config.get_user())
             .unwrap_or("postgres");
         format!("{host}:{port}/{name}")
-    }}
+    }
+}
 
 impl Address {
     fn from_url(url: &str) -> Result<Address, Invalid> {

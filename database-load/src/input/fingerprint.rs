@@ -26,9 +26,18 @@ pub fn fingerprint(profile: &str, inputs: &[Input], hash_key_id: &str, productio
                 add(b"content");
                 add(bytes);
             }
-            Content::OnDisk { size, modified: (seconds, nanoseconds), inode } => {
+            Content::OnDisk {
+                size,
+                modified: (seconds, nanoseconds),
+                inode,
+            } => {
                 add(b"file");
-                for number in [size.to_be_bytes(), seconds.to_be_bytes(), nanoseconds.to_be_bytes(), inode.to_be_bytes()] {
+                for number in [
+                    size.to_be_bytes(),
+                    seconds.to_be_bytes(),
+                    nanoseconds.to_be_bytes(),
+                    inode.to_be_bytes(),
+                ] {
                     add(&number);
                 }
             }
@@ -42,14 +51,21 @@ mod tests {
     use super::*;
 
     fn input(name: &str, content: &[u8]) -> Input {
-        Input { name: name.into(), path: name.into(), content: Content::Read(content.into()) }
+        Input {
+            name: name.into(),
+            path: name.into(),
+            content: Content::Read(content.into()),
+        }
     }
 
     #[test]
     fn everything_that_decides_the_rows_decides_the_fingerprint() {
         let base = fingerprint("profile", &[input("a", b"1"), input("b", b"2")], "key", false);
 
-        assert_eq!(base, fingerprint("profile", &[input("a", b"1"), input("b", b"2")], "key", false));
+        assert_eq!(
+            base,
+            fingerprint("profile", &[input("a", b"1"), input("b", b"2")], "key", false)
+        );
         for other in [
             fingerprint("profile ", &[input("a", b"1"), input("b", b"2")], "key", false),
             fingerprint("profile", &[input("a", b"12"), input("b", b"")], "key", false),

@@ -30,7 +30,11 @@ pub struct Input {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Content {
     Read(Arc<[u8]>),
-    OnDisk { size: u64, modified: (i64, i64), inode: u64 },
+    OnDisk {
+        size: u64,
+        modified: (i64, i64),
+        inode: u64,
+    },
 }
 
 impl Input {
@@ -40,7 +44,11 @@ impl Input {
     /// `Usage` when there is no such file; `Input` when it cannot be read.
     pub fn open(source: &Source) -> Result<Input, Failure> {
         let content = content(&source.path).map_err(|error| failure(&source.path, error))?;
-        Ok(Input { name: source.name.clone(), path: source.path.clone(), content })
+        Ok(Input {
+            name: source.name.clone(),
+            path: source.path.clone(),
+            content,
+        })
     }
 
     /// The whole content.
@@ -76,7 +84,10 @@ impl Input {
         if now == self.content {
             return Ok(());
         }
-        Err(Failure::new(ExitCode::Input, format!("{} was changed while it was read", self.path.display())))
+        Err(Failure::new(
+            ExitCode::Input,
+            format!("{} was changed while it was read", self.path.display()),
+        ))
     }
 }
 
@@ -95,12 +106,18 @@ fn content(path: &std::path::Path) -> io::Result<Content> {
         }
     }
     let about = file.metadata()?;
-    Ok(Content::OnDisk { size: about.len(), modified: (about.mtime(), about.mtime_nsec()), inode: about.ino() })
+    Ok(Content::OnDisk {
+        size: about.len(),
+        modified: (about.mtime(), about.mtime_nsec()),
+        inode: about.ino(),
+    })
 }
 
 fn failure(path: &std::path::Path, error: io::Error) -> Failure {
     let code = match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => ExitCode::Usage,
+        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
+            ExitCode::Usage
+        }
         _ => ExitCode::Input,
     };
     Failure::new(code, format!("source {}", path.display())).context_from(error)

@@ -10,20 +10,26 @@ pub(super) fn need(of: Dataset, name: &str) -> Result<Dataset, String> {
 /// Puts every operation after those that it needs.
 pub(super) fn order(mut left: Vec<Operation>) -> Result<Vec<Operation>, String> {
     let present: Vec<Dataset> = left.iter().map(|operation| operation.dataset).collect();
-    for operation in &left {
+    for operation in &mut left {
         let Operation { dataset, needs, .. } = operation;
-        if let Some(missing) = needs.iter().find(|need| !present.contains(need)) {
-            return Err(format!("operations.{dataset} needs {missing}, which the profile does not have"));
+        if *dataset == Dataset::Orders {
+            // Orders are checked against what comes with them, whether the profile says so or not.
+            needs.extend([Dataset::Products, Dataset::Users]);
+            needs.extend(present.iter().find(|present| **present == Dataset::Promotions));
         }
-        // Orders are checked against the products and keys that come with them.
-        if *dataset == Dataset::Orders && ![Dataset::Products, Dataset::Users].iter().all(|need| needs.contains(need)) {
-            return Err("operations.orders needs the operations products and users: say so in `needs`".into());
+        if let Some(missing) = needs.iter().find(|need| !present.contains(need)) {
+            return Err(format!(
+                "operations.{dataset} needs {missing}, which the profile does not have"
+            ));
         }
     }
     let mut ordered: Vec<Operation> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let is_ready = |operation: &mut Operation| {
-            operation.needs.iter().all(|need| ordered.iter().any(|done| done.dataset == *need))
+            operation
+                .needs
+                .iter()
+                .all(|need| ordered.iter().any(|done| done.dataset == *need))
         };
         let ready: Vec<Operation> = left.extract_if(.., is_ready).collect();
         if ready.is_empty() {

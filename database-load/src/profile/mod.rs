@@ -26,8 +26,13 @@ pub enum Dataset {
 
 impl Dataset {
     /// Every dataset, in the order in which they are published: what others refer to comes first.
-    pub const ALL: [Dataset; 5] =
-        [Dataset::Users, Dataset::Products, Dataset::Promotions, Dataset::CouponCodes, Dataset::Orders];
+    pub const ALL: [Dataset; 5] = [
+        Dataset::Users,
+        Dataset::Products,
+        Dataset::Promotions,
+        Dataset::CouponCodes,
+        Dataset::Orders,
+    ];
 
     /// The name in profiles and in the database.
     pub const fn name(self) -> &'static str {
@@ -141,26 +146,35 @@ impl Profile {
     /// # Errors
     /// `Usage`, naming file and line: not there, not TOML, an unknown key, needs that cannot be met.
     pub fn read(path: &Path) -> Result<Profile, Failure> {
-        let text = std::fs::read_to_string(path).or_exit(ExitCode::Usage, format!("profile {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).or_exit(ExitCode::Usage, format!("profile {}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Profile::parse(&name, text, folder)
-            .map_err(|problem| Failure::new(ExitCode::Usage, format!("profile {}: {problem}", path.display())))
+        Profile::parse(&name, text, folder).map_err(|problem| {
+            Failure::new(ExitCode::Usage, format!("profile {}: {problem}", path.display()))
+        })
     }
 
     /// The datasets that it brings, in the order in which they are published.
     pub fn datasets(&self) -> Vec<Dataset> {
-        Dataset::ALL.into_iter().filter(|dataset| self.operation(*dataset).is_some()).collect()
+        Dataset::ALL
+            .into_iter()
+            .filter(|dataset| self.operation(*dataset).is_some())
+            .collect()
     }
 
     /// The operation that brings this dataset.
     pub fn operation(&self, dataset: Dataset) -> Option<&Operation> {
-        self.operations.iter().find(|operation| operation.dataset == dataset)
+        self.operations
+            .iter()
+            .find(|operation| operation.dataset == dataset)
     }
 
     /// Every source, in a fixed order.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
-        let ordered = Dataset::ALL.into_iter().filter_map(|dataset| self.operation(dataset));
+        let ordered = Dataset::ALL
+            .into_iter()
+            .filter_map(|dataset| self.operation(dataset));
         ordered.flat_map(|operation| operation.sources.iter().chain(&operation.api_keys))
     }
 
@@ -169,27 +183,52 @@ impl Profile {
         if !(1..=63).contains(&length) || name.chars().any(char::is_control) {
             return Err("the name of a profile has 1 to 63 characters".into());
         }
-        let File { version, operations, .. } = toml::from_str(&text).map_err(|error| one_line(&error, &text))?;
+        let File {
+            version, operations, ..
+        } = toml::from_str(&text).map_err(|error| one_line(&error, &text))?;
         let sources = |names: Vec<String>| -> Vec<Source> {
-            names.into_iter().map(|name| Source { path: folder.join(&name), name }).collect()
+            names
+                .into_iter()
+                .map(|name| Source {
+                    path: folder.join(&name),
+                    name,
+                })
+                .collect()
         };
         let mut found = Vec::new();
         let mut add = |dataset, needs: Vec<String>, names, api_keys, min_files| {
-            let needs = needs.iter().map(|need| graph::need(dataset, need)).collect::<Result<_, _>>()?;
+            let needs = needs
+                .iter()
+                .map(|need| graph::need(dataset, need))
+                .collect::<Result<_, _>>()?;
             let (sources, api_keys) = (sources(names), sources(api_keys));
             if sources.is_empty() {
                 return Err(format!("operations.{dataset}.sources is empty"));
             }
-            found.push(Operation { dataset, needs, sources, api_keys, min_files });
+            found.push(Operation {
+                dataset,
+                needs,
+                sources,
+                api_keys,
+                min_files,
+            });
             Ok(())
         };
-        let Operations { products, users, promotions, coupon_codes, orders } = operations;
+        let Operations {
+            products,
+            users,
+            promotions,
+            coupon_codes,
+            orders,
+        } = operations;
         if let Some(users) = users {
             add(Dataset::Users, users.needs, users.sources, users.api_keys, 1)?;
         }
-        for (dataset, rows) in
-            [(Dataset::Products, products), (Dataset::Promotions, promotions), (Dataset::Orders, orders)]
-        {
+        for (dataset, rows) in [
+            (Dataset::Products, products),
+            (Dataset::Promotions, promotions),
+            (Dataset::Orders, orders),
+        ] {
             if let Some(rows) = rows {
                 add(dataset, rows.needs, rows.sources, Vec::new(), 1)?;
             }
@@ -202,12 +241,23 @@ impl Profile {
                     coupon_scan::MAX_FILES
                 ));
             }
-            add(Dataset::CouponCodes, codes.needs, codes.sources, Vec::new(), codes.min_files)?;
+            add(
+                Dataset::CouponCodes,
+                codes.needs,
+                codes.sources,
+                Vec::new(),
+                codes.min_files,
+            )?;
         }
         if found.is_empty() {
             return Err("operations is empty".into());
         }
-        Ok(Profile { name: name.into(), text, version, operations: graph::order(found)? })
+        Ok(Profile {
+            name: name.into(),
+            text,
+            version,
+            operations: graph::order(found)?,
+        })
     }
 }
 
@@ -240,9 +290,16 @@ mod tests {
             "#,
         )
         .unwrap();
-        let order: Vec<Dataset> = profile.operations.iter().map(|operation| operation.dataset).collect();
+        let order: Vec<Dataset> = profile
+            .operations
+            .iter()
+            .map(|operation| operation.dataset)
+            .collect();
         assert_eq!(order, [Dataset::Promotions, Dataset::Products, Dataset::Users]);
-        assert_eq!(profile.operations[0].sources[0].path, Path::new("/data/promotions.csv"));
+        assert_eq!(
+            profile.operations[0].sources[0].path,
+            Path::new("/data/promotions.csv")
+        );
     }
 
     #[test]
@@ -250,17 +307,32 @@ mod tests {
         let products = "[operations.products]\nsources = [\"p.csv\"]\n";
         let users = "[operations.users]\nsources = [\"u.json\"]\n";
         for (text, says) in [
-            (format!("{products}needs = [\"users\"]\n{users}needs = [\"products\"]"), "cycle"),
+            (
+                format!("{products}needs = [\"users\"]\n{users}needs = [\"products\"]"),
+                "cycle",
+            ),
             (format!("{products}needs = [\"products\"]"), "cycle"),
-            (format!("{products}needs = [\"user\"]"), "unknown operation `user`"),
-            (format!("{products}needs = [\"users\"]"), "the profile does not have"),
+            (
+                format!("{products}needs = [\"user\"]"),
+                "unknown operation `user`",
+            ),
+            (
+                format!("{products}needs = [\"users\"]"),
+                "the profile does not have",
+            ),
             (format!("{products}sauces = []"), "line 3: unknown field `sauces`"),
-            (format!("{products}[operations.drinks]\nsources = []"), "unknown field `drinks`"),
+            (
+                format!("{products}[operations.drinks]\nsources = []"),
+                "unknown field `drinks`",
+            ),
             ("[operations.products]\nsources = []".into(), "sources is empty"),
             ("[operations]".into(), "operations is empty"),
             ("version = \"1\"".into(), "line 1: invalid type"),
             ("[operations.coupon_codes]\nsources = [\"a\"]".into(), "min_files"),
-            ("[operations.orders]\nsources = [\"o.jsonl\"]".into(), "orders needs the operations"),
+            (
+                "[operations.orders]\nsources = [\"o.jsonl\"]".into(),
+                "orders needs products, which the profile does not have",
+            ),
         ] {
             let problem = parse(&text).unwrap_err();
             assert!(problem.contains(says), "{text}\n{problem}");

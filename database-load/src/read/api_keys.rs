@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -44,7 +44,12 @@ impl ApiKey {
     ///
     /// A key that was revoked would come to life again if its id could change.
     pub(crate) fn moved(&self, stored: Uuid) -> BadRow {
-        BadRow::new(&self.file, self.line, format!("is stored under the id {stored}; a key keeps its id")).column("key")
+        BadRow::new(
+            &self.file,
+            self.line,
+            format!("is stored under the id {stored}; a key keeps its id"),
+        )
+        .column("key")
     }
 }
 
@@ -56,23 +61,33 @@ pub(super) fn read(
     development: &mut Development,
 ) -> Result<Vec<ApiKey>, Failure> {
     let mut ids: Seen<Uuid> = HashMap::new();
+    let known: HashSet<Uuid> = users.iter().map(|user| user.id).collect();
     let mut hashes: Seen<KeyHash> = HashMap::new();
     let mut keys = Vec::new();
+    // A user whose row is bad is missing from `users`: that is reported once.
+    let all_users_known = findings.is_empty();
     for row in table::read(inputs, COLUMNS, findings)? {
         let mut fields = Fields::new(&row, COLUMNS, findings);
         let id = fields.required("id", text::uuid);
         if let Some(id) = id {
             super::once(&mut ids, id, "id", &mut fields);
         }
-        let hash = fields.required("key", |text| key(text).map(|key| hash_keys.writer().hash(key.as_bytes())));
+        let hash = fields.required("key", |text| {
+            key(text).map(|key| hash_keys.writer().hash(key.as_bytes()))
+        });
         if let Some(hash) = hash {
             super::once(&mut hashes, hash, "key", &mut fields);
         }
         let all_hashes = fields.required("key", |text| {
-            Ok::<_, String>(hash_keys.iter().map(|by| by.hash(text.as_bytes())).collect::<Vec<_>>())
+            Ok::<_, String>(
+                hash_keys
+                    .iter()
+                    .map(|by| by.hash(text.as_bytes()))
+                    .collect::<Vec<_>>(),
+            )
         });
         let user = fields.required("user", text::uuid);
-        if user.is_some_and(|user| users.iter().all(|known| known.id != user)) {
+        if all_users_known && user.is_some_and(|user| !known.contains(&user)) {
             fields.reject("user", "is no user of this profile");
         }
         let scopes = scopes(&mut fields);
@@ -100,7 +115,9 @@ pub(super) fn read(
 /// What an HTTP header can carry, without blanks.
 fn key(text: &str) -> Result<&str, &'static str> {
     let valid = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    valid.then_some(text).ok_or("has not 1 to 255 printable ASCII characters")
+    valid
+        .then_some(text)
+        .ok_or("has not 1 to 255 printable ASCII characters")
 }
 
 fn scopes(fields: &mut Fields<'_>) -> Option<Scopes> {
@@ -109,7 +126,11 @@ fn scopes(fields: &mut Fields<'_>) -> Option<Scopes> {
         fields.reject("scopes", "is empty: a key without scopes can do nothing");
         return None;
     }
-    match names.iter().map(|name| Scope::parse(name)).collect::<Result<Scopes, _>>() {
+    match names
+        .iter()
+        .map(|name| Scope::parse(name))
+        .collect::<Result<Scopes, _>>()
+    {
         Ok(scopes) => Some(scopes),
         Err(error) => {
             fields.reject("scopes", error.to_string());

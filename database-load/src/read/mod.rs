@@ -93,7 +93,10 @@ pub fn read(profile: &Profile, inputs: &[Input], reading: &Reading) -> Result<Da
         return Err(invalid(&profile.name, findings));
     }
     if let (true, Some(place)) = (reading.production, development.0) {
-        let message = format!("profile {}: {place} is marked `development` and ENVIRONMENT is production", profile.name);
+        let message = format!(
+            "profile {}: {place} is marked `development` and ENVIRONMENT is production",
+            profile.name
+        );
         return Err(Failure::new(ExitCode::Usage, message));
     }
     Ok(data)
@@ -111,7 +114,12 @@ pub(crate) fn invalid(profile: &str, findings: Findings) -> Failure {
 fn span(dataset: Dataset) -> Span {
     macro_rules! span {
         ($name:literal) => {
-            info_span!($name, dataset = dataset.name(), rows = tracing::field::Empty, version = tracing::field::Empty)
+            info_span!(
+                $name,
+                dataset = dataset.name(),
+                rows = tracing::field::Empty,
+                version = tracing::field::Empty
+            )
         };
     }
     match dataset {
@@ -139,7 +147,10 @@ impl Inputs {
             .sum();
         let mut own = inputs.iter().skip(first).cloned();
         let sources = own.by_ref().take(operation.sources.len()).collect();
-        Inputs { sources, api_keys: own.take(operation.api_keys.len()).collect() }
+        Inputs {
+            sources,
+            api_keys: own.take(operation.api_keys.len()).collect(),
+        }
     }
 }
 
@@ -193,7 +204,8 @@ impl Data {
                 Ok(rows)
             }
             Dataset::Promotions => {
-                let rows: Vec<promotions::PromotionRow<'_>> = self.promotions.iter().map(Into::into).collect();
+                let rows: Vec<promotions::PromotionRow<'_>> =
+                    self.promotions.iter().map(Into::into).collect();
                 staged("promotions", &rows, |row| row.code.to_owned())
             }
             Dataset::CouponCodes => Ok(Vec::new()),
@@ -209,7 +221,11 @@ fn staged<T: Serialize>(
 ) -> Result<Vec<StagedRow>, Failure> {
     let write = |row: &T| {
         let json = serde_json::to_string(row).map_err(anyhow::Error::from)?;
-        Ok(StagedRow { table, key: key(row), json })
+        Ok(StagedRow {
+            table,
+            key: key(row),
+            json,
+        })
     };
     rows.iter().map(write).collect()
 }

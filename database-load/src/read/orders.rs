@@ -12,8 +12,13 @@ use super::{Development, Seen};
 use crate::input::Input;
 use crate::table::{self, Column, Fields, Findings, optional, required, text};
 
-const COLUMNS: &[Column] =
-    &[required("id"), required("api_key"), required("items"), optional("coupon"), optional("development")];
+const COLUMNS: &[Column] = &[
+    required("id"),
+    required("api_key"),
+    required("items"),
+    optional("coupon"),
+    optional("development"),
+];
 const MAX_LINES: usize = 100;
 
 /// A row of `orders` with its lines, in the shape that `dataset_rows` keeps.
@@ -54,11 +59,18 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn new(products: &'a [Product], api_keys: &'a [ApiKey], promotions: &'a [Promotion]) -> Known<'a> {
+    pub(super) fn new(
+        products: &'a [Product],
+        api_keys: &'a [ApiKey],
+        promotions: &'a [Promotion],
+    ) -> Known<'a> {
         Known {
             products: products.iter().map(|product| (product.id, product)).collect(),
             api_keys: api_keys.iter().map(|key| key.id).collect(),
-            promotions: promotions.iter().map(|promotion| (promotion.code.as_str(), promotion)).collect(),
+            promotions: promotions
+                .iter()
+                .map(|promotion| (promotion.code.as_str(), promotion))
+                .collect(),
         }
     }
 }
@@ -79,21 +91,42 @@ pub(super) fn read(
         }
         let api_key_id = fields.required("api_key", |text| {
             let id = text::uuid(text)?;
-            known.api_keys.contains(&id).then_some(id).ok_or("is the id of no API key of this profile")
+            known
+                .api_keys
+                .contains(&id)
+                .then_some(id)
+                .ok_or("is the id of no API key of this profile")
         });
         let bought = fields.json("items", "a JSON array of {\"product\": \"1\", \"quantity\": 2}");
         let items = bought.and_then(|bought| items(bought, known, &mut fields));
         let promotion = fields.optional("coupon", |code| {
-            known.promotions.get(code).copied().ok_or("is no promotion of this profile")
+            known
+                .promotions
+                .get(code)
+                .copied()
+                .ok_or("is no promotion of this profile")
         });
         development.note(&mut fields);
         if let (Some((id, created_at)), Some(api_key_id), Some(items), Some(promotion)) =
             (taken, api_key_id, items, promotion)
             && let Some(totals) = totals(&items, promotion, created_at, &mut fields)
         {
-            let Totals { subtotal, discount, total } = totals;
+            let Totals {
+                subtotal,
+                discount,
+                total,
+            } = totals;
             let coupon_code = promotion.map(|promotion| promotion.code.clone());
-            orders.push(Order { id, created_at, api_key_id, coupon_code, subtotal, discount, total, items });
+            orders.push(Order {
+                id,
+                created_at,
+                api_key_id,
+                coupon_code,
+                subtotal,
+                discount,
+                total,
+                items,
+            });
         }
     }
     Ok(orders)
@@ -119,7 +152,9 @@ fn items(bought: Vec<Bought>, known: &Known<'_>, fields: &mut Fields<'_>) -> Opt
     }
     let mut items: Vec<Item> = Vec::with_capacity(bought.len());
     for (line, Bought { product, quantity }) in (1..).zip(bought) {
-        let sold = ProductId::parse(&product).ok().and_then(|id| known.products.get(&id.number()));
+        let sold = ProductId::parse(&product)
+            .ok()
+            .and_then(|id| known.products.get(&id.number()));
         let reason = match (sold, Quantity::new(quantity)) {
             (None, _) => format!("line {line}: `{product}` is no product of this profile"),
             (_, Err(error)) => format!("line {line}: {error}"),
@@ -162,8 +197,13 @@ fn totals(
             return None;
         }
     }
-    let lines: Vec<PricedLine> =
-        items.iter().map(|item| PricedLine { unit_price: item.unit_price, quantity: item.quantity }).collect();
+    let lines: Vec<PricedLine> = items
+        .iter()
+        .map(|item| PricedLine {
+            unit_price: item.unit_price,
+            quantity: item.quantity,
+        })
+        .collect();
     match Totals::of(&lines, promotion) {
         Ok(totals) => Some(totals),
         Err(error) => {

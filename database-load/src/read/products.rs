@@ -61,8 +61,16 @@ pub(super) fn read(
         let category = fields.required("category", text::words(100));
         let image = image(&mut fields);
         development.note(&mut fields);
-        if let (Some(id), Some(name), Some(price), Some(category), Some(image)) = (id, name, price, category, image) {
-            products.push(Product { id: id.number(), name, price, category, image });
+        if let (Some(id), Some(name), Some(price), Some(category), Some(image)) =
+            (id, name, price, category, image)
+        {
+            products.push(Product {
+                id: id.number(),
+                name,
+                price,
+                category,
+                image,
+            });
         }
     }
     Ok(products)
@@ -72,7 +80,14 @@ fn image(fields: &mut Fields<'_>) -> Option<Option<Image>> {
     let mut address = |column| fields.optional(column, text::words(2000));
     let (thumbnail, mobile) = (address("image_thumbnail"), address("image_mobile"));
     let (tablet, desktop) = (address("image_tablet"), address("image_desktop"));
-    let image = Image { thumbnail: thumbnail?, mobile: mobile?, tablet: tablet?, desktop: desktop? };
-    let known = [&image.thumbnail, &image.mobile, &image.tablet, &image.desktop].iter().any(|size| size.is_some());
+    let image = Image {
+        thumbnail: thumbnail?,
+        mobile: mobile?,
+        tablet: tablet?,
+        desktop: desktop?,
+    };
+    let known = [&image.thumbnail, &image.mobile, &image.tablet, &image.desktop]
+        .iter()
+        .any(|size| size.is_some());
     Some(known.then_some(image))
 }

@@ -74,12 +74,27 @@ pub(super) fn read(
         }
         let max_uses = fields.optional("max_uses", text::number(0, i64::MAX));
         development.note(&mut fields);
-        if let (Some(code), Some(kind), Some(min), Some(max_discount), Some(starts_at), Some(ends_at), Some(uses)) =
-            (code, kind, min_items, max_discount, starts_at, ends_at, max_uses)
+        if let (
+            Some(code),
+            Some(kind),
+            Some(min),
+            Some(max_discount),
+            Some(starts_at),
+            Some(ends_at),
+            Some(uses),
+        ) = (code, kind, min_items, max_discount, starts_at, ends_at, max_uses)
         {
             let min_items = min.and_then(|min| u32::try_from(min).ok()).unwrap_or(1);
             let max_uses = uses.and_then(|uses| u64::try_from(uses).ok());
-            promotions.push(Promotion { code, kind, min_items, max_discount, starts_at, ends_at, max_uses });
+            promotions.push(Promotion {
+                code,
+                kind,
+                min_items,
+                max_discount,
+                starts_at,
+                ends_at,
+                max_uses,
+            });
         }
     }
     Ok(promotions)
@@ -97,7 +112,11 @@ fn kind(fields: &mut Fields<'_>) -> Option<PromotionKind> {
     match PromotionKind::new(&name?, value?.unwrap_or_default()) {
         Ok(kind) => Some(kind),
         Err(error) => {
-            let column = if error == shop::NotAPromotion::Kind { "kind" } else { "value" };
+            let column = if error == shop::NotAPromotion::Kind {
+                "kind"
+            } else {
+                "value"
+            };
             fields.reject(column, error.to_string());
             None
         }
@@ -106,5 +125,9 @@ fn kind(fields: &mut Fields<'_>) -> Option<PromotionKind> {
 
 fn positive(text: &str) -> Result<Money, String> {
     let amount = Money::parse(text).map_err(|error| error.to_string())?;
-    if amount == Money::ZERO { Err("is not above 0".into()) } else { Ok(amount) }
+    if amount == Money::ZERO {
+        Err("is not above 0".into())
+    } else {
+        Ok(amount)
+    }
 }

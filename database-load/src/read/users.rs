@@ -8,8 +8,13 @@ use super::{Development, Seen};
 use crate::input::Input;
 use crate::table::{self, Column, Fields, Findings, optional, required, secret, text};
 
-const COLUMNS: &[Column] =
-    &[required("id"), secret("email"), required("name"), required("role"), optional("development")];
+const COLUMNS: &[Column] = &[
+    required("id"),
+    secret("email"),
+    required("name"),
+    required("role"),
+    optional("development"),
+];
 const ROLES: [&str; 3] = ["customer", "staff", "admin"];
 
 /// A row of `users`, in the shape that `dataset_rows` keeps.
@@ -43,12 +48,20 @@ pub(super) fn read(
         let role = fields.required("role", role);
         development.note(&mut fields);
         if let (Some(id), Some(email), Some(name), Some(role)) = (id, email, name, role) {
-            users.push(User { id, email, name, role });
+            users.push(User {
+                id,
+                email,
+                name,
+                role,
+            });
         }
     }
     Ok(users)
 }
 
 fn role(text: &str) -> Result<String, &'static str> {
-    ROLES.contains(&text).then(|| text.to_owned()).ok_or("is none of customer, staff, admin")
+    ROLES
+        .contains(&text)
+        .then(|| text.to_owned())
+        .ok_or("is none of customer, staff, admin")
 }

@@ -35,6 +35,8 @@ const FORGET_CODES: &str = "
 const FORGET_VERSIONS: &str =
     "DELETE FROM dataset_versions WHERE run_id = ANY ($1::text[]::uuid[]) AND state = 'staged'";
 
+const PUBLISHED: &str = "SELECT id::text, version FROM bootstrap_runs WHERE id = ANY ($1::text[]::uuid[]) AND outcome = 'changed'";
+
 /// A run that has begun.
 pub(super) async fn insert_running(client: &Client, job: &Job, build: &str) -> Result<(), Failure> {
     insert(client, job, "running", None, build).await
@@ -59,45 +61,88 @@ async fn insert(
 ) -> Result<(), Failure> {
     let finished = outcome != "running";
     let (id, name, host) = (job.run_id.to_string(), &job.profile.name, host());
-    let inserted = client.execute(INSERT, &[&id, name, &build, &host, &outcome, &version, &finished]).await;
+    let inserted = client
+        .execute(INSERT, &[&id, name, &build, &host, &outcome, &version, &finished])
+        .await;
     inserted.map(drop).map_err(failure::database("record the run"))
 }
 
 /// A run that had begun and found nothing to do.
 pub(super) async fn finish(client: &Client, job: &Job, decision: &Decision) -> Result<(), Failure> {
-    let values = (job.run_id.to_string(), decision.outcome().name(), decision.active());
+    let values = (
+        job.run_id.to_string(),
+        decision.outcome().name(),
+        decision.active(),
+    );
     let updated = client.execute(FINISH, &[&values.0, &values.1, &values.2]).await;
     updated.map(drop).map_err(failure::database("record the run"))
 }
 
 /// Records that nothing was published and removes what was staged, as far as the database can be reached; what is left
-/// the next run removes.
-pub(super) async fn failed(database: &Database, profiles: &[(Uuid, String)], failure: &Failure) {
-    let outcome = if failure.code == ExitCode::Terminated { "canceled" } else { "failed" };
-    for (run_id, profile) in profiles {
-        error!(%run_id, profile, outcome, "run {run_id} of profile {profile}: {outcome}");
-    }
+/// the next run removes. Returns the versions that were published nevertheless: the answer to a commit can get lost.
+pub(super) async fn failed(
+    database: &Database,
+    profiles: &[(Uuid, String)],
+    failure: &Failure,
+) -> Vec<(Uuid, i64)> {
+    let outcome = if failure.code == ExitCode::Terminated {
+        "canceled"
+    } else {
+        "failed"
+    };
     if failure.code == ExitCode::DatabaseUnreachable {
-        return;
+        say(profiles, outcome);
+        return Vec::new();
     }
     let ids: Vec<String> = profiles.iter().map(|(id, _)| id.to_string()).collect();
-    let message: String = failure.line().chars().filter(|char| *char != '\0').take(2000).collect();
+    let message: String = failure
+        .line()
+        .chars()
+        .filter(|char| *char != '\0')
+        .take(2000)
+        .collect();
     let exit_code = i16::from(failure.code as u8);
     let record = async {
         let client = database.connect().await?;
-        client.execute(FAIL, &[&ids, &outcome, &exit_code, &message]).await?;
+        // Waits for a commit under way, which has locked these rows.
+        client
+            .execute(FAIL, &[&ids, &outcome, &exit_code, &message])
+            .await?;
         client.execute(FORGET_CODES, &[&ids]).await?;
         client.execute(FORGET_VERSIONS, &[&ids]).await?;
-        anyhow::Ok(())
+        anyhow::Ok(client.query(PUBLISHED, &[&ids]).await?)
     };
-    match tokio::time::timeout(LAST_WORDS, record).await {
-        Ok(Ok(())) => (),
-        Ok(Err(error)) => warn!(error = format!("{error:#}"), "the end of the run could not be recorded"),
-        Err(_) => warn!("the end of the run could not be recorded in time"),
+    let published = match tokio::time::timeout(LAST_WORDS, record).await {
+        Ok(Ok(rows)) => rows,
+        Ok(Err(error)) => {
+            warn!(
+                error = format!("{error:#}"),
+                "the end of the run could not be recorded"
+            );
+            Vec::new()
+        }
+        Err(_) => {
+            warn!("the end of the run could not be recorded in time");
+            Vec::new()
+        }
+    };
+    let version = |row: &tokio_postgres::Row| Some((Uuid::try_parse(row.get(0)).ok()?, row.get(1)));
+    let published: Vec<(Uuid, i64)> = published.iter().filter_map(version).collect();
+    if published.is_empty() {
+        say(profiles, outcome);
+    }
+    published
+}
+
+fn say(profiles: &[(Uuid, String)], outcome: &str) {
+    for (run_id, profile) in profiles {
+        error!(%run_id, profile, outcome, "run {run_id} of profile {profile}: {outcome}");
     }
 }
 
 /// The machine's or pod's name.
 fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_default()
 }

@@ -48,7 +48,10 @@ pub(super) async fn decide(client: &Client, job: &Job, force: bool) -> Result<De
     for row in known.map_err(failure::database("read the dataset versions"))? {
         match (row.get("is_active"), row.get("is_same")) {
             (true, same) => {
-                active = Some((row.get::<_, i64>("version"), row.get::<_, Option<i64>>("source_version")));
+                active = Some((
+                    row.get::<_, i64>("version"),
+                    row.get::<_, Option<i64>>("source_version"),
+                ));
                 is_active = same;
             }
             (false, _) => was_active = true,
@@ -61,7 +64,10 @@ pub(super) async fn decide(client: &Client, job: &Job, force: bool) -> Result<De
         _ if force => Ok(Decision::Load { active: version }),
         Some(active) if is_active => Ok(Decision::Unchanged { active }),
         _ if was_active => {
-            warn!(profile = name, "these data were in force before and are not brought back without --force");
+            warn!(
+                profile = name,
+                "these data were in force before and are not brought back without --force"
+            );
             Ok(Decision::Held { active: version })
         }
         _ if is_lower => {

@@ -23,7 +23,11 @@ pub(super) fn database(doing: &str) -> impl FnOnce(tokio_postgres::Error) -> Fai
 
 /// For `map_err`: no connection.
 pub(super) fn connecting(error: ConnectError) -> Failure {
-    let code = if error.is_unreachable() { ExitCode::DatabaseUnreachable } else { ExitCode::Usage };
+    let code = if error.is_unreachable() {
+        ExitCode::DatabaseUnreachable
+    } else {
+        ExitCode::Usage
+    };
     Failure::new(code, "connect").context_from(error)
 }
 

@@ -14,20 +14,34 @@ pub(super) async fn stored_keys(client: &Client, profile: &str, data: &Data) -> 
     if data.api_keys.is_empty() {
         return Ok(());
     }
-    let hashes: Vec<&[u8]> =
-        data.api_keys.iter().flat_map(|key| &key.hashes).map(|hash| hash.0.as_slice()).collect();
+    let hashes: Vec<&[u8]> = data
+        .api_keys
+        .iter()
+        .flat_map(|key| &key.hashes)
+        .map(|hash| hash.0.as_slice())
+        .collect();
     let query = "SELECT id::text, key_hash FROM api_keys WHERE key_hash = ANY ($1)";
-    let stored = client.query(query, &[&hashes]).await.map_err(failure::database("look for the API keys"))?;
+    let stored = client
+        .query(query, &[&hashes])
+        .await
+        .map_err(failure::database("look for the API keys"))?;
     let mut findings = Findings::default();
     for row in stored {
         let (id, hash): (String, Vec<u8>) = (row.get(0), row.get(1));
         let Ok(id) = Uuid::try_parse(&id) else { continue };
-        let owner = data.api_keys.iter().find(|key| key.hashes.iter().any(|own| own.0.as_slice() == hash));
+        let owner = data
+            .api_keys
+            .iter()
+            .find(|key| key.hashes.iter().any(|own| own.0.as_slice() == hash));
         if let Some(key) = owner.filter(|key| key.id != id) {
             findings.add(key.moved(id));
         }
     }
-    if findings.is_empty() { Ok(()) } else { Err(read::invalid(profile, findings)) }
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(read::invalid(profile, findings))
+    }
 }
 
 const IN_FORCE: &str = "
@@ -37,15 +51,27 @@ const IN_FORCE: &str = "
     ORDER BY dataset, activated_at DESC";
 
 /// Refuses to take more than a fifth of a dataset's rows away, unless `force`. Sample orders are never taken away.
-pub(super) async fn shrinking(client: &Client, profile: &Profile, data: &Data, force: bool) -> Result<(), Failure> {
+pub(super) async fn shrinking(
+    client: &Client,
+    profile: &Profile,
+    data: &Data,
+    force: bool,
+) -> Result<(), Failure> {
     if force {
         return Ok(());
     }
-    let counts = client.query(IN_FORCE, &[]).await.map_err(failure::database("count the rows in force"))?;
+    let counts = client
+        .query(IN_FORCE, &[])
+        .await
+        .map_err(failure::database("count the rows in force"))?;
     for row in counts {
         let (name, before): (String, Option<i64>) = (row.get(0), row.get(1));
-        let ours = profile.datasets().into_iter().find(|dataset| dataset.name() == name);
-        let (Some(dataset), Some(before)) = (ours.filter(|dataset| *dataset != Dataset::Orders), before) else {
+        let ours = profile
+            .datasets()
+            .into_iter()
+            .find(|dataset| dataset.name() == name);
+        let (Some(dataset), Some(before)) = (ours.filter(|dataset| *dataset != Dataset::Orders), before)
+        else {
             continue;
         };
         let now = i64::try_from(data.count(dataset)).unwrap_or(i64::MAX);

@@ -7,8 +7,7 @@ use uuid::Uuid;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
-const BEAT: &str =
-    "UPDATE bootstrap_runs SET heartbeat_at = now() WHERE id = ANY ($1::text[]::uuid[]) AND outcome = 'running'";
+const BEAT: &str = "UPDATE bootstrap_runs SET heartbeat_at = now() WHERE id = ANY ($1::text[]::uuid[]) AND outcome = 'running'";
 
 /// Shows that the runs are alive, until it is dropped.
 pub(super) struct Heartbeat(JoinHandle<()>);

@@ -31,11 +31,18 @@ pub(super) async fn acquire(client: &Client, datasets: &[Dataset], timeout: Dura
     for dataset in datasets {
         while !attempt(client, *dataset).await? {
             if started.elapsed() >= timeout {
-                let message = format!("{dataset} are being loaded by {}", holder(client, *dataset).await?);
+                let message = format!(
+                    "{dataset} are being loaded by {}",
+                    holder(client, *dataset).await?
+                );
                 return Err(Failure::new(ExitCode::LockTimeout, message));
             }
             if !said {
-                info!(dataset = dataset.name(), holder = holder(client, *dataset).await?, "waiting for another load");
+                info!(
+                    dataset = dataset.name(),
+                    holder = holder(client, *dataset).await?,
+                    "waiting for another load"
+                );
                 said = true;
             }
             tokio::time::sleep(POLL).await;
@@ -47,12 +54,17 @@ pub(super) async fn acquire(client: &Client, datasets: &[Dataset], timeout: Dura
 async fn attempt(client: &Client, dataset: Dataset) -> Result<bool, Failure> {
     let query = "SELECT pg_try_advisory_lock($1, hashtext($2))";
     let row = client.query_one(query, &[&locks::LOAD, &dataset.name()]).await;
-    row.and_then(|row| row.try_get(0)).map_err(failure::database("lock the datasets"))
+    row.and_then(|row| row.try_get(0))
+        .map_err(failure::database("lock the datasets"))
 }
 
 async fn holder(client: &Client, dataset: Dataset) -> Result<String, Failure> {
     let rows = client.query(HOLDER, &[&locks::LOAD, &dataset.name()]).await;
     let rows = rows.map_err(failure::database("ask who holds the lock"))?;
     let holders: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    Ok(if holders.is_empty() { "a process that just ended".into() } else { holders.join(", ") })
+    Ok(if holders.is_empty() {
+        "a process that just ended".into()
+    } else {
+        holders.join(", ")
+    })
 }

@@ -22,7 +22,7 @@ use process::exit::{ExitCode, Failure, OrExit as _};
 use shop::HashKeys;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span};
+use tracing::{Instrument as _, Span, warn};
 use uuid::Uuid;
 
 pub use summary::{Changes, Outcome, ProfileRun, Summary};
@@ -101,9 +101,17 @@ struct Staged {
 pub async fn run(database: &Database, options: &RunOptions) -> Result<Summary, Failure> {
     let started = Instant::now();
     let jobs = open(options).await?;
-    let profiles: Vec<(Uuid, String)> = jobs.iter().map(|job| (job.run_id, job.profile.name.clone())).collect();
+    let profiles: Vec<(Uuid, String)> = jobs
+        .iter()
+        .map(|job| (job.run_id, job.profile.name.clone()))
+        .collect();
     let interrupt = Arc::new(AtomicBool::new(false));
-    let run = Run { database, options, interrupt: Arc::clone(&interrupt), started };
+    let run = Run {
+        database,
+        options,
+        interrupt: Arc::clone(&interrupt),
+        started,
+    };
     let mut summary = Summary::default();
     // Dropping the work rolls back what is under way; only the publication ends by itself.
     let staged = tokio::select! {
@@ -117,15 +125,35 @@ pub async fn run(database: &Database, options: &RunOptions) -> Result<Summary, F
         Ok(staged) => run.publish(staged, &mut summary).await,
         Err(failure) => Err(failure),
     };
-    match published {
-        Ok(()) => Ok(summary),
-        Err(failure) => {
-            if !options.dry_run {
-                audit::failed(database, &profiles, &failure).await;
-            }
-            Err(failure)
+    let Err(failure) = published else {
+        return Ok(summary);
+    };
+    if options.dry_run {
+        return Err(failure);
+    }
+    let in_force = audit::failed(database, &profiles, &failure).await;
+    if in_force.is_empty() {
+        return Err(failure);
+    }
+    warn!(
+        cause = failure.line(),
+        "the connection was lost while publishing; the publication took place"
+    );
+    for (run_id, profile) in profiles {
+        if let Some((_, version)) = in_force.iter().find(|(id, _)| *id == run_id) {
+            let (version, elapsed) = (Some(*version), started.elapsed());
+            let (outcome, changes) = (Outcome::Changed, Vec::new());
+            summary.add(ProfileRun {
+                run_id,
+                profile,
+                outcome,
+                version,
+                changes,
+                elapsed,
+            });
         }
     }
+    Ok(summary)
 }
 
 /// Reads profiles and small inputs, before the database is asked for anything.
@@ -136,12 +164,23 @@ async fn open(options: &RunOptions) -> Result<Vec<Job>, Failure> {
         for path in &options.profiles {
             let profile = Profile::read(path)?;
             if jobs.iter().any(|job| job.profile.name == profile.name) {
-                return Err(Failure::new(ExitCode::Usage, format!("profile {} is given twice", profile.name)));
+                return Err(Failure::new(
+                    ExitCode::Usage,
+                    format!("profile {} is given twice", profile.name),
+                ));
             }
-            let inputs = profile.sources().map(Input::open).collect::<Result<Vec<_>, _>>()?;
+            let inputs = profile
+                .sources()
+                .map(Input::open)
+                .collect::<Result<Vec<_>, _>>()?;
             let key = options.hash_keys.writer().id();
             let fingerprint = fingerprint(&profile.text, &inputs, key, options.production);
-            jobs.push(Job { run_id: Uuid::now_v7(), profile, inputs, fingerprint });
+            jobs.push(Job {
+                run_id: Uuid::now_v7(),
+                profile,
+                inputs,
+                fingerprint,
+            });
         }
         Ok(jobs)
     };
@@ -189,14 +228,22 @@ impl Run<'_> {
         }
         let progress = Progress::start();
         if loads.is_empty() {
-            return Ok(AllStaged { jobs: Vec::new(), _locks: client, _heartbeat: None, progress });
+            return Ok(AllStaged {
+                jobs: Vec::new(),
+                _locks: client,
+                _heartbeat: None,
+                progress,
+            });
         }
         let mut heartbeat = None;
         if !self.options.dry_run {
             for job in &loads {
                 audit::insert_running(&client, job, &self.options.build).await?;
             }
-            heartbeat = Some(heartbeat::start(self.database, loads.iter().map(|job| job.run_id).collect()));
+            heartbeat = Some(heartbeat::start(
+                self.database,
+                loads.iter().map(|job| job.run_id).collect(),
+            ));
         }
         let datasets = datasets(&loads);
         progress.phase("waiting for other loads");
@@ -226,17 +273,38 @@ impl Run<'_> {
         }
         if self.options.dry_run {
             self.try_out(&mut client, read, &progress, summary).await?;
-            return Ok(AllStaged { jobs: Vec::new(), _locks: client, _heartbeat: None, progress });
+            return Ok(AllStaged {
+                jobs: Vec::new(),
+                _locks: client,
+                _heartbeat: None,
+                progress,
+            });
         }
         stage::remove_leftovers(&client, &datasets).await?;
         let mut jobs = Vec::new();
         for (job, active, data) in read {
             progress.phase(&format!("staging profile {}", job.profile.name));
-            let (version, coupon_codes) =
-                stage::stage(&client, &job, &data, self.options.hash_keys.writer().id(), &progress).await?;
-            jobs.push(Staged { job, version, active, coupon_codes });
+            let (version, coupon_codes) = stage::stage(
+                &client,
+                &job,
+                &data,
+                self.options.hash_keys.writer().id(),
+                &progress,
+            )
+            .await?;
+            jobs.push(Staged {
+                job,
+                version,
+                active,
+                coupon_codes,
+            });
         }
-        Ok(AllStaged { jobs, _locks: client, _heartbeat: heartbeat, progress })
+        Ok(AllStaged {
+            jobs,
+            _locks: client,
+            _heartbeat: heartbeat,
+            progress,
+        })
     }
 
     async fn decide(&self, client: &Client, job: &Job) -> Result<Decision, Failure> {
@@ -272,13 +340,18 @@ impl Run<'_> {
             let changes = publish::try_out(&transaction, &job.profile, version, codes).await?;
             summary.add(self.ended(&job, Outcome::DryRun, None, changes));
         }
-        transaction.rollback().await.map_err(failure::database("roll back"))
+        transaction
+            .rollback()
+            .await
+            .map_err(failure::database("roll back"))
     }
 
     async fn publish(&self, staged: AllStaged, summary: &mut Summary) -> Result<(), Failure> {
         staged.progress.phase("publishing");
         let span = tracing::info_span!("dataload.publish");
-        let published = publish::publish(self.database, &staged.jobs, &self.options.cancel).instrument(span).await?;
+        let published = publish::publish(self.database, &staged.jobs, &self.options.cancel)
+            .instrument(span)
+            .await?;
         for (staged, changes) in staged.jobs.iter().zip(published) {
             summary.add(self.ended(&staged.job, Outcome::Changed, Some(staged.version), changes));
         }
@@ -297,7 +370,14 @@ impl Run<'_> {
         changes: Vec<(&'static str, Changes)>,
     ) -> ProfileRun {
         let profile = job.profile.name.clone();
-        ProfileRun { run_id: job.run_id, profile, outcome, version, changes, elapsed: self.started.elapsed() }
+        ProfileRun {
+            run_id: job.run_id,
+            profile,
+            outcome,
+            version,
+            changes,
+            elapsed: self.started.elapsed(),
+        }
     }
 }
 

@@ -28,9 +28,14 @@ pub(crate) async fn connect(database: &Database, timeout: Duration) -> Result<Cl
     };
     let mut said = false;
     loop {
-        let applied = version::applied(&client).await.map_err(failure::database("read the schema version"))?;
+        let applied = version::applied(&client)
+            .await
+            .map_err(failure::database("read the schema version"))?;
         match applied {
-            Some(Applied { min_compatible, version }) if min_compatible > NEWEST => {
+            Some(Applied {
+                min_compatible,
+                version,
+            }) if min_compatible > NEWEST => {
                 let message = format!(
                     "the schema has version {version} and serves builds for version {min_compatible} or newer; \
                      this one was built for version {NEWEST}"
@@ -39,7 +44,11 @@ pub(crate) async fn connect(database: &Database, timeout: Duration) -> Result<Cl
             }
             Some(Applied { version, .. }) if version >= NEWEST => {
                 if version > NEWEST {
-                    warn!(version, built_for = NEWEST, "the schema is newer than this build, and compatible");
+                    warn!(
+                        version,
+                        built_for = NEWEST,
+                        "the schema is newer than this build, and compatible"
+                    );
                 }
                 return Ok(client);
             }
@@ -53,7 +62,12 @@ pub(crate) async fn connect(database: &Database, timeout: Duration) -> Result<Cl
             return Err(Failure::new(ExitCode::Prerequisite, message));
         }
         if !said {
-            info!(version, needed = NEWEST, wait_s = timeout.as_secs(), "waiting for the schema");
+            info!(
+                version,
+                needed = NEWEST,
+                wait_s = timeout.as_secs(),
+                "waiting for the schema"
+            );
             said = true;
         }
         tokio::time::sleep(POLL.min(timeout.saturating_sub(started.elapsed()))).await;

@@ -24,13 +24,23 @@ struct Now {
 
 impl Progress {
     pub(super) fn start() -> Progress {
-        let now = Arc::new(Now { phase: Mutex::default(), rows: AtomicU64::new(0), started: Instant::now() });
+        let now = Arc::new(Now {
+            phase: Mutex::default(),
+            rows: AtomicU64::new(0),
+            started: Instant::now(),
+        });
         if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} rows staged, {elapsed}") {
+            if let Ok(style) =
+                ProgressStyle::with_template("{spinner} {msg} {human_pos} rows staged, {elapsed}")
+            {
                 bar.set_style(style);
             }
-            return Progress { now, bar: Some(bar), lines: None };
+            return Progress {
+                now,
+                bar: Some(bar),
+                lines: None,
+            };
         }
         let lines = {
             let now = Arc::clone(&now);
@@ -39,12 +49,21 @@ impl Progress {
                     tokio::time::sleep(INTERVAL).await;
                     let phase = now.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
                     let (rows, elapsed) = (now.rows.load(Ordering::Relaxed), now.started.elapsed());
-                    info!(phase, staged_rows = rows, elapsed_s = elapsed.as_secs(), "loading goes on");
+                    info!(
+                        phase,
+                        staged_rows = rows,
+                        elapsed_s = elapsed.as_secs(),
+                        "loading goes on"
+                    );
                 }
             };
             tokio::spawn(say.in_current_span())
         };
-        Progress { now, bar: None, lines: Some(lines) }
+        Progress {
+            now,
+            bar: None,
+            lines: Some(lines),
+        }
     }
 
     /// What is being done from here on.

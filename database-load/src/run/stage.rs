@@ -45,15 +45,22 @@ const COMPARE_CODES: &str = "
 pub(super) async fn remove_leftovers(client: &Client, datasets: &[Dataset]) -> Result<(), Failure> {
     let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
     let query = "SELECT version FROM dataset_versions WHERE state = 'staged' AND datasets && $1";
-    let rows = client.query(query, &[&names]).await.map_err(failure::database("look for leftovers"))?;
+    let rows = client
+        .query(query, &[&names])
+        .await
+        .map_err(failure::database("look for leftovers"))?;
     let versions: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
     if versions.is_empty() {
         return Ok(());
     }
-    for remove in
-        ["DELETE FROM coupon_codes WHERE version = ANY ($1)", "DELETE FROM dataset_versions WHERE version = ANY ($1)"]
-    {
-        client.execute(remove, &[&versions]).await.map_err(failure::database("remove leftovers"))?;
+    for remove in [
+        "DELETE FROM coupon_codes WHERE version = ANY ($1)",
+        "DELETE FROM dataset_versions WHERE version = ANY ($1)",
+    ] {
+        client
+            .execute(remove, &[&versions])
+            .await
+            .map_err(failure::database("remove leftovers"))?;
     }
     info!(?versions, "removed what a lost run had staged");
     Ok(())
@@ -69,8 +76,10 @@ pub(super) async fn stage(
 ) -> Result<(i64, Changes), Failure> {
     let datasets = job.profile.datasets();
     let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
-    let mut counts: serde_json::Map<String, serde_json::Value> =
-        datasets.iter().map(|dataset| (dataset.name().to_owned(), data.count(*dataset).into())).collect();
+    let mut counts: serde_json::Map<String, serde_json::Value> = datasets
+        .iter()
+        .map(|dataset| (dataset.name().to_owned(), data.count(*dataset).into()))
+        .collect();
     if datasets.contains(&Dataset::Users) {
         counts.insert("api_keys".into(), data.api_keys.len().into());
     }
@@ -80,13 +89,26 @@ pub(super) async fn stage(
     let inserted = client
         .query_one(
             INSERT_VERSION,
-            &[name, &names, stated, &fingerprint, &hash_key_id, &ROW_FORMAT, &run_id, &counts],
+            &[
+                name,
+                &names,
+                stated,
+                &fingerprint,
+                &hash_key_id,
+                &ROW_FORMAT,
+                &run_id,
+                &counts,
+            ],
         )
         .await;
     let version: i64 = inserted.map_err(failure::database("stage a new version"))?.get(0);
     let mut changes = Changes::default();
     for dataset in datasets {
-        let span = data.spans.get(&dataset).cloned().unwrap_or_else(tracing::Span::none);
+        let span = data
+            .spans
+            .get(&dataset)
+            .cloned()
+            .unwrap_or_else(tracing::Span::none);
         span.record("version", version);
         let staged = async {
             if dataset == Dataset::CouponCodes {
@@ -114,14 +136,21 @@ async fn insert_rows(
         let tables: Vec<&str> = rows.iter().map(|row| row.table).collect();
         let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
         let json: Vec<&str> = rows.iter().map(|row| row.json.as_str()).collect();
-        let inserted = client.execute(INSERT_ROWS, &[&version, &ROW_FORMAT, &tables, &keys, &json]).await;
+        let inserted = client
+            .execute(INSERT_ROWS, &[&version, &ROW_FORMAT, &tables, &keys, &json])
+            .await;
         inserted.map_err(failure::database("stage rows"))?;
         progress.staged(rows.len());
     }
     Ok(())
 }
 
-async fn copy_codes(client: &Client, version: i64, codes: &[String], progress: &Progress) -> Result<(), Failure> {
+async fn copy_codes(
+    client: &Client,
+    version: i64,
+    codes: &[String],
+    progress: &Progress,
+) -> Result<(), Failure> {
     let doing = || failure::database("stage coupon codes");
     let copy = "COPY coupon_codes (version, code) FROM STDIN (FORMAT binary)";
     let sink = client.copy_in(copy).await.map_err(doing())?;
@@ -137,12 +166,19 @@ async fn copy_codes(client: &Client, version: i64, codes: &[String], progress: &
     if written == expected {
         return Ok(());
     }
-    Err(Failure::new(ExitCode::Unexpected, format!("{written} of {expected} coupon codes were stored")))
+    Err(Failure::new(
+        ExitCode::Unexpected,
+        format!("{written} of {expected} coupon codes were stored"),
+    ))
 }
 
 async fn compare_codes(client: &Client, version: i64) -> Result<Changes, Failure> {
     let row = client.query_one(COMPARE_CODES, &[&version]).await;
     let row = row.map_err(failure::database("compare the coupon codes"))?;
     let count = |column| u64::try_from(row.get::<_, i64>(column)).unwrap_or_default();
-    Ok(Changes { added: count(0), changed: 0, retired: count(1) })
+    Ok(Changes {
+        added: count(0),
+        changed: 0,
+        retired: count(1),
+    })
 }

@@ -74,11 +74,25 @@ impl Summary {
 
 impl fmt::Display for ProfileRun {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "run {} of profile {}: {}", self.run_id, self.profile, self.outcome.name())?;
+        write!(
+            out,
+            "run {} of profile {}: {}",
+            self.run_id,
+            self.profile,
+            self.outcome.name()
+        )?;
         if let Some(version) = self.version {
             write!(out, ", version {version} is in force")?;
         }
-        for (table, Changes { added, changed, retired }) in &self.changes {
+        for (
+            table,
+            Changes {
+                added,
+                changed,
+                retired,
+            },
+        ) in &self.changes
+        {
             write!(out, "; {table} +{added} ~{changed} -{retired}")?;
         }
         write!(out, "; {:.3} s", self.elapsed.as_secs_f64())

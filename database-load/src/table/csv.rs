@@ -8,19 +8,33 @@ use csv::{ByteRecord, ReaderBuilder};
 use super::{BadRow, Cell, Column, Findings, Row};
 
 pub(super) fn read(file: &Arc<str>, text: &[u8], columns: &[Column], findings: &mut Findings) -> Vec<Row> {
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
-    let mut lines = Lines { text, counted: 0, line: 1 };
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text);
+    let mut lines = Lines {
+        text,
+        counted: 0,
+        line: 1,
+    };
     let mut record = ByteRecord::new();
     // In memory nothing can fail; a reader of bytes accepts every record.
     let mut next = |record: &mut ByteRecord| reader.read_byte_record(record).unwrap_or(false);
 
     if !next(&mut record) {
-        findings.add(BadRow::new(file, 1, "is empty: a first line with the names of the columns is expected"));
+        findings.add(BadRow::new(
+            file,
+            1,
+            "is empty: a first line with the names of the columns is expected",
+        ));
         return Vec::new();
     }
     let before = findings.count;
     let line = lines.of(&record);
-    let header: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let header: Vec<String> = record
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect();
     check_header(file, line, &header, columns, findings);
     if findings.count > before {
         return Vec::new();
@@ -45,7 +59,11 @@ pub(super) fn read(file: &Arc<str>, text: &[u8], columns: &[Column], findings: &
             }
         }
         if findings.count == before {
-            rows.push(Row { file: Arc::clone(file), line, cells });
+            rows.push(Row {
+                file: Arc::clone(file),
+                line,
+                cells,
+            });
         }
     }
     rows
@@ -77,7 +95,11 @@ impl Lines<'_> {
     fn of(&mut self, record: &ByteRecord) -> u64 {
         let start = record.position().map_or(0, |position| position.byte());
         let start = usize::try_from(start).unwrap_or(usize::MAX);
-        let empty = |rest: &[u8]| rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        let empty = |rest: &[u8]| {
+            rest.iter()
+                .take_while(|byte| matches!(byte, b'\n' | b'\r'))
+                .count()
+        };
         let start = start + self.text.get(start..).map_or(0, empty);
         let passed = self.text.get(self.counted..start).unwrap_or_default();
         self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;

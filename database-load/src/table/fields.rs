@@ -13,7 +13,11 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(row: &'a Row, columns: &'a [Column], findings: &'a mut Findings) -> Fields<'a> {
-        Fields { row, columns, findings }
+        Fields {
+            row,
+            columns,
+            findings,
+        }
     }
 
     /// A value that must be there; `None` when it is not, or wrong.
@@ -35,7 +39,9 @@ impl<'a> Fields<'a> {
         column: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<Option<T>> {
-        let Some(cell) = self.row.cells.get(column) else { return Some(None) };
+        let Some(cell) = self.row.cells.get(column) else {
+            return Some(None);
+        };
         let Some(text) = cell.text() else {
             self.reject(column, "is neither a text nor a number");
             return None;
@@ -89,7 +95,10 @@ impl<'a> Fields<'a> {
     /// Notes that a value is wrong, showing it unless it is a secret.
     pub(crate) fn reject(&mut self, column: &str, reason: impl Into<String>) {
         let bad = BadRow::new(&self.row.file, self.row.line, reason).column(column);
-        let secret = self.columns.iter().any(|known| known.name == column && known.secret);
+        let secret = self
+            .columns
+            .iter()
+            .any(|known| known.name == column && known.secret);
         let value = self.row.cells.get(column).filter(|_| !secret).map(Cell::shown);
         self.findings.add(match value {
             Some(value) => bad.value(&value),
@@ -109,7 +118,9 @@ impl Cell {
         match self {
             Cell::Text(text) => Some(text.clone()),
             Cell::Json(json) if json.starts_with('"') => serde_json::from_str(json).ok(),
-            Cell::Json(json) => json.starts_with(|first: char| first == '-' || first.is_ascii_digit()).then(|| json.clone()),
+            Cell::Json(json) => json
+                .starts_with(|first: char| first == '-' || first.is_ascii_digit())
+                .then(|| json.clone()),
         }
     }
 

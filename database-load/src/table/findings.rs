@@ -49,15 +49,27 @@ impl Findings {
 
 impl BadRow {
     pub(crate) fn new(file: &str, line: u64, reason: impl Into<String>) -> BadRow {
-        BadRow { file: file.into(), line, column: None, value: None, reason: reason.into() }
+        BadRow {
+            file: file.into(),
+            line,
+            column: None,
+            value: None,
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn column(self, column: &str) -> BadRow {
-        BadRow { column: Some(column.into()), ..self }
+        BadRow {
+            column: Some(column.into()),
+            ..self
+        }
     }
 
     pub(crate) fn value(self, value: &str) -> BadRow {
-        BadRow { value: Some(cut(value)), ..self }
+        BadRow {
+            value: Some(cut(value)),
+            ..self
+        }
     }
 }
 
@@ -88,7 +100,9 @@ impl fmt::Display for Findings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = if self.count == 1 { "problem" } else { "problems" };
         write!(out, "{} {rows} in the data, nothing was changed", self.count)?;
-        self.rows.first().map_or(Ok(()), |row| write!(out, "; the first: {row}"))
+        self.rows
+            .first()
+            .map_or(Ok(()), |row| write!(out, "; the first: {row}"))
     }
 }
 

@@ -7,7 +7,12 @@ use serde_json::value::RawValue;
 
 use super::{BadRow, Cell, Column, Findings, Row};
 
-pub(super) fn read_lines(file: &Arc<str>, text: &[u8], columns: &[Column], findings: &mut Findings) -> Vec<Row> {
+pub(super) fn read_lines(
+    file: &Arc<str>,
+    text: &[u8],
+    columns: &[Column],
+    findings: &mut Findings,
+) -> Vec<Row> {
     let mut rows = Vec::new();
     for (line, text) in (1..).zip(text.split(|byte| *byte == b'\n')) {
         if text.trim_ascii().is_empty() {
@@ -21,7 +26,12 @@ pub(super) fn read_lines(file: &Arc<str>, text: &[u8], columns: &[Column], findi
     rows
 }
 
-pub(super) fn read_array(file: &Arc<str>, text: &[u8], columns: &[Column], findings: &mut Findings) -> Vec<Row> {
+pub(super) fn read_array(
+    file: &Arc<str>,
+    text: &[u8],
+    columns: &[Column],
+    findings: &mut Findings,
+) -> Vec<Row> {
     let line_of = |end: usize| 1 + text.iter().take(end).filter(|byte| **byte == b'\n').count() as u64;
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
@@ -43,14 +53,25 @@ pub(super) fn read_array(file: &Arc<str>, text: &[u8], columns: &[Column], findi
     for raw in objects {
         // Each value is a piece of `text`.
         let start = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-        line += text.bytes().take(start).skip(counted).filter(|byte| *byte == b'\n').count() as u64;
+        line += text
+            .bytes()
+            .take(start)
+            .skip(counted)
+            .filter(|byte| *byte == b'\n')
+            .count() as u64;
         counted = start;
         rows.extend(object(file, line, raw.get(), columns, findings));
     }
     rows
 }
 
-fn object(file: &Arc<str>, line: u64, text: &str, columns: &[Column], findings: &mut Findings) -> Option<Row> {
+fn object(
+    file: &Arc<str>,
+    line: u64,
+    text: &str,
+    columns: &[Column],
+    findings: &mut Findings,
+) -> Option<Row> {
     // The error's own text may quote the value, which may be a secret.
     let Ok(values) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) else {
         findings.add(BadRow::new(file, line, "is not a JSON object"));
@@ -67,5 +88,9 @@ fn object(file: &Arc<str>, line: u64, text: &str, columns: &[Column], findings: 
         .filter(|(_, value)| value.get() != "null")
         .map(|(name, value)| (name, Cell::Json(value.get().into())))
         .collect();
-    (findings.count == before).then(|| Row { file: Arc::clone(file), line, cells })
+    (findings.count == before).then(|| Row {
+        file: Arc::clone(file),
+        line,
+        cells,
+    })
 }

@@ -26,15 +26,27 @@ pub(crate) struct Column {
 }
 
 pub(crate) const fn required(name: &'static str) -> Column {
-    Column { name, required: true, secret: false }
+    Column {
+        name,
+        required: true,
+        secret: false,
+    }
 }
 
 pub(crate) const fn optional(name: &'static str) -> Column {
-    Column { name, required: false, secret: false }
+    Column {
+        name,
+        required: false,
+        secret: false,
+    }
 }
 
 pub(crate) const fn secret(name: &'static str) -> Column {
-    Column { name, required: true, secret: true }
+    Column {
+        name,
+        required: true,
+        secret: true,
+    }
 }
 
 /// One row; an absent value has no cell.
@@ -58,7 +70,11 @@ enum Cell {
 ///
 /// # Errors
 /// `Usage` for a file whose name ends in none of `.csv`, `.json`, `.jsonl`, `.ndjson`; `Input` when it cannot be read.
-pub(crate) fn read(inputs: &[Input], columns: &[Column], findings: &mut Findings) -> Result<Vec<Row>, Failure> {
+pub(crate) fn read(
+    inputs: &[Input],
+    columns: &[Column],
+    findings: &mut Findings,
+) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for input in inputs {
         let file: Arc<str> = input.name.as_str().into();

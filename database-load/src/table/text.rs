@@ -20,7 +20,10 @@ pub(crate) fn words(max: usize) -> impl Fn(&str) -> Result<String, String> {
 
 /// A UUID in its usual form of 36 characters.
 pub(crate) fn uuid(text: &str) -> Result<Uuid, &'static str> {
-    Some(text).filter(|text| text.len() == 36).and_then(|text| Uuid::try_parse(text).ok()).ok_or("is not a UUID")
+    Some(text)
+        .filter(|text| text.len() == 36)
+        .and_then(|text| Uuid::try_parse(text).ok())
+        .ok_or("is not a UUID")
 }
 
 /// An RFC 3339 time in the years 1970 to 9999, cut to the microsecond that the database keeps.
@@ -37,7 +40,11 @@ pub(crate) fn email(text: &str) -> Result<String, &'static str> {
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
     match text.split_once('@') {
         Some((name, host)) if printable && !name.is_empty() && !host.is_empty() && !host.contains('@') => {
-            if text.len() <= 254 { Ok(text.into()) } else { Err("has more than 254 characters") }
+            if text.len() <= 254 {
+                Ok(text.into())
+            } else {
+                Err("has more than 254 characters")
+            }
         }
         _ => Err("is not an e-mail address in ASCII"),
     }

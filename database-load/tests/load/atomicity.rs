@@ -1,7 +1,7 @@
 //! All of a load becomes visible, or none.
 
 use process::exit::ExitCode;
-use test_support::{TestDatabase, eventually};
+use test_support::{OwnCluster, Process, TestDatabase, binary, eventually};
 
 use crate::fixture::{Data, load_binary, outcomes, places, spawn};
 
@@ -11,13 +11,22 @@ async fn a_bad_file_in_the_last_operation_changes_nothing() {
     data.load(&database).await;
     let before = places(&database).await;
     data.edit("default/products.csv", "9.99", "10.49");
-    data.edit("default/orders.jsonl", r#""product": "10""#, r#""product": "404""#);
+    data.edit(
+        "default/orders.jsonl",
+        r#""product": "10""#,
+        r#""product": "404""#,
+    );
 
     let failure = data.try_load(&database).await.unwrap_err();
 
     assert_eq!(failure.code, ExitCode::InvalidData);
     assert_eq!(places(&database).await, before);
-    assert_eq!(database.value("SELECT outcome, exit_code FROM bootstrap_runs WHERE exit_code <> 0").await, "failed|10");
+    assert_eq!(
+        database
+            .value("SELECT outcome, exit_code FROM bootstrap_runs WHERE exit_code <> 0")
+            .await,
+        "failed|10"
+    );
 }
 
 #[tokio::test]
@@ -28,14 +37,21 @@ async fn a_damaged_coupon_file_changes_nothing() {
     let failure = data.try_load(&database).await.unwrap_err();
 
     assert_eq!(failure.code, ExitCode::InvalidData);
-    assert!(failure.line().contains("coupons2.txt is damaged at byte"), "{}", failure.line());
+    assert!(
+        failure.line().contains("coupons2.txt is damaged at byte"),
+        "{}",
+        failure.line()
+    );
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
 }
 
 /// A load that has staged its rows and waits for a lock on `products` that the test holds.
-async fn staged_and_waiting(database: &TestDatabase, data: &Data) -> (test_support::Process, tokio_postgres::Client) {
+async fn staged_and_waiting(database: &TestDatabase, data: &Data) -> (Process, tokio_postgres::Client) {
     let blocker = database.client().await;
-    blocker.batch_execute("BEGIN; LOCK TABLE products IN SHARE MODE").await.unwrap();
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE products IN SHARE MODE")
+        .await
+        .unwrap();
     let process = spawn(database, data, &[], &[]);
     eventually("the publication waits", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity
@@ -43,7 +59,12 @@ async fn staged_and_waiting(database: &TestDatabase, data: &Data) -> (test_suppo
         database.value(waiting).await == "1"
     })
     .await;
-    assert_eq!(database.value("SELECT count(*) FROM dataset_versions WHERE state = 'staged'").await, "1");
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM dataset_versions WHERE state = 'staged'")
+            .await,
+        "1"
+    );
     (process, blocker)
 }
 
@@ -59,15 +80,32 @@ async fn a_killed_load_leaves_the_old_data_and_the_next_run_cleans_up() {
     drop(blocker);
 
     assert_eq!(output.signal, Some(9));
-    assert_eq!(database.value("SELECT price FROM products WHERE id = 3").await, "9.99");
+    assert_eq!(
+        database.value("SELECT price FROM products WHERE id = 3").await,
+        "9.99"
+    );
     let active = "SELECT count(*) FROM dataset_versions WHERE state = 'active'";
     assert_eq!(database.value(active).await, "1");
     data.load(&database).await;
-    assert_eq!(database.value("SELECT price FROM products WHERE id = 3").await, "10.49");
-    assert_eq!(database.value("SELECT count(*) FROM dataset_versions WHERE state = 'staged'").await, "0");
-    let orphans = "SELECT count(*) FROM coupon_codes WHERE version NOT IN (SELECT version FROM dataset_versions)";
+    assert_eq!(
+        database.value("SELECT price FROM products WHERE id = 3").await,
+        "10.49"
+    );
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM dataset_versions WHERE state = 'staged'")
+            .await,
+        "0"
+    );
+    let orphans =
+        "SELECT count(*) FROM coupon_codes WHERE version NOT IN (SELECT version FROM dataset_versions)";
     assert_eq!(database.value(orphans).await, "0");
-    assert_eq!(database.value("SELECT count(DISTINCT version) FROM coupon_codes").await, "2");
+    assert_eq!(
+        database
+            .value("SELECT count(DISTINCT version) FROM coupon_codes")
+            .await,
+        "2"
+    );
 }
 
 #[tokio::test]
@@ -83,28 +121,61 @@ async fn sigterm_rolls_back_and_exits_143() {
 
     assert_eq!(output.code, Some(143), "{}", output.stderr);
     assert_eq!(outcomes(&database).await, ["changed", "canceled"]);
-    let without_xmax = |rows: Vec<Vec<String>>| rows.into_iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>();
+    let without_xmax =
+        |rows: Vec<Vec<String>>| rows.into_iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>();
     assert_eq!(without_xmax(places(&database).await), without_xmax(before));
+}
+
+#[tokio::test]
+async fn a_long_load_shows_that_it_is_alive() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let (mut process, blocker) = staged_and_waiting(&database, &data).await;
+
+    process.wait_for_text("loading goes on").await;
+    eventually("a heartbeat", async || {
+        let beats =
+            "SELECT count(*) FROM bootstrap_runs WHERE outcome = 'running' AND heartbeat_at > started_at";
+        database.value(beats).await == "1"
+    })
+    .await;
+
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(process.wait_output().await.code, Some(0));
 }
 
 #[tokio::test]
 async fn profiles_of_one_command_are_published_together_or_not_at_all() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.write("drinks.toml", "[operations.promotions]\nsources = [\"drinks.csv\"]\n");
+    data.write(
+        "drinks.toml",
+        "[operations.promotions]\nsources = [\"drinks.csv\"]\n",
+    );
     data.write("drinks.csv", "code,kind,value\nSPRITZ,fixed,-1\n");
 
     let output = load_binary(&database, &data, &["-p", "default", "-p", "drinks"]).await;
 
     assert_eq!(output.code, Some(10), "{}", output.stderr);
-    assert!(output.stderr.contains("drinks.csv:2, column value"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("drinks.csv:2, column value"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
     assert_eq!(outcomes(&database).await, ["failed", "failed"]);
 
     data.write("drinks.csv", "code,kind,value\nSPRITZ,fixed,1\n");
     let output = load_binary(&database, &data, &["--force", "-p", "default", "-p", "drinks"]).await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert_eq!(database.rows("SELECT code FROM promotions WHERE active").await, [["SPRITZ"]]);
-    assert_eq!(database.value("SELECT count(*) FROM dataset_versions WHERE state = 'active'").await, "2");
+    assert_eq!(
+        database.rows("SELECT code FROM promotions WHERE active").await,
+        [["SPRITZ"]]
+    );
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM dataset_versions WHERE state = 'active'")
+            .await,
+        "2"
+    );
 }
 
 #[tokio::test]
@@ -112,11 +183,71 @@ async fn a_run_is_not_overtaken_by_what_another_published_meanwhile() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     let (process, blocker) = staged_and_waiting(&database, &data).await;
     // As if this run's locks had been lost and another had cleaned up.
-    database.execute("UPDATE dataset_versions SET state = 'retired', activated_at = now(), retired_at = now()").await;
+    database
+        .execute("UPDATE dataset_versions SET state = 'retired', activated_at = now(), retired_at = now()")
+        .await;
 
     blocker.batch_execute("ROLLBACK").await.unwrap();
     let output = process.wait_output().await;
 
     assert_eq!(output.code, Some(1), "{}", output.stderr);
     assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
+}
+
+/// With these the publication's commit is made, and its answer waits for a standby that does not exist.
+const SILENT_COMMIT: [&str; 5] = [
+    "ALTER DATABASE postgres SET synchronous_commit = local",
+    "CREATE FUNCTION be_silent() RETURNS trigger LANGUAGE plpgsql
+     AS 'BEGIN PERFORM set_config(''synchronous_commit'', ''on'', true); RETURN NEW; END'",
+    "CREATE TRIGGER be_silent BEFORE UPDATE ON dataset_versions
+     FOR EACH ROW WHEN (NEW.state = 'active') EXECUTE FUNCTION be_silent()",
+    "ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
+    "SELECT pg_reload_conf()",
+];
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_counts_as_what_it_was() {
+    let (cluster, data) = (OwnCluster::start(), Data::copy());
+    let (url, folder) = (cluster.url(), data.path(""));
+    let environment = [
+        ("DATABASE_URL", url.as_str()),
+        ("DATA_DIR", folder.to_str().unwrap()),
+    ];
+    let migration = Process::spawn(binary("database-migration"), ["up"], &environment)
+        .wait_output()
+        .await;
+    assert_eq!(migration.code, Some(0), "{}", migration.stderr);
+    let client = cluster.client().await;
+    client
+        .batch_execute("SET synchronous_commit = local")
+        .await
+        .unwrap();
+    for statement in SILENT_COMMIT {
+        client.batch_execute(statement).await.unwrap();
+    }
+
+    let process = Process::spawn(env!("CARGO_BIN_EXE_database-load"), ["run"], &environment);
+    eventually("the commit waits, and its connection is cut", async || {
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        !client.query(cut, &[]).await.unwrap().is_empty()
+    })
+    .await;
+    let output = process.wait_output().await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("the publication took place"),
+        "{}",
+        output.stderr
+    );
+    let outcome = "SELECT outcome FROM bootstrap_runs WHERE task = 'database-load'";
+    assert_eq!(
+        client.query_one(outcome, &[]).await.unwrap().get::<_, String>(0),
+        "changed"
+    );
+    let products = "SELECT count(*) FROM products";
+    assert_eq!(
+        client.query_one(products, &[]).await.unwrap().get::<_, i64>(0),
+        10
+    );
 }

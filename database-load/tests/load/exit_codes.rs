@@ -9,12 +9,19 @@ const BINARY: &str = env!("CARGO_BIN_EXE_database-load");
 #[tokio::test]
 async fn development_rows_are_refused_in_production() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    let environment = [("ENVIRONMENT", "production"), ("API_KEY_HASH_KEY", "a secret of production")];
+    let environment = [
+        ("ENVIRONMENT", "production"),
+        ("API_KEY_HASH_KEY", "a secret of production"),
+    ];
 
     let output = spawn(&database, &data, &[], &environment).wait_output().await;
 
     assert_eq!(output.code, Some(2), "{}", output.stderr);
-    assert!(output.stderr.contains("api_keys.json:2 is marked `development`"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("api_keys.json:2 is marked `development`"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
     assert_eq!(outcomes(&database).await, ["failed"]);
 }
@@ -33,9 +40,18 @@ async fn production_wants_a_hash_key_of_its_own() {
 #[tokio::test]
 async fn usage_and_missing_sources_exit_2() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.write("lost.toml", "[operations.products]\nsources = [\"nowhere.csv\"]\n");
-    data.write("odd.toml", "[operations.products]\nsources = [\"default.toml\"]\n");
-    data.write("cycle.toml", "[operations.products]\nneeds = [\"products\"]\nsources = [\"default/products.csv\"]\n");
+    data.write(
+        "lost.toml",
+        "[operations.products]\nsources = [\"nowhere.csv\"]\n",
+    );
+    data.write(
+        "odd.toml",
+        "[operations.products]\nsources = [\"default.toml\"]\n",
+    );
+    data.write(
+        "cycle.toml",
+        "[operations.products]\nneeds = [\"products\"]\nsources = [\"default/products.csv\"]\n",
+    );
     for (arguments, says) in [
         (["-p", "lost"], "nowhere.csv"),
         (["-p", "odd"], "the name ends in none of"),
@@ -57,7 +73,12 @@ async fn a_typo_in_the_settings_file_exits_2_and_names_the_key() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.write("settings.toml", "profile = [\"default\"]\n");
 
-    let output = load_binary(&database, &data, &["--config", data.path("settings.toml").to_str().unwrap()]).await;
+    let output = load_binary(
+        &database,
+        &data,
+        &["--config", data.path("settings.toml").to_str().unwrap()],
+    )
+    .await;
 
     assert_eq!(output.code, Some(2));
     assert!(output.stderr.contains("profile"), "{}", output.stderr);
@@ -65,14 +86,24 @@ async fn a_typo_in_the_settings_file_exits_2_and_names_the_key() {
 
 #[tokio::test]
 async fn an_unreachable_database_exits_3_after_the_wait() {
-    let environment = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"), ("DATA_DIR", SHIPPED)];
+    let environment = [
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("DATA_DIR", SHIPPED),
+    ];
 
     let started = Instant::now();
-    let output = Process::spawn(BINARY, ["--wait-timeout", "1"], &environment).wait_output().await;
+    let output = Process::spawn(BINARY, ["--wait-timeout", "1"], &environment)
+        .wait_output()
+        .await;
 
     assert_eq!(output.code, Some(3), "{}", output.stderr);
     assert!(started.elapsed() >= Duration::from_secs(1));
-    assert_eq!(output.stderr.matches("waiting for the database").count(), 1, "{}", output.stderr);
+    assert_eq!(
+        output.stderr.matches("waiting for the database").count(),
+        1,
+        "{}",
+        output.stderr
+    );
 }
 
 #[tokio::test]
@@ -82,17 +113,25 @@ async fn a_missing_schema_exits_9_after_the_wait() {
     let output = load_binary(&database, &data, &["--wait-timeout", "0"]).await;
 
     assert_eq!(output.code, Some(9), "{}", output.stderr);
-    assert!(output.stderr.contains("database-migration up"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("database-migration up"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[tokio::test]
 async fn a_schema_that_arrives_while_waiting_is_enough() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    database.execute("ALTER TABLE schema_migrations RENAME TO later").await;
+    database
+        .execute("ALTER TABLE schema_migrations RENAME TO later")
+        .await;
     let mut process = spawn(&database, &data, &[], &[]);
     process.wait_for_text("waiting for the schema").await;
 
-    database.execute("ALTER TABLE later RENAME TO schema_migrations").await;
+    database
+        .execute("ALTER TABLE later RENAME TO schema_migrations")
+        .await;
 
     assert_eq!(process.wait_output().await.code, Some(0));
     assert_eq!(database.value("SELECT count(*) FROM products").await, "10");
@@ -106,7 +145,9 @@ async fn a_newer_schema_is_used_while_it_says_that_it_is_compatible() {
     database.execute(newer).await;
     assert_eq!(load_binary(&database, &data, &[]).await.code, Some(0));
 
-    database.execute("UPDATE schema_migrations SET min_compatible_schema = 999 WHERE version = 999").await;
+    database
+        .execute("UPDATE schema_migrations SET min_compatible_schema = 999 WHERE version = 999")
+        .await;
     let output = load_binary(&database, &data, &[]).await;
 
     assert_eq!(output.code, Some(7), "{}", output.stderr);
@@ -138,10 +179,16 @@ async fn help_has_an_example() {
 #[tokio::test]
 async fn neither_keys_nor_addresses_are_logged() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.edit("default/users.json", "kitchen@example.com", "kitchen@example.com and more");
+    data.edit(
+        "default/users.json",
+        "kitchen@example.com",
+        "kitchen@example.com and more",
+    );
     data.edit("default/api_keys.json", "\"apitest\"", "\"apitest \"");
 
-    let output = spawn(&database, &data, &[], &[("LOG_LEVEL", "trace")]).wait_output().await;
+    let output = spawn(&database, &data, &[], &[("LOG_LEVEL", "trace")])
+        .wait_output()
+        .await;
 
     assert_eq!(output.code, Some(10), "{}", output.stderr);
     for secret in ["apitest", "kitchen@"] {

@@ -10,12 +10,24 @@ async fn the_first_load_brings_everything_of_the_default_profile() {
     let summary = data.load(&database).await;
 
     assert_eq!(summary.profiles[0].outcome, Outcome::Changed);
-    for (table, count) in [("products", "10"), ("users", "2"), ("api_keys", "1"), ("promotions", "11"), ("orders", "3")] {
-        assert_eq!(database.value(&format!("SELECT count(*) FROM {table}")).await, count, "{table}");
+    for (table, count) in [
+        ("products", "10"),
+        ("users", "2"),
+        ("api_keys", "1"),
+        ("promotions", "11"),
+        ("orders", "3"),
+    ] {
+        assert_eq!(
+            database.value(&format!("SELECT count(*) FROM {table}")).await,
+            count,
+            "{table}"
+        );
     }
     let first = "SELECT name, price, category, image, available FROM products WHERE id = 1";
     assert_eq!(database.value(first).await, "Chicken Waffle|12.99|Waffle|∅|t");
-    let scopes = database.value("SELECT scopes, revoked_at, active FROM api_keys").await;
+    let scopes = database
+        .value("SELECT scopes, revoked_at, active FROM api_keys")
+        .await;
     assert_eq!(scopes, "{create_order,read_orders}|∅|t");
     assert_eq!(outcomes(&database).await, ["changed"]);
 }
@@ -30,7 +42,10 @@ async fn codes_that_stand_in_two_files_are_valid_and_no_others() {
         .rows("SELECT code FROM coupon_codes JOIN dataset_versions USING (version) WHERE state = 'active' ORDER BY 1")
         .await;
     let codes: Vec<&str> = codes.iter().map(|row| row[0].as_str()).collect();
-    assert!(codes.contains(&"HAPPYHRS") && codes.contains(&"FIFTYOFF"), "{codes:?}");
+    assert!(
+        codes.contains(&"HAPPYHRS") && codes.contains(&"FIFTYOFF"),
+        "{codes:?}"
+    );
     assert!(!codes.contains(&"SUPER100"), "{codes:?}");
 }
 
@@ -47,8 +62,20 @@ async fn sample_orders_are_priced_and_keep_their_lines_in_order() {
     );
     let lines = "SELECT line, product_id, product_name, unit_price, quantity FROM order_items
                  WHERE order_id = '019440a7-65e0-7000-8000-000000000002' ORDER BY line";
-    let lines: Vec<String> = database.rows(lines).await.iter().map(|row| row.join(" ")).collect();
-    assert_eq!(lines, ["1 7 Margherita Pizza 13.99 1", "2 8 Pepperoni Pizza 15.99 1", "3 6 Greek Salad 9.49 2"]);
+    let lines: Vec<String> = database
+        .rows(lines)
+        .await
+        .iter()
+        .map(|row| row.join(" "))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "1 7 Margherita Pizza 13.99 1",
+            "2 8 Pepperoni Pizza 15.99 1",
+            "3 6 Greek Salad 9.49 2"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -58,8 +85,19 @@ async fn the_key_is_stored_as_a_hash_and_nowhere_else() {
     data.load(&database).await;
 
     let hash = shop::HashKeys::parse(None, false).unwrap();
-    let expected: String = hash.writer().hash(b"apitest").0.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(database.value("SELECT encode(key_hash, 'hex') FROM api_keys").await, expected);
+    let expected: String = hash
+        .writer()
+        .hash(b"apitest")
+        .0
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(
+        database
+            .value("SELECT encode(key_hash, 'hex') FROM api_keys")
+            .await,
+        expected
+    );
     let plain = "SELECT count(*) FROM dataset_rows WHERE row::text LIKE '%apitest%'";
     assert_eq!(database.value(plain).await, "0");
 }
@@ -67,18 +105,31 @@ async fn the_key_is_stored_as_a_hash_and_nowhere_else() {
 #[tokio::test]
 async fn a_publication_is_announced_when_it_commits() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    let mut listener = database.database().listen(database::channels::DATASET_PUBLISHED).await.unwrap();
+    let mut listener = database
+        .database()
+        .listen(database::channels::DATASET_PUBLISHED)
+        .await
+        .unwrap();
 
     data.load(&database).await;
 
     listener.next().await.expect("a notification");
-    assert_eq!(database.value("SELECT count(*) FROM dataset_versions WHERE state = 'active'").await, "1");
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM dataset_versions WHERE state = 'active'")
+            .await,
+        "1"
+    );
 }
 
 #[tokio::test]
 async fn pictures_are_kept_when_they_are_known() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.edit("default/products.csv", "12.99,Waffle,,,,", "12.99,Waffle,/t.jpg,,,/d.jpg");
+    data.edit(
+        "default/products.csv",
+        "12.99,Waffle,,,,",
+        "12.99,Waffle,/t.jpg,,,/d.jpg",
+    );
 
     data.load(&database).await;
 

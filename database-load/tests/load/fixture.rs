@@ -17,10 +17,18 @@ pub(crate) struct Data(PathBuf);
 impl Data {
     pub(crate) fn copy() -> Data {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("data-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "data-{}-{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(folder.join("default")).unwrap();
-        std::fs::copy(Path::new(SHIPPED).join("default.toml"), folder.join("default.toml")).unwrap();
+        std::fs::copy(
+            Path::new(SHIPPED).join("default.toml"),
+            folder.join("default.toml"),
+        )
+        .unwrap();
         for file in Path::new(SHIPPED).join("default").read_dir().unwrap() {
             let file = file.unwrap();
             std::fs::copy(file.path(), folder.join("default").join(file.file_name())).unwrap();
@@ -49,11 +57,16 @@ impl Data {
 
     pub(crate) fn options(&self) -> RunOptions {
         let wait = Duration::from_secs(10);
-        RunOptions { wait_timeout: wait, ..RunOptions::development(vec![self.profile()]).unwrap() }
+        RunOptions {
+            wait_timeout: wait,
+            ..RunOptions::development(vec![self.profile()]).unwrap()
+        }
     }
 
     pub(crate) async fn load(&self, database: &TestDatabase) -> Summary {
-        self.try_load(database).await.unwrap_or_else(|failure| panic!("{}", failure.line()))
+        self.try_load(database)
+            .await
+            .unwrap_or_else(|failure| panic!("{}", failure.line()))
     }
 
     pub(crate) async fn try_load(&self, database: &TestDatabase) -> Result<Summary, Failure> {
@@ -61,8 +74,13 @@ impl Data {
     }
 
     pub(crate) async fn force(&self, database: &TestDatabase) -> Summary {
-        let options = RunOptions { force: true, ..self.options() };
-        database_load::run(&database.database(), &options).await.unwrap_or_else(|failure| panic!("{}", failure.line()))
+        let options = RunOptions {
+            force: true,
+            ..self.options()
+        };
+        database_load::run(&database.database(), &options)
+            .await
+            .unwrap_or_else(|failure| panic!("{}", failure.line()))
     }
 }
 
@@ -85,7 +103,12 @@ pub(crate) fn findings(failure: &Failure) -> String {
 }
 
 /// A load of the real binary.
-pub(crate) fn spawn(database: &TestDatabase, data: &Data, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+pub(crate) fn spawn(
+    database: &TestDatabase,
+    data: &Data,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Process {
     let folder = data.0.to_str().unwrap();
     let mut all = vec![("DATABASE_URL", database.url()), ("DATA_DIR", folder)];
     all.extend(environment);
@@ -99,10 +122,18 @@ pub(crate) async fn load_binary(database: &TestDatabase, data: &Data, arguments:
 /// Where every row of every data table lies and who wrote it: the same before and after means that nothing was touched.
 pub(crate) async fn places(database: &TestDatabase) -> Vec<Vec<String>> {
     let mut all = Vec::new();
-    for table in
-        ["products", "users", "api_keys", "promotions", "promotion_uses", "coupon_codes", "orders", "order_items",
-         "dataset_versions", "dataset_rows"]
-    {
+    for table in [
+        "products",
+        "users",
+        "api_keys",
+        "promotions",
+        "promotion_uses",
+        "coupon_codes",
+        "orders",
+        "order_items",
+        "dataset_versions",
+        "dataset_rows",
+    ] {
         let query = format!("SELECT '{table}', ctid, xmin, xmax FROM {table} ORDER BY ctid");
         all.extend(database.rows(&query).await);
     }
@@ -111,6 +142,8 @@ pub(crate) async fn places(database: &TestDatabase) -> Vec<Vec<String>> {
 
 /// Outcomes of all loads, oldest first.
 pub(crate) async fn outcomes(database: &TestDatabase) -> Vec<String> {
-    let rows = database.rows("SELECT outcome FROM bootstrap_runs WHERE task = 'database-load' ORDER BY started_at, id").await;
+    let rows = database
+        .rows("SELECT outcome FROM bootstrap_runs WHERE task = 'database-load' ORDER BY started_at, id")
+        .await;
     rows.into_iter().map(|mut row| row.remove(0)).collect()
 }

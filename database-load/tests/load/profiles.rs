@@ -8,24 +8,45 @@ use crate::fixture::Data;
 async fn a_profile_that_brings_less_leaves_the_rest_alone() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
-    data.write("prices.toml", "[operations.products]\nsources = [\"default/products.csv\"]\n");
+    data.write(
+        "prices.toml",
+        "[operations.products]\nsources = [\"default/products.csv\"]\n",
+    );
     data.edit("default/products.csv", "9.99", "10.49");
-    let options = RunOptions { profiles: vec![data.path("prices.toml")], ..data.options() };
+    let options = RunOptions {
+        profiles: vec![data.path("prices.toml")],
+        ..data.options()
+    };
 
     database_load::run(&database.database(), &options).await.unwrap();
 
-    assert_eq!(database.value("SELECT price FROM products WHERE id = 3").await, "10.49");
-    assert_eq!(database.value("SELECT count(*) FROM promotions WHERE active").await, "11");
-    let active = database.rows("SELECT profile FROM dataset_versions WHERE state = 'active' ORDER BY 1").await;
+    assert_eq!(
+        database.value("SELECT price FROM products WHERE id = 3").await,
+        "10.49"
+    );
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM promotions WHERE active")
+            .await,
+        "11"
+    );
+    let active = database
+        .rows("SELECT profile FROM dataset_versions WHERE state = 'active' ORDER BY 1")
+        .await;
     assert_eq!(active, [["default"], ["prices"]]);
 }
 
 #[tokio::test]
 async fn a_profile_given_twice_is_refused() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    let options = RunOptions { profiles: vec![data.profile(), data.profile()], ..data.options() };
+    let options = RunOptions {
+        profiles: vec![data.profile(), data.profile()],
+        ..data.options()
+    };
 
-    let failure = database_load::run(&database.database(), &options).await.unwrap_err();
+    let failure = database_load::run(&database.database(), &options)
+        .await
+        .unwrap_err();
 
     assert_eq!(failure.code, ExitCode::Usage);
 }
@@ -35,12 +56,24 @@ async fn json_json_lines_and_csv_bring_the_same_rows() {
     let rows = "SELECT id, name, price, category FROM products ORDER BY id";
     let mut all = Vec::new();
     for (file, text) in [
-        ("p.csv", "id,name,price,category\r\n1,\"Tea, green\",2.50,Drinks\r\n"),
-        ("p.json", r#"[{"id": "1", "name": "Tea, green", "price": 2.50, "category": "Drinks"}]"#),
-        ("p.jsonl", "{\"id\": 1, \"name\": \"Tea, green\", \"price\": \"2.5\", \"category\": \"Drinks\"}\n"),
+        (
+            "p.csv",
+            "id,name,price,category\r\n1,\"Tea, green\",2.50,Drinks\r\n",
+        ),
+        (
+            "p.json",
+            r#"[{"id": "1", "name": "Tea, green", "price": 2.50, "category": "Drinks"}]"#,
+        ),
+        (
+            "p.jsonl",
+            "{\"id\": 1, \"name\": \"Tea, green\", \"price\": \"2.5\", \"category\": \"Drinks\"}\n",
+        ),
     ] {
         let (database, data) = (TestDatabase::migrated().await, Data::copy());
-        data.write("default.toml", format!("[operations.products]\nsources = [\"{file}\"]\n"));
+        data.write(
+            "default.toml",
+            format!("[operations.products]\nsources = [\"{file}\"]\n"),
+        );
         data.write(file, text);
         data.load(&database).await;
         all.push(database.rows(rows).await);

@@ -30,8 +30,14 @@ async fn the_fast_path_is_fast_and_names_its_run() {
     // A figure would belong into a benchmark; this only shows that nothing was read and staged again.
     assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let run = database.value("SELECT id FROM bootstrap_runs WHERE outcome = 'unchanged'").await;
-    assert!(output.stderr.contains(&run) && output.stderr.contains("unchanged"), "{}", output.stderr);
+    let run = database
+        .value("SELECT id FROM bootstrap_runs WHERE outcome = 'unchanged'")
+        .await;
+    assert!(
+        output.stderr.contains(&run) && output.stderr.contains("unchanged"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[tokio::test]
@@ -44,11 +50,26 @@ async fn a_changed_price_writes_exactly_one_product_row() {
 
     let summary = data.load(&database).await;
 
-    assert_eq!(database.value("SELECT price FROM products WHERE id = 3").await, "10.49");
+    assert_eq!(
+        database.value("SELECT price FROM products WHERE id = 3").await,
+        "10.49"
+    );
     assert_eq!(database.rows(rows).await, before);
-    let (_, products) = summary.profiles[0].changes.iter().find(|(table, _)| *table == "products").unwrap();
-    assert_eq!(*products, Changes { added: 0, changed: 1, retired: 0 });
-    let recorded = "SELECT rows_added, rows_changed, rows_retired FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1";
+    let (_, products) = summary.profiles[0]
+        .changes
+        .iter()
+        .find(|(table, _)| *table == "products")
+        .unwrap();
+    assert_eq!(
+        *products,
+        Changes {
+            added: 0,
+            changed: 1,
+            retired: 0
+        }
+    );
+    let recorded =
+        "SELECT rows_added, rows_changed, rows_retired FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1";
     assert_eq!(database.value(recorded).await, "0|1|0");
 }
 
@@ -59,11 +80,25 @@ async fn a_product_that_left_becomes_unavailable_and_one_that_returns_available(
 
     data.edit("default/products.csv", "2,Belgian Waffle,10.99,Waffle,,,,\n", "");
     data.load(&database).await;
-    assert_eq!(database.value("SELECT name, available FROM products WHERE id = 2").await, "Belgian Waffle|f");
+    assert_eq!(
+        database
+            .value("SELECT name, available FROM products WHERE id = 2")
+            .await,
+        "Belgian Waffle|f"
+    );
 
-    data.edit("default/products.csv", "10,Veggie", "2,Belgian Waffle,11.99,Waffle,,,,\n10,Veggie");
+    data.edit(
+        "default/products.csv",
+        "10,Veggie",
+        "2,Belgian Waffle,11.99,Waffle,,,,\n10,Veggie",
+    );
     data.load(&database).await;
-    assert_eq!(database.value("SELECT price, available FROM products WHERE id = 2").await, "11.99|t");
+    assert_eq!(
+        database
+            .value("SELECT price, available FROM products WHERE id = 2")
+            .await,
+        "11.99|t"
+    );
 }
 
 #[tokio::test]
@@ -80,7 +115,10 @@ async fn what_was_in_force_before_is_not_brought_back_unless_forced() {
     assert_eq!(places(&database).await, before);
     assert_eq!(outcomes(&database).await, ["changed", "changed", "held"]);
     assert_eq!(old.force(&database).await.profiles[0].outcome, Outcome::Changed);
-    assert_eq!(database.value("SELECT price FROM products WHERE id = 3").await, "9.99");
+    assert_eq!(
+        database.value("SELECT price FROM products WHERE id = 3").await,
+        "9.99"
+    );
 }
 
 #[tokio::test]
@@ -94,7 +132,10 @@ async fn a_lower_version_is_held() {
     let summary = data.load(&database).await;
 
     assert_eq!(summary.profiles[0].outcome, Outcome::Held);
-    assert_eq!(database.value("SELECT price FROM products WHERE id = 3").await, "9.99");
+    assert_eq!(
+        database.value("SELECT price FROM products WHERE id = 3").await,
+        "9.99"
+    );
 }
 
 #[tokio::test]
@@ -102,8 +143,20 @@ async fn shrinking_by_more_than_a_fifth_needs_force() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
     let before = places(&database).await;
-    for gone in ["2,Belgian Waffle,10.99,Waffle,,,,\n", "4,Chocolate Pancakes,11.99,Pancakes,,,,\n", "8,Pepperoni Pizza"] {
-        data.edit("default/products.csv", gone, if gone.ends_with('\n') { "" } else { "11,Other Pizza" });
+    for gone in [
+        "2,Belgian Waffle,10.99,Waffle,,,,\n",
+        "4,Chocolate Pancakes,11.99,Pancakes,,,,\n",
+        "8,Pepperoni Pizza",
+    ] {
+        data.edit(
+            "default/products.csv",
+            gone,
+            if gone.ends_with('\n') {
+                ""
+            } else {
+                "11,Other Pizza"
+            },
+        );
     }
     data.edit("default/products.csv", "11,Other Pizza,15.99,Pizza,,,,\n", "");
     data.edit("default/orders.jsonl", r#"{"product": "8", "quantity": 1}, "#, "");
@@ -114,18 +167,28 @@ async fn shrinking_by_more_than_a_fifth_needs_force() {
     assert!(failure.line().contains("from 10 to 7 rows"), "{}", failure.line());
     assert_eq!(places(&database).await, before);
     data.force(&database).await;
-    assert_eq!(database.value("SELECT count(*) FROM products WHERE available").await, "7");
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM products WHERE available")
+            .await,
+        "7"
+    );
 }
 
 #[tokio::test]
 async fn forcing_repairs_what_was_changed_by_hand() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
-    database.execute("UPDATE products SET price = 1 WHERE id = 1").await;
+    database
+        .execute("UPDATE products SET price = 1 WHERE id = 1")
+        .await;
 
     data.force(&database).await;
 
-    assert_eq!(database.value("SELECT price FROM products WHERE id = 1").await, "12.99");
+    assert_eq!(
+        database.value("SELECT price FROM products WHERE id = 1").await,
+        "12.99"
+    );
 }
 
 #[tokio::test]
@@ -135,16 +198,40 @@ async fn a_dry_run_counts_and_writes_nothing() {
     let before = places(&database).await;
     data.edit("default/products.csv", "9.99", "10.49");
     data.edit("default/coupons3.txt", "FIFTYOFF", "PIZZA2025");
-    let options = RunOptions { dry_run: true, ..data.options() };
+    let options = RunOptions {
+        dry_run: true,
+        ..data.options()
+    };
 
     let summary = database_load::run(&database.database(), &options).await.unwrap();
 
     let changes = &summary.profiles[0].changes;
     assert_eq!(summary.profiles[0].outcome, Outcome::DryRun);
-    assert!(changes.contains(&("products", Changes { added: 0, changed: 1, retired: 0 })), "{changes:?}");
-    assert!(changes.contains(&("coupon_codes", Changes { added: 1, changed: 0, retired: 1 })), "{changes:?}");
+    assert!(
+        changes.contains(&(
+            "products",
+            Changes {
+                added: 0,
+                changed: 1,
+                retired: 0
+            }
+        )),
+        "{changes:?}"
+    );
+    assert!(
+        changes.contains(&(
+            "coupon_codes",
+            Changes {
+                added: 1,
+                changed: 0,
+                retired: 1
+            }
+        )),
+        "{changes:?}"
+    );
     // A rolled-back update leaves its mark in xmax, and nothing else.
-    let without_xmax = |rows: Vec<Vec<String>>| rows.into_iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>();
+    let without_xmax =
+        |rows: Vec<Vec<String>>| rows.into_iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>();
     assert_eq!(without_xmax(places(&database).await), without_xmax(before));
     assert_eq!(outcomes(&database).await, ["changed"]);
 }
@@ -165,12 +252,19 @@ async fn a_batch_with_a_repeated_line_loses_none_of_its_codes() {
 async fn a_reload_that_adds_rows_adds_them() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
-    data.edit("default/products.csv", "10,Veggie", "11,Lemonade,3.50,Drinks,,,,\n10,Veggie");
+    data.edit(
+        "default/products.csv",
+        "10,Veggie",
+        "11,Lemonade,3.50,Drinks,,,,\n10,Veggie",
+    );
     data.edit("default/coupons1.txt", "HAPPYHRS", "HAPPYHRS\nPANCAKES1");
 
     data.load(&database).await;
 
-    assert_eq!(database.value("SELECT price FROM products WHERE id = 11").await, "3.50");
+    assert_eq!(
+        database.value("SELECT price FROM products WHERE id = 11").await,
+        "3.50"
+    );
     let codes = "SELECT count(*) FROM coupon_codes JOIN dataset_versions USING (version)
                  WHERE state = 'active' AND code = 'PANCAKES1'";
     assert_eq!(database.value(codes).await, "1");

@@ -13,25 +13,39 @@ const OPERATIONS: [(&str, &str, &str); 5] = [
 ];
 
 fn span<'a>(spans: &'a [Span], name: &str) -> &'a Span {
-    spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span {name}"))
+    spans
+        .iter()
+        .find(|span| span.name == name)
+        .unwrap_or_else(|| panic!("no span {name}"))
 }
 
 #[tokio::test]
 async fn a_load_is_one_span_with_one_below_for_each_operation() {
     let (database, data, receiver) = (TestDatabase::migrated().await, Data::copy(), Receiver::start());
-    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()), ("POD_UID", UID.to_owned())];
-    let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()),
+        ("POD_UID", UID.to_owned()),
+    ];
+    let environment = environment
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
 
     let output = spawn(&database, &data, &[], &environment).wait_output().await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let spans = receiver.wait_for(|spans| spans.iter().any(|span| span.name == "dataload.execute")).await;
+    let spans = receiver
+        .wait_for(|spans| spans.iter().any(|span| span.name == "dataload.execute"))
+        .await;
     let root = span(&spans, "dataload.execute");
     assert_eq!(root.trace_id, UID.replace('-', ""));
     assert_eq!(root.service_name, "database-load");
     for (name, dataset, rows) in OPERATIONS {
         let span = span(&spans, name);
-        assert_eq!((&span.parent_span_id, &span.trace_id), (&root.span_id, &root.trace_id), "{name}");
+        assert_eq!(
+            (&span.parent_span_id, &span.trace_id),
+            (&root.span_id, &root.trace_id),
+            "{name}"
+        );
         assert_eq!(span.attributes["dataset"], dataset);
         assert_eq!(span.attributes["rows"], rows, "{name}");
         assert_eq!(span.attributes["version"], "1", "{name}");
@@ -49,11 +63,16 @@ async fn a_failed_operation_has_status_error_and_an_exception() {
     let output = spawn(&database, &data, &[], &environment).wait_output().await;
 
     assert_eq!(output.code, Some(10), "{}", output.stderr);
-    let spans = receiver.wait_for(|spans| spans.iter().any(|span| span.name == "dataload.execute")).await;
+    let spans = receiver
+        .wait_for(|spans| spans.iter().any(|span| span.name == "dataload.execute"))
+        .await;
     for name in ["dataload.loadProducts", "dataload.execute"] {
         let span = span(&spans, name);
         assert!(span.status_error, "{name}");
-        assert!(span.events.iter().any(|event| event.name == "exception"), "{name}");
+        assert!(
+            span.events.iter().any(|event| event.name == "exception"),
+            "{name}"
+        );
     }
     assert!(!span(&spans, "dataload.loadUsers").status_error);
 }

@@ -15,50 +15,227 @@ const ORDERS: &str = "default/orders.jsonl";
 fn slips() -> Vec<(&'static str, &'static str, String, &'static str)> {
     let replace = |file, from, to: &str, says| (file, from, to.to_owned(), says);
     vec![
-        replace(PRODUCTS, "2,Belgian", "1,Belgian", "products.csv:3, column id, value \"1\": stands in default/products.csv:2"),
-        replace(PRODUCTS, "2,Belgian", "02,Belgian", "products.csv:3, column id, value \"02\": a product id is"),
-        replace(PRODUCTS, "12.99", "-12.99", "products.csv:2, column price, value \"-12.99\": an amount is"),
-        replace(PRODUCTS, "12.99", "12.990", "products.csv:2, column price, value \"12.990\": an amount is"),
+        replace(
+            PRODUCTS,
+            "2,Belgian",
+            "1,Belgian",
+            "products.csv:3, column id, value \"1\": stands in default/products.csv:2",
+        ),
+        replace(
+            PRODUCTS,
+            "2,Belgian",
+            "02,Belgian",
+            "products.csv:3, column id, value \"02\": a product id is",
+        ),
+        replace(
+            PRODUCTS,
+            "12.99",
+            "-12.99",
+            "products.csv:2, column price, value \"-12.99\": an amount is",
+        ),
+        replace(
+            PRODUCTS,
+            "12.99",
+            "12.990",
+            "products.csv:2, column price, value \"12.990\": an amount is",
+        ),
         replace(PRODUCTS, "12.99", "", "products.csv:2, column price: is missing"),
-        replace(PRODUCTS, "12.99", "100000000", "column price, value \"100000000\""),
-        (PRODUCTS, "Chicken Waffle", "x".repeat(300), "column name, value \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\": has not 1 to 200"),
-        replace(PRODUCTS, "Chicken Waffle", " Chicken Waffle", "column name, value \" Chicken Waffle\": has blanks at its ends"),
-        replace(PRODUCTS, "Chicken Waffle", "Chicken\0Waffle", "column name, value \"Chicken\\0Waffle\": has a control"),
-        replace(PRODUCTS, "Waffle,,,,\n2", "Waffle,,,\n2", "products.csv:2: has 7 columns, the header has 8"),
-        replace(PRODUCTS, "Waffle,,,,\n2", "Waffle,,,,,\n2", "products.csv:2: has 9 columns, the header has 8"),
-        replace(PRODUCTS, "id,name", "id,title", "products.csv:1, column title: is no column of this table"),
-        replace(PRODUCTS, "id,name", "id,title", "products.csv:1, column name: is missing"),
-        replace(PRODUCTS, "id,name", "id,id", "products.csv:1, column id: stands there twice"),
-        replace(USERS, "customer@", "KITCHEN@", "users.json:8, column email: stands in default/users.json:2"),
-        replace(USERS, "customer@example.com", "nobody", "column email: is not an e-mail address"),
-        replace(USERS, "\"customer\"", "\"king\"", "column role, value \"king\": is none of"),
-        replace(USERS, "\"role\"", "\"rank\"", "users.json:2, column rank: is no column"),
+        replace(
+            PRODUCTS,
+            "12.99",
+            "100000000",
+            "column price, value \"100000000\"",
+        ),
+        (
+            PRODUCTS,
+            "Chicken Waffle",
+            "x".repeat(300),
+            "column name, value \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\": has not 1 to 200",
+        ),
+        replace(
+            PRODUCTS,
+            "Chicken Waffle",
+            " Chicken Waffle",
+            "column name, value \" Chicken Waffle\": has blanks at its ends",
+        ),
+        replace(
+            PRODUCTS,
+            "Chicken Waffle",
+            "Chicken\0Waffle",
+            "column name, value \"Chicken\\0Waffle\": has a control",
+        ),
+        replace(
+            PRODUCTS,
+            "Waffle,,,,\n2",
+            "Waffle,,,\n2",
+            "products.csv:2: has 7 columns, the header has 8",
+        ),
+        replace(
+            PRODUCTS,
+            "Waffle,,,,\n2",
+            "Waffle,,,,,\n2",
+            "products.csv:2: has 9 columns, the header has 8",
+        ),
+        replace(
+            PRODUCTS,
+            "id,name",
+            "id,title",
+            "products.csv:1, column title: is no column of this table",
+        ),
+        replace(
+            PRODUCTS,
+            "id,name",
+            "id,title",
+            "products.csv:1, column name: is missing",
+        ),
+        replace(
+            PRODUCTS,
+            "id,name",
+            "id,id",
+            "products.csv:1, column id: stands there twice",
+        ),
+        replace(
+            USERS,
+            "customer@",
+            "KITCHEN@",
+            "users.json:8, column email: stands in default/users.json:2",
+        ),
+        replace(
+            USERS,
+            "customer@example.com",
+            "nobody",
+            "column email: is not an e-mail address",
+        ),
+        replace(
+            USERS,
+            "\"customer\"",
+            "\"king\"",
+            "column role, value \"king\": is none of",
+        ),
+        replace(
+            USERS,
+            "\"role\"",
+            "\"rank\"",
+            "users.json:2, column rank: is no column",
+        ),
         replace(USERS, "[\n", "{\n", "users.json:"),
-        replace(KEYS, "[\"create_order\", \"read_orders\"]", "[]", "api_keys.json:2, column scopes, value \"[]\": is empty"),
+        replace(
+            KEYS,
+            "[\"create_order\", \"read_orders\"]",
+            "[]",
+            "api_keys.json:2, column scopes, value \"[]\": is empty",
+        ),
         replace(KEYS, "\"read_orders\"", "\"rule\"", "column scopes"),
-        replace(KEYS, "8000-000000000002", "8000-00000000000f", "column user, value \"018f4e5a-0000-7000-8000-00000000000f\": is no user"),
-        replace(KEYS, "\"apitest\"", "\"api test\"", "api_keys.json:2, column key: has not 1 to 255 printable"),
-        replace(KEYS, "true\n  }", "true\n  },\n  {\"id\": \"018f4e5a-0000-7000-8000-0000000000a2\", \"key\": \"apitest\",\n   \
+        replace(
+            KEYS,
+            "8000-000000000002",
+            "8000-00000000000f",
+            "column user, value \"018f4e5a-0000-7000-8000-00000000000f\": is no user",
+        ),
+        replace(
+            KEYS,
+            "\"apitest\"",
+            "\"api test\"",
+            "api_keys.json:2, column key: has not 1 to 255 printable",
+        ),
+        replace(
+            KEYS,
+            "true\n  }",
+            "true\n  },\n  {\"id\": \"018f4e5a-0000-7000-8000-0000000000a2\", \"key\": \"apitest\",\n   \
                 \"user\": \"018f4e5a-0000-7000-8000-000000000002\", \"scopes\": [\"create_order\"]}",
-                "api_keys.json:9, column key: stands in default/api_keys.json:2 already"),
-        replace(PROMOTIONS, "SAVE10,percentage,10,,,,", "SAVE10,percentage,10,,,2026-02-01T00:00:00Z,2026-01-01T00:00:00Z",
-                "promotions.csv:2, column ends_at, value \"2026-01-01T00:00:00Z\": is not after starts_at"),
-        replace(PROMOTIONS, "SAVE10,percentage,10,,,,", "SAVE10,percentage,10,,,2026-01-01T00:00:00.0000001Z,2026-01-01T00:00:00.0000002Z",
-                "column ends_at"),
-        replace(PROMOTIONS, "SAVE10,percentage,10,,,,", "SAVE10,percentage,10,,,0000-01-01T00:00:00Z,", "column starts_at"),
-        replace(PROMOTIONS, "SAVE10,percentage,10", "SAVE10,percentage,101", "column value, value \"101\": a value is"),
-        replace(PROMOTIONS, "SAVE10,percentage,10", "SAVE10,half,10", "column kind, value \"half\": a kind is"),
-        replace(PROMOTIONS, "SAVE10,percentage,10,", "SAVE10,percentage,10,0", "column min_items, value \"0\""),
-        replace(PROMOTIONS, "SAVE10,percentage,10,,", "SAVE10,percentage,10,,0", "column max_discount, value \"0\": is not above 0"),
-        replace(PROMOTIONS, "HAPPYHOURS", "SAVE10", "promotions.csv:3, column code, value \"SAVE10\": stands in"),
-        replace(ORDERS, "\"product\": \"1\"", "\"product\": \"404\"", "line 1: `404` is no product"),
-        replace(ORDERS, "\"quantity\": 2", "\"quantity\": 1001", "line 1: a quantity is from 1 to 1000"),
-        replace(ORDERS, "\"product\": \"5\"", "\"product\": \"1\"", "line 2: product 1 stands on an earlier line"),
-        replace(ORDERS, "0000000000a1", "0000000000ff", "orders.jsonl:1, column api_key"),
-        replace(ORDERS, "SAVE10", "SAVE11", "orders.jsonl:2, column coupon, value \"SAVE11\": is no promotion"),
+            "api_keys.json:9, column key: stands in default/api_keys.json:2 already",
+        ),
+        replace(
+            PROMOTIONS,
+            "SAVE10,percentage,10,,,,",
+            "SAVE10,percentage,10,,,2026-02-01T00:00:00Z,2026-01-01T00:00:00Z",
+            "promotions.csv:2, column ends_at, value \"2026-01-01T00:00:00Z\": is not after starts_at",
+        ),
+        replace(
+            PROMOTIONS,
+            "SAVE10,percentage,10,,,,",
+            "SAVE10,percentage,10,,,2026-01-01T00:00:00.0000001Z,2026-01-01T00:00:00.0000002Z",
+            "column ends_at",
+        ),
+        replace(
+            PROMOTIONS,
+            "SAVE10,percentage,10,,,,",
+            "SAVE10,percentage,10,,,0000-01-01T00:00:00Z,",
+            "column starts_at",
+        ),
+        replace(
+            PROMOTIONS,
+            "SAVE10,percentage,10",
+            "SAVE10,percentage,101",
+            "column value, value \"101\": a value is",
+        ),
+        replace(
+            PROMOTIONS,
+            "SAVE10,percentage,10",
+            "SAVE10,half,10",
+            "column kind, value \"half\": a kind is",
+        ),
+        replace(
+            PROMOTIONS,
+            "SAVE10,percentage,10,",
+            "SAVE10,percentage,10,0",
+            "column min_items, value \"0\"",
+        ),
+        replace(
+            PROMOTIONS,
+            "SAVE10,percentage,10,,",
+            "SAVE10,percentage,10,,0",
+            "column max_discount, value \"0\": is not above 0",
+        ),
+        replace(
+            PROMOTIONS,
+            "HAPPYHOURS",
+            "SAVE10",
+            "promotions.csv:3, column code, value \"SAVE10\": stands in",
+        ),
+        replace(
+            ORDERS,
+            "\"product\": \"1\"",
+            "\"product\": \"404\"",
+            "line 1: `404` is no product",
+        ),
+        replace(
+            ORDERS,
+            "\"quantity\": 2",
+            "\"quantity\": 1001",
+            "line 1: a quantity is from 1 to 1000",
+        ),
+        replace(
+            ORDERS,
+            "\"product\": \"5\"",
+            "\"product\": \"1\"",
+            "line 2: product 1 stands on an earlier line",
+        ),
+        replace(
+            ORDERS,
+            "0000000000a1",
+            "0000000000ff",
+            "orders.jsonl:1, column api_key",
+        ),
+        replace(
+            ORDERS,
+            "SAVE10",
+            "SAVE11",
+            "orders.jsonl:2, column coupon, value \"SAVE11\": is no promotion",
+        ),
         replace(ORDERS, "01943b60-fec0-7", "01943b60-fec0-4", "column id"),
-        replace(ORDERS, "019440a7-65e0-7000-8000-000000000002", "01943b60-fec0-7000-8000-000000000001", "orders.jsonl:2, column id"),
-        replace(ORDERS, "{\"id\"", "\n{\"id\": ", "orders.jsonl:2: is not a JSON object"),
+        replace(
+            ORDERS,
+            "019440a7-65e0-7000-8000-000000000002",
+            "01943b60-fec0-7000-8000-000000000001",
+            "orders.jsonl:2, column id",
+        ),
+        replace(
+            ORDERS,
+            "{\"id\"",
+            "\n{\"id\": ",
+            "orders.jsonl:2: is not a JSON object",
+        ),
     ]
 }
 
@@ -72,7 +249,11 @@ async fn every_slip_is_reported_where_it_is() {
         let failure = data.try_load(&database).await.expect_err(says);
 
         assert_eq!(failure.code, ExitCode::InvalidData, "{says}: {}", failure.line());
-        assert!(findings(&failure).contains(says), "{says}\n{}", findings(&failure));
+        assert!(
+            findings(&failure).contains(says),
+            "{says}\n{}",
+            findings(&failure)
+        );
     }
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
 }
@@ -81,9 +262,13 @@ async fn every_slip_is_reported_where_it_is() {
 async fn what_is_not_utf8_is_reported_where_it_is() {
     let database = TestDatabase::migrated().await;
     for (file, line, says) in [
-        (PRODUCTS, "11,Caf\u{e9},1.00,Drinks,,,,\n", "products.csv:12, column name: is not UTF-8"),
+        (
+            PRODUCTS,
+            "11,Caf\u{e9},1.00,Drinks,,,,\n",
+            "products.csv:12, column name: is not UTF-8",
+        ),
         (ORDERS, "{\"id\": \"\u{e9}\"}\n", "orders.jsonl:4: is not UTF-8"),
-        (USERS, "\u{e9}", "users.json:14: is not UTF-8"),
+        (USERS, "\u{e9}", "users.json:15: is not UTF-8"),
     ] {
         let data = Data::copy();
         let mut bytes = std::fs::read(data.path(file)).unwrap();
@@ -92,7 +277,11 @@ async fn what_is_not_utf8_is_reported_where_it_is() {
 
         let failure = data.try_load(&database).await.expect_err(says);
 
-        assert!(findings(&failure).contains(says), "{says}\n{}", findings(&failure));
+        assert!(
+            findings(&failure).contains(says),
+            "{says}\n{}",
+            findings(&failure)
+        );
     }
 }
 
@@ -106,14 +295,28 @@ async fn a_byte_order_mark_and_crlf_are_fine() {
 
     data.load(&database).await;
 
-    assert_eq!(database.value("SELECT category FROM products WHERE id = 10").await, "Burger");
-    assert_eq!(database.value("SELECT max_uses FROM promotions WHERE code = 'FREEZAAA'").await, "∅");
+    assert_eq!(
+        database
+            .value("SELECT category FROM products WHERE id = 10")
+            .await,
+        "Burger"
+    );
+    assert_eq!(
+        database
+            .value("SELECT max_uses FROM promotions WHERE code = 'FREEZAAA'")
+            .await,
+        "∅"
+    );
 }
 
 #[tokio::test]
 async fn lines_are_counted_past_empty_ones_and_quoted_line_ends() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.edit(PRODUCTS, "2,Belgian Waffle,10.99", "\n\r\n2,\"Belgian\nWaffle\",10.99");
+    data.edit(
+        PRODUCTS,
+        "2,Belgian Waffle,10.99",
+        "\n\r\n2,\"Belgian\nWaffle\",10.99",
+    );
     data.edit(PRODUCTS, "9.99", "9.999");
 
     let failure = data.try_load(&database).await.unwrap_err();
@@ -134,6 +337,8 @@ async fn all_operations_are_reported_at_once_up_to_a_hundred_rows() {
 
     assert_eq!(findings(&failure).lines().count(), 100);
     assert!(failure.line().contains("181 problems"), "{}", failure.line());
-    let message = database.value("SELECT message FROM bootstrap_runs WHERE task = 'database-load'").await;
+    let message = database
+        .value("SELECT message FROM bootstrap_runs WHERE task = 'database-load'")
+        .await;
     assert!(message.contains("181 problems"), "{message}");
 }

@@ -15,7 +15,10 @@ pub(super) async fn statement(database: &Database, pid: i32) {
     };
     match tokio::time::timeout(PATIENCE, ask).await {
         Ok(Ok(())) => (),
-        Ok(Err(error)) => warn!(error = format!("{error:#}"), "the statement under way could not be canceled"),
+        Ok(Err(error)) => warn!(
+            error = format!("{error:#}"),
+            "the statement under way could not be canceled"
+        ),
         Err(_) => warn!("the statement under way could not be canceled in time"),
     }
 }

@@ -81,7 +81,11 @@ fn diesel_failure(error: diesel::result::Error) -> Failure {
 }
 
 fn stop_if(cancel: &CancellationToken) -> Result<(), Error> {
-    if cancel.is_cancelled() { Err(Error::Other(failure::canceled())) } else { Ok(()) }
+    if cancel.is_cancelled() {
+        Err(Error::Other(failure::canceled()))
+    } else {
+        Ok(())
+    }
 }
 
 async fn publish_one(
@@ -90,10 +94,18 @@ async fn publish_one(
     cancel: &CancellationToken,
 ) -> Result<PerTable, Error> {
     let (profile, version) = (&staged.job.profile, staged.version);
-    diesel::sql_query("SET LOCAL lock_timeout = '30s'").execute(connection).await?;
-    let active = diesel::sql_query(sql::ACTIVE).bind::<Text, _>(&profile.name).get_result::<Version>(connection).await;
+    diesel::sql_query("SET LOCAL lock_timeout = '30s'")
+        .execute(connection)
+        .await?;
+    let active = diesel::sql_query(sql::ACTIVE)
+        .bind::<Text, _>(&profile.name)
+        .get_result::<Version>(connection)
+        .await;
     if active.optional()?.map(|row| row.version) != staged.active {
-        let message = format!("another run published profile {} meanwhile; nothing was changed", profile.name);
+        let message = format!(
+            "another run published profile {} meanwhile; nothing was changed",
+            profile.name
+        );
         return Err(Error::Other(Failure::new(ExitCode::Unexpected, message)));
     }
     let mut changes = PerTable::new();
@@ -102,7 +114,10 @@ async fn publish_one(
         for (statement, rows) in table.statements().into_iter().zip(&mut rows) {
             stop_if(cancel)?;
             if let Some(statement) = statement {
-                *rows = diesel::sql_query(statement).bind::<BigInt, _>(version).execute(connection).await? as u64;
+                *rows = diesel::sql_query(statement)
+                    .bind::<BigInt, _>(version)
+                    .execute(connection)
+                    .await? as u64;
             }
         }
         changes.push((table.name, counted(rows)));
@@ -111,14 +126,26 @@ async fn publish_one(
         changes.push((Dataset::CouponCodes.name(), staged.coupon_codes));
     }
     stop_if(cancel)?;
-    diesel::sql_query(sql::RETIRE).bind::<Text, _>(&profile.name).execute(connection).await?;
-    let activated = diesel::sql_query(sql::ACTIVATE).bind::<BigInt, _>(version).execute(connection).await?;
+    diesel::sql_query(sql::RETIRE)
+        .bind::<Text, _>(&profile.name)
+        .execute(connection)
+        .await?;
+    let activated = diesel::sql_query(sql::ACTIVATE)
+        .bind::<BigInt, _>(version)
+        .execute(connection)
+        .await?;
     if activated != 1 {
-        let message = format!("version {version} of profile {} is no longer staged", profile.name);
+        let message = format!(
+            "version {version} of profile {} is no longer staged",
+            profile.name
+        );
         return Err(Error::Other(Failure::new(ExitCode::Unexpected, message)));
     }
     let sum = |of: fn(&Changes) -> u64| {
-        changes.iter().map(|(_, changes)| i64::try_from(of(changes)).unwrap_or(i64::MAX)).sum::<i64>()
+        changes
+            .iter()
+            .map(|(_, changes)| i64::try_from(of(changes)).unwrap_or(i64::MAX))
+            .sum::<i64>()
     };
     diesel::sql_query(sql::RECORD)
         .bind::<SqlUuid, _>(staged.job.run_id)
@@ -171,17 +198,24 @@ pub(super) async fn try_out(
 }
 
 fn tables(profile: &Profile) -> impl Iterator<Item = &'static Table> {
-    profile.datasets().into_iter().flat_map(|dataset| match dataset {
-        Dataset::Users => [&sql::USERS, &sql::API_KEYS].as_slice(),
-        Dataset::Products => &[&sql::PRODUCTS],
-        Dataset::Promotions => &[&sql::PROMOTIONS],
-        Dataset::Orders => &[&sql::ORDERS],
-        Dataset::CouponCodes => &[],
-    })
-    .copied()
+    profile
+        .datasets()
+        .into_iter()
+        .flat_map(|dataset| match dataset {
+            Dataset::Users => [&sql::USERS, &sql::API_KEYS].as_slice(),
+            Dataset::Products => &[&sql::PRODUCTS],
+            Dataset::Promotions => &[&sql::PROMOTIONS],
+            Dataset::Orders => &[&sql::ORDERS],
+            Dataset::CouponCodes => &[],
+        })
+        .copied()
 }
 
 /// Rows written by the statements of [`Table::statements`].
 fn counted([retired, _, changed, added]: [u64; 4]) -> Changes {
-    Changes { added, changed, retired }
+    Changes {
+        added,
+        changed,
+        retired,
+    }
 }

@@ -1,0 +1,38 @@
+//! Connections, TLS, notifications, pool and amounts against a real PostgreSQL.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what fails in a test's helper is a failed test"
+)]
+
+mod amount;
+mod connect;
+mod files;
+mod listen;
+mod pool;
+mod tls;
+
+use database::{ConnectError, Database, Settings};
+
+/// The URL with the password in clear, its parts changed by `change`.
+fn settings(url: &str, change: impl FnOnce(&mut Settings)) -> Settings {
+    let mut settings = test_support::settings(url);
+    change(&mut settings);
+    settings
+}
+
+fn database(settings: &Settings) -> Database {
+    Database::new(settings, "test").expect("settings of a test")
+}
+
+/// What a refusal or failure says, with all its causes.
+fn said(error: &ConnectError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,126 @@
+//! Connections on loan.
+
+use std::time::{Duration, Instant};
+
+use database::pool::{NoConnection, Pool};
+use diesel::sql_types::{Integer, Text};
+use diesel_async::RunQueryDsl;
+use test_support::TestDatabase;
+
+#[derive(diesel::QueryableByName)]
+struct Shown {
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+async fn ask(connection: &mut diesel_async::AsyncPgConnection, sql: &str) -> diesel::QueryResult<String> {
+    let shown: Shown = diesel::sql_query(sql).get_result(connection).await?;
+    Ok(shown.value)
+}
+
+#[tokio::test]
+async fn when_all_are_lent_the_next_caller_waits_no_longer_than_the_limit() {
+    let database = TestDatabase::empty().await.database();
+    let pool = Pool::new(&database, 2, Duration::from_millis(200));
+    let (_one, other) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    let started = Instant::now();
+
+    let third = pool.get().await;
+
+    assert!(matches!(third, Err(NoConnection::Busy(_))));
+    assert!(started.elapsed() >= Duration::from_millis(200));
+    assert_eq!(
+        third.err().unwrap().to_string(),
+        "no database connection became free within 200 ms"
+    );
+    let usage = pool.usage();
+    assert_eq!((usage.most, usage.open, usage.idle, usage.waiting), (2, 2, 0, 0));
+    drop(other);
+    drop(pool.get().await.unwrap());
+}
+
+#[tokio::test]
+async fn one_that_is_given_back_while_somebody_waits_is_lent_at_once() {
+    let database = TestDatabase::empty().await.database();
+    let pool = Pool::new(&database, 1, Duration::from_secs(60));
+    let lent = pool.get().await.unwrap();
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get().await.map(drop) }
+    });
+    test_support::eventually("somebody waits", async || pool.usage().waiting == 1).await;
+
+    drop(lent);
+
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn statements_are_limited_in_time_and_speak_utc() {
+    let mut settings = TestDatabase::empty().await.settings();
+    settings.statement_timeout_s = 1;
+    let pool = Pool::new(&crate::database(&settings), 1, Duration::from_secs(5));
+    let mut lent = pool.get().await.unwrap();
+
+    let zone = ask(&mut lent, "SELECT current_setting('TimeZone') AS value").await;
+    let slow = ask(&mut lent, "SELECT pg_sleep(60)::text AS value").await;
+
+    assert_eq!(zone.unwrap(), "UTC");
+    assert!(slow.unwrap_err().to_string().contains("statement timeout"));
+}
+
+#[tokio::test]
+async fn a_connection_that_died_is_replaced() {
+    let database = TestDatabase::empty().await;
+    let pool = Pool::new(&database.database(), 1, Duration::from_secs(5));
+    let pid = ask(
+        &mut pool.get().await.unwrap(),
+        "SELECT pg_backend_pid()::text AS value",
+    )
+    .await
+    .unwrap();
+
+    database
+        .value(&format!("SELECT pg_terminate_backend({pid})"))
+        .await;
+
+    // The first statement may meet the dead connection; nobody does for long.
+    test_support::eventually("a connection that works", async || {
+        ask(
+            &mut pool.get().await.unwrap(),
+            "SELECT pg_backend_pid()::text AS value",
+        )
+        .await
+        .is_ok_and(|other| other != pid)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn why_none_can_be_opened_is_said_without_the_password() {
+    let url = TestDatabase::empty().await.url().replace("/test_", "/no_such_");
+    let pool = Pool::new(
+        &crate::database(&test_support::settings(&url)),
+        1,
+        Duration::from_secs(5),
+    );
+
+    let error = pool.get().await.err().unwrap();
+
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("does not exist"), "{cause}");
+    assert!(!cause.contains("postgres://"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_pool_of_size_zero_still_lends_one() {
+    let database = TestDatabase::empty().await.database();
+    let pool = Pool::new(&database, 0, Duration::from_secs(5));
+
+    let one: i32 = diesel::select(diesel::dsl::sql::<Integer>("1"))
+        .get_result(&mut *pool.get().await.unwrap())
+        .await
+        .unwrap();
+
+    assert_eq!(one, 1);
+}

@@ -1,0 +1,202 @@
+//! Every answer of every test against the API's own description; and the description itself.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use jsonschema::Validator;
+use order_food::docs;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Request};
+use crate::harness::TestApp;
+
+/// Statuses that any operation may answer without naming them: `default` describes them.
+const ANY_OPERATION: [u16; 3] = [405, 431, 500];
+
+/// The document, ready to be looked up in.
+struct Contract {
+    document: Value,
+    /// By JSON text of the schema.
+    validators: HashMap<String, Validator>,
+}
+
+/// Fails the test when the answer is not what the description says.
+pub(crate) fn check(request: &Request, answer: &Answer) {
+    static CONTRACT: OnceLock<Contract> = OnceLock::new();
+    let contract = CONTRACT.get_or_init(Contract::read);
+    let what = format!("{} {} → {answer:?}", request.method, request.target);
+    assert!(answer.header("x-request-id").is_some(), "{what}");
+    if request.method == "HEAD" {
+        assert!(answer.bytes().is_empty(), "{what}");
+    } else if answer.status() >= 400 && !request.target.starts_with("/ready") {
+        check_error(answer, &what);
+    }
+    if request.method == "OPTIONS" && answer.status() == 204 {
+        assert!(answer.bytes().is_empty(), "{what}");
+        return;
+    }
+    match contract.responses(request) {
+        None => assert!([404, 431].contains(&answer.status()), "{what}"),
+        Some(responses) => contract.check_response(responses, request, answer, &what),
+    }
+}
+
+/// What all errors have in common.
+fn check_error(answer: &Answer, what: &str) {
+    let body = answer.json();
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    assert_eq!(body["code"], answer.status(), "{what}");
+    assert_eq!(body["requestId"].as_str(), answer.header("x-request-id"), "{what}");
+    let kind = body["type"].as_str().unwrap();
+    let snake_case = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    assert!(!kind.is_empty() && kind.bytes().all(snake_case), "{what}");
+    assert!(!body["message"].as_str().unwrap().is_empty(), "{what}");
+    let required = |status, header| {
+        assert_eq!(
+            answer.status() == status,
+            answer.header(header).is_some(),
+            "{header}: {what}"
+        );
+    };
+    required(401, "www-authenticate");
+    required(405, "allow");
+    required(503, "retry-after");
+}
+
+impl Contract {
+    fn read() -> Contract {
+        let mut document: Value = serde_json::from_str(&docs::json()).unwrap();
+        // Stricter than for clients: a field that is not described is a mistake.
+        for schema in document["components"]["schemas"]
+            .as_object_mut()
+            .unwrap()
+            .values_mut()
+        {
+            if schema.get("properties").is_some() {
+                schema["additionalProperties"] = json!(false);
+            }
+        }
+        let mut contract = Contract {
+            validators: HashMap::new(),
+            document,
+        };
+        let mut schemas = Vec::new();
+        for path in contract.document["paths"].as_object().unwrap().values() {
+            for operation in path.as_object().unwrap().values() {
+                for response in operation["responses"].as_object().unwrap().values() {
+                    let content = response.get("content").and_then(Value::as_object);
+                    schemas.extend(
+                        content
+                            .into_iter()
+                            .flat_map(|content| content.values())
+                            .map(|content| content["schema"].clone()),
+                    );
+                }
+            }
+        }
+        for schema in schemas {
+            let mut whole = json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "components": contract.document["components"],
+            });
+            whole["allOf"] = json!([schema]);
+            let validator = jsonschema::draft202012::new(&whole).unwrap();
+            contract.validators.insert(schema.to_string(), validator);
+        }
+        contract
+    }
+
+    /// What the operation may answer; of another method than described, what the path's first one may.
+    fn responses(&self, request: &Request) -> Option<&Value> {
+        let path = request.target.split('?').next().unwrap().trim_end_matches('/');
+        let segments: Vec<&str> = path.split('/').collect();
+        let matches = |template: &&String| {
+            let template: Vec<&str> = template.split('/').collect();
+            let same = |(wanted, segment): (&&str, &&str)| wanted.starts_with('{') || wanted == segment;
+            template.len() == segments.len() && template.iter().zip(&segments).all(same)
+        };
+        let paths = self.document["paths"].as_object()?;
+        let operations = paths[paths.keys().find(matches)?].as_object()?;
+        let method = request.method.to_lowercase().replace("head", "get");
+        let operation = operations
+            .get(&method)
+            .or_else(|| operations.values().next())?;
+        Some(&operation["responses"])
+    }
+
+    fn check_response(&self, responses: &Value, request: &Request, answer: &Answer, what: &str) {
+        let described = responses.get(answer.status().to_string());
+        let response = described
+            .or_else(|| responses.get("default").filter(|_| ANY_OPERATION.contains(&answer.status())))
+            .unwrap_or_else(|| panic!("not described: {what}"));
+        let Some(content) = response.get("content") else {
+            assert!(answer.bytes().is_empty(), "{what}");
+            return;
+        };
+        let media_type = answer.header("content-type").unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap();
+        let described = content
+            .get(media_type)
+            .unwrap_or_else(|| panic!("{media_type} is not described: {what}"));
+        if media_type != "application/json" || request.method == "HEAD" || is_compressed(answer) {
+            return;
+        }
+        let validator = &self.validators[&described["schema"].to_string()];
+        if let Err(error) = validator.validate(&answer.json()) {
+            panic!("{error} at {}: {what}", error.instance_path());
+        }
+    }
+}
+
+fn is_compressed(answer: &Answer) -> bool {
+    answer.header("content-encoding").is_some()
+}
+
+#[test]
+fn the_description_is_valid_openapi_3_1() {
+    use roas::v3_1::spec::Spec;
+    use roas::validation::{Options, Validate};
+
+    let spec: Spec = serde_json::from_str(&docs::json()).unwrap();
+
+    spec.validate(Options::new(), None).unwrap();
+    assert!(docs::json().contains("\"openapi\": \"3.1."));
+}
+
+#[test]
+fn the_copies_in_docs_are_what_the_program_prints() {
+    let copy = |name: &str| {
+        std::fs::read_to_string(format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap_or_default()
+    };
+
+    assert!(copy("openapi.json") == docs::json(), "run `make openapi`");
+    assert!(copy("openapi.yaml") == docs::yaml(), "run `make openapi`");
+}
+
+#[tokio::test]
+async fn the_description_is_served_in_both_forms() {
+    let app = TestApp::start().await;
+
+    let json = app.get("/openapi.json").await;
+    let yaml = app.get("/openapi.yaml").await;
+
+    assert_eq!(json.text(), docs::json());
+    assert_eq!(yaml.text(), docs::yaml());
+    assert_eq!(yaml.header("content-type"), Some("application/yaml"));
+}
+
+#[test]
+fn every_operation_has_an_id_a_tag_and_says_who_may_call_it() {
+    let document: Value = serde_json::from_str(&docs::json()).unwrap();
+
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let what = format!("{method} {path}");
+            assert!(operation["operationId"].is_string(), "{what}");
+            assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{what}");
+            assert_eq!(operation.get("security").is_some(), path.starts_with("/api/order"), "{what}");
+            assert!(operation["responses"]["default"].is_object(), "{what}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Coupon codes: which are good, and what they are worth to the cent.
+
+use serde_json::json;
+
+use crate::fixtures::{PANCAKES, PIZZA, WAFFLE};
+use crate::harness::TestApp;
+
+#[tokio::test]
+async fn every_sample_promotion_is_worth_what_it_says() {
+    let app = TestApp::start().await;
+
+    // Two Chicken Waffles and one Blueberry Pancakes: 35.97.
+    for (code, total, discounts) in [
+        ("SAVE10", "32.37", "3.60"),
+        ("HAPPYHOURS", "29.50", "6.47"),
+        ("HAPPYHRS", "29.50", "6.47"),
+        ("BUYGETONE", "25.98", "9.99"),
+        ("BUYGETON", "25.98", "9.99"),
+        ("FIFTYOFF", "17.98", "17.99"),
+        ("SIXTYOFF", "14.39", "21.58"),
+        ("BIRTHDAY", "25.98", "9.99"),
+        ("GNULINUX", "30.57", "5.40"),
+        ("OVER9000", "26.97", "9.00"),
+        ("FREEZAAA", "0.00", "35.97"),
+    ] {
+        let answer = app
+            .place_order([(WAFFLE, 2), (PANCAKES, 1)])
+            .coupon(code)
+            .send()
+            .await;
+        let expected = format!(r#""couponCode":"{code}","total":{total},"discounts":{discounts}}}"#);
+        assert!(answer.text().ends_with(&expected), "{code}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_discount_is_never_above_the_subtotal() {
+    let app = TestApp::start().await;
+
+    let order = app.place_order([(5, 1)]).coupon("OVER9000").accepted().await;
+
+    assert_eq!((&order["total"], &order["discounts"]), (&json!(0.0), &json!(8.99)));
+    assert_eq!(
+        app.database
+            .rows("SELECT subtotal, discount, total FROM orders")
+            .await,
+        [["8.99", "8.99", "0.00"]]
+    );
+}
+
+#[tokio::test]
+async fn a_discount_is_rounded_once_half_up_and_then_capped() {
+    let app = TestApp::start().await;
+    app.publish("INSERT INTO products VALUES (11, 'Olive', 0.05, 'Extras'), (12, 'Caper', 0.10, 'Extras')")
+        .await;
+    app.promotion("CAPPED").kind("percentage", "50").max_discount("0.02").insert().await;
+    app.promotion("THIRD").kind("percentage", "33.33").insert().await;
+
+    for (code, product, units, discounts) in [
+        ("SAVE10", 11, 1, 0.01),
+        ("SAVE10", 11, 3, 0.02),
+        ("FIFTYOFF", 11, 1, 0.03),
+        ("THIRD", 12, 1, 0.03),
+        ("THIRD", 12, 1000, 33.33),
+        ("CAPPED", 12, 1, 0.02),
+        ("CAPPED", 11, 1, 0.02),
+    ] {
+        let order = app.place_order([(product, units)]).coupon(code).accepted().await;
+        assert_eq!(order["discounts"], discounts, "{code} on {units} of {product}");
+    }
+}
+
+#[tokio::test]
+async fn too_few_units_are_refused_and_quantities_count() {
+    let app = TestApp::start().await;
+    app.promotion("FIVEUP").min_items(5).insert().await;
+
+    for (lines, code) in [
+        (vec![(PIZZA, 1)], "BUYGETONE"),
+        (vec![(PIZZA, 2), (WAFFLE, 2)], "FIVEUP"),
+    ] {
+        app.refuses(&app.place_order(lines).coupon(code).request(), 422, "coupon_too_few_items")
+            .await;
+    }
+    app.place_order([(PIZZA, 2)]).coupon("BUYGETONE").accepted().await;
+    app.place_order([(PIZZA, 2), (WAFFLE, 2), (PIZZA, 1)])
+        .coupon("FIVEUP")
+        .accepted()
+        .await;
+}
+
+#[tokio::test]
+async fn an_expired_coupon_is_rejected_and_nothing_is_stored() {
+    let app = TestApp::start().await;
+    app.promotion("OLDTIMES").ended_days_ago(1).insert().await;
+
+    let answer = app.place_order([(PIZZA, 2)]).coupon("OLDTIMES").send().await;
+
+    assert_eq!(answer.error(), (422, "coupon_expired".into()));
+    assert_eq!(app.order_count().await, 0);
+}
+
+#[tokio::test]
+async fn a_coupon_is_good_from_its_first_instant_on() {
+    let app = TestApp::start().await;
+    app.promotion("TOMORROW").starts_in_days(1).insert().await;
+    app.promotion("ASOFNOW").begins_now().insert().await;
+
+    app.refuses(
+        &app.place_order([(PIZZA, 2)]).coupon("TOMORROW").request(),
+        422,
+        "coupon_not_started",
+    )
+    .await;
+    app.place_order([(PIZZA, 2)]).coupon("ASOFNOW").accepted().await;
+}
+
+#[tokio::test]
+async fn a_promotion_that_was_withdrawn_is_unknown() {
+    let app = TestApp::start().await;
+
+    app.publish("UPDATE promotions SET active = false WHERE code = 'SAVE10'")
+        .await;
+
+    app.refuses(
+        &app.place_order([(PIZZA, 2)]).coupon("SAVE10").request(),
+        422,
+        "coupon_unknown",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_code_is_matched_exactly() {
+    let app = TestApp::start().await;
+
+    for code in [
+        "save10",
+        "SAVE10 ",
+        " SAVE10",
+        "SAVE1",
+        "SAVE100",
+        "ＳＡＶＥ１０",
+        "NOSUCHCODE",
+        "happyhrs",
+        "' OR 1=1 --",
+        "%",
+    ] {
+        app.refuses(
+            &app.place_order([(PIZZA, 2)]).coupon(code).request(),
+            422,
+            "coupon_unknown",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_code_has_1_to_64_characters_without_controls() {
+    let app = TestApp::start().await;
+    app.promotion(&"é".repeat(64)).insert().await;
+
+    for code in ["X".repeat(65), "X".repeat(10_000), "SAVE10\n".into(), "\t".into(), "SAVE\u{85}10".into()] {
+        app.refuses(
+            &app.place_order([(PIZZA, 2)]).coupon(code).request(),
+            422,
+            "coupon_invalid",
+        )
+        .await;
+    }
+    app.place_order([(PIZZA, 2)]).coupon("é".repeat(64)).accepted().await;
+}
+
+#[tokio::test]
+async fn a_bulk_code_is_accepted_without_a_discount() {
+    let app = TestApp::start().await;
+
+    for code in ["BULKCODE", "BULKCODE10"] {
+        let order = app.place_order([(PIZZA, 2)]).coupon(code).accepted().await;
+        assert_eq!(
+            (&order["couponCode"], &order["total"], &order["discounts"]),
+            (&json!(code), &json!(27.98), &json!(0.0))
+        );
+    }
+    assert_eq!(
+        app.database
+            .rows("SELECT coupon_code FROM orders ORDER BY 1")
+            .await
+            .concat(),
+        ["BULKCODE", "BULKCODE10"]
+    );
+}
+
+#[tokio::test]
+async fn a_code_of_no_active_version_is_unknown() {
+    let app = TestApp::start().await;
+
+    for code in ["SUPER100", "STAGEDONE", "bulkcode", "BULKCOD", "BULKCODE100"] {
+        app.refuses(
+            &app.place_order([(PIZZA, 2)]).coupon(code).request(),
+            422,
+            "coupon_unknown",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_promotion_decides_although_the_code_is_a_bulk_code_too() {
+    let app = TestApp::start().await;
+    app.promotion("BULKCODE").ended_days_ago(1).insert().await;
+
+    let worth = app.place_order([(PIZZA, 2)]).coupon("HAPPYHRS").accepted().await;
+    let refused = app.place_order([(PIZZA, 2)]).coupon("BULKCODE").send().await;
+
+    assert_eq!(worth["discounts"], 5.04);
+    assert_eq!(refused.error(), (422, "coupon_expired".into()));
+}
+
+#[tokio::test]
+async fn many_bulk_codes_are_looked_up_in_the_table() {
+    let app = TestApp::start().await;
+
+    app.publish(
+        "INSERT INTO coupon_codes SELECT version, 'M' || lpad(n::text, 8, '0')
+         FROM dataset_versions, generate_series(1, 10001) AS n",
+    )
+    .await;
+
+    for code in ["BULKCODE", "M00000001", "M00010001"] {
+        let order = app.place_order([(PIZZA, 2)]).coupon(code).accepted().await;
+        assert_eq!(order["discounts"], 0.0);
+    }
+    for code in ["M00010002", "STAGEDONE", "m00000001"] {
+        let answer = app.place_order([(PIZZA, 2)]).coupon(code).send().await;
+        assert_eq!(answer.error(), (422, "coupon_unknown".into()), "{code}");
+    }
+}

@@ -1,0 +1,23 @@
+//! The three services together, as the programs that a pod runs: in the order of the init containers, on a real PostgreSQL.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what fails in a test's helper is a failed test"
+)]
+
+mod data;
+mod http;
+mod pod;
+
+mod crash;
+mod exits;
+mod logs;
+mod orders;
+mod probe;
+mod refresh;
+mod settings;
+mod start;
+mod stop;
+mod traces;
+mod traces_requests;

@@ -1,0 +1,152 @@
+//! One pod: the programs of its two init containers and of its container, with one environment.
+
+use std::path::Path;
+
+use serde_json::Value;
+use test_support::{Output, Process, TestDatabase, binary};
+
+use crate::http::{Answer, Connection, Request};
+
+/// The data that the product ships.
+pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../database-load/data");
+
+pub(crate) const MIGRATION: &str = "database-migration";
+pub(crate) const LOAD: &str = "database-load";
+pub(crate) const API: &str = "order-food";
+
+/// The environment of a pod's programs.
+#[derive(Clone, Debug)]
+pub(crate) struct Pod(Vec<(&'static str, String)>);
+
+/// A running API.
+pub(crate) struct Api {
+    pub(crate) process: Process,
+    pub(crate) port: u16,
+}
+
+impl Pod {
+    /// A pod that uses `database` and loads the shipped data.
+    pub(crate) fn on(database: &TestDatabase) -> Pod {
+        Pod::at(database.url())
+    }
+
+    pub(crate) fn at(url: &str) -> Pod {
+        Pod(vec![
+            ("DATABASE_URL", url.to_owned()),
+            ("DATA_DIR", SHIPPED.to_owned()),
+            ("BIND_ADDRESS", "127.0.0.1".to_owned()),
+            ("PORT", "0".to_owned()),
+            ("HTTP_WORKERS", "1".to_owned()),
+            ("DRAIN_WAIT", "0".to_owned()),
+            ("LOG_FORMAT", "json".to_owned()),
+        ])
+    }
+
+    /// A pod that has its data and serves them.
+    pub(crate) async fn ready(database: &TestDatabase) -> (Pod, Api) {
+        let pod = Pod::on(database);
+        pod.load().await;
+        let api = pod.serve().await;
+        (pod, api)
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Pod {
+        self.0.retain(|(set, _)| *set != name);
+        self.0.push((name, value.to_string()));
+        self
+    }
+
+    pub(crate) fn data(self, folder: &Path) -> Pod {
+        self.with("DATA_DIR", folder.display())
+    }
+
+    /// Starts one of the programs.
+    pub(crate) fn start(&self, program: &str, arguments: &[&str]) -> Process {
+        let environment: Vec<(&str, &str)> =
+            self.0.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Process::spawn(binary(program), arguments, &environment)
+    }
+
+    /// Runs one of the programs to its end, whatever that is.
+    pub(crate) async fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        self.start(program, arguments).wait_output().await
+    }
+
+    /// The first init container.
+    pub(crate) async fn migrate(&self) -> Output {
+        self.done(MIGRATION).await
+    }
+
+    /// The second init container.
+    pub(crate) async fn load(&self) -> Output {
+        self.done(LOAD).await
+    }
+
+    async fn done(&self, program: &str) -> Output {
+        let output = self.run(program, &[]).await;
+        assert_eq!(output.code, Some(0), "{program}: {}", output.stderr);
+        output
+    }
+
+    /// The API, listening and ready.
+    pub(crate) async fn serve(&self) -> Api {
+        let api = self.listen().await;
+        api.becomes_ready().await;
+        api
+    }
+
+    /// The API, listening.
+    pub(crate) async fn listen(&self) -> Api {
+        let mut process = self.start(API, &[]);
+        process.wait_for_text("\"listening\"").await;
+        let said = process.said();
+        let line = lines(&said)
+            .into_iter()
+            .find(|line| line["message"] == "listening")
+            .expect("the line just waited for");
+        let port = line["port"].as_u64().expect("a port").try_into().expect("a port");
+        Api { process, port }
+    }
+}
+
+impl Api {
+    pub(crate) async fn becomes_ready(&self) {
+        test_support::eventually("the API is ready", async || self.get("/ready").await.status == 200).await;
+    }
+
+    /// Sends a request on a connection of its own.
+    pub(crate) async fn send(&self, request: &Request) -> Answer {
+        let mut connection = Connection::open(self.port).await.expect("the API listens");
+        connection.send(request).await.expect("an answer")
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(&Request::get(path)).await
+    }
+
+    /// Reads with the sample key.
+    pub(crate) async fn get_own(&self, path: &str) -> Answer {
+        self.send(&Request::get(path).header("api_key", "apitest")).await
+    }
+
+    pub(crate) async fn order(&self, body: impl ToString) -> Answer {
+        self.send(&Request::order(body)).await
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub(crate) async fn stop(self) -> Output {
+        self.process.signal("TERM");
+        self.process.wait_output().await
+    }
+
+    /// Whether nobody listens any more.
+    pub(crate) async fn is_closed(&self) -> bool {
+        Connection::open(self.port).await.is_err()
+    }
+}
+
+/// Log lines: each is a JSON object.
+pub(crate) fn lines(log: &str) -> Vec<Value> {
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    log.lines().map(parse).collect()
+}

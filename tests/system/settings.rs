@@ -1,0 +1,148 @@
+//! Wrong settings: exit code 2 and one line that names the setting and hides what is secret.
+
+use std::net::TcpListener;
+
+use test_support::Output;
+
+use crate::data::Data;
+use crate::pod::{API, LOAD, MIGRATION, Pod};
+
+const ALL: [&str; 3] = [MIGRATION, LOAD, API];
+
+fn pod() -> Pod {
+    Pod::at("postgres://nobody@127.0.0.1:1/nothing")
+}
+
+/// The one line that the program said.
+fn only_line(program: &str, output: &Output) -> String {
+    assert_eq!(output.code, Some(2), "{program}: {}{}", output.stdout, output.stderr);
+    assert_eq!(output.stderr.lines().count(), 1, "{program}: {}", output.stderr);
+    assert_eq!(output.stdout, "", "{program}");
+    assert!(!output.stderr.contains("hunter2"), "{program}: {}", output.stderr);
+    output.stderr.clone()
+}
+
+async fn names(program: &str, pod: &Pod, setting: &str) {
+    let line = only_line(program, &pod.run(program, &[]).await);
+    assert!(line.contains(setting), "{program}: {setting}: {line}");
+}
+
+#[tokio::test]
+async fn a_typo_in_the_settings_file_is_named() {
+    let folder = Data::scratch();
+    let typo = folder.write("typo.toml", "[database]\npasword = \"hunter2\"\n");
+    for program in ALL {
+        let output = pod().run(program, &["--config", &typo]).await;
+        let line = only_line(program, &output);
+        assert!(line.contains("pasword"), "{program}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_settings_file_that_is_missing_or_no_toml_is_named() {
+    let folder = Data::scratch();
+    let broken = folder.write("broken.toml", "[database]\npassword = \"hunter2\n");
+    for program in ALL {
+        for file in [broken.as_str(), "/nowhere/settings.toml"] {
+            let line = only_line(program, &pod().run(program, &["--config", file]).await);
+            assert!(line.contains(file), "{program}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_url_that_cannot_be_parsed_is_named_and_not_shown() {
+    for url in ["mysql://app:hunter2@db/food", "postgres://app:hunter2@db:port/food", "hunter2"] {
+        for program in ALL {
+            names(program, &pod().with("DATABASE_URL", url), "DATABASE_URL").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_database_at_all_is_said() {
+    for program in ALL {
+        names(program, &pod().with("DATABASE_URL", ""), "DATABASE_URL").await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_value_for_what_all_programs_share_is_named() {
+    for (setting, value) in [
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("JAEGER_ENDPOINT", "jaeger:hunter2"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("DB_SSLMODE", "on"),
+        ("PGSSLROOTCERT", "/nowhere/ca.pem"),
+    ] {
+        let pod = pod().with("DB_SSLMODE", "verify-full").with(setting, value);
+        for program in ALL {
+            names(program, &pod, setting).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_value_for_what_the_api_has_alone_is_named() {
+    for (setting, value) in [
+        ("PORT", "70000"),
+        ("PORT", "http"),
+        ("POOL_SIZE", "0"),
+        ("POOL_SIZE", "-1"),
+        ("DRAIN_WAIT", "5s"),
+        ("ENABLE_METRICS", "perhaps"),
+        ("REFRESH_INTERVAL", "0"),
+        ("ORDER_DEADLINE", "0"),
+        ("API_KEY_HASH_KEY", "hunter2"),
+    ] {
+        names(API, &pod().with(setting, value), setting).await;
+    }
+}
+
+#[tokio::test]
+async fn credentials_for_any_origin_are_refused() {
+    let pod = pod().with("CORS_ALLOW_CREDENTIALS", "true");
+
+    names(API, &pod, "CORS_ALLOW_CREDENTIALS").await;
+    names(
+        API,
+        &pod.with("CORS_ALLOWED_ORIGINS", "https://shop.example,*"),
+        "CORS_ALLOW_CREDENTIALS",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn production_has_no_default_hash_key() {
+    for environment in ["production", "Production"] {
+        let pod = pod().with("ENVIRONMENT", environment);
+        for program in [LOAD, API] {
+            names(program, &pod, "API_KEY_HASH_KEY").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+
+    let output = pod().with("PORT", port).run(API, &[]).await;
+
+    assert_eq!(output.code, Some(6), "{}", output.stderr);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    let message = format!("PORT: cannot listen on 127.0.0.1:{port}");
+    assert!(output.stderr.contains(&message), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn secrets_may_come_from_files() {
+    let database = test_support::TestDatabase::empty().await;
+    let folder = Data::scratch();
+    let url = folder.write("url", &format!("{}\n", database.url()));
+
+    let pod = pod().with("DATABASE_URL", "").with("DATABASE_URL_FILE", url);
+
+    pod.migrate().await;
+}

@@ -1,0 +1,184 @@
+//! Each request is a trace of its own, or joins its caller's.
+
+use test_support::TestDatabase;
+use test_support::otlp::{Receiver, Span};
+
+use crate::http::Request;
+use crate::pod::Pod;
+use crate::traces::named;
+
+const POD_UID: &str = "5d1c0b4e-7a52-4c1e-9a37-2f8b1f6f0e12";
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+
+async fn traced(database: &TestDatabase, receiver: &Receiver) -> Pod {
+    let pod = Pod::on(database)
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint())
+        .with("POD_UID", POD_UID);
+    pod.load().await;
+    pod
+}
+
+fn servers(spans: &[Span]) -> Vec<&Span> {
+    spans.iter().filter(|span| span.kind == "server").collect()
+}
+
+#[tokio::test]
+async fn an_order_is_a_server_span_of_a_trace_of_its_own_with_the_databases_spans_below() {
+    let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
+    let api = traced(&database, &receiver).await.serve().await;
+    let order = r#"{"items":[{"productId":"1","quantity":2}],"couponCode":"SAVE10"}"#;
+
+    let placed = api
+        .send(&Request::order(order).header("User-Agent", "test/1"))
+        .await;
+    let refused = api.order("{}").await;
+    let read = api
+        .get_own(&format!("/api/order/{}?api_key=secret", placed.member("id")))
+        .await;
+
+    assert_eq!((placed.status, refused.status, read.status), (200, 422, 200));
+    assert_eq!(api.stop().await.code, Some(0));
+    let spans = receiver
+        .wait_for(|spans| named(spans, "GET /api/order/{orderId}").is_some())
+        .await;
+    let span = named(&spans, "POST /api/order").unwrap();
+    assert_eq!(
+        (span.kind.as_str(), span.parent_span_id.as_str(), span.status_error),
+        ("server", "", false)
+    );
+    assert_ne!(span.trace_id, POD_UID.replace('-', ""));
+    for (name, value) in [
+        ("http.request.method", "POST"),
+        ("http.route", "/api/order"),
+        ("http.response.status_code", "200"),
+        ("url.path", "/api/order"),
+        ("url.scheme", "http"),
+        ("network.protocol.version", "1.1"),
+        ("user_agent.original", "test/1"),
+    ] {
+        assert_eq!(
+            span.attributes.get(name).map(String::as_str),
+            Some(value),
+            "{name}: {span:?}"
+        );
+    }
+
+    let below: Vec<&Span> = spans
+        .iter()
+        .filter(|child| child.parent_span_id == span.span_id)
+        .collect();
+    let names: Vec<&str> = below.iter().map(|child| child.name.as_str()).collect();
+    assert_eq!(names, ["INSERT orders", "INSERT order_items", "COMMIT orders"]);
+    for child in below {
+        assert_eq!((child.kind.as_str(), &child.trace_id), ("client", &span.trace_id));
+        assert_eq!(child.attributes["db.system.name"], "postgresql");
+        assert!(child.name.starts_with(&child.attributes["db.operation.name"]));
+    }
+
+    // A client's mistake is no failure of ours, and it asked the database nothing.
+    let refused = spans
+        .iter()
+        .find(|span| span.attributes.get("http.response.status_code").is_some_and(|code| code == "422"))
+        .unwrap();
+    assert!(!refused.status_error && refused.events.is_empty(), "{refused:?}");
+    assert!(!spans.iter().any(|span| span.parent_span_id == refused.span_id));
+
+    let read = named(&spans, "GET /api/order/{orderId}").unwrap();
+    assert_eq!(
+        read.attributes["url.path"],
+        format!("/api/order/{}", placed.member("id"))
+    );
+    let select = spans.iter().find(|span| span.parent_span_id == read.span_id).unwrap();
+    assert_eq!((select.name.as_str(), select.kind.as_str()), ("SELECT orders", "client"));
+    let ids: std::collections::HashSet<&str> =
+        servers(&spans).iter().map(|span| span.trace_id.as_str()).collect();
+    assert_eq!(ids.len(), servers(&spans).len(), "each request has a trace of its own");
+    for span in &spans {
+        for (name, value) in &span.attributes {
+            assert!(
+                !value.contains("apitest") && !value.contains("secret") && !value.contains("SAVE10"),
+                "{name}: {value}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_incoming_traceparent_is_followed_and_its_no_is_a_no() {
+    let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
+    let api = traced(&database, &receiver).await.serve().await;
+    let product = |id: &str, traceparent: &str| {
+        Request::get(&format!("/api/product/{id}")).header("traceparent", traceparent)
+    };
+
+    api.send(&product("1", &format!("00-{TRACE}-{CALLER}-01"))).await;
+    api.send(&product("2", &format!("00-{TRACE}-{CALLER}-00"))).await;
+    api.send(&product("3", &format!("00-{TRACE}-{}-01", "0".repeat(16))))
+        .await;
+    api.stop().await;
+
+    let path = |id: &str| format!("/api/product/{id}");
+    let spans = receiver
+        .wait_for(|spans| servers(spans).iter().any(|span| span.attributes["url.path"] == path("3")))
+        .await;
+    let of = |id: &str| {
+        servers(&spans)
+            .into_iter()
+            .find(|span| span.attributes["url.path"] == path(id))
+    };
+    let followed = of("1").unwrap();
+    assert_eq!(
+        (followed.trace_id.as_str(), followed.parent_span_id.as_str()),
+        (TRACE, CALLER)
+    );
+    assert!(of("2").is_none(), "{:?}", of("2"));
+    let invalid = of("3").unwrap();
+    assert_ne!(invalid.trace_id, TRACE);
+    assert_eq!(invalid.parent_span_id, "");
+}
+
+#[tokio::test]
+async fn a_request_that_fails_for_our_sake_is_an_error_with_an_exception() {
+    let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
+    let pod = traced(&database, &receiver).await.with("ORDER_DEADLINE", 1);
+    let api = pod.serve().await;
+    database.execute("ALTER TABLE order_items RENAME TO gone").await;
+
+    let answer = api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#).await;
+    api.stop().await;
+
+    assert_eq!((answer.status, &*answer.member("type")), (503, "unavailable"));
+    let spans = receiver.wait_for(|spans| named(spans, "POST /api/order").is_some()).await;
+    let request = named(&spans, "POST /api/order").unwrap();
+    assert!(request.status_error, "{request:?}");
+    assert_eq!(request.attributes["error.type"], "503");
+    assert!(request.events.iter().any(|event| event.name == "exception"), "{request:?}");
+    let insert = named(&spans, "INSERT order_items").unwrap();
+    assert!(insert.status_error && insert.events.iter().any(|event| event.name == "exception"));
+    assert_eq!(database.value("SELECT count(*) FROM orders WHERE total = 12.99").await, "0");
+}
+
+#[tokio::test]
+async fn a_sampler_that_is_off_leaves_no_span_of_any_request() {
+    let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
+    let pod = traced(&database, &receiver).await;
+    receiver.wait_for(|spans| named(spans, "dataload.execute").is_some()).await;
+    let api = pod.clone().with("OTEL_TRACES_SAMPLER", "always_off").serve().await;
+    let order = r#"{"items":[{"productId":"1","quantity":1}]}"#;
+
+    let placed = api
+        .send(&Request::order(order).header("traceparent", &format!("00-{TRACE}-{CALLER}-01")))
+        .await;
+    // Every span is sent before the end.
+    assert_eq!(api.stop().await.code, Some(0));
+    let last = pod.serve().await;
+    last.get("/api/product").await;
+    last.stop().await;
+
+    assert_eq!(placed.status, 200);
+    let spans = receiver.wait_for(|spans| named(spans, "GET /api/product").is_some()).await;
+    assert!(named(&spans, "POST /api/order").is_none());
+    assert!(!spans.iter().any(|span| span.name.starts_with("INSERT")));
+    assert!(!spans.iter().any(|span| span.trace_id == TRACE));
+}
