@@ -38,7 +38,10 @@ async fn a_database_that_is_down_is_said_once_and_ends_with_3_after_the_wait() {
         assert!(started.elapsed() < Duration::from_secs(15), "{program}");
         let waiting = output.stderr.matches("waiting for the database").count();
         assert_eq!(waiting, 1, "{program}: {}", output.stderr);
-        assert!(words.contains("127.0.0.1:1/food cannot be reached"), "{program}: {words}");
+        assert!(
+            words.contains("127.0.0.1:1/food cannot be reached"),
+            "{program}: {words}"
+        );
         assert!(words.contains("refused"), "the cause: {program}: {words}");
         assert!(
             !words.contains("hunter2") && !output.stderr.contains("hunter2"),
@@ -60,7 +63,10 @@ async fn a_password_that_is_refused_ends_with_2_at_once() {
 
         assert_eq!(output.code, Some(2), "{program}: {}", output.stderr);
         assert!(started.elapsed() < Duration::from_secs(30), "{program}");
-        assert!(words.contains("password authentication failed"), "{program}: {words}");
+        assert!(
+            words.contains("password authentication failed"),
+            "{program}: {words}"
+        );
         assert!(!output.stderr.contains("hunter2"), "{program}: {}", output.stderr);
     }
 }

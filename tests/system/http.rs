@@ -99,7 +99,8 @@ impl Connection {
     }
 
     pub(crate) async fn finish(&mut self, request: &Request) -> Result<Answer> {
-        self.write(request.body.split_at(request.body.len() - 1).1).await?;
+        self.write(request.body.split_at(request.body.len() - 1).1)
+            .await?;
         self.answer().await
     }
 

@@ -11,6 +11,7 @@ async fn no_key_address_password_or_body_is_logged_at_any_level() {
     let database = TestDatabase::empty().await;
     let pod = Pod::on(&database)
         .with("LOG_LEVEL", "trace")
+        .with("LOG_FORMAT", "auto")
         .with("API_KEY_HASH_KEY", "a-hash-key-nobody-may-see");
     let mut log = pod.migrate().await.stderr;
     log += &pod.load().await.stderr;

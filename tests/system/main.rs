@@ -1,6 +1,7 @@
 //! The three services together, as the programs that a pod runs: in the order of the init containers, on a real PostgreSQL.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "what fails in a test's helper is a failed test"
@@ -13,11 +14,13 @@ mod pod;
 mod crash;
 mod exits;
 mod logs;
+mod lost;
 mod orders;
 mod probe;
 mod refresh;
 mod settings;
 mod start;
 mod stop;
+mod tls;
 mod traces;
 mod traces_requests;

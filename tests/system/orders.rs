@@ -65,8 +65,7 @@ async fn every_sample_promotion_takes_off_exactly_what_it_says() {
         let written = format!(r#""couponCode":"{code}","total":{total},"discounts":{discount}}}"#);
         assert!(answer.text().ends_with(&written), "{}", answer.text());
         let id = answer.member("id");
-        let stored =
-            format!("SELECT subtotal, discount, total, coupon_code FROM orders WHERE id = '{id}'");
+        let stored = format!("SELECT subtotal, discount, total, coupon_code FROM orders WHERE id = '{id}'");
         assert_eq!(
             database.value(&stored).await,
             format!("35.97|{discount}|{total}|{code}")
@@ -78,15 +77,16 @@ async fn every_sample_promotion_takes_off_exactly_what_it_says() {
 async fn a_discount_is_limited_by_what_was_ordered() {
     let database = TestDatabase::migrated().await;
     let (_, api) = Pod::ready(&database).await;
-    let one = |product: &str, code: &str| {
-        json!({ "items": [{ "productId": product, "quantity": 1 }], "couponCode": code })
-    };
+    let one = |product: &str, code: &str| json!({ "items": [{ "productId": product, "quantity": 1 }], "couponCode": code });
 
     let over = api.order(one("5", "OVER9000")).await;
     let birthday = api.order(one("1", "BIRTHDAY")).await;
     let alone = api.order(one("1", "BUYGETONE")).await;
 
-    assert!(over.text().contains(r#""total":0.00,"discounts":8.99"#), "{over:?}");
+    assert!(
+        over.text().contains(r#""total":0.00,"discounts":8.99"#),
+        "{over:?}"
+    );
     assert!(
         birthday.text().contains(r#""total":0.00,"discounts":12.99"#),
         "{birthday:?}"

@@ -1,6 +1,8 @@
 //! One pod: the programs of its two init containers and of its container, with one environment.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 use test_support::{Output, Process, TestDatabase, binary};
@@ -13,6 +15,10 @@ pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dat
 pub(crate) const MIGRATION: &str = "database-migration";
 pub(crate) const LOAD: &str = "database-load";
 pub(crate) const API: &str = "order-food";
+
+/// Where the programs are.
+static PROGRAMS: LazyLock<BTreeMap<&str, PathBuf>> =
+    LazyLock::new(|| [MIGRATION, LOAD, API].map(|name| (name, binary(name))).into());
 
 /// The environment of a pod's programs.
 #[derive(Clone, Debug)]
@@ -31,6 +37,8 @@ impl Pod {
     }
 
     pub(crate) fn at(url: &str) -> Pod {
+        // Built before any clock runs.
+        LazyLock::force(&PROGRAMS);
         Pod(vec![
             ("DATABASE_URL", url.to_owned()),
             ("DATA_DIR", SHIPPED.to_owned()),
@@ -62,9 +70,12 @@ impl Pod {
 
     /// Starts one of the programs.
     pub(crate) fn start(&self, program: &str, arguments: &[&str]) -> Process {
-        let environment: Vec<(&str, &str)> =
-            self.0.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Process::spawn(binary(program), arguments, &environment)
+        let environment: Vec<(&str, &str)> = self
+            .0
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        Process::spawn(&PROGRAMS[program], arguments, &environment)
     }
 
     /// Runs one of the programs to its end, whatever that is.
@@ -111,7 +122,10 @@ impl Pod {
 
 impl Api {
     pub(crate) async fn becomes_ready(&self) {
-        test_support::eventually("the API is ready", async || self.get("/ready").await.status == 200).await;
+        test_support::eventually("the API is ready", async || {
+            self.get("/ready").await.status == 200
+        })
+        .await;
     }
 
     /// Sends a request on a connection of its own.

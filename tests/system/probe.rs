@@ -4,12 +4,15 @@ use std::net::TcpListener;
 
 use test_support::TestDatabase;
 
+use crate::data::Data;
 use crate::pod::{API, Pod};
 
 #[tokio::test]
 async fn the_probe_ends_with_0_for_2xx_with_1_for_anything_else_and_with_2_for_no_url() {
     let database = TestDatabase::migrated().await;
-    let pod = Pod::on(&database);
+    let folder = Data::scratch();
+    let words = folder.write("termination-log", "the container's own");
+    let pod = Pod::on(&database).with("TERMINATION_MESSAGE_PATH", words);
     let api = pod.listen().await;
     let at = |path: &str| format!("http://127.0.0.1:{}{path}", api.port);
 
@@ -27,6 +30,8 @@ async fn the_probe_ends_with_0_for_2xx_with_1_for_anything_else_and_with_2_for_n
     for output in [ready, nowhere, no_url] {
         assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     }
+    // A probe runs beside the server, whose last words are not the probe's.
+    assert_eq!(folder.read("termination-log"), "the container's own");
 }
 
 #[tokio::test]
@@ -35,7 +40,9 @@ async fn the_probe_gives_up_on_a_server_that_is_not_there_or_says_nothing() {
     let silent_url = format!("http://{}/health", silent.local_addr().unwrap());
     let pod = Pod::at("postgres://nobody@127.0.0.1:1/nothing");
 
-    let nobody = pod.run(API, &["health", "--url", "http://127.0.0.1:1/health"]).await;
+    let nobody = pod
+        .run(API, &["health", "--url", "http://127.0.0.1:1/health"])
+        .await;
     let silence = pod.run(API, &["health", "--url", &silent_url]).await;
 
     assert_eq!(nobody.code, Some(1), "{}", nobody.stderr);

@@ -32,7 +32,10 @@ fn version(products: &Value) -> u64 {
         let price = product["price"].as_f64().unwrap();
         versions.insert(price as u64);
         let id = product["id"].as_str().unwrap();
-        assert_eq!(format!("{price:.2}").split_once('.').unwrap().1, format!("{id:0>2}"));
+        assert_eq!(
+            format!("{price:.2}").split_once('.').unwrap().1,
+            format!("{id:0>2}")
+        );
     }
     assert_eq!(versions.len(), 1, "a mixture: {products:?}");
     *versions.first().unwrap()
@@ -46,7 +49,10 @@ async fn reader(port: u16, stop: Arc<AtomicBool>) -> BTreeSet<u64> {
         let answer = connection.send(&Request::get("/api/product")).await.unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
         let version = version(&answer.json());
-        assert!(seen.last().is_none_or(|last| *last <= version), "back to {version}");
+        assert!(
+            seen.last().is_none_or(|last| *last <= version),
+            "back to {version}"
+        );
         seen.insert(version);
         let ready = connection.send(&Request::get("/ready")).await.unwrap();
         assert_eq!(ready.status, 200, "{ready:?}");
@@ -142,13 +148,13 @@ async fn a_load_that_fails_changes_nothing_that_is_served() {
     let sane = data.read("default/products.csv");
     data.write("default/products.csv", &sane.replace("9.99", "9.999"));
 
-    let output = pod
-        .data(data.folder())
-        .run(crate::pod::LOAD, &[])
-        .await;
+    let output = pod.data(data.folder()).run(crate::pod::LOAD, &[]).await;
 
     assert_eq!(output.code, Some(10), "{}", output.stderr);
     let after = api.get("/api/product").await;
-    assert_eq!((after.text(), after.header("etag")), (before.text(), before.header("etag")));
+    assert_eq!(
+        (after.text(), after.header("etag")),
+        (before.text(), before.header("etag"))
+    );
     assert_eq!(api.get("/ready").await.status, 200);
 }

@@ -15,7 +15,13 @@ fn pod() -> Pod {
 
 /// The one line that the program said.
 fn only_line(program: &str, output: &Output) -> String {
-    assert_eq!(output.code, Some(2), "{program}: {}{}", output.stdout, output.stderr);
+    assert_eq!(
+        output.code,
+        Some(2),
+        "{program}: {}{}",
+        output.stdout,
+        output.stderr
+    );
     assert_eq!(output.stderr.lines().count(), 1, "{program}: {}", output.stderr);
     assert_eq!(output.stdout, "", "{program}");
     assert!(!output.stderr.contains("hunter2"), "{program}: {}", output.stderr);
@@ -52,7 +58,11 @@ async fn a_settings_file_that_is_missing_or_no_toml_is_named() {
 
 #[tokio::test]
 async fn a_database_url_that_cannot_be_parsed_is_named_and_not_shown() {
-    for url in ["mysql://app:hunter2@db/food", "postgres://app:hunter2@db:port/food", "hunter2"] {
+    for url in [
+        "mysql://app:hunter2@db/food",
+        "postgres://app:hunter2@db:port/food",
+        "hunter2",
+    ] {
         for program in ALL {
             names(program, &pod().with("DATABASE_URL", url), "DATABASE_URL").await;
         }

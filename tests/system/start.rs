@@ -29,7 +29,9 @@ async fn the_init_containers_in_their_order_lead_from_an_empty_database_to_the_r
     assert_eq!(placed.text(), expected);
     let read = api.get_own(&format!("/api/order/{id}")).await;
     assert_eq!((read.status, read.text()), (200, placed.text()));
-    let lines = format!("SELECT product_id, unit_price, quantity FROM order_items WHERE order_id = '{id}' ORDER BY line");
+    let lines = format!(
+        "SELECT product_id, unit_price, quantity FROM order_items WHERE order_id = '{id}' ORDER BY line"
+    );
     assert_eq!(
         database.rows(&lines).await,
         [["1", "12.99", "2"], ["3", "9.99", "1"]]
@@ -54,6 +56,38 @@ async fn init_containers_that_run_again_change_nothing() {
     assert_eq!(database.rows(places).await, before);
     let outcomes = "SELECT outcome FROM bootstrap_runs WHERE task = 'database-load' ORDER BY started_at";
     assert_eq!(database.rows(outcomes).await, [["changed"], ["unchanged"]]);
+}
+
+#[tokio::test]
+async fn pods_that_start_at_once_on_an_empty_database_all_succeed_and_one_of_them_does_the_work() {
+    const PODS: usize = 4;
+    let database = TestDatabase::empty().await;
+    let pod = Pod::on(&database);
+
+    let starts: Vec<_> = (0..PODS)
+        .map(|_| {
+            let pod = pod.clone();
+            tokio::spawn(async move {
+                pod.migrate().await;
+                pod.load().await;
+            })
+        })
+        .collect();
+    for start in starts {
+        start.await.expect("a pod that starts");
+    }
+
+    let outcomes =
+        "SELECT outcome, count(*) FROM bootstrap_runs WHERE task = 'database-load' GROUP BY 1 ORDER BY 1";
+    assert_eq!(
+        database.rows(outcomes).await,
+        [["changed", "1"], ["unchanged", &(PODS - 1).to_string()]]
+    );
+    assert_eq!(
+        database.value("SELECT max(version) FROM schema_migrations").await,
+        "4"
+    );
+    assert_eq!(database.value("SELECT count(*) FROM products").await, "10");
 }
 
 #[tokio::test]

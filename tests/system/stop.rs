@@ -1,14 +1,12 @@
 //! Stopping: nobody who was promised an answer goes without one.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use test_support::TestDatabase;
 
 use crate::http::{Connection, Request};
-use crate::pod::{Api, Pod};
+use crate::pod::Pod;
 
 const ORDER: &str = r#"{"items":[{"productId":"1","quantity":1},{"productId":"2","quantity":2}]}"#;
 
@@ -25,13 +23,13 @@ async fn stored(database: &TestDatabase) -> HashSet<String> {
         .collect()
 }
 
-/// Places orders one after another on one connection until `stop`; ids of those answered 200.
+/// Places orders one after another on one connection until the server says with an answer that it closes it; ids of all.
 ///
-/// A connection that the server closes after an answer is opened again; one that breaks without an answer fails the test.
-async fn customer(port: u16, stop: Arc<AtomicBool>) -> Vec<String> {
+/// A connection that is closed between two orders, or breaks without an answer, fails the test.
+async fn customer(port: u16) -> Vec<String> {
     let mut ids = Vec::new();
     let mut connection = Connection::open(port).await.unwrap();
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         let answer = connection
             .send(&Request::order(ORDER))
             .await
@@ -39,18 +37,9 @@ async fn customer(port: u16, stop: Arc<AtomicBool>) -> Vec<String> {
         assert_eq!(answer.status, 200, "{answer:?}");
         ids.push(answer.member("id"));
         if answer.header("connection") == Some("close") {
-            connection = Connection::open(port).await.unwrap();
+            return ids;
         }
     }
-    ids
-}
-
-fn customers(api: &Api) -> (Arc<AtomicBool>, Vec<tokio::task::JoinHandle<Vec<String>>>) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let customers = (0..4)
-        .map(|_| tokio::spawn(customer(api.port, stop.clone())))
-        .collect();
-    (stop, customers)
 }
 
 async fn some_orders(database: &TestDatabase) {
@@ -63,19 +52,19 @@ async fn sigterm_under_a_stream_of_orders_loses_none_and_resets_nobody() {
     let pod = Pod::on(&database).with("DRAIN_WAIT", 2);
     pod.load().await;
     let api = pod.serve().await;
-    let (stop, customers) = customers(&api);
+    let customers: Vec<_> = (0..4).map(|_| tokio::spawn(customer(api.port))).collect();
     some_orders(&database).await;
 
     api.process.signal("TERM");
 
-    // As a load balancer does: requests are sent here until the probe says no.
     test_support::eventually("the probe says no", async || {
         let answer = api.get("/ready").await;
         answer.status == 503 && answer.member("reason") == "draining: the process is stopping"
     })
     .await;
     let during_the_wait = api.order(ORDER).await;
-    stop.store(true, Ordering::Relaxed);
+    // Who keeps a connection is told to go elsewhere, so that none is cut between two requests.
+    assert_eq!(during_the_wait.header("connection"), Some("close"));
     let mut answered = vec![during_the_wait.member("id")];
     for customer in customers {
         answered.extend(customer.await.unwrap());
@@ -117,7 +106,11 @@ async fn requests_in_flight_when_the_drain_wait_ends_are_answered() {
     let finished = slow.finish(&Request::order(ORDER)).await.unwrap();
     let blocked = blocked.await.unwrap().unwrap();
 
-    assert_eq!((finished.status, blocked.status), (200, 200), "{finished:?} {blocked:?}");
+    assert_eq!(
+        (finished.status, blocked.status),
+        (200, 200),
+        "{finished:?} {blocked:?}"
+    );
     let ids = HashSet::from([finished.member("id"), blocked.member("id")]);
     assert_eq!(stored(&database).await, ids);
     assert_eq!(api.process.wait_output().await.code, Some(0));
@@ -151,7 +144,11 @@ async fn customers_who_never_let_go_of_their_connections_do_not_hold_up_the_end(
     let output = api.stop().await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        started.elapsed()
+    );
     let stored = stored(&database).await;
     for customer in customers {
         for id in customer.await.unwrap() {

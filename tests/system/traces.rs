@@ -51,7 +51,10 @@ async fn a_pods_start_is_one_trace_whose_id_is_the_pods_uid_and_whose_root_is_th
         assert_eq!(span.trace_id, POD_UID.replace('-', ""), "{service}");
         assert_eq!(span.service_name, service);
         assert_eq!(span.resource["service.version"], "1.2.3", "{service}");
-        assert_eq!(span.resource["deployment.environment.name"], "staging", "{service}");
+        assert_eq!(
+            span.resource["deployment.environment.name"], "staging",
+            "{service}"
+        );
         assert!(!span.status_error, "{span:?}");
     }
     assert_eq!(
@@ -103,7 +106,10 @@ async fn a_start_joins_the_trace_that_traceparent_names_even_if_there_is_a_pod_u
         )
         .with("JAEGER_ENDPOINT", "http://127.0.0.1:1")
         .with("POD_UID", POD_UID)
-        .with("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        .with(
+            "TRACEPARENT",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        );
 
     let spans = start_of(&pod, &receiver).await;
 
@@ -130,7 +136,13 @@ async fn a_failed_start_is_an_error_with_an_exception_in_the_pods_trace() {
         .run("order-food", &[])
         .await;
 
-    assert_eq!((load.code, api.code), (Some(10), Some(3)), "{}{}", load.stderr, api.stderr);
+    assert_eq!(
+        (load.code, api.code),
+        (Some(10), Some(3)),
+        "{}{}",
+        load.stderr,
+        api.stderr
+    );
     let spans = receiver
         .wait_for(|spans| named(spans, "api.start").is_some() && named(spans, "dataload.execute").is_some())
         .await;

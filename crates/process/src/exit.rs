@@ -155,6 +155,16 @@ pub fn report(result: Result<ExitCode, Failure>) -> std::process::ExitCode {
     )
 }
 
+/// As [`report`], for a command that runs beside the container's own process, such as a probe: the termination message is
+/// not its own and stays as it is.
+pub fn report_beside(result: Result<ExitCode, Failure>) -> std::process::ExitCode {
+    let code = result.unwrap_or_else(|failure| {
+        say(&failure);
+        failure.code
+    });
+    std::process::ExitCode::from(code as u8)
+}
+
 fn report_to(result: Result<ExitCode, Failure>, termination_message: &Path) -> std::process::ExitCode {
     let code = match result {
         Ok(code) => code,

@@ -8,7 +8,7 @@ use opentelemetry::trace::TraceContextExt as _;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
@@ -71,9 +71,12 @@ pub(super) fn is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// True for what OpenTelemetry says about itself: the exporter reports failures on its own.
-pub(super) fn is_opentelemetry(target: &str) -> bool {
+/// True for what no level brings into the log: OpenTelemetry about itself, since the exporter reports failures on its
+/// own, and below `info` the database driver, which would show the values that go to the database.
+pub(super) fn is_never_logged(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
     target.starts_with("opentelemetry")
+        || (target.starts_with("tokio_postgres") && *metadata.level() > Level::INFO)
 }
 
 /// One flat JSON object per line: `timestamp`, `level`, `target`, `message`, the event's fields,

@@ -110,7 +110,7 @@ where
 {
     let rule = Rule::from_settings(settings)?;
     let endpoint = endpoint::resolve(settings)?;
-    let logged = log::filter(settings)?.and(filter_fn(|metadata| !log::is_opentelemetry(metadata.target())));
+    let logged = log::filter(settings)?.and(filter_fn(|metadata| !log::is_never_logged(metadata)));
     let lines = fmt::layer().with_writer(writer);
     let lines = match log::is_json(settings) {
         true => lines

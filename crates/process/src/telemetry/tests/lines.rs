@@ -64,6 +64,22 @@ fn the_level_filters_lines_but_not_spans_and_libraries_stay_quiet() {
 }
 
 #[test]
+fn no_level_shows_the_values_that_go_to_the_database() {
+    let settings = Settings {
+        log_level: "trace,tokio_postgres=trace".into(),
+        ..sending_to("none")
+    };
+
+    let lines = run(Role::Member, &settings, |_| {
+        tracing::debug!(target: "tokio_postgres::query", "executing statement with parameters: [secret]");
+        tracing::info!(target: "tokio_postgres::connection", "NOTICE: shown");
+    });
+
+    let messages: Vec<_> = lines.iter().map(|line| &line["message"]).collect();
+    assert_eq!(messages, ["NOTICE: shown"]);
+}
+
+#[test]
 fn a_wrong_log_level_is_named() {
     for wrong in ["inof", "warning", "info,order_food", "order_food=loud"] {
         let failure = prepare(
