@@ -30,6 +30,10 @@ use crate::settings::Settings;
 use crate::snapshot::{Current, Refresher, keep_fresh};
 use crate::{docs, health, http, orders, products, spans};
 
+/// How long an idle connection is kept: longer than proxies keep theirs (60 s and less), so that they are who closes it, never
+/// we in the moment in which they send an order.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
 /// What the handlers share.
 pub(crate) struct Shop {
     pub(crate) current: Current,
@@ -70,6 +74,7 @@ impl Application {
             cors: Cors::new(&settings.cors_allowed_origins, settings.cors_allow_credentials),
             sampler,
             metrics: http_metrics,
+            readiness: shop.readiness.clone(),
         });
         let requests = metrics::requests(&registry)
             .map_err(|error| Failure::new(ExitCode::Unexpected, format!("metrics: {error}")))?;
@@ -100,7 +105,8 @@ impl Application {
         })
         .disable_signals()
         .shutdown_timeout(settings.shutdown_timeout_s)
-        .client_request_timeout(Duration::from_secs(10));
+        .client_request_timeout(Duration::from_secs(10))
+        .keep_alive(KEEP_ALIVE);
         if settings.http_workers > 0 {
             server = server.workers(settings.http_workers);
         }

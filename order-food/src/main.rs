@@ -31,9 +31,9 @@ enum Command {
     /// Ask a running server how it is; exit code 0 for a 2xx answer.
     #[command(after_help = "Example: order-food health --url http://127.0.0.1:8080/ready")]
     Health {
-        /// What to ask.
-        #[arg(long, default_value = "http://127.0.0.1:8080/health")]
-        url: String,
+        /// What to ask [default: /health on this machine, at the port of the settings]
+        #[arg(long)]
+        url: Option<String>,
     },
     /// Print the API's description.
     #[command(after_help = "Example: order-food openapi --format json")]
@@ -54,11 +54,19 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(arguments.config),
-        Command::Health { url } => probe(&url).and_then(|answer| print(&answer)),
+        Command::Health { url } => return process::exit::report_beside(health(url, arguments.config)),
         Command::Openapi { format: Format::Yaml } => print(&docs::yaml()),
         Command::Openapi { format: Format::Json } => print(&docs::json()),
     };
     process::exit::report(outcome)
+}
+
+fn health(url: Option<String>, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    let url = match url {
+        Some(url) => url,
+        None => format!("http://127.0.0.1:{}/health", Settings::load(config)?.port),
+    };
+    print(&probe(&url)?)
 }
 
 fn serve(config: Option<PathBuf>) -> Result<ExitCode, Failure> {

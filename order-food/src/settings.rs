@@ -94,7 +94,7 @@ impl Settings {
     /// Exit code 2 when API_KEY_HASH_KEY cannot be used.
     pub fn hash_keys(&self) -> Result<HashKeys, Failure> {
         let list = self.api_key_hash_key.as_ref().map(ExposeSecret::expose_secret);
-        HashKeys::parse(list, self.telemetry.environment == "production")
+        HashKeys::parse(list, self.telemetry.production())
             .map_err(|problem| Failure::new(ExitCode::Usage, format!("API_KEY_HASH_KEY {problem}")))
     }
 

@@ -61,7 +61,9 @@ struct EveryError;
 impl Modify for EveryError {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let other = ResponseBuilder::new()
-            .description("405 for another method, 431 for headers beyond 8,000 bytes, 500 when the fault is ours")
+            .description(
+                "405 for another method, 431 for headers beyond 8,000 bytes, 500 when the fault is ours",
+            )
             .content(
                 "application/json",
                 Content::new(Some(Ref::from_schema_name("ErrorBody"))),

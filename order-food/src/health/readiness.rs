@@ -35,6 +35,11 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the process is about to stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// Notes what reading the data led to.
     pub(crate) fn observed(&self, outcome: &Result<(), ReadError>) {
         let mut trouble = self
@@ -65,7 +70,7 @@ impl Readiness {
 
     /// Why no requests should be sent here; `None` when they may.
     pub(crate) fn reason(&self) -> Option<String> {
-        if self.draining.load(Ordering::Relaxed) {
+        if self.is_draining() {
             return Some("draining: the process is stopping".into());
         }
         let trouble = self

@@ -1,11 +1,12 @@
 //! Around each request: its id, a span when it is sampled, CORS, errors as JSON, the access line.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use super::cors::Cors;
 use super::error::is_known;
 use super::{ApiError, MAX_HEADER_BYTES};
+use crate::health::Readiness;
 use crate::metrics::HttpMetrics;
 
 /// What the middleware needs, one per application.
@@ -25,6 +27,7 @@ pub(crate) struct Observer {
     pub(crate) cors: Cors,
     pub(crate) sampler: RequestSampler,
     pub(crate) metrics: HttpMetrics,
+    pub(crate) readiness: Arc<Readiness>,
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -49,16 +52,23 @@ pub(crate) async fn observe(
     let span = open_span(&observer.sampler, &request);
 
     let mut response = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
-        request.into_response(ApiError::HeadersTooLarge.response(&id_text(&request_id)))
+        request.into_response(ApiError::HeadersTooLarge.response(text(&request_id)))
     } else if let Some(preflight) = observer.cors.preflight(&request) {
         request.into_response(preflight)
     } else {
         let (request, answered) = next.call(request).instrument(span.clone()).await?.into_parts();
-        ServiceResponse::new(request, as_json(answered, &id_text(&request_id)))
+        ServiceResponse::new(request, as_json(answered, text(&request_id)))
     };
 
     observer.cors.permit(allowed_origin, response.headers_mut());
     response.headers_mut().insert(X_REQUEST_ID, request_id.clone());
+    if observer.readiness.is_draining() {
+        // A client that keeps its connection goes elsewhere before the connection is cut between two requests.
+        response
+            .response_mut()
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+    }
     if let BodySize::Sized(bytes) = response.response().body().size() {
         observer.metrics.answered(bytes);
     }
@@ -81,8 +91,9 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     HeaderValue::from_str(made).unwrap_or(HeaderValue::from_static("-"))
 }
 
-fn id_text(request_id: &HeaderValue) -> String {
-    String::from_utf8_lossy(request_id.as_bytes()).into_owned()
+/// The id as text: it is printable ASCII, ours or the client's.
+fn text(request_id: &HeaderValue) -> &str {
+    request_id.to_str().unwrap_or_default()
 }
 
 fn header_bytes(headers: &HeaderMap) -> usize {
@@ -108,8 +119,14 @@ fn as_json(response: HttpResponse<BoxBody>, request_id: &str) -> HttpResponse<Bo
     }
 }
 
+/// What asks every few seconds whether all is well: not worth a trace.
+const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
+
 /// The span of a sampled request, with OpenTelemetry's names; for the others none at all.
 fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
+    if PROBES.contains(&request.path()) {
+        return Span::none();
+    }
     let parent = request
         .headers()
         .get("traceparent")
@@ -120,16 +137,15 @@ fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
     }
     let span = info_span!(
         "http.request",
-        otel.name = Empty,
         otel.kind = "server",
         http.request.method = %request.method(),
         http.route = Empty,
         http.response.status_code = Empty,
         url.path = request.path(),
         url.scheme = "http",
-        network.protocol.version = ?request.version(),
+        network.protocol.version = protocol_version(request.version()),
         user_agent.original = Empty,
-        error.r#type = Empty,
+        "error.type" = Empty,
     );
     if let Some(agent) = request
         .headers()
@@ -142,6 +158,15 @@ fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
         adopt(&span, parent);
     }
     span
+}
+
+/// The version without the protocol's name.
+fn protocol_version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
 }
 
 fn adopt(span: &Span, parent: SpanContext) {
@@ -159,7 +184,8 @@ fn close_span(span: &Span, response: &ServiceResponse<BoxBody>) {
         Some(route) => format!("{} {route}", request.method()),
         None => request.method().to_string(),
     };
-    span.record("otel.name", name);
+    // A field `otel.name` counts before the span has begun only.
+    span.context().span().update_name(name);
     if let Some(route) = route {
         span.record("http.route", route);
     }
@@ -186,7 +212,7 @@ fn access_line(span: &Span, response: &ServiceResponse<BoxBody>, started: Instan
     let method = request.method().as_str();
     let route = request.match_pattern().unwrap_or_else(|| "other".into());
     let (status, duration_ms) = (status.as_u16(), started.elapsed().as_secs_f64() * 1000.0);
-    let request_id = request_id.to_str().unwrap_or_default();
+    let request_id = text(request_id);
     let _entered = span.enter();
     match level {
         Level::WARN => warn!(target: "access", method, route, status, duration_ms, request_id, "request"),

@@ -43,7 +43,11 @@ pub(crate) async fn not_found() -> Result<HttpResponse, ApiError> {
 
 /// Answers OPTIONS with what the resource allows. A browser's preflight does not come this far.
 fn options(allow: &'static str) -> Route {
-    web::method(Method::OPTIONS).to(move || async move { HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish() })
+    web::method(Method::OPTIONS).to(move || async move {
+        HttpResponse::NoContent()
+            .insert_header((header::ALLOW, allow))
+            .finish()
+    })
 }
 
 fn not_allowed(allow: &'static str) -> Result<HttpResponse, ApiError> {

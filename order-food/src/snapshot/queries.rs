@@ -197,7 +197,8 @@ async fn read_promotions(
 
 /// The keys that are neither retired nor revoked, of active users, by hash. Expiry is looked at when a key is used.
 async fn read_api_keys(connection: &mut AsyncPgConnection) -> Result<HashMap<KeyHash, KeyRecord>, ReadError> {
-    let rows: Vec<(Uuid, Vec<u8>, Vec<String>, Option<DateTime<Utc>>)> = api_keys::table
+    type Row = (Uuid, Vec<u8>, Vec<String>, Option<DateTime<Utc>>);
+    let rows: Vec<Row> = api_keys::table
         .inner_join(users::table.on(users::id.eq(api_keys::user_id)))
         .select((
             api_keys::id,

@@ -10,7 +10,11 @@ const LIMIT: usize = 1024 * 1024;
 /// An order of exactly `size` bytes.
 fn padded(size: usize) -> String {
     let rest = size - ORDER.len() - r#","note":"""#.len();
-    format!("{},\"note\":\"{}\"}}", ORDER.strip_suffix('}').unwrap(), "x".repeat(rest))
+    format!(
+        "{},\"note\":\"{}\"}}",
+        ORDER.strip_suffix('}').unwrap(),
+        "x".repeat(rest)
+    )
 }
 
 fn chunked(body: &str) -> Request {
@@ -24,10 +28,14 @@ fn chunked(body: &str) -> Request {
 async fn a_body_of_one_mebibyte_is_taken_and_one_byte_more_is_not() {
     let app = TestApp::start().await;
 
-    app.refuses(&order_request(padded(LIMIT + 1)), 413, "payload_too_large").await;
-    app.refuses(&chunked(&padded(LIMIT + 1)), 413, "payload_too_large").await;
-    app.refuses(&order_request(padded(20 * LIMIT)), 413, "payload_too_large").await;
-    app.refuses(&chunked(&padded(20 * LIMIT)), 413, "payload_too_large").await;
+    app.refuses(&order_request(padded(LIMIT + 1)), 413, "payload_too_large")
+        .await;
+    app.refuses(&chunked(&padded(LIMIT + 1)), 413, "payload_too_large")
+        .await;
+    app.refuses(&order_request(padded(20 * LIMIT)), 413, "payload_too_large")
+        .await;
+    app.refuses(&chunked(&padded(20 * LIMIT)), 413, "payload_too_large")
+        .await;
 
     assert_eq!(app.send(&order_request(padded(LIMIT))).await.status(), 200);
     assert_eq!(app.send(&chunked(&padded(LIMIT))).await.status(), 200);
@@ -76,9 +84,12 @@ async fn only_json_without_encoding_is_taken() {
         "+json",
         "\u{e9}",
     ] {
-        app.refuses(&typed(content_type), 415, "unsupported_media_type").await;
+        app.refuses(&typed(content_type), 415, "unsupported_media_type")
+            .await;
     }
-    let untyped = Request::new("POST", "/api/order").header("api_key", APITEST).body(ORDER);
+    let untyped = Request::new("POST", "/api/order")
+        .header("api_key", APITEST)
+        .body(ORDER);
     app.refuses(&untyped, 415, "unsupported_media_type").await;
     for encoding in ["gzip", "br", "deflate"] {
         let encoded = typed("application/json").header("Content-Encoding", encoding);
@@ -92,7 +103,11 @@ async fn only_json_without_encoding_is_taken() {
         " application/json ; x=y",
         "application/vnd.shop+json",
     ] {
-        assert_eq!(app.send(&typed(content_type)).await.status(), 200, "{content_type}");
+        assert_eq!(
+            app.send(&typed(content_type)).await.status(),
+            200,
+            "{content_type}"
+        );
     }
     let identity = typed("application/json").header("Content-Encoding", "identity");
     assert_eq!(app.send(&identity).await.status(), 200);
@@ -104,7 +119,12 @@ async fn no_body_at_all_is_malformed() {
     let bare = Request::new("POST", "/api/order").header("api_key", APITEST);
 
     app.refuses(&bare, 400, "malformed_json").await;
-    app.refuses(&bare.clone().header("Content-Type", "application/json"), 400, "malformed_json").await;
+    app.refuses(
+        &bare.clone().header("Content-Type", "application/json"),
+        400,
+        "malformed_json",
+    )
+    .await;
     app.refuses(&bare.body(""), 400, "malformed_json").await;
 }
 
@@ -112,13 +132,19 @@ async fn no_body_at_all_is_malformed() {
 async fn a_body_cut_short_is_answered_400() {
     let app = TestApp::start().await;
 
-    for framing in ["Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n64\r\n"] {
+    for framing in [
+        "Content-Length: 100\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n64\r\n",
+    ] {
         let mut connection = app.connection().await;
         let head = "POST /api/order HTTP/1.1\r\nHost: shop\r\napi_key: apitest\r\nContent-Type: application/json\r\n";
         connection.send(format!("{head}{framing}{ORDER}")).await;
         connection.half_close().await;
 
-        let answer = connection.answer().await.expect("an answer before the connection ends");
+        let answer = connection
+            .answer()
+            .await
+            .expect("an answer before the connection ends");
 
         assert_eq!(answer.error(), (400, "incomplete_body".into()), "{framing}");
     }
@@ -137,7 +163,10 @@ async fn broken_chunks_are_answered_400() {
         )
         .await;
 
-    assert_eq!(connection.answer().await.unwrap().error(), (400, "incomplete_body".into()));
+    assert_eq!(
+        connection.answer().await.unwrap().error(),
+        (400, "incomplete_body".into())
+    );
     assert_eq!(app.order_count().await, 0);
 }
 
@@ -153,7 +182,10 @@ async fn a_client_that_stops_sending_is_answered_408() {
         ))
         .await;
 
-    assert_eq!(connection.answer().await.unwrap().error(), (408, "request_timeout".into()));
+    assert_eq!(
+        connection.answer().await.unwrap().error(),
+        (408, "request_timeout".into())
+    );
     assert_eq!(app.order_count().await, 0);
 }
 
@@ -161,7 +193,9 @@ async fn a_client_that_stops_sending_is_answered_408() {
 async fn a_client_that_expects_100_is_told_to_go_on() {
     let app = TestApp::start().await;
 
-    let answer = app.send(&order_request(ORDER).header("Expect", "100-continue")).await;
+    let answer = app
+        .send(&order_request(ORDER).header("Expect", "100-continue"))
+        .await;
 
     assert_eq!(answer.status(), 200);
 }
@@ -180,7 +214,11 @@ async fn a_connection_serves_on_after_an_error() {
             (Request::new("GET", "/api/order"), 401),
             (order_request(ORDER), 200),
         ] {
-            assert_eq!(connection.exchange(&request).await.status(), status, "{request:?}");
+            assert_eq!(
+                connection.exchange(&request).await.status(),
+                status,
+                "{request:?}"
+            );
         }
     }
     assert_eq!(app.order_count().await, 2);
@@ -198,5 +236,8 @@ async fn a_large_body_is_refused_while_it_is_still_coming() {
         )
         .await;
 
-    assert_eq!(connection.answer().await.unwrap().error(), (403, "forbidden".into()));
+    assert_eq!(
+        connection.answer().await.unwrap().error(),
+        (403, "forbidden".into())
+    );
 }

@@ -8,6 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use crate::contract;
+
 /// A request; its body may be framed in any way.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -99,7 +101,11 @@ impl Answer {
     /// The only value of a header; none when it is absent.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let values = self.all(name);
-        assert!(values.len() <= 1, "{name} stands {} times: {values:?}", values.len());
+        assert!(
+            values.len() <= 1,
+            "{name} stands {} times: {values:?}",
+            values.len()
+        );
         values.first().copied()
     }
 
@@ -156,7 +162,7 @@ impl Connection {
         }
     }
 
-    /// Sends while it reads: the answer may come before the request is out.
+    /// Sends while it reads: the answer may come before the request is out. It is checked against the API's description.
     pub(crate) async fn exchange(&mut self, request: &Request) -> Answer {
         let bytes = request.bytes();
         let send = async {
@@ -165,7 +171,9 @@ impl Connection {
         };
         let head = request.method == "HEAD";
         let ((), answer) = tokio::join!(send, read_answer(&mut self.input, head));
-        answer.unwrap_or_else(|| panic!("no answer to {} {}", request.method, request.target))
+        let answer = answer.unwrap_or_else(|| panic!("no answer to {} {}", request.method, request.target));
+        contract::check(request, &answer);
+        answer
     }
 
     /// Sends bytes as they are.

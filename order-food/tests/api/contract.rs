@@ -47,7 +47,11 @@ fn check_error(answer: &Answer, what: &str) {
     assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
     assert_eq!(body["code"], answer.status(), "{what}");
-    assert_eq!(body["requestId"].as_str(), answer.header("x-request-id"), "{what}");
+    assert_eq!(
+        body["requestId"].as_str(),
+        answer.header("x-request-id"),
+        "{what}"
+    );
     let kind = body["type"].as_str().unwrap();
     let snake_case = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
     assert!(!kind.is_empty() && kind.bytes().all(snake_case), "{what}");
@@ -119,16 +123,18 @@ impl Contract {
         let paths = self.document["paths"].as_object()?;
         let operations = paths[paths.keys().find(matches)?].as_object()?;
         let method = request.method.to_lowercase().replace("head", "get");
-        let operation = operations
-            .get(&method)
-            .or_else(|| operations.values().next())?;
+        let operation = operations.get(&method).or_else(|| operations.values().next())?;
         Some(&operation["responses"])
     }
 
     fn check_response(&self, responses: &Value, request: &Request, answer: &Answer, what: &str) {
         let described = responses.get(answer.status().to_string());
         let response = described
-            .or_else(|| responses.get("default").filter(|_| ANY_OPERATION.contains(&answer.status())))
+            .or_else(|| {
+                responses
+                    .get("default")
+                    .filter(|_| ANY_OPERATION.contains(&answer.status()))
+            })
             .unwrap_or_else(|| panic!("not described: {what}"));
         let Some(content) = response.get("content") else {
             assert!(answer.bytes().is_empty(), "{what}");
@@ -195,7 +201,11 @@ fn every_operation_has_an_id_a_tag_and_says_who_may_call_it() {
             let what = format!("{method} {path}");
             assert!(operation["operationId"].is_string(), "{what}");
             assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{what}");
-            assert_eq!(operation.get("security").is_some(), path.starts_with("/api/order"), "{what}");
+            assert_eq!(
+                operation.get("security").is_some(),
+                path.starts_with("/api/order"),
+                "{what}"
+            );
             assert!(operation["responses"]["default"].is_object(), "{what}");
         }
     }

@@ -39,7 +39,10 @@ async fn a_discount_is_never_above_the_subtotal() {
 
     let order = app.place_order([(5, 1)]).coupon("OVER9000").accepted().await;
 
-    assert_eq!((&order["total"], &order["discounts"]), (&json!(0.0), &json!(8.99)));
+    assert_eq!(
+        (&order["total"], &order["discounts"]),
+        (&json!(0.0), &json!(8.99))
+    );
     assert_eq!(
         app.database
             .rows("SELECT subtotal, discount, total FROM orders")
@@ -53,7 +56,11 @@ async fn a_discount_is_rounded_once_half_up_and_then_capped() {
     let app = TestApp::start().await;
     app.publish("INSERT INTO products VALUES (11, 'Olive', 0.05, 'Extras'), (12, 'Caper', 0.10, 'Extras')")
         .await;
-    app.promotion("CAPPED").kind("percentage", "50").max_discount("0.02").insert().await;
+    app.promotion("CAPPED")
+        .kind("percentage", "50")
+        .max_discount("0.02")
+        .insert()
+        .await;
     app.promotion("THIRD").kind("percentage", "33.33").insert().await;
 
     for (code, product, units, discounts) in [
@@ -79,8 +86,12 @@ async fn too_few_units_are_refused_and_quantities_count() {
         (vec![(PIZZA, 1)], "BUYGETONE"),
         (vec![(PIZZA, 2), (WAFFLE, 2)], "FIVEUP"),
     ] {
-        app.refuses(&app.place_order(lines).coupon(code).request(), 422, "coupon_too_few_items")
-            .await;
+        app.refuses(
+            &app.place_order(lines).coupon(code).request(),
+            422,
+            "coupon_too_few_items",
+        )
+        .await;
     }
     app.place_order([(PIZZA, 2)]).coupon("BUYGETONE").accepted().await;
     app.place_order([(PIZZA, 2), (WAFFLE, 2), (PIZZA, 1)])
@@ -160,7 +171,13 @@ async fn a_code_has_1_to_64_characters_without_controls() {
     let app = TestApp::start().await;
     app.promotion(&"é".repeat(64)).insert().await;
 
-    for code in ["X".repeat(65), "X".repeat(10_000), "SAVE10\n".into(), "\t".into(), "SAVE\u{85}10".into()] {
+    for code in [
+        "X".repeat(65),
+        "X".repeat(10_000),
+        "SAVE10\n".into(),
+        "\t".into(),
+        "SAVE\u{85}10".into(),
+    ] {
         app.refuses(
             &app.place_order([(PIZZA, 2)]).coupon(code).request(),
             422,
@@ -168,7 +185,10 @@ async fn a_code_has_1_to_64_characters_without_controls() {
         )
         .await;
     }
-    app.place_order([(PIZZA, 2)]).coupon("é".repeat(64)).accepted().await;
+    app.place_order([(PIZZA, 2)])
+        .coupon("é".repeat(64))
+        .accepted()
+        .await;
 }
 
 #[tokio::test]

@@ -22,7 +22,6 @@ async fn where_nothing_is_everything_is_404() {
         "/%FF",
         "/..",
         "/api/../product",
-        "/docs/nothing.js",
         "//",
         "/nowhere?x=%00",
     ] {
@@ -45,7 +44,10 @@ async fn another_method_is_405_with_the_methods_that_are_allowed() {
         ("/api/product/1", "GET, HEAD, OPTIONS"),
         ("/api/product/abc", "GET, HEAD, OPTIONS"),
         ("/api/order", "GET, HEAD, POST, OPTIONS"),
-        ("/api/order/0191b3c4-0000-7000-8000-000000000000", "GET, HEAD, OPTIONS"),
+        (
+            "/api/order/0191b3c4-0000-7000-8000-000000000000",
+            "GET, HEAD, OPTIONS",
+        ),
         ("/health", "GET, HEAD, OPTIONS"),
         ("/ready", "GET, HEAD, OPTIONS"),
         ("/metrics", "GET, HEAD, OPTIONS"),
@@ -54,7 +56,11 @@ async fn another_method_is_405_with_the_methods_that_are_allowed() {
     ] {
         for method in ["PUT", "PATCH", "DELETE", "TRACE", "BREW", "get", "X"] {
             let answer = app.send(&Request::new(method, target)).await;
-            assert_eq!(answer.error(), (405, "method_not_allowed".into()), "{method} {target}");
+            assert_eq!(
+                answer.error(),
+                (405, "method_not_allowed".into()),
+                "{method} {target}"
+            );
             assert_eq!(answer.header("allow"), Some(allow), "{method} {target}");
         }
         let options = app.send(&Request::new("OPTIONS", target)).await;
@@ -71,14 +77,35 @@ async fn of_two_errors_the_first_in_precedence_is_answered() {
     // Each spoils the request in one way; the later ones come first in precedence.
     type Spoil = fn(Parts) -> Parts;
     let spoils: [(u16, Spoil); 8] = [
-        (422, |parts| Parts { body: r#"{"items":[]}"#.into(), ..parts }),
-        (400, |parts| Parts { body: "{".into(), ..parts }),
-        (413, |parts| Parts { body: " ".repeat(1024 * 1024 + 1), ..parts }),
-        (415, |parts| Parts { content_type: "text/plain", ..parts }),
-        (403, |parts| Parts { key: Some(READER), ..parts }),
+        (422, |parts| Parts {
+            body: r#"{"items":[]}"#.into(),
+            ..parts
+        }),
+        (400, |parts| Parts {
+            body: "{".into(),
+            ..parts
+        }),
+        (413, |parts| Parts {
+            body: " ".repeat(1024 * 1024 + 1),
+            ..parts
+        }),
+        (415, |parts| Parts {
+            content_type: "text/plain",
+            ..parts
+        }),
+        (403, |parts| Parts {
+            key: Some(READER),
+            ..parts
+        }),
         (401, |parts| Parts { key: None, ..parts }),
-        (405, |parts| Parts { method: "PUT", ..parts }),
-        (404, |parts| Parts { target: "/api/orders", ..parts }),
+        (405, |parts| Parts {
+            method: "PUT",
+            ..parts
+        }),
+        (404, |parts| Parts {
+            target: "/api/orders",
+            ..parts
+        }),
     ];
 
     for (index, (_, lesser)) in spoils.iter().enumerate() {
@@ -115,7 +142,10 @@ impl Parts {
 
     fn request(&self) -> Request {
         let request = Request::new(self.method, self.target).header("Content-Type", self.content_type);
-        let request = self.key.into_iter().fold(request, |request, key| request.header("api_key", key));
+        let request = self
+            .key
+            .into_iter()
+            .fold(request, |request, key| request.header("api_key", key));
         request.body(&self.body)
     }
 }
@@ -134,12 +164,16 @@ async fn reading_orders_looks_at_the_key_before_the_parameters() {
 #[tokio::test]
 async fn headers_beyond_eight_thousand_bytes_are_431() {
     let app = TestApp::start().await;
-    let large = |bytes: usize| order_request(r#"{"items":[{"productId":"7","quantity":1}]}"#).header("X-Large", "x".repeat(bytes));
+    let large = |bytes: usize| {
+        order_request(r#"{"items":[{"productId":"7","quantity":1}]}"#).header("X-Large", "x".repeat(bytes))
+    };
 
     let kind = "request_header_fields_too_large";
     app.refuses(&large(8_000), 431, kind).await;
     app.refuses(&large(60_000), 431, kind).await;
-    let many = (0..80).fold(keyless_order_request("{}"), |request, n| request.header(&format!("X-{n}"), "x".repeat(100)));
+    let many = (0..80).fold(keyless_order_request("{}"), |request, n| {
+        request.header(&format!("X-{n}"), "x".repeat(100))
+    });
     app.refuses(&many, 431, kind).await;
 
     assert_eq!(app.send(&large(7_000)).await.status(), 200);
@@ -163,11 +197,12 @@ async fn what_is_not_http_is_a_client_error_and_ends_the_connection() {
         connection.send(bytes).await;
         let answer = connection.answer().await;
         assert_eq!(answer.as_ref().map(Answer::status), Some(400), "{bytes:?}");
-        println!("{bytes:?} {answer:?}");
         assert!(connection.answer().await.is_none(), "{bytes:?}");
     }
     let mut connection = app.connection().await;
-    connection.send(format!("GET / HTTP/1.1\r\nX: {}\r\n", "x".repeat(131_072))).await;
+    connection
+        .send(format!("GET / HTTP/1.1\r\nX: {}\r\n", "x".repeat(131_072)))
+        .await;
     assert_eq!(connection.answer().await.map(|answer| answer.status()), Some(431));
 }
 
@@ -195,7 +230,9 @@ async fn odd_targets_do_no_harm() {
 #[tokio::test]
 async fn errors_tell_nothing_of_the_inside() {
     let app = TestApp::start().await;
-    app.database.execute("ALTER TABLE orders RENAME TO elsewhere").await;
+    app.database
+        .execute("ALTER TABLE orders RENAME TO elsewhere")
+        .await;
 
     let answer = app.place_order([(7, 1)]).send().await;
 

@@ -52,8 +52,6 @@ const ROWS: &str = "
         ('BIRTHDAY', 'cheapest_item_free', 0, 1), ('GNULINUX', 'percentage', 15, 1),
         ('OVER9000', 'fixed', 9.00, 1), ('FREEZAAA', 'percentage', 100, 1);
     INSERT INTO bootstrap_runs (id, task, profile, started_at, finished_at, outcome, exit_code, version, build, host) VALUES
-        ('00000000-0000-7000-8000-00000000000a', 'database-migration', NULL,
-         now() - interval '30 s', now() - interval '28 s', 'changed', 0, 4, 'test', 'test'),
         ('00000000-0000-7000-8000-00000000000b', 'database-load', 'default',
          now() - interval '20 s', now() - interval '17 s', 'changed', 0, 1, 'test', 'test'),
         ('00000000-0000-7000-8000-00000000000c', 'database-load', 'default',

@@ -13,7 +13,6 @@ use test_support::{TestDatabase, eventually};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Answer, Connection, Request};
-use crate::contract;
 use crate::fixtures::{self, APITEST, HASH_KEYS};
 
 /// A server with its database. It stops when this is dropped.
@@ -78,14 +77,14 @@ impl Server {
     /// How `run` ended, once it did.
     pub(crate) async fn ended(&mut self) -> Result<ExitCode, Failure> {
         let thread = self.thread.take().expect("a server that was not awaited yet");
-        tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap()
+        tokio::task::spawn_blocking(|| thread.join().unwrap())
+            .await
+            .unwrap()
     }
 
-    /// Sends a request on a connection of its own; the answer is checked against the API's description.
+    /// Sends a request on a connection of its own; the answer is checked as every exchange is.
     pub(crate) async fn send(&self, request: &Request) -> Answer {
-        let answer = Connection::open(self.address).await.exchange(request).await;
-        contract::check(request, &answer);
-        answer
+        Connection::open(self.address).await.exchange(request).await
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -103,10 +102,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Nobody waits for the end: it takes a while, and the next test has a server of its own.
         self.shutdown.cancel();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -145,7 +142,8 @@ impl TestApp {
 
     /// GET with an API key.
     pub(crate) async fn get_as(&self, key: &str, target: &str) -> Answer {
-        self.send(&Request::new("GET", target).header("api_key", key)).await
+        self.send(&Request::new("GET", target).header("api_key", key))
+            .await
     }
 
     /// POST of a body to `/api/order` with the key `apitest`.
@@ -171,7 +169,8 @@ impl TestApp {
                  NOTIFY dataset_published, '1'; COMMIT"
             ))
             .await;
-        let published = "SELECT to_char(max(activated_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.USZ')
+        let published =
+            "SELECT to_char(max(activated_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.USZ')
                          FROM dataset_versions WHERE state = 'active'";
         let published = instant(&self.database.value(published).await);
         eventually("the published data are served", async || {

@@ -18,7 +18,9 @@ async fn without_a_key_everything_about_orders_is_401() {
         order.clone().header("api_key", ""),
         order.clone().header("X-API-Key", ""),
         order.clone().header("Authorization", "Bearer apitest"),
-        Request::new("POST", "/api/order?api_key=apitest").header("Content-Type", "application/json").body(ORDER),
+        Request::new("POST", "/api/order?api_key=apitest")
+            .header("Content-Type", "application/json")
+            .body(ORDER),
         Request::new("GET", "/api/order"),
         Request::new("GET", "/api/order/0191b3c4-0000-7000-8000-000000000000"),
         Request::new("GET", "/api/order/nonsense"),
@@ -38,7 +40,15 @@ async fn a_key_that_is_not_valid_is_403() {
     let app = TestApp::start().await;
 
     for key in [
-        "wrong", "APITEST", "apitest2", "apites", EXPIRED, REVOKED, GONE, "\u{e9}", "x".repeat(2000).as_str(),
+        "wrong",
+        "APITEST",
+        "apitest2",
+        "apites",
+        EXPIRED,
+        REVOKED,
+        GONE,
+        "\u{e9}",
+        "x".repeat(2000).as_str(),
     ] {
         app.refuses(
             &keyless_order_request(ORDER).header("api_key", key),
@@ -140,8 +150,10 @@ async fn a_revoked_key_stops_working_without_a_restart() {
     let app = TestApp::start().await;
     app.place_order([(PIZZA, 1)]).accepted().await;
 
-    app.publish("UPDATE api_keys SET revoked_at = now() WHERE user_id = '00000000-0000-4000-8000-000000000001'")
-        .await;
+    app.publish(
+        "UPDATE api_keys SET revoked_at = now() WHERE user_id = '00000000-0000-4000-8000-000000000001'",
+    )
+    .await;
 
     let answer = app.place_order([(PIZZA, 1)]).send().await;
     assert_eq!(answer.error(), (403, "forbidden".into()));
@@ -152,7 +164,8 @@ async fn a_revoked_key_stops_working_without_a_restart() {
 async fn a_key_expires_on_time_without_a_look_at_the_database() {
     let app = TestApp::start().await;
 
-    app.publish("UPDATE api_keys SET expires_at = clock_timestamp() + interval '700 ms'").await;
+    app.publish("UPDATE api_keys SET expires_at = clock_timestamp() + interval '700 ms'")
+        .await;
 
     assert_eq!(app.get_as(APITEST, "/api/order").await.status(), 200);
     eventually("the key has expired", async || {

@@ -1,17 +1,32 @@
 //! The API over HTTP: the real server, the real database, nothing replaced.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what fails in a test's helper is a failed test"
+)]
 
+mod baskets;
 mod bodies;
 mod builders;
 mod client;
 mod contract;
+mod cors;
 mod coupons;
+mod docs;
 mod errors;
+mod faults;
 mod fixtures;
 mod harness;
+mod health;
 mod keys;
+mod metrics;
 mod order_input;
 mod orders;
 mod products;
+mod program;
 mod promotion_uses;
 mod reading;
+mod refresh;
 mod representations;

@@ -76,9 +76,7 @@ async fn a_wrong_json_type_is_400() {
         ));
     }
     for product in ["1", "null", "true", "[]", "{}"] {
-        bodies.push(format!(
-            r#"{{"items":[{{"productId":{product},"quantity":1}}]}}"#
-        ));
+        bodies.push(format!(r#"{{"items":[{{"productId":{product},"quantity":1}}]}}"#));
     }
     for coupon in ["5", "true", "[]", "{}"] {
         bodies.push(format!(
@@ -102,18 +100,12 @@ async fn a_nul_character_in_any_text_is_a_client_error() {
             r#"{"items":[{"productId":"1","quantity":1}],"note":"a\u0000"}"#,
             400,
         ),
-        (
-            r#"{"items":[{"productId":"1","quantity":1}],"n\u0000":1}"#,
-            400,
-        ),
+        (r#"{"items":[{"productId":"1","quantity":1}],"n\u0000":1}"#, 400),
         (
             r#"{"items":[{"productId":"1","quantity":1,"x":[{"y\u0000":1}]}]}"#,
             400,
         ),
-        (
-            r#"{"items":[{"productId":"1\u0000","quantity":1}]}"#,
-            422,
-        ),
+        (r#"{"items":[{"productId":"1\u0000","quantity":1}]}"#, 422),
         (
             r#"{"items":[{"productId":"1","quantity":1}],"couponCode":"SAVE10\u0000"}"#,
             422,
@@ -200,13 +192,24 @@ async fn quantities_are_checked_after_merging() {
 #[tokio::test]
 async fn every_unknown_product_is_named_once_in_the_order_of_the_lines() {
     let app = TestApp::start().await;
-    let lines = [("42", 1), ("1", 1), ("011", 1), ("abc", 2), ("42", 3), ("", 1), ("9223372036854775808", 1)];
+    let lines = [
+        ("42", 1),
+        ("1", 1),
+        ("011", 1),
+        ("abc", 2),
+        ("42", 3),
+        ("", 1),
+        ("9223372036854775808", 1),
+    ];
 
     let error = app
         .refuses(&app.place_order(lines).request(), 422, "unknown_product")
         .await;
 
-    assert_eq!(error["productIds"], json!(["42", "011", "abc", "", "9223372036854775808"]));
+    assert_eq!(
+        error["productIds"],
+        json!(["42", "011", "abc", "", "9223372036854775808"])
+    );
     assert!(error["message"].as_str().unwrap().contains("42, 011, abc"));
 }
 
@@ -241,7 +244,9 @@ async fn an_order_that_costs_too_much_is_422() {
 
     let order = app.place_order(gold(10)).coupon("SAVE10").send().await;
     assert!(
-        order.text().ends_with(r#""total":899999999910.00,"discounts":99999999990.00}"#),
+        order
+            .text()
+            .ends_with(r#""total":899999999910.00,"discounts":99999999990.00}"#),
         "{}",
         order.text()
     );

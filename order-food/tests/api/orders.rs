@@ -26,7 +26,15 @@ async fn the_sample_order_is_answered_and_stored() {
         app.database
             .rows("SELECT id, api_key_id, coupon_code, subtotal, discount, total, status FROM orders")
             .await,
-        [[&*id, &key_id(APITEST), "SAVE10", "35.97", "3.60", "32.37", "placed"]]
+        [[
+            &*id,
+            &key_id(APITEST),
+            "SAVE10",
+            "35.97",
+            "3.60",
+            "32.37",
+            "placed"
+        ]]
     );
     assert_eq!(
         app.database

@@ -169,7 +169,11 @@ async fn parameters_that_cannot_be_used_are_refused_by_name() {
         assert_eq!(answer.error(), (400, "invalid_parameter".into()), "{query}");
     }
     for query in ["nobody=asked", "", "&", "cursor=9223372036854775807"] {
-        assert_eq!(app.get(&format!("/api/product?{query}")).await.status(), 200, "{query}");
+        assert_eq!(
+            app.get(&format!("/api/product?{query}")).await.status(),
+            200,
+            "{query}"
+        );
     }
 }
 

@@ -21,10 +21,7 @@ async fn a_limit_holds_against_many_orders_at_once() {
     assert_eq!((stored, sold_out), (3, 17));
     assert_eq!(app.order_count().await, 3);
     assert_eq!(uses(&app, "ONLYTHREE").await, "3");
-    assert_eq!(
-        app.database.value("SELECT count(*) FROM order_items").await,
-        "3"
-    );
+    assert_eq!(app.database.value("SELECT count(*) FROM order_items").await, "3");
 }
 
 #[tokio::test]

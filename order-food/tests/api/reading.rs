@@ -24,7 +24,10 @@ async fn orders_come_newest_first_and_each_key_sees_its_own() {
 
     assert_eq!(app.get_as(APITEST, "/api/order").await.json(), Value::Array(mine));
     assert_eq!(app.get_as(STAFF, "/api/order").await.json(), Value::Array(all));
-    assert_eq!(app.get_as(OTHER, "/api/order").await.json()[0]["items"][0]["quantity"], 2);
+    assert_eq!(
+        app.get_as(OTHER, "/api/order").await.json()[0]["items"][0]["quantity"],
+        2
+    );
     assert_eq!(app.get_as(READER, "/api/order").await.text(), "[]");
 }
 
@@ -142,7 +145,9 @@ async fn parameters_that_cannot_be_used_are_400() {
         "cursor=%FF",
         "cursor=' OR 1=1",
     ] {
-        let answer = app.get_as(APITEST, &format!("/api/order?{}", query.replace(' ', "+"))).await;
+        let answer = app
+            .get_as(APITEST, &format!("/api/order?{}", query.replace(' ', "+")))
+            .await;
         assert_eq!(answer.error(), (400, "invalid_parameter".into()), "{query}");
     }
 }

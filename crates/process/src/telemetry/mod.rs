@@ -36,8 +36,10 @@ use crate::exit::{ExitCode, Failure, OrExit as _};
 use pod_trace::{Ids, PodTrace};
 use sampling::Rule;
 
-/// Libraries whose spans and events stay out of the traces: the exporter's own requests above all.
-const UNTRACED: [&str; 12] = [
+/// Targets whose spans and events stay out of the traces: the exporter's own requests above all, and access lines, whose
+/// span says the same.
+const UNTRACED: [&str; 13] = [
+    "access",
     "actix",
     "h2",
     "hyper",

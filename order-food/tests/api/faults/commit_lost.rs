@@ -1,0 +1,100 @@
+//! COMMIT was sent, and its answer does not come back.
+
+use serde_json::json;
+use test_support::{TestDatabase, eventually};
+
+use super::proxy::{Proxy, Wire};
+use crate::client::Answer;
+use crate::fixtures::{self, APITEST, PIZZA};
+use crate::harness::TestApp;
+
+async fn over_a_wire() -> (TestApp, Proxy) {
+    let database = TestDatabase::migrated().await;
+    fixtures::insert(&database).await;
+    let (proxy, url) = Proxy::start(database.url()).await;
+    let app = TestApp::over(database, |settings| {
+        settings.database = test_support::settings(&url);
+        settings.order_deadline_s = 2;
+    });
+    app.server.until_ready_is(200).await;
+    (app, proxy)
+}
+
+#[tokio::test]
+async fn an_order_whose_commit_was_not_answered_is_stored_once_and_answered() {
+    let (app, proxy) = over_a_wire().await;
+
+    for wire in [Wire::AnswerLost, Wire::CommitLost] {
+        let (cuts, orders) = (proxy.cuts(), app.order_count().await);
+        proxy.set(wire);
+
+        let order = app.place_order([(PIZZA, 2)]).accepted().await;
+
+        assert_eq!(proxy.cuts(), cuts + 1, "{wire:?}");
+        assert_eq!(app.order_count().await, orders + 1, "{wire:?}");
+        let read = app
+            .get_as(APITEST, &format!("/api/order/{}", order["id"].as_str().unwrap()))
+            .await;
+        assert_eq!(read.json(), order);
+    }
+    assert_eq!(app.database.value("SELECT count(*) FROM order_items").await, "2");
+}
+
+#[tokio::test]
+async fn a_use_is_counted_once_although_the_order_was_sent_twice() {
+    let (app, proxy) = over_a_wire().await;
+    app.promotion("LIMITED").max_uses(2).insert().await;
+    let order = || app.place_order([(PIZZA, 2)]).coupon("LIMITED").send();
+
+    proxy.set(Wire::AnswerLost);
+    assert_eq!(order().await.status(), 200);
+    proxy.set(Wire::CommitLost);
+    assert_eq!(order().await.status(), 200);
+    assert_eq!(order().await.error(), (422, "coupon_sold_out".into()));
+
+    assert_eq!(proxy.cuts(), 2);
+    assert_eq!(app.database.value("SELECT uses FROM promotion_uses").await, "2");
+    assert_eq!(app.order_count().await, 2);
+}
+
+#[tokio::test]
+async fn an_outcome_that_stays_unknown_is_said_to_be_and_can_be_asked_for_later() {
+    let (app, proxy) = over_a_wire().await;
+
+    for (wire, stored) in [
+        (Wire::AnswerLostThenAway, true),
+        (Wire::CommitLostThenAway, false),
+    ] {
+        let orders = app.order_count().await;
+        proxy.set(wire);
+
+        let answer = app.place_order([(PIZZA, 2)]).send().await;
+
+        assert_eq!(answer.error(), (503, "outcome_unknown".into()), "{wire:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        let path = format!("/api/order/{}", answer.json()["orderId"].as_str().unwrap());
+        assert_eq!(
+            app.get_as(APITEST, &path).await.error(),
+            (503, "unavailable".into())
+        );
+        proxy.set(Wire::Whole);
+        let later = until_answered(&app, &path).await;
+        assert_eq!(later.status(), if stored { 200 } else { 404 }, "{wire:?}");
+        assert_eq!(app.order_count().await, orders + usize::from(stored));
+        if stored {
+            assert_eq!(later.json()["items"], json!([{"productId": "7", "quantity": 2}]));
+        }
+    }
+}
+
+async fn until_answered(app: &TestApp, path: &str) -> Answer {
+    let mut last = None;
+    eventually("the database is reached again", async || {
+        let answer = app.get_as(APITEST, path).await;
+        let answered = answer.status() != 503;
+        last = Some(answer);
+        answered
+    })
+    .await;
+    last.unwrap()
+}

@@ -1,0 +1,253 @@
+//! `/metrics` through a real parser.
+
+use std::collections::BTreeSet;
+
+use prometheus_parse::{Sample, Scrape, Value};
+
+use crate::client::Request;
+use crate::fixtures::{APITEST, PIZZA};
+use crate::harness::TestApp;
+
+async fn scrape(app: &TestApp) -> Scrape {
+    let answer = app.get("/metrics").await;
+    let content_type = answer.header("content-type").unwrap_or_default();
+    assert!(
+        content_type.starts_with("text/plain; version=0.0.4"),
+        "{content_type}"
+    );
+    // The parser takes no brace within a label's value, which the format allows.
+    let text = answer
+        .text()
+        .replace("{productId}", ":productId")
+        .replace("{orderId}", ":orderId");
+    Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap()
+}
+
+/// The only sample with this name whose labels include these.
+fn sample<'a>(scrape: &'a Scrape, name: &str, labels: &[(&str, &str)]) -> Option<&'a Sample> {
+    let labeled = |sample: &&Sample| {
+        sample.metric == name
+            && labels
+                .iter()
+                .all(|(label, value)| sample.labels.get(label) == Some(value))
+    };
+    let mut found = scrape.samples.iter().filter(labeled);
+    let first = found.next();
+    assert!(found.next().is_none(), "more than one {name} {labels:?}");
+    first
+}
+
+fn value(scrape: &Scrape, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let sample = sample(scrape, name, labels).unwrap_or_else(|| panic!("no {name} {labels:?}"));
+    match &sample.value {
+        Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => *value,
+        Value::Histogram(buckets) => buckets.last().unwrap().count,
+        Value::Summary(_) => panic!("a summary"),
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_method_route_and_status() {
+    let app = TestApp::start().await;
+    let request = |method: &str, target: &str| Request::new(method, target);
+
+    for id in 1..=3 {
+        app.get(&format!("/api/product/{id}")).await;
+    }
+    app.get("/api/product/99").await;
+    app.send(&request("PUT", "/api/product")).await;
+    app.send(&request("BREW", "/api/product/")).await;
+    app.send(&request("MILK", "/nowhere/else")).await;
+    app.get("/nowhere").await;
+    app.get("/api/nowhere").await;
+    app.place_order([(PIZZA, 1)]).accepted().await;
+    app.get_as(APITEST, "/api/order/nonsense").await;
+
+    let scrape = scrape(&app).await;
+    for (endpoint, method, status, count) in [
+        ("/api/product/:productId", "GET", "200", 3.0),
+        ("/api/product/:productId", "GET", "404", 1.0),
+        ("/api/product", "PUT", "405", 1.0),
+        ("/api/product", "other", "405", 1.0),
+        ("other", "other", "404", 1.0),
+        ("other", "GET", "404", 2.0),
+        ("/api/order", "POST", "200", 1.0),
+        ("/api/order/:orderId", "GET", "400", 1.0),
+    ] {
+        let labels = [("endpoint", endpoint), ("method", method), ("status", status)];
+        assert_eq!(
+            value(&scrape, "http_requests_total", &labels),
+            count,
+            "{labels:?}"
+        );
+        assert_eq!(
+            value(&scrape, "http_requests_duration_seconds", &labels),
+            count,
+            "{labels:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_client_can_make_new_labels() {
+    let app = TestApp::start().await;
+    for n in 0..20 {
+        let origin = Request::new("GET", &format!("/p{n}")).header("Origin", format!("https://o{n}"));
+        app.send(&origin).await;
+        let preflight = Request::new("OPTIONS", &format!("/q{n}"))
+            .header("Origin", "https://o")
+            .header("Access-Control-Request-Method", "GET");
+        app.send(&preflight).await;
+        app.send(&Request::new(&format!("METHOD{n}"), &format!("/r{n}")))
+            .await;
+        app.send(&Request::new("GET", &format!("/s{n}")).header("X-Large", "x".repeat(9_000)))
+            .await;
+        app.place_order([(PIZZA, 1)])
+            .coupon(format!("CODE{n}"))
+            .send()
+            .await;
+        app.place_order([(PIZZA, 1)]).key(&format!("key{n}")).send().await;
+    }
+
+    let scrape = scrape(&app).await;
+
+    let mut values: BTreeSet<&str> = BTreeSet::new();
+    for sample in &scrape.samples {
+        assert!(sample.labels.get("job").is_none() && sample.labels.get("instance").is_none());
+        values.extend(sample.labels.values().map(String::as_str));
+    }
+    let templates = [
+        "/api/order",
+        "/metrics",
+        "/ready",
+        "GET",
+        "OPTIONS",
+        "POST",
+        "other",
+    ];
+    let words = [
+        "coupon_unknown",
+        "database-load",
+        "database-migration",
+        "idle",
+        "max",
+        "used",
+        "waiting",
+    ];
+    let numbers = |value: &&str| value.bytes().all(|byte| byte.is_ascii_digit());
+    values.retain(|value| !numbers(value) && !templates.contains(value) && !words.contains(value));
+    assert!(values.is_empty(), "{values:?}");
+}
+
+#[tokio::test]
+async fn durations_and_sizes_are_histograms_with_the_agreed_buckets() {
+    let app = TestApp::start().await;
+    let body = app.get("/api/product/1").await.bytes().len();
+
+    let scrape = scrape(&app).await;
+
+    let labels = [("endpoint", "/api/product/:productId"), ("status", "200")];
+    let Value::Histogram(buckets) = &sample(&scrape, "http_requests_duration_seconds", &labels)
+        .unwrap()
+        .value
+    else {
+        panic!("a histogram expected");
+    };
+    let bounds: Vec<f64> = buckets.iter().map(|bucket| bucket.less_than).collect();
+    assert_eq!(
+        bounds,
+        [
+            0.005,
+            0.01,
+            0.025,
+            0.05,
+            0.1,
+            0.25,
+            0.5,
+            1.0,
+            2.5,
+            5.0,
+            10.0,
+            f64::INFINITY
+        ]
+    );
+    assert!(value(&scrape, "http_response_size_bytes_sum", &[]) >= f64::from(u32::try_from(body).unwrap()));
+    assert!(value(&scrape, "http_request_size_bytes", &[]) >= 2.0);
+    assert_eq!(value(&scrape, "http_requests_active", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn orders_are_counted_with_what_they_brought() {
+    let app = TestApp::start().await;
+    app.promotion("JUSTONE").max_uses(1).insert().await;
+    app.place_order([(PIZZA, 2)]).coupon("FIFTYOFF").accepted().await;
+    app.place_order([(PIZZA, 1)]).coupon("JUSTONE").accepted().await;
+    for (product, coupon) in [
+        (PIZZA, "JUSTONE"),
+        (PIZZA, "NOSUCHCODE"),
+        (42, "SAVE10"),
+        (42, ""),
+    ] {
+        app.place_order([(product, 1)]).coupon(coupon).send().await;
+    }
+
+    let scrape = scrape(&app).await;
+
+    assert_eq!(value(&scrape, "orders_placed_total", &[]), 2.0);
+    assert_eq!(value(&scrape, "orders_revenue_cents_total", &[]), 1399.0 + 1259.0);
+    assert_eq!(value(&scrape, "orders_discount_cents_total", &[]), 1399.0 + 140.0);
+    assert_eq!(value(&scrape, "order_commit_seconds", &[]), 2.0);
+    for (reason, count) in [
+        ("coupon_sold_out", 1.0),
+        ("coupon_unknown", 1.0),
+        ("unknown_product", 2.0),
+    ] {
+        assert_eq!(
+            value(&scrape, "orders_refused_total", &[("reason", reason)]),
+            count,
+            "{reason}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn pool_data_and_start_up_runs_are_shown() {
+    let app = TestApp::start().await;
+
+    let scrape = scrape(&app).await;
+
+    let state = |state| value(&scrape, "database_pool_connections", &[("state", state)]);
+    assert_eq!((state("used"), state("waiting"), state("max")), (0.0, 0.0, 10.0));
+    assert!(state("idle") >= 1.0);
+    assert_eq!(value(&scrape, "database_up", &[]), 1.0);
+    assert_eq!(value(&scrape, "catalogue_products", &[]), 10.0);
+    // The fixtures: loaded 17 s ago, failed after 1 s since.
+    let (age, changed) = (
+        value(&scrape, "dataset_age_seconds", &[]),
+        value(&scrape, "dataset_changed_seconds", &[]),
+    );
+    assert!(
+        (17.0..60.0).contains(&age) && (17.0..60.0).contains(&changed),
+        "{age} {changed}"
+    );
+    for (task, success, durations, failures) in [
+        ("database-migration", 1.0, 0.0..60.0, 0.0),
+        ("database-load", 0.0, 1.0..1.1, 1.0),
+    ] {
+        let of = |name| value(&scrape, name, &[("task", task)]);
+        assert_eq!(of("bootstrap_last_run_success"), success, "{task}");
+        assert!(
+            durations.contains(&of("bootstrap_last_run_duration_seconds")),
+            "{task}"
+        );
+        assert_eq!(of("bootstrap_consecutive_failures"), failures, "{task}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_can_be_switched_off() {
+    let app = TestApp::with(|settings| settings.enable_metrics = false).await;
+
+    assert_eq!(app.get("/metrics").await.error(), (404, "not_found".into()));
+    app.place_order([(PIZZA, 1)]).accepted().await;
+}

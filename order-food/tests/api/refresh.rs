@@ -1,0 +1,86 @@
+//! New data are served without a restart.
+
+use test_support::eventually;
+
+use crate::client::Request;
+use crate::fixtures::{APITEST, PIZZA};
+use crate::harness::TestApp;
+
+#[tokio::test]
+async fn a_changed_price_is_served_and_charged_and_the_old_tag_is_gone() {
+    let app = TestApp::start().await;
+    let old = app.get("/api/product").await;
+    let tag = old.header("etag").unwrap();
+
+    app.publish("UPDATE products SET price = 20.00 WHERE id = 7")
+        .await;
+
+    let same = Request::new("GET", "/api/product").header("If-None-Match", tag);
+    let new = app.send(&same).await;
+    assert_eq!((new.status(), &new.json()[6]["price"]), (200, &20.0.into()));
+    assert_ne!(new.header("etag"), Some(tag));
+    let order = app.place_order([(PIZZA, 2)]).accepted().await;
+    assert_eq!(order["total"], 40.0);
+}
+
+#[tokio::test]
+async fn unchanged_data_keep_their_tag_when_they_are_published_again() {
+    let app = TestApp::start().await;
+    let old = app.get("/api/product").await;
+
+    app.publish("SELECT 1").await;
+
+    assert_eq!(app.get("/api/product").await.header("etag"), old.header("etag"));
+}
+
+#[tokio::test]
+async fn changes_without_a_notification_are_found_in_time() {
+    let app = TestApp::with(|settings| settings.refresh_interval_s = 1).await;
+
+    app.database
+        .execute("UPDATE products SET price = 21.00 WHERE id = 7")
+        .await;
+
+    eventually("the price is served", async || {
+        app.get("/api/product/7").await.json()["price"] == 21.0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn notifications_are_heard_again_after_the_listener_was_cut_off() {
+    let app = TestApp::start().await;
+
+    app.database
+        .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        .await;
+
+    eventually("somebody listens", async || {
+        let listening = "SELECT count(*) FROM pg_stat_activity
+                         WHERE datname = current_database() AND query = 'LISTEN dataset_published'";
+        app.database.value(listening).await == "1"
+    })
+    .await;
+    app.publish("UPDATE products SET price = 22.00 WHERE id = 7")
+        .await;
+    assert_eq!(app.get("/api/product/7").await.json()["price"], 22.0);
+}
+
+#[tokio::test]
+async fn data_that_cannot_be_understood_change_nothing() {
+    let app = TestApp::with(|settings| settings.refresh_interval_s = 1).await;
+    let before = app.get("/api/product").await;
+
+    app.database
+        .execute("UPDATE products SET image = '{\"thumbnail\": 5}', price = 1 WHERE id = 7; NOTIFY dataset_published")
+        .await;
+    eventually("the refresh has failed", async || {
+        app.get("/metrics").await.text().contains("\ndatabase_up 0\n")
+    })
+    .await;
+    assert_eq!(app.get("/api/product").await.bytes(), before.bytes());
+    assert_eq!(app.get_as(APITEST, "/api/order").await.status(), 200);
+
+    app.publish("UPDATE products SET image = NULL WHERE id = 7").await;
+    assert_eq!(app.get("/api/product/7").await.json()["price"], 1.0);
+}
