@@ -8,6 +8,7 @@ SET LOCAL lock_timeout = '2s';
 CREATE TABLE bootstrap_runs (
     id           uuid        NOT NULL,
     task         text        NOT NULL,
+    command      text        NOT NULL DEFAULT 'run',
     profile      text,
     started_at   timestamptz NOT NULL DEFAULT now(),
     heartbeat_at timestamptz NOT NULL DEFAULT now(),
@@ -33,13 +34,15 @@ CREATE TABLE bootstrap_runs (
 COMMENT ON TABLE bootstrap_runs IS 'One row per run of database-migration (that had something to do) or per profile of a run of database-load.';
 COMMENT ON COLUMN bootstrap_runs.id IS 'UUID version 7, printed in the last line of the run''s log.';
 COMMENT ON COLUMN bootstrap_runs.task IS 'Which program ran.';
+COMMENT ON COLUMN bootstrap_runs.command IS 'Its subcommand: up and down of database-migration; run of database-load.';
 COMMENT ON COLUMN bootstrap_runs.profile IS 'The profile that database-load ran; null for database-migration.';
 COMMENT ON COLUMN bootstrap_runs.started_at IS 'When the run began, in database time.';
 COMMENT ON COLUMN bootstrap_runs.heartbeat_at IS 'Renewed while the run goes on; a running row whose heartbeat is old was lost.';
 COMMENT ON COLUMN bootstrap_runs.finished_at IS 'When the run ended; null while it goes on, and for ever if it was lost.';
 COMMENT ON COLUMN bootstrap_runs.outcome IS
     'changed: new schema or data are in force; unchanged: nothing to do; held: an older state of the data was not brought back; '
-    'kept: a source could not be reached and the active data stay; failed and canceled: nothing changed.';
+    'kept: a source could not be reached and the active data stay; failed and canceled: nothing changed, but for migrations that were '
+    'applied before: see version.';
 COMMENT ON COLUMN bootstrap_runs.exit_code IS 'The process''s exit status as far as this run decides it.';
 COMMENT ON COLUMN bootstrap_runs.version IS 'The schema version or dataset version in force after the run.';
 COMMENT ON COLUMN bootstrap_runs.rows_added IS 'Rows that were not there before.';
@@ -55,6 +58,7 @@ CREATE TABLE dataset_versions (
     datasets       text[]      NOT NULL,
     source_version bigint,
     fingerprint    bytea       NOT NULL,
+    content_sha256 bytea       NOT NULL,
     hash_key_id    text        NOT NULL,
     format         smallint    NOT NULL,
     state          text        NOT NULL DEFAULT 'staged',
@@ -63,6 +67,7 @@ CREATE TABLE dataset_versions (
     staged_at      timestamptz NOT NULL DEFAULT now(),
     activated_at   timestamptz,
     retired_at     timestamptz,
+    pruned_at      timestamptz,
     CONSTRAINT dataset_versions_pkey PRIMARY KEY (version),
     CONSTRAINT dataset_versions_profile_length CHECK (char_length(profile) BETWEEN 1 AND 63),
     CONSTRAINT dataset_versions_datasets_known CHECK (
@@ -70,6 +75,8 @@ CREATE TABLE dataset_versions (
         AND datasets <@ ARRAY['products', 'users', 'promotions', 'orders', 'coupon_codes']
     ),
     CONSTRAINT dataset_versions_fingerprint_length CHECK (octet_length(fingerprint) = 32),
+    CONSTRAINT dataset_versions_content_sha256_length CHECK (octet_length(content_sha256) = 32),
+    CONSTRAINT dataset_versions_only_retired_pruned CHECK (pruned_at IS NULL OR state = 'retired'),
     CONSTRAINT dataset_versions_state_known CHECK (state IN ('staged', 'active', 'retired')),
     CONSTRAINT dataset_versions_state_has_times CHECK (
         (activated_at IS NOT NULL) = (state <> 'staged') AND (retired_at IS NOT NULL) = (state = 'retired')
@@ -78,6 +85,7 @@ CREATE TABLE dataset_versions (
 );
 CREATE UNIQUE INDEX dataset_versions_one_active ON dataset_versions (profile) WHERE state = 'active';
 CREATE INDEX dataset_versions_fingerprint_idx ON dataset_versions (profile, fingerprint);
+CREATE INDEX dataset_versions_content_sha256_idx ON dataset_versions (profile, content_sha256);
 COMMENT ON TABLE dataset_versions IS 'Every set of data that was staged or published, one active per profile.';
 COMMENT ON COLUMN dataset_versions.version IS 'Counts up over all profiles; a number is never used again.';
 COMMENT ON COLUMN dataset_versions.profile IS 'Name of the profile that brought it.';
@@ -92,6 +100,10 @@ COMMENT ON COLUMN dataset_versions.run_id IS 'The run that staged it.';
 COMMENT ON COLUMN dataset_versions.row_counts IS 'Rows by dataset: {"products": 10}.';
 COMMENT ON COLUMN dataset_versions.staged_at IS 'When it was staged, in database time.';
 COMMENT ON COLUMN dataset_versions.activated_at IS 'When the version was last made active.';
+COMMENT ON COLUMN dataset_versions.content_sha256 IS
+    'SHA-256 over what was read, wherever it lay: the same data from another node''s files are known by it.';
+COMMENT ON COLUMN dataset_versions.pruned_at IS
+    'When its rows were deleted; the version itself stays, so that its data are not taken for new ones.';
 COMMENT ON COLUMN dataset_versions.retired_at IS 'When another version of the profile took its place; null unless retired.';
 
 CREATE TABLE dataset_rows (

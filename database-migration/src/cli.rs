@@ -9,11 +9,12 @@ Example:
   DATABASE_URL=postgres://user:password@localhost:5432/food database-migration
 
 Exit status:
-  0 done, or nothing to do          5 an applied migration was edited
+  0 done, or nothing to do          6 connection lost, or the server's disk or memory is full
   1 unexpected error                7 the database is newer and does not allow this build
   2 wrong usage or settings         8 migrations are pending (status --exit-code, wait)
-  3 database not reachable          9 a standby, or a role without the right
-  4 lock timeout                  143 stopped by a signal";
+  3 database not reachable          9 a standby, a right or schema that is missing, another tool's ledger
+  4 lock timeout                  143 stopped by a signal
+  5 an applied migration was edited";
 
 /// Brings the database schema to the version this build needs.
 #[derive(Debug, Parser)]
@@ -27,7 +28,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Settings (TOML) that differ from the defaults
+    /// TOML file laid over the defaults; the environment goes over both
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Wait this long for a database that cannot be reached [default: 60]

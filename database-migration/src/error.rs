@@ -1,5 +1,7 @@
 //! What can go wrong, and how the process then ends.
 
+use std::error::Error as _;
+use std::fmt;
 use std::time::Duration;
 
 use database::ConnectError;
@@ -10,7 +12,7 @@ use crate::migration::BadMigration;
 
 /// Why the migrator did not do what it was asked.
 ///
-/// Whatever it is, the migration that was running was rolled back, and those before it stay.
+/// Whatever it is, the migrations that were done before it stay as they are.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Exit 3, or 2 when the server refuses us: no connection.
@@ -52,6 +54,16 @@ pub enum Error {
         attempts: u32,
         /// Who was in the way.
         blockers: String,
+    },
+    /// Exit 4: a statement on the ledger was not answered in time.
+    #[error("could not {doing} within {} s; in the way: {holders}; nothing was changed", waited.as_secs())]
+    Held {
+        /// What was being done.
+        doing: &'static str,
+        /// Who was in the way.
+        holders: String,
+        /// How long this process waited.
+        waited: Duration,
     },
     /// Exit 5: an applied migration was edited since.
     #[error(
@@ -114,21 +126,64 @@ pub enum Error {
         /// How long.
         waited: Duration,
     },
-    /// Exit 1, 3 or 9: the database answered a statement with an error.
-    #[error("{doing}")]
+    /// Exit 9: the table with the ledger's name belongs to something else.
+    #[error("schema_migrations exists but is not this project's ledger: use another schema or database")]
+    ForeignLedger,
+    /// Exit 9: new tables would belong to no schema.
+    #[error(
+        "search_path ({search_path}) names no schema that exists, so there is none for the tables; nothing was changed"
+    )]
+    NoSchema {
+        /// What the session's `search_path` is.
+        search_path: String,
+    },
+    /// Exit 1, 6 or 9: a statement before the first migration failed.
+    #[error("could not {doing}; nothing was changed")]
     Database {
-        /// What was being done, or the file that was run.
-        doing: String,
+        /// What was being done.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// Exit 1, 6 or 9: a migration failed.
+    #[error("{file} failed; it {remains}, and what was done before it stays")]
+    Failed {
+        /// The file that was run.
+        file: String,
+        /// What it has left behind.
+        remains: Remains,
         /// What the database said.
         #[source]
         source: tokio_postgres::Error,
     },
     /// Exit 143: SIGTERM or SIGINT.
-    #[error("stopped by a signal{}", during.as_ref().map(|file| format!(" during {file}, which was rolled back")).unwrap_or_default())]
+    #[error("stopped by a signal{}", during.as_ref().map(|(file, remains)| format!(" during {file}, which {remains}")).unwrap_or_default())]
     Stopped {
-        /// The file that was being run.
-        during: Option<String>,
+        /// The file that was being run, and what it has left behind.
+        during: Option<(String, Remains)>,
     },
+}
+
+/// What a migration that did not come to its end has left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remains {
+    /// Nothing: its transaction was rolled back.
+    Nothing,
+    /// The statements that ran: it has no transaction, and is made to be run again.
+    Statements,
+    /// All or nothing, and nobody said which: the connection was lost, or the server did not answer in time.
+    Unknown,
+}
+
+impl fmt::Display for Remains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "was rolled back",
+            Self::Statements => "has no transaction (what it did so far stays, and the next run repeats it)",
+            Self::Unknown => "may or may not have been rolled back (database-migration status tells)",
+        })
+    }
 }
 
 impl Error {
@@ -139,42 +194,49 @@ impl Error {
             Self::Connect(error) if error.is_unreachable() => ExitCode::DatabaseUnreachable,
             Self::Connect(_) | Self::NoSuchVersion { .. } | Self::NotBack { .. } => ExitCode::Usage,
             Self::Bad(_) => ExitCode::Unexpected,
-            Self::LockHeld { .. } | Self::Blocked { .. } => ExitCode::LockTimeout,
+            Self::LockHeld { .. } | Self::Blocked { .. } | Self::Held { .. } => ExitCode::LockTimeout,
             Self::Edited { .. } | Self::Unknown { .. } | Self::Gap { .. } => ExitCode::Drift,
             Self::Newer { .. } | Self::CannotGoBack { .. } => ExitCode::Incompatible,
             Self::StillPending { .. } => ExitCode::Pending,
-            Self::Database { source, .. } => code_of(source),
+            Self::ForeignLedger | Self::NoSchema { .. } => ExitCode::Prerequisite,
+            Self::Database { source, .. } | Self::Failed { source, .. } => code_of(source),
             Self::Stopped { .. } => ExitCode::Terminated,
         }
     }
 }
 
 fn code_of(error: &tokio_postgres::Error) -> ExitCode {
-    // A standby, or a role without the right: this command builds on something that is not there.
+    // A standby, a role without the right, a schema that is not there: this command builds on something that is missing.
     let prerequisites = [
         SqlState::READ_ONLY_SQL_TRANSACTION,
         SqlState::INSUFFICIENT_PRIVILEGE,
+        SqlState::INVALID_SCHEMA_NAME,
     ];
     match error.code() {
+        _ if is_lost(error) => ExitCode::Input,
         Some(code) if prerequisites.contains(code) => ExitCode::Prerequisite,
-        Some(code) if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => {
-            ExitCode::DatabaseUnreachable
-        }
-        Some(_) => ExitCode::Unexpected,
-        None => ExitCode::DatabaseUnreachable,
+        Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => ExitCode::LockTimeout,
+        // Disk, memory or connections used up; a file of the server cannot be read or written.
+        Some(code) if ["53", "58"].iter().any(|class| code.code().starts_with(class)) => ExitCode::Input,
+        _ => ExitCode::Unexpected,
+    }
+}
+
+/// Whether the connection ended, or the server ended it.
+pub(crate) fn is_lost(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(code) => ["08", "57P"].iter().any(|class| code.code().starts_with(class)),
+        None => error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>()),
     }
 }
 
 /// Names what was being done when a statement failed.
 pub(crate) trait Doing<T> {
-    fn doing(self, what: &str) -> Result<T, Error>;
+    fn doing(self, what: &'static str) -> Result<T, Error>;
 }
 
 impl<T> Doing<T> for Result<T, tokio_postgres::Error> {
-    fn doing(self, what: &str) -> Result<T, Error> {
-        self.map_err(|source| Error::Database {
-            doing: what.to_owned(),
-            source,
-        })
+    fn doing(self, what: &'static str) -> Result<T, Error> {
+        self.map_err(|source| Error::Database { doing: what, source })
     }
 }

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use database::Database;
+use process::exit;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, info_span, warn};
 
-use crate::error::Error;
+use crate::error::{Error, Remains, is_lost};
 use crate::ledger;
 use crate::migration::{Migration, Step, Transaction};
 use crate::session::{self, Session};
@@ -103,16 +104,17 @@ async fn attempts(
     let mut pause = PAUSES.0;
     let mut attempt = 1;
     loop {
-        let error = match watched(session, migration, direction, conditions, &mut blockers).await {
-            Some(Ok(())) => return Ok(attempt),
-            None => return Err(Error::Stopped { during: Some(file) }),
-            Some(Err(error)) if !is_lock_trouble(&error) => {
-                return Err(Error::Database {
-                    doing: file,
-                    source: error,
+        let broken = match watched(session, migration, direction, conditions, &mut blockers).await {
+            Ok(Ok(())) => return Ok(attempt),
+            Err(remains) => return Err(stopped(file, remains)),
+            Ok(Err(broken)) if !is_lock_trouble(&broken.error) => {
+                return Err(Error::Failed {
+                    file,
+                    remains: broken.remains(migration),
+                    source: broken.error,
                 });
             }
-            Some(Err(error)) => error,
+            Ok(Err(broken)) => broken,
         };
         let in_the_way = blockers
             .clone()
@@ -124,24 +126,60 @@ async fn attempts(
                 blockers: in_the_way,
             });
         }
-        warn!(attempt, %error, "{file} did not get its locks within {LOCK_TIMEOUT}; trying again: {in_the_way}");
+        warn!(
+            attempt,
+            error = exit::line(&broken.error),
+            "{file} did not get its locks within {LOCK_TIMEOUT}; trying again: {in_the_way}"
+        );
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = conditions.stop.cancelled() => return Err(Error::Stopped { during: Some(file) }),
+            () = conditions.stop.cancelled() => return Err(stopped(file, broken.remains(migration))),
         }
         pause = (pause * 2).min(PAUSES.1);
         attempt += 1;
     }
 }
 
-/// One attempt; none if it was stopped. While it lasts, looks once who is in the way.
+fn stopped(file: String, remains: Remains) -> Error {
+    Error::Stopped {
+        during: Some((file, remains)),
+    }
+}
+
+/// An attempt that failed.
+struct Broken {
+    error: tokio_postgres::Error,
+    /// The server had been asked to commit: it may have done so.
+    committing: bool,
+}
+
+impl Broken {
+    fn remains(&self, migration: &Migration) -> Remains {
+        match migration.transaction {
+            Transaction::None => Remains::Statements,
+            Transaction::Yes if self.committing && is_lost(&self.error) => Remains::Unknown,
+            Transaction::Yes => Remains::Nothing,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Broken {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self {
+            error,
+            committing: false,
+        }
+    }
+}
+
+/// One attempt, or what it has left behind if it was stopped. While it lasts, looks once who is in the way.
 async fn watched(
     session: &mut Session,
     migration: &Migration,
     direction: Direction,
     conditions: &Conditions<'_>,
     blockers: &mut Option<String>,
-) -> Option<Result<(), tokio_postgres::Error>> {
+) -> Result<Result<(), Broken>, Remains> {
     let pid = session.pid;
     let mut attempt = std::pin::pin!(attempt(session, migration, direction, conditions.build));
     let mut look = std::pin::pin!(async {
@@ -151,7 +189,7 @@ async fn watched(
     let mut looked = false;
     loop {
         tokio::select! {
-            result = &mut attempt => return Some(result),
+            result = &mut attempt => return Ok(result),
             found = &mut look, if !looked => {
                 looked = true;
                 *blockers = found.or(blockers.take());
@@ -162,8 +200,10 @@ async fn watched(
     session::cancel(conditions.database, pid).await;
     match tokio::time::timeout(ROLLBACK, attempt).await {
         // It was committing already: that cannot be taken back, and is no loss.
-        Ok(Ok(())) => Some(Ok(())),
-        _ => None,
+        Ok(Ok(())) => Ok(Ok(())),
+        Ok(Err(broken)) => Err(broken.remains(migration)),
+        Err(_) if migration.transaction == Transaction::None => Err(Remains::Statements),
+        Err(_) => Err(Remains::Unknown),
     }
 }
 
@@ -172,27 +212,49 @@ async fn attempt(
     migration: &Migration,
     direction: Direction,
     build: &str,
-) -> Result<(), tokio_postgres::Error> {
+) -> Result<(), Broken> {
     let started = Instant::now();
-    let sql = match direction {
-        Direction::Up => &migration.up,
-        Direction::Down => &migration.down,
+    let (sql, file) = match direction {
+        Direction::Up => (&migration.up, migration.up_file()),
+        Direction::Down => (&migration.down, migration.down_file()),
     };
     if migration.transaction == Transaction::None {
-        outside_a_transaction(session, sql).await?;
+        traced(&file, outside_a_transaction(session, sql)).await?;
     }
     let transaction = session.client.transaction().await?;
     transaction
         .batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
         .await?;
     if migration.transaction == Transaction::Yes {
-        transaction.batch_execute(sql).await?;
+        traced(&file, transaction.batch_execute(sql)).await?;
     }
     match direction {
         Direction::Up => ledger::add(&transaction, migration, started.elapsed(), build).await?,
         Direction::Down => ledger::remove(&transaction, migration.version).await?,
     }
-    transaction.commit().await
+    transaction.commit().await.map_err(|error| Broken {
+        error,
+        committing: true,
+    })
+}
+
+/// Runs the statements of a file within a client span.
+async fn traced(
+    file: &str,
+    statements: impl Future<Output = Result<(), tokio_postgres::Error>>,
+) -> Result<(), tokio_postgres::Error> {
+    let span = info_span!(
+        "database.execute",
+        otel.name = file,
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.query.summary = file,
+    );
+    let result = statements.instrument(span.clone()).await;
+    if let Err(error) = &result {
+        process::telemetry::fail(&span, error);
+    }
+    result
 }
 
 /// Runs a file statement by statement; each ends with a semicolon at the end of a line.
@@ -213,7 +275,7 @@ async fn outside_a_transaction(session: &Session, sql: &str) -> Result<(), tokio
     {
         client.batch_execute(statement).await?;
     }
-    client.batch_execute("SET lock_timeout = 0").await
+    Ok(())
 }
 
 const INVALID_INDEXES: &str = "

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
+use crate::error::{Doing as _, Error};
 use crate::migration::Migration;
+use crate::session::set_lock_timeout;
 
 /// One row of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ COMMENT ON COLUMN schema_migrations.min_compatible_schema IS 'The oldest build t
 ";
 
 const READ: &str = r#"
-SELECT version, name, up_sha256, down_sha256,
+SELECT version, name, encode(up_sha256, 'hex'), encode(down_sha256, 'hex'),
        to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        duration_ms, build, min_compatible_schema
 FROM schema_migrations
@@ -74,36 +76,63 @@ DELETE FROM schema_migrations
 WHERE version = $1
 ";
 
-/// All rows by version, in one round trip; none when there is no ledger yet.
-pub(crate) async fn read(client: &Client) -> Result<Vec<Applied>, tokio_postgres::Error> {
-    let rows = match client.query_typed(READ, &[]).await {
+/// All rows by version; none when there is no ledger yet. Waits for a lock at most `patience`.
+///
+/// One round trip: the limits, against which an operator's own count for nothing, go with the question.
+pub(crate) async fn read(client: &Client, patience: Duration) -> Result<Vec<Applied>, Error> {
+    let question = format!("SET statement_timeout = 0; {}{READ}", set_lock_timeout(patience));
+    let messages = match client.simple_query(&question).await {
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(Vec::new()),
-        rows => rows?,
+        Err(error) if is_about_the_columns(&error) => return Err(Error::ForeignLedger),
+        messages => messages.doing("read the ledger")?,
     };
-    let applied = |row: &tokio_postgres::Row| {
-        Ok(Applied {
-            version: row.try_get(0)?,
-            name: row.try_get(1)?,
-            up_sha256: row.try_get(2)?,
-            down_sha256: row.try_get(3)?,
-            applied_at: row.try_get(4)?,
-            duration_ms: row.try_get(5)?,
-            build: row.try_get(6)?,
-            min_compatible_schema: row.try_get(7)?,
-        })
-    };
-    rows.iter().map(applied).collect()
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    rows.map(|row| Applied::from_texts(row).ok_or(Error::ForeignLedger))
+        .collect()
 }
 
+impl Applied {
+    fn from_texts(row: &SimpleQueryRow) -> Option<Self> {
+        let text = |column: usize| row.try_get(column).ok().flatten();
+        Some(Self {
+            version: text(0)?.parse().ok()?,
+            name: text(1)?.to_owned(),
+            up_sha256: hex::decode(text(2)?).ok()?,
+            down_sha256: hex::decode(text(3)?).ok()?,
+            applied_at: text(4)?.to_owned(),
+            duration_ms: text(5)?.parse().ok()?,
+            build: text(6)?.to_owned(),
+            min_compatible_schema: text(7)?.parse().ok()?,
+        })
+    }
+}
+
+/// A column is missing or of a type that ours is not: other tools have a table of this name, too.
+fn is_about_the_columns(error: &tokio_postgres::Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| [SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_FUNCTION].contains(code))
+}
+
+const PRESENT: &str = "
+SELECT to_regclass('schema_migrations') IS NOT NULL, current_schema() IS NOT NULL, current_setting('search_path')
+";
+
 /// Makes the table if it is missing. Call with the migration lock held: only then is this race-free.
-pub(crate) async fn ensure(client: &Client) -> Result<(), tokio_postgres::Error> {
-    let present = client
-        .query_typed_one("SELECT to_regclass('schema_migrations') IS NOT NULL", &[])
-        .await?;
-    if present.try_get(0)? {
+pub(crate) async fn ensure(client: &Client) -> Result<(), Error> {
+    let doing = "create the ledger";
+    let row = client.query_typed_one(PRESENT, &[]).await.doing(doing)?;
+    if row.try_get(0).doing(doing)? {
         return Ok(());
     }
-    client.batch_execute(CREATE).await
+    if !row.try_get::<_, bool>(1).doing(doing)? {
+        let search_path = row.try_get(2).doing(doing)?;
+        return Err(Error::NoSchema { search_path });
+    }
+    client.batch_execute(CREATE).await.doing(doing)
 }
 
 /// Writes the row of a migration that has just been applied.

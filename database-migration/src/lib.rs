@@ -16,7 +16,7 @@ mod standing;
 mod status;
 
 pub use embedded::embedded;
-pub use error::Error;
+pub use error::{Error, Remains};
 pub use ledger::Applied;
 pub use migration::{BadMigration, Migration, Step, Transaction};
 pub use migrator::{Back, Done, Migrator, up};

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use database::locks;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::error::{Doing as _, Error};
@@ -30,11 +29,7 @@ WHERE lock.locktype = 'advisory'
 ///
 /// Asks again and again instead of waiting inside PostgreSQL: the snapshot of a statement that waits
 /// would be waited for by `CREATE INDEX CONCURRENTLY`, which the holder may be running.
-pub(crate) async fn acquire(
-    client: &Client,
-    timeout: Duration,
-    stop: &CancellationToken,
-) -> Result<(), Error> {
+pub(crate) async fn acquire(client: &Client, timeout: Duration) -> Result<(), Error> {
     let started = Instant::now();
     let mut pause = PAUSES.0;
     let mut said = false;
@@ -53,10 +48,7 @@ pub(crate) async fn acquire(
             );
             said = true;
         }
-        tokio::select! {
-            () = tokio::time::sleep(pause.min(timeout - waited)) => {}
-            () = stop.cancelled() => return Err(Error::Stopped { during: None }),
-        }
+        tokio::time::sleep(pause.min(timeout - waited)).await;
         pause = (pause * 2).min(PAUSES.1);
     }
     Ok(())

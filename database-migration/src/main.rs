@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::Parser as _;
 use database::Database;
 use database_migration::{Back, Done, Error, Migrator};
-use process::exit::{self, ExitCode, Failure, OrExit as _};
+use process::exit::{self, Ending, ExitCode, Failure, OrExit as _};
 use process::telemetry::{self, Role, Telemetry};
-use tracing::{Instrument as _, info, info_span};
+use tracing::{Instrument as _, info_span};
 
 use cli::{Arguments, Command};
 use settings::Settings;
@@ -24,17 +24,10 @@ fn main() -> std::process::ExitCode {
         let telemetry = telemetry::start(SERVICE, Role::Root, &settings.telemetry)?;
         Ok((settings, telemetry))
     });
-    match started {
-        Err(failure) => exit::report(Err(failure)),
-        Ok((settings, telemetry)) => {
-            let status = exit::report(run(arguments, &settings, &telemetry));
-            telemetry.shutdown();
-            status
-        }
-    }
+    exit::report(started.and_then(|(settings, telemetry)| run(arguments, &settings, &telemetry)))
 }
 
-fn run(arguments: Arguments, settings: &Settings, telemetry: &Telemetry) -> Result<ExitCode, Failure> {
+fn run(arguments: Arguments, settings: &Settings, telemetry: &Telemetry) -> Result<Ending, Failure> {
     let migrator = migrator(&arguments, settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -49,7 +42,7 @@ fn run(arguments: Arguments, settings: &Settings, telemetry: &Telemetry) -> Resu
             Command::Down(cli::Back { to, .. }) => {
                 change(&migrator, telemetry, migrator.down(Back::To(to.unwrap_or(0)))).await
             }
-            Command::Status { json, exit_code } => status(&migrator, json, exit_code).await,
+            Command::Status { json, exit_code } => status(&migrator, json, exit_code).await.map(Ending::from),
             Command::Wait { for_version } => wait(&migrator, for_version).await,
         }
     })
@@ -70,12 +63,12 @@ fn migrator(arguments: &Arguments, settings: &Settings) -> Result<Migrator, Fail
     Ok(migrator)
 }
 
-/// Runs `up` or `down` inside the root span of the pod's trace, and says in one line how it ended.
+/// Runs `up` or `down` inside the root span of the pod's trace, and says how it ended in the line to end with.
 async fn change(
     migrator: &Migrator,
     telemetry: &Telemetry,
     work: impl Future<Output = Result<Done, Error>>,
-) -> Result<ExitCode, Failure> {
+) -> Result<Ending, Failure> {
     let span = info_span!(
         "migration.execute",
         migration.run_id = %migrator.run_id,
@@ -96,11 +89,11 @@ async fn change(
                 0 => String::new(),
                 retries => format!(", {retries} attempts given up for want of a lock"),
             };
-            info!(
+            let last_line = format!(
                 "done: run {}, outcome {outcome}, version {}{retries}",
                 done.run_id, done.after
             );
-            Ok(ExitCode::Done)
+            Ok(Ending::new(ExitCode::Done, last_line))
         }
         Err(error) => {
             let outcome = if matches!(error, Error::Stopped { .. }) {
@@ -138,13 +131,13 @@ async fn status(migrator: &Migrator, json: bool, exit_code: bool) -> Result<Exit
     })
 }
 
-async fn wait(migrator: &Migrator, for_version: Option<i32>) -> Result<ExitCode, Failure> {
+async fn wait(migrator: &Migrator, for_version: Option<i32>) -> Result<Ending, Failure> {
     let version = migrator
         .wait(for_version)
         .await
         .map_err(|error| failure(error, "wait"))?;
-    info!("done: the database is at version {version}");
-    Ok(ExitCode::Done)
+    let last_line = format!("done: the database is at version {version}");
+    Ok(Ending::new(ExitCode::Done, last_line))
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use database::Database;
+use process::exit::ExitCode;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use crate::audit;
 use crate::embedded::embedded;
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::execute::{self, Conditions, Direction};
 use crate::ledger;
 use crate::lock;
@@ -20,6 +21,9 @@ use crate::migration::{BadMigration, Migration};
 use crate::session::{self, Session};
 use crate::standing::Standing;
 use crate::status::Status;
+
+/// Even who does not want to wait for locks must give the server the time to answer.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Changes the schema of one database.
 pub struct Migrator {
@@ -103,7 +107,7 @@ impl Migrator {
             return Err(Error::NoSuchVersion { asked: to, newest });
         }
         let client = self.connect().await?;
-        let standing = self.standing_or_record(&client).await?;
+        let standing = self.standing_or_record(&client, Direction::Up).await?;
         if standing.is_newer() {
             warn!(
                 "the database is at version {}, newer than this build ({newest}), and still allows it (from {})",
@@ -148,7 +152,7 @@ impl Migrator {
                 .filter(|it| range.contains(&i64::from(it.version)))
                 .collect())
         };
-        let standing = self.standing_or_record(&client).await?;
+        let standing = self.standing_or_record(&client, Direction::Down).await?;
         if to_take_back(&standing)?.is_empty() {
             return Ok(self.done(standing.version, standing.version, 0));
         }
@@ -198,7 +202,7 @@ impl Migrator {
     /// [`Error::Connect`] and [`Error::Database`]; whatever the ledger says is part of the answer.
     pub async fn status(&self) -> Result<Status, Error> {
         let client = self.connect().await?;
-        let applied = ledger::read(&client).await.doing("read the ledger")?;
+        let applied = self.read_ledger(&client, self.lock_timeout).await?;
         Ok(Status::of(self.database.target(), &self.migrations, &applied))
     }
 
@@ -220,18 +224,53 @@ impl Migrator {
     }
 
     async fn standing(&self, client: &Client) -> Result<Standing, Error> {
-        let applied = ledger::read(client).await.doing("read the ledger")?;
+        let applied = self.read_ledger(client, self.lock_timeout).await?;
         self.saw(applied.last().map_or(0, |last| last.version));
         Standing::of(&self.migrations, &applied)
     }
 
-    /// As `standing`; what stands in the way of a run is part of its record.
-    async fn standing_or_record(&self, client: &Client) -> Result<Standing, Error> {
+    /// As `standing`; what stands in the way of a run is part of its record, unless the record would meet the same.
+    async fn standing_or_record(&self, client: &Client, direction: Direction) -> Result<Standing, Error> {
         let standing = self.standing(client).await;
-        if let Err(error) = &standing {
-            audit::record(self, client, Duration::ZERO, Err(error)).await;
+        if let Err(error) = &standing
+            && !matches!(error, Error::Stopped { .. } | Error::Held { .. })
+        {
+            audit::record(self, client, direction, Duration::ZERO, Err(error)).await;
         }
         standing
+    }
+
+    async fn read_ledger(&self, client: &Client, patience: Duration) -> Result<Vec<ledger::Applied>, Error> {
+        let patience = patience.max(LEAST_PATIENCE);
+        self.briefly("read the ledger", patience, ledger::read(client, patience))
+            .await
+    }
+
+    /// Runs statements that take milliseconds unless somebody is in their way: no longer than `patience`,
+    /// nor than until the run is to stop. They limit their waiting for locks themselves, so that the
+    /// server gives up as well; what they do not notice (a server that stands still) ends a second later.
+    async fn briefly<T>(
+        &self,
+        doing: &'static str,
+        patience: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        self.unless_stopped(async {
+            match tokio::time::timeout(patience + Duration::from_secs(1), work).await {
+                Ok(Err(error)) if error.exit_code() == ExitCode::LockTimeout => {}
+                Err(_) => {}
+                Ok(result) => return result,
+            }
+            let waited = started.elapsed();
+            let holders = session::holders_of_the_ledger(&self.database).await;
+            Err(Error::Held {
+                doing,
+                holders: holders.unwrap_or_else(|| "nobody that is known".into()),
+                waited,
+            })
+        })
+        .await
     }
 
     fn saw(&self, version: i32) {
@@ -244,7 +283,7 @@ impl Migrator {
         let client = self
             .unless_stopped(session::connect(&self.database, timeout))
             .await?;
-        let applied = ledger::read(&client).await.doing("read the ledger")?;
+        let applied = self.read_ledger(&client, timeout.min(self.lock_timeout)).await?;
         Ok(applied.last().map_or(0, |last| last.version))
     }
 
@@ -256,13 +295,18 @@ impl Migrator {
         choose: impl Fn(&Standing) -> Result<Vec<&'a Migration>, Error>,
     ) -> Result<Done, Error> {
         let started = Instant::now();
-        let mut session = Session::prepare(client).await?;
-        let result = match lock::acquire(&session.client, self.lock_timeout, &self.stop).await {
+        let patience = self.lock_timeout.max(LEAST_PATIENCE);
+        let mut session = self.unless_stopped(Session::prepare(client, patience)).await?;
+        let acquired = self
+            .unless_stopped(lock::acquire(&session.client, self.lock_timeout))
+            .await;
+        let result = match acquired {
             Ok(()) => self.change_under_lock(&mut session, direction, choose).await,
             Err(error) => Err(error),
         };
         if !matches!(result, Ok(done) if done.before == done.after) {
-            audit::record(self, &session.client, started.elapsed(), result.as_ref()).await;
+            let took = started.elapsed();
+            audit::record(self, &session.client, direction, took, result.as_ref()).await;
         }
         result
     }
@@ -273,7 +317,9 @@ impl Migrator {
         direction: Direction,
         choose: impl Fn(&Standing) -> Result<Vec<&'a Migration>, Error>,
     ) -> Result<Done, Error> {
-        ledger::ensure(&session.client).await.doing("create the ledger")?;
+        let patience = self.lock_timeout.max(LEAST_PATIENCE);
+        self.briefly("create the ledger", patience, ledger::ensure(&session.client))
+            .await?;
         // Read anew: another migrator may have done the work while this one waited.
         let before = self.standing(&session.client).await?;
         let chosen = choose(&before)?;

@@ -129,7 +129,8 @@ impl Database {
         }
     }
 
-    pub(crate) fn statement_timeout(&self) -> Duration {
+    /// How long the server lets one statement of a [`Pool`](crate::pool::Pool) run; zero is without limit.
+    pub fn statement_timeout(&self) -> Duration {
         Duration::from_secs(self.settings.statement_timeout_s)
     }
 

@@ -1,17 +1,28 @@
 //! The API's connections.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use diesel::ConnectionError;
+use deadpool::Runtime;
+use deadpool::managed::TimeoutType;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::{ConnectionError, QueryResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool as Deadpool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
+use tracing::debug;
 
 use crate::connect::{Database, with_causes};
 
-/// A connection on loan from a [`Pool`].
-pub type Loan = Object<AsyncPgConnection>;
+/// A connection on loan from a [`Pool`], to be [kept](Loan::keep) once the server has answered everything.
+///
+/// Dropped without that (a time-out, a caller that went away), it is closed instead of being lent again: a statement may
+/// still be running on it, and the next borrower would queue behind it.
+pub struct Loan(Option<Object<AsyncPgConnection>>);
+
+/// How long a statement waits for a lock: whoever waits occupies a connection that others need.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections, opened when first needed and kept. Cheap to clone.
 ///
@@ -47,39 +58,123 @@ pub enum NoConnection {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// A read that brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// No connection.
+    #[error(transparent)]
+    Connection(#[from] NoConnection),
+    /// The database refuses the query, or the connection was lost again and again.
+    #[error("the database does not answer the query")]
+    Query(#[source] Error),
+    /// No answer came in time.
+    #[error("no answer from the database within {} ms", .0.as_millis())]
+    Late(Duration),
+}
+
+impl ReadError {
+    /// Whether the database could not be asked at all, rather than having refused.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            ReadError::Connection(_) | ReadError::Late(_) => true,
+            ReadError::Query(error) => is_lost(error),
+        }
+    }
+}
+
+/// Whether the error says that the connection is gone, and so nothing about the statement.
+pub fn is_lost(error: &Error) -> bool {
+    use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
+    match error {
+        Error::DatabaseError(kind, _) => matches!(kind, ClosedConnection | UnableToSendCommand),
+        Error::BrokenTransactionManager => true,
+        _ => false,
+    }
+}
+
 impl Pool {
-    /// A pool of at most `size` connections (at least 1); a caller waits at most `wait` for one.
+    /// A pool of at most `size` connections (at least 1); a caller waits at most `wait` for one that others have.
     pub fn new(database: &Database, size: usize, wait: Duration) -> Pool {
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Fast;
         let database = database.clone();
+        // Whoever polls a connection's socket must outlive all who borrow it: not the HTTP worker that asks first.
+        let runtime = tokio::runtime::Handle::try_current().ok();
         config.custom_setup = Box::new(move |_| {
             let database = database.clone();
-            async move { open(&database).await }.boxed()
+            match &runtime {
+                Some(runtime) => {
+                    let opened = runtime.spawn(async move { open(&database).await });
+                    async move {
+                        opened
+                            .await
+                            .unwrap_or_else(|ended| Err(ConnectionError::BadConnection(ended.to_string())))
+                    }
+                    .boxed()
+                }
+                None => async move { open(&database).await }.boxed(),
+            }
         });
         let manager = AsyncDieselConnectionManager::new_with_config("", config);
-        #[expect(
-            clippy::expect_used,
-            reason = "fails only for time-outs without a runtime, and none is set"
-        )]
+        #[expect(clippy::expect_used, reason = "fails only for time-outs without a runtime")]
         let connections = Deadpool::builder(manager)
             .max_size(size.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(wait))
             .build()
-            .expect("a pool without time-outs");
+            .expect("a pool with a runtime");
         Pool { connections, wait }
     }
 
     /// Lends a connection.
     ///
     /// # Errors
-    /// [`NoConnection`], within the pool's wait.
+    /// [`NoConnection`], within the pool's wait and, if a new connection has to be opened, twice the connect time-out.
     pub async fn get(&self) -> Result<Loan, NoConnection> {
-        match tokio::time::timeout(self.wait, self.connections.get()).await {
-            Ok(Ok(loan)) => Ok(loan),
-            Ok(Err(PoolError::Backend(error))) => Err(NoConnection::Failed(Box::new(error))),
-            Ok(Err(error)) => Err(NoConnection::Failed(Box::new(error))),
-            Err(_) => Err(NoConnection::Busy(self.wait)),
+        match self.connections.get().await {
+            Ok(connection) => Ok(Loan(Some(connection))),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(NoConnection::Busy(self.wait)),
+            Err(PoolError::Backend(error)) => Err(NoConnection::Failed(Box::new(error))),
+            Err(error) => Err(NoConnection::Failed(Box::new(error))),
         }
+    }
+
+    /// Runs a read, in `limit` all told. Connections that turn out to be dead are replaced; a query that the server ended
+    /// is repeated once on another connection, as its session may have been shut down or its plan outdated.
+    ///
+    /// # Errors
+    /// [`ReadError`], within `limit`.
+    pub async fn read<T>(
+        &self,
+        limit: Duration,
+        query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, ReadError> {
+        let attempts = self.usage().most + 1;
+        let read = async {
+            let mut refused = false;
+            for attempt in 1.. {
+                let mut loan = self.get().await?;
+                let error = match query(&mut loan).await {
+                    Ok(rows) => {
+                        loan.keep();
+                        return Ok(rows);
+                    }
+                    Err(error) => error,
+                };
+                let lost = is_lost(&error);
+                if !lost {
+                    loan.keep();
+                }
+                if attempt >= attempts || (!lost && std::mem::replace(&mut refused, true)) {
+                    return Err(ReadError::Query(error));
+                }
+                debug!(error = %error, "reading again on another connection");
+            }
+            Err(ReadError::Late(limit))
+        };
+        tokio::time::timeout(limit, read)
+            .await
+            .unwrap_or(Err(ReadError::Late(limit)))
     }
 
     /// How many connections there are now.
@@ -95,12 +190,46 @@ impl Pool {
     }
 }
 
+impl Loan {
+    /// Gives the connection back: the server has answered everything that was sent on it.
+    pub fn keep(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+impl Deref for Loan {
+    type Target = AsyncPgConnection;
+
+    #[expect(clippy::expect_used, reason = "taken only by what consumes the loan")]
+    fn deref(&self) -> &AsyncPgConnection {
+        self.0.as_ref().expect("a loan holds a connection until its end")
+    }
+}
+
+impl DerefMut for Loan {
+    #[expect(clippy::expect_used, reason = "taken only by what consumes the loan")]
+    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
+        self.0.as_mut().expect("a loan holds a connection until its end")
+    }
+}
+
 async fn open(database: &Database) -> diesel::ConnectionResult<AsyncPgConnection> {
     let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(with_causes(error));
     let mut connection = database.connect_diesel().await.map_err(|error| bad(&error))?;
     let milliseconds = database.statement_timeout().as_millis();
+    let lock_milliseconds = LOCK_TIMEOUT.as_millis();
     let limits = format!(
-        "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}; SET TIME ZONE 'UTC'"
+        "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}; \
+         SET lock_timeout = {lock_milliseconds}; SET idle_session_timeout = 0; \
+         SET default_transaction_isolation = 'read committed'; SET TIME ZONE 'UTC'"
     );
     connection
         .batch_execute(&limits)

@@ -107,6 +107,7 @@ diesel::table! {
     bootstrap_runs (id) {
         id -> Uuid,
         task -> Text,
+        command -> Text,
         profile -> Nullable<Text>,
         started_at -> Timestamptz,
         heartbeat_at -> Timestamptz,
@@ -130,6 +131,7 @@ diesel::table! {
         datasets -> Array<Text>,
         source_version -> Nullable<Int8>,
         fingerprint -> Bytea,
+        content_sha256 -> Bytea,
         hash_key_id -> Text,
         format -> Int2,
         state -> Text,
@@ -138,6 +140,7 @@ diesel::table! {
         staged_at -> Timestamptz,
         activated_at -> Nullable<Timestamptz>,
         retired_at -> Nullable<Timestamptz>,
+        pruned_at -> Nullable<Timestamptz>,
     }
 }
 

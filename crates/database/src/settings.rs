@@ -8,6 +8,11 @@ use serde::Deserialize;
 /// Each of `url`, `host`, `port`, `user`, `password`, `name` and `sslmode` may come from a file instead (`url_file`, …);
 /// such files, and that of the authorities, are read again for each new connection, so that a rotated password needs no
 /// restart.
+///
+/// What a service's default file says about it:
+/// ```toml
+#[doc = include_str!("defaults.toml")]
+/// ```
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

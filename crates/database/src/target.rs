@@ -131,7 +131,7 @@ impl Address {
 
     fn from_parts(settings: &Settings) -> Result<Address, Invalid> {
         let host = text(settings.host.as_ref(), settings.host_file.as_deref(), "DB_HOST")?
-            .ok_or_else(|| Invalid::new("DATABASE_URL", "is not set, and DB_HOST neither"))?;
+            .ok_or_else(|| Invalid::new("DATABASE_URL", "neither it nor DB_HOST is set"))?;
         let port = match (settings.port, &settings.port_file) {
             (Some(port), _) => port,
             (None, None) => 5432,
@@ -302,6 +302,6 @@ mod tests {
     #[test]
     fn nothing_set_is_said_so() {
         let message = Target::read(&Settings::default()).err().unwrap().to_string();
-        assert_eq!(message, "DATABASE_URL: is not set, and DB_HOST neither");
+        assert_eq!(message, "DATABASE_URL: neither it nor DB_HOST is set");
     }
 }

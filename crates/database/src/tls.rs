@@ -37,7 +37,7 @@ impl SslMode {
             "require" => Ok(SslMode::Require),
             "verify-ca" => Ok(SslMode::VerifyCa),
             "verify-full" => Ok(SslMode::VerifyFull),
-            _ => Err("is one of disable, prefer, require, verify-ca, verify-full"),
+            _ => Err("is none of disable, prefer, require, verify-ca, verify-full"),
         }
     }
 

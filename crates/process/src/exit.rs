@@ -141,16 +141,40 @@ fn known_code(error: &anyhow::Error) -> Option<ExitCode> {
         .map(|failure| failure.code)
 }
 
-/// Says how the process ended and returns the status for `main` to return.
+/// How a process ends that has done its work: the exit code, and the last line of its log if it has one to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    code: ExitCode,
+    line: Option<String>,
+}
+
+impl Ending {
+    /// Ends with `code` after logging `line` at level info, as the last line of all.
+    pub fn new(code: ExitCode, line: impl Into<String>) -> Self {
+        Self {
+            code,
+            line: Some(line.into()),
+        }
+    }
+}
+
+/// Without a last line.
+impl From<ExitCode> for Ending {
+    fn from(code: ExitCode) -> Self {
+        Self { code, line: None }
+    }
+}
+
+/// Ends telemetry, says how the process ended and returns the status for `main` to return. Call last.
 ///
-/// An error is one line with all its causes: logged once telemetry has started (and its filter lets
-/// errors through), else printed to standard error as `error: …`. It also becomes the termination
-/// message: the file named by `TERMINATION_MESSAGE_PATH` (default `/dev/termination-log`), cut to
-/// 4096 bytes, and only if that file exists.
-pub fn report(result: Result<ExitCode, Failure>) -> std::process::ExitCode {
+/// An error is one line with all its causes. First it becomes the termination message: the file named by
+/// `TERMINATION_MESSAGE_PATH` (default `/dev/termination-log`), cut to 4096 bytes, and only if that file exists. Then the
+/// spans that wait are sent, which may take 2 s if the collector is missing. Then the line is logged if telemetry was
+/// started (and its filter lets errors through), else printed to standard error as `error: …`.
+pub fn report(result: Result<impl Into<Ending>, Failure>) -> std::process::ExitCode {
     let path = settings::variable("TERMINATION_MESSAGE_PATH");
     report_to(
-        result,
+        result.map(Into::into),
         Path::new(path.as_deref().unwrap_or(TERMINATION_MESSAGE_PATH)),
     )
 }
@@ -165,12 +189,21 @@ pub fn report_beside(result: Result<ExitCode, Failure>) -> std::process::ExitCod
     std::process::ExitCode::from(code as u8)
 }
 
-fn report_to(result: Result<ExitCode, Failure>, termination_message: &Path) -> std::process::ExitCode {
+fn report_to(result: Result<Ending, Failure>, termination_message: &Path) -> std::process::ExitCode {
+    // Whoever kills the process while it waits for the collector shall find the reason.
+    if let Err(failure) = &result {
+        leave_message(&failure.line(), termination_message);
+    }
+    telemetry::end();
     let code = match result {
-        Ok(code) => code,
+        Ok(ending) => {
+            if let Some(line) = ending.line {
+                tracing::info!("{line}");
+            }
+            ending.code
+        }
         Err(failure) => {
             say(&failure);
-            leave_message(&failure.line(), termination_message);
             failure.code
         }
     };
@@ -198,7 +231,8 @@ fn leave_message(line: &str, path: &Path) {
 /// An error and all its causes in one line, outermost first.
 ///
 /// A cause whose text its effect already repeats at its end is left out.
-pub(crate) fn line(error: &(dyn std::error::Error + 'static)) -> String {
+#[must_use]
+pub fn line(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = one_line(&error.to_string());
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -247,7 +281,7 @@ mod tests {
 
         for (code, number) in table {
             assert_eq!(code as u8, number);
-            let status = report_to(Ok(code), Path::new("/nonexistent/termination-log"));
+            let status = report_to(Ok(code.into()), Path::new("/nonexistent/termination-log"));
             assert_eq!(status, std::process::ExitCode::from(number));
         }
     }

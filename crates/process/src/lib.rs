@@ -7,5 +7,11 @@ pub mod settings;
 pub mod signals;
 pub mod telemetry;
 
+mod host;
+
+pub use host::host_name;
+
+#[cfg(test)]
+mod child;
 #[cfg(test)]
 mod scratch;

@@ -45,41 +45,19 @@ fn listen(token: CancellationToken) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader, Read as _};
-    use std::process::{Child, Command, Stdio};
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _, stdout};
+    use std::process::{Child, ChildStdout, Command, Stdio};
 
-    use super::*;
+    use crate::child;
 
-    /// Tells `wait` that it runs in a process of its own.
-    const ASKED: &str = "PROCESS_TEST_WAIT";
-
-    #[test]
-    #[ignore = "what `Waiting` runs in a process of its own"]
-    fn wait() {
-        // Nobody asked: all ignored tests are being run.
-        if crate::settings::variable(ASKED).is_none() {
-            return;
-        }
-        let token = shutdown();
-        println!("\nready");
-        runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .block_on(token.cancelled());
-        println!("\ncancelled");
-        loop {
-            std::thread::park();
-        }
-    }
+    const TEST: &str = "the_first_signal_asks_and_the_second_ends_the_process";
 
     /// A process that waits for signals and ends at the second one only.
-    struct Waiting(Child, BufReader<std::process::ChildStdout>);
+    struct Waiting(Child, BufReader<ChildStdout>);
 
     impl Waiting {
         fn start() -> Self {
-            let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["signals::tests::wait", "--exact", "--ignored", "--nocapture"])
-                .env(ASKED, "yes")
+            let mut child = child::again(module_path!(), TEST)
                 .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
@@ -102,8 +80,30 @@ mod tests {
         }
     }
 
+    impl Drop for Waiting {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    fn wait_for_signals() {
+        let asked_to_stop = super::shutdown();
+        // The test harness may have begun the line.
+        writeln!(stdout(), "\nready").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(asked_to_stop.cancelled());
+        writeln!(stdout(), "cancelled").unwrap();
+        loop {
+            std::thread::park();
+        }
+    }
+
     #[test]
     fn the_first_signal_asks_and_the_second_ends_the_process() {
+        if child::is_asked() {
+            return wait_for_signals();
+        }
         for (first, second, status) in [("TERM", "TERM", 143), ("INT", "TERM", 143), ("TERM", "INT", 130)] {
             let mut process = Waiting::start();
 

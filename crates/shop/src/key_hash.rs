@@ -32,7 +32,7 @@ pub struct HashKeys(Vec<HashKey>);
 pub enum NotHashKeys {
     /// Production has no default.
     #[error(
-        "has no default in production: set one to {MAX_HASH_KEYS} secrets of at least {MIN_LENGTH} bytes, separated by commas"
+        "has no default in production: set 1 to {MAX_HASH_KEYS} secrets of at least {MIN_LENGTH} bytes, separated by commas"
     )]
     Missing,
     /// A secret is shorter than 16 bytes.

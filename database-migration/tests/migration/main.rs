@@ -6,6 +6,8 @@
 
 mod concurrency;
 mod exits;
+mod failures;
+mod ledger;
 mod program;
 mod runs;
 mod rust_schema;

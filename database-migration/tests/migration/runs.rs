@@ -42,12 +42,12 @@ async fn a_run_ends_with_its_id_and_is_found_by_it() {
         .unwrap();
     assert!(last.contains("outcome changed, version 4"), "{last}");
     let record = format!(
-        "SELECT task, outcome, exit_code, version, finished_at >= started_at, build, host <> '' FROM bootstrap_runs WHERE id = '{id}'"
+        "SELECT task, command, outcome, exit_code, version, finished_at >= started_at, build, host <> '' FROM bootstrap_runs WHERE id = '{id}'"
     );
     let build = env!("CARGO_PKG_VERSION");
     assert_eq!(
         database.value(&record).await,
-        format!("database-migration|changed|0|4|t|{build}|t")
+        format!("database-migration|up|changed|0|4|t|{build}|t")
     );
 }
 
@@ -111,8 +111,9 @@ async fn down_takes_back_as_many_steps_as_asked_and_records_it() {
             .await,
         "t"
     );
-    let record = "SELECT outcome, version, message FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1";
-    assert_eq!(database.value(record).await, "changed|3|from version 4 to 3");
+    let record =
+        "SELECT command, outcome, version, message FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1";
+    assert_eq!(database.value(record).await, "down|changed|3|from version 4 to 3");
 }
 
 #[tokio::test]

@@ -65,7 +65,29 @@ async fn a_run_is_the_root_of_the_pods_trace_with_a_span_per_migration() {
             !step.status_error && step.attributes.contains_key("duration_ms"),
             "{step:?}"
         );
+        let statements: Vec<&Span> = spans
+            .iter()
+            .filter(|span| span.parent_span_id == step.span_id)
+            .collect();
+        let [statement] = *statements else {
+            panic!("one client span below {step:?}: {statements:?}")
+        };
+        let file = format!("{:04}_{}.up.sql", index + 1, step.attributes["migration.name"]);
+        assert_eq!((&*statement.kind, &statement.name), ("client", &file));
+        assert_eq!(statement.attributes["db.system.name"], "postgresql");
     }
+}
+
+#[tokio::test]
+async fn a_run_with_nothing_to_do_is_one_span() {
+    let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
+
+    let output = migrate(&database, &receiver).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let spans = receiver.wait_for(|spans| root(spans).is_some()).await;
+    assert_eq!(spans.len(), 1, "{spans:?}");
+    assert_eq!(spans[0].attributes["migration.outcome"], "unchanged");
 }
 
 #[tokio::test]

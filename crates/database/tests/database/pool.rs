@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use database::pool::{NoConnection, Pool};
+use database::pool::{NoConnection, Pool, ReadError};
 use diesel::sql_types::{Integer, Text};
 use diesel_async::RunQueryDsl;
 use test_support::TestDatabase;
@@ -35,7 +35,7 @@ async fn when_all_are_lent_the_next_caller_waits_no_longer_than_the_limit() {
     );
     let usage = pool.usage();
     assert_eq!((usage.most, usage.open, usage.idle, usage.waiting), (2, 2, 0, 0));
-    drop(other);
+    other.keep();
     drop(pool.get().await.unwrap());
 }
 
@@ -50,7 +50,7 @@ async fn one_that_is_given_back_while_somebody_waits_is_lent_at_once() {
     });
     test_support::eventually("somebody waits", async || pool.usage().waiting == 1).await;
 
-    drop(lent);
+    lent.keep();
 
     waiting.await.unwrap().unwrap();
 }
@@ -69,31 +69,81 @@ async fn statements_are_limited_in_time_and_speak_utc() {
     assert!(slow.unwrap_err().to_string().contains("statement timeout"));
 }
 
-#[tokio::test]
-async fn a_connection_that_died_is_replaced() {
-    let database = TestDatabase::empty().await;
-    let pool = Pool::new(&database.database(), 1, Duration::from_secs(5));
-    let pid = ask(
-        &mut pool.get().await.unwrap(),
-        "SELECT pg_backend_pid()::text AS value",
-    )
-    .await
-    .unwrap();
+const PID: &str = "SELECT pg_backend_pid()::text AS value";
 
-    database
-        .value(&format!("SELECT pg_terminate_backend({pid})"))
+#[tokio::test]
+async fn a_connection_is_lent_again_once_everything_was_answered() {
+    let pool = Pool::new(&TestDatabase::empty().await.database(), 1, Duration::from_secs(5));
+    let limit = Duration::from_secs(20);
+
+    let first = pool
+        .read(limit, async |connection| ask(connection, PID).await)
+        .await;
+    let second = pool
+        .read(limit, async |connection| ask(connection, PID).await)
         .await;
 
-    // The first statement may meet the dead connection; nobody does for long.
-    test_support::eventually("a connection that works", async || {
-        ask(
-            &mut pool.get().await.unwrap(),
-            "SELECT pg_backend_pid()::text AS value",
-        )
-        .await
-        .is_ok_and(|other| other != pid)
-    })
-    .await;
+    assert_eq!(first.unwrap(), second.unwrap());
+}
+
+#[tokio::test]
+async fn a_connection_with_a_statement_under_way_is_closed_and_not_lent_again() {
+    let database = TestDatabase::empty().await;
+    let pool = Pool::new(&database.database(), 1, Duration::from_secs(5));
+    let slow = async |connection: &mut _| ask(connection, "SELECT pg_sleep(60)::text AS value").await;
+
+    let late = pool.read(Duration::from_millis(300), slow).await;
+    let next = pool
+        .read(Duration::from_secs(4), async |connection| {
+            ask(connection, PID).await
+        })
+        .await;
+
+    assert!(matches!(late, Err(ReadError::Late(_))), "{late:?}");
+    assert!(late.unwrap_err().is_unreachable());
+    assert!(next.is_ok(), "{next:?}");
+}
+
+#[tokio::test]
+async fn a_read_outlives_the_death_of_every_idle_connection() {
+    let database = TestDatabase::empty().await;
+    let pool = Pool::new(&database.database(), 3, Duration::from_secs(5));
+    let (one, two, three) = (
+        pool.get().await.unwrap(),
+        pool.get().await.unwrap(),
+        pool.get().await.unwrap(),
+    );
+    for loan in [one, two, three] {
+        loan.keep();
+    }
+
+    let own = "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    database.value(own).await;
+
+    let read = pool
+        .read(Duration::from_secs(20), async |connection| {
+            ask(connection, PID).await
+        })
+        .await;
+    assert!(read.is_ok(), "{read:?}");
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_tried_twice_and_told() {
+    let pool = Pool::new(&TestDatabase::empty().await.database(), 2, Duration::from_secs(5));
+    let attempts = std::sync::atomic::AtomicU32::new(0);
+
+    let read = pool
+        .read(Duration::from_secs(20), async |connection| {
+            attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            ask(connection, "SELECT value FROM no_such_table").await
+        })
+        .await;
+
+    let refused = read.unwrap_err();
+    assert!(!refused.is_unreachable(), "{refused:?}");
+    assert_eq!(attempts.into_inner(), 2);
 }
 
 #[tokio::test]

@@ -214,10 +214,10 @@ async fn a_mode_that_is_none_is_a_setting_that_is_named() {
     let setting = invalid(&with(&ENCRYPTED.url(), "verify_full", None));
     let parameter = invalid(&settings(&format!("{}?sslmode=on", ENCRYPTED.url()), |_| ()));
 
-    assert_eq!(setting, format!("DB_SSLMODE: is one of {accepted}"));
+    assert_eq!(setting, format!("DB_SSLMODE: is none of {accepted}"));
     assert_eq!(
         parameter,
-        format!("DATABASE_URL: sslmode: is one of {accepted} (value redacted)")
+        format!("DATABASE_URL: sslmode: is none of {accepted} (value redacted)")
     );
 }
 

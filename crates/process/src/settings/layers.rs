@@ -86,10 +86,8 @@ fn variables(
     for (name, key) in pairs {
         let direct = read(name, environment)?;
         let file_name = format!("{name}_FILE");
-        let file = match pairs.iter().any(|(other, _)| *other == file_name) {
-            true => None,
-            false => read(&file_name, environment)?,
-        };
+        let is_listed = pairs.iter().any(|(other, _)| *other == file_name);
+        let file = read(&file_name, environment)?;
         let (origin, text) = match (direct, file) {
             (Some(_), Some(_)) => {
                 return Err(Failure::new(
@@ -98,6 +96,8 @@ fn variables(
                 ));
             }
             (Some(text), None) => ((*name).to_owned(), text),
+            // A setting of its own; a value that a settings file has must not go before it.
+            (None, Some(_)) if is_listed => (file_name, String::new()),
             (None, Some(path)) => {
                 let text = content(&file_name, Path::new(&path))?;
                 (file_name, text)

@@ -28,7 +28,8 @@ pub struct Source {
     /// Environment variables and the dotted keys they set: `("PORT", "server.port")`.
     ///
     /// An empty variable counts as unset. Each is also honored as `NAME_FILE`, the path of a file
-    /// that holds the value (one trailing newline is cut), unless the list itself names `NAME_FILE`.
+    /// that holds the value (one trailing newline is cut), unless the list itself names `NAME_FILE`. The
+    /// two together are refused.
     pub environment: Vec<(&'static str, &'static str)>,
 }
 

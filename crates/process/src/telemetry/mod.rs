@@ -15,6 +15,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::trace::{Status, TraceContextExt as _, TracerProvider as _};
@@ -63,7 +64,7 @@ pub enum Role {
     Member,
 }
 
-/// Logs and traces of this process; keep it until the end and [`shutdown`](Self::shutdown) it last.
+/// Logs and traces of this process; [`exit::report`](crate::exit::report) ends them.
 #[derive(Debug)]
 pub struct Telemetry {
     /// `None`: tracing is off.
@@ -74,6 +75,9 @@ pub struct Telemetry {
 }
 
 static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// What sends this process's spans, if anything does.
+static SENDING: OnceLock<SdkTracerProvider> = OnceLock::new();
 
 /// Starts logs and traces for the whole process. `service` is the binary's name (`service.name`).
 ///
@@ -89,12 +93,24 @@ pub fn start(service: &'static str, role: Role, settings: &Settings) -> Result<T
         .try_init()
         .or_exit(ExitCode::Unexpected, "start telemetry")?;
     STARTED.store(true, Ordering::Relaxed);
+    if let Some(provider) = prepared.provider.clone() {
+        // The process's subscriber can be set once only, so this is empty still.
+        let _ = SENDING.set(provider);
+    }
     Ok(prepared.telemetry(role, settings))
 }
 
 /// True once log lines reach standard error.
 pub(crate) fn started() -> bool {
     STARTED.load(Ordering::Relaxed)
+}
+
+/// Sends the spans of this process that wait, taking at most 2 s, and stops tracing; logs go on.
+pub(crate) fn end() {
+    if let Some(provider) = SENDING.get() {
+        // A collector that is missing has been reported by the exporter; one that was ended before has nothing left.
+        let _ = provider.shutdown_with_timeout(export::SHUTDOWN_TIMEOUT);
+    }
 }
 
 /// Everything but the part that is one per process.
@@ -162,6 +178,9 @@ impl Prepared {
         if let Some(problem) = self.problem {
             tracing::warn!(error = format!("{problem:#}"), "traces are off");
         }
+        if let Some(name) = settings.almost_production() {
+            tracing::warn!("ENVIRONMENT is {name}: only \"production\" switches to production rules");
+        }
         let rule = self.provider.is_some().then_some(self.rule);
         Telemetry {
             provider: self.provider,
@@ -208,8 +227,9 @@ impl Telemetry {
         self.sampler
     }
 
-    /// Sends the spans that wait, taking at most 2 s, and stops tracing; logs go on. Call last:
-    /// spans that end later are lost.
+    /// Sends the spans that wait, taking at most 2 s, and stops tracing; logs go on. Spans that end later are lost.
+    ///
+    /// [`exit::report`](crate::exit::report) does this by itself, after it has left the termination message.
     pub fn shutdown(self) {
         if let Some(provider) = self.provider {
             // A collector that is missing has been reported by the exporter.

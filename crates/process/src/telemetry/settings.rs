@@ -64,10 +64,21 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// True if the deployment is called `production`.
+    /// True if the deployment is called `production`, in whatever case and with blanks around it.
     #[must_use]
     pub fn production(&self) -> bool {
-        self.environment.eq_ignore_ascii_case("production")
+        self.environment().eq_ignore_ascii_case("production")
+    }
+
+    /// The name of the deployment without blanks around it.
+    pub(super) fn environment(&self) -> &str {
+        self.environment.trim()
+    }
+
+    /// The name of a deployment that somebody may take for production, and that is not.
+    pub(super) fn almost_production(&self) -> Option<&str> {
+        let begins_so = |name: &str| name.to_ascii_lowercase().starts_with("prod");
+        Some(self.environment()).filter(|name| begins_so(name) && !self.production())
     }
 
     /// The version shown on spans.

@@ -1,3 +1,5 @@
+# shellcheck shell=sh
+#
 # Owns one throw-away PostgreSQL cluster for exactly as long as standard input stays open, so that
 # nothing is left behind however the test process ends.
 #

@@ -1,0 +1,220 @@
+//! Where a setting comes from, and what goes before what.
+
+use super::*;
+
+#[test]
+fn the_environment_goes_before_the_file_and_the_file_before_the_defaults() {
+    let scratch = Scratch::new();
+    let file = scratch.write("settings.toml", "[server]\nport = 9000\ndrain = 0.25\n");
+
+    let settings: Settings = load_with(Some(&file), &[("PORT", "9001")]).unwrap();
+
+    assert_eq!(settings.server.port, 9001);
+    assert_eq!(settings.server.drain, Duration::from_millis(250));
+    assert_eq!((settings.server.color, settings.server.note), (Color::Red, None));
+    assert_eq!(settings.profiles, ["default"]);
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let settings: Settings =
+        load_with(None, &[("PORT", ""), ("PROFILES", ""), ("DB_PASSWORD_FILE", "")]).unwrap();
+
+    assert_eq!(
+        (settings.server.port, settings.profiles),
+        (8080, vec!["default".to_owned()])
+    );
+}
+
+#[test]
+fn a_value_may_come_from_a_file_less_one_newline() {
+    let scratch = Scratch::new();
+    for (content, expected) in [
+        ("s3cret\n", "s3cret"),
+        ("s3cret\r\n", "s3cret"),
+        ("0123", "0123"),
+        ("a\n\n", "a\n"),
+    ] {
+        let file = scratch.write("password", content);
+        let settings: Settings = load_with(None, &[("DB_PASSWORD_FILE", file.to_str().unwrap())]).unwrap();
+        assert_eq!(settings.database.password, expected);
+    }
+}
+
+#[test]
+fn a_listed_name_file_is_a_setting_of_its_own() {
+    #[derive(Deserialize)]
+    struct Paths {
+        password: String,
+        password_file: String,
+    }
+    let source = Source {
+        defaults: "password = \"\"\npassword_file = \"\"",
+        file: None,
+        environment: vec![("DB_PASSWORD", "password"), ("DB_PASSWORD_FILE", "password_file")],
+    };
+
+    let paths: Paths = load_from(&source, &|name| {
+        (name == "DB_PASSWORD_FILE").then(|| "/run/secrets/password".into())
+    })
+    .unwrap();
+
+    assert_eq!(
+        (paths.password.as_str(), paths.password_file.as_str()),
+        ("", "/run/secrets/password")
+    );
+}
+
+#[test]
+fn a_listed_name_file_goes_before_the_value_of_a_settings_file_and_not_beside_the_variable() {
+    #[derive(Debug, Deserialize)]
+    struct Paths {
+        password: Option<String>,
+        password_file: String,
+    }
+    let scratch = Scratch::new();
+    let source = Source {
+        defaults: "password = \"\"\npassword_file = \"\"",
+        file: Some(scratch.write("settings.toml", "password = \"hunter2\"")),
+        environment: vec![("DB_PASSWORD", "password"), ("DB_PASSWORD_FILE", "password_file")],
+    };
+    let file = |name: &str| (name == "DB_PASSWORD_FILE").then(|| "/run/secrets/password".into());
+
+    let paths: Paths = load_from(&source, &file).unwrap();
+    let both = load_from::<Paths>(&source, &|name| {
+        file(name)
+            .or(Some("hunter2".into()))
+            .filter(|_| !name.ends_with("_FILE_FILE"))
+    });
+
+    assert_eq!(
+        (paths.password, paths.password_file.as_str()),
+        (None, "/run/secrets/password")
+    );
+    let failure = both.unwrap_err();
+    assert_eq!(failure.code, ExitCode::Usage);
+    assert_eq!(
+        failure.line(),
+        "DB_PASSWORD: set together with DB_PASSWORD_FILE; keep one"
+    );
+}
+
+#[test]
+fn a_missing_value_file_is_named() {
+    let line = refused(&[("DB_PASSWORD_FILE", "/nonexistent/password")]);
+
+    assert!(
+        line.starts_with("DB_PASSWORD_FILE: cannot read /nonexistent/password: "),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_value_and_its_file_together_are_refused() {
+    let line = refused(&[
+        ("DB_PASSWORD", "hunter2"),
+        ("DB_PASSWORD_FILE", "/run/secrets/password"),
+    ]);
+
+    assert_eq!(line, "DB_PASSWORD: set together with DB_PASSWORD_FILE; keep one");
+}
+
+#[test]
+fn a_typo_in_a_file_is_named_with_the_known_keys() {
+    assert_eq!(
+        refused_file("[server]\nprot = 1"),
+        "FILE: server.prot: unknown key; known: port, drain, metrics, ratio, color, note, limit"
+    );
+    for text in ["[servers]\nport = 1", "[servers]"] {
+        assert_eq!(
+            refused_file(text),
+            "FILE: servers: unknown key; known: profiles, server, database"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_not_toml_or_not_there_is_named() {
+    let line = refused_file("[server]\nport = \n");
+    assert!(line.starts_with("FILE: line 2, column "), "{line}");
+    assert!(!line.contains('\n'));
+
+    let missing = load_with::<Settings>(Some(Path::new("/nonexistent.toml")), &[]).unwrap_err();
+    assert_eq!(missing.code, ExitCode::Usage);
+    assert!(
+        missing.line().starts_with("settings file /nonexistent.toml: "),
+        "{}",
+        missing.line()
+    );
+}
+
+#[test]
+fn a_setting_without_a_default_is_named_by_its_variable() {
+    #[derive(Debug, Deserialize)]
+    struct Needs {
+        #[expect(dead_code, reason = "never read")]
+        hash: String,
+    }
+    let source = Source {
+        defaults: "",
+        file: None,
+        environment: vec![("API_KEY_HASH_KEY", "hash")],
+    };
+
+    let failure = load_from::<Needs>(&source, &|_| None).unwrap_err();
+
+    assert_eq!(failure.line(), "API_KEY_HASH_KEY: not set (key hash)");
+}
+
+#[test]
+fn the_telemetry_section_loads_from_its_own_variables() {
+    #[derive(Deserialize)]
+    struct Service {
+        telemetry: crate::telemetry::Settings,
+    }
+    let source = Source {
+        defaults: "[telemetry]\nlog_level = \"info\"",
+        file: None,
+        environment: crate::telemetry::ENVIRONMENT.to_vec(),
+    };
+    let variables = HashMap::from([
+        ("LOG_FORMAT", "json"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ("OTEL_SDK_DISABLED", "true"),
+        ("POD_UID", "12345678901234567890123456789012"),
+    ]);
+
+    let service: Service = load_from(&source, &|name| variables.get(name).map(OsString::from)).unwrap();
+
+    let telemetry = service.telemetry;
+    assert_eq!(telemetry.log_format, crate::telemetry::LogFormat::Json);
+    assert_eq!(
+        (telemetry.sampler_arg, telemetry.sdk_disabled),
+        (Some(0.25), true)
+    );
+    assert_eq!(telemetry.pod_uid, "12345678901234567890123456789012");
+    assert_eq!(telemetry.jaeger_endpoint, "http://localhost:14268/api/traces");
+}
+
+#[test]
+fn the_telemetry_defaults_in_toml_and_in_rust_are_the_same_and_complete() {
+    #[derive(Deserialize)]
+    struct Service {
+        telemetry: crate::telemetry::Settings,
+    }
+    let defaults = include_str!("../../telemetry/defaults.toml");
+    let source = Source {
+        defaults,
+        file: None,
+        environment: Vec::new(),
+    };
+
+    let service: Service = load_from(&source, &|_| None).unwrap();
+
+    assert_eq!(service.telemetry, crate::telemetry::Settings::default());
+    for (name, key) in crate::telemetry::ENVIRONMENT {
+        let key = key.strip_prefix("telemetry.").unwrap();
+        assert!(defaults.contains(&format!("({name})")), "{name}");
+        assert!(defaults.contains(&format!("\n{key} = ")), "{key}");
+    }
+}

@@ -1,0 +1,103 @@
+mod layers;
+mod values;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::*;
+use crate::scratch::Scratch;
+
+const DEFAULTS: &str = r#"
+# Names of the profiles to load.
+profiles = ["default"]
+
+[server]
+port = 8080
+drain = 5
+metrics = true
+ratio = 0.5
+color = "red"
+note = ""
+
+[database]
+url = ""
+password = ""
+pool = -1
+"#;
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    profiles: Vec<String>,
+    server: Server,
+    database: Database,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Server {
+    port: u16,
+    drain: Duration,
+    metrics: bool,
+    ratio: f64,
+    color: Color,
+    note: Option<String>,
+    limit: Option<u32>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Color {
+    Red,
+    Green,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Database {
+    url: String,
+    password: String,
+    pool: i32,
+}
+
+const ENVIRONMENT: [(&str, &str); 10] = [
+    ("PROFILES", "profiles"),
+    ("PORT", "server.port"),
+    ("DRAIN", "server.drain"),
+    ("ENABLE_METRICS", "server.metrics"),
+    ("RATIO", "server.ratio"),
+    ("COLOR", "server.color"),
+    ("LIMIT", "server.limit"),
+    ("DATABASE_URL", "database.url"),
+    ("DB_PASSWORD", "database.password"),
+    ("DB_POOL", "database.pool"),
+];
+
+fn load_with<T: DeserializeOwned>(file: Option<&Path>, variables: &[(&str, &str)]) -> Result<T, Failure> {
+    let source = Source {
+        defaults: DEFAULTS,
+        file: file.map(Path::to_owned),
+        environment: ENVIRONMENT.to_vec(),
+    };
+    let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+    load_from(&source, &|name| variables.get(name).map(OsString::from))
+}
+
+/// The line of the error that these variables cause.
+fn refused(variables: &[(&str, &str)]) -> String {
+    let failure = load_with::<Settings>(None, variables).unwrap_err();
+    assert_eq!(failure.code, ExitCode::Usage);
+    failure.line()
+}
+
+/// The line of the error that this file causes; the file is shown as `FILE`.
+fn refused_file(text: &str) -> String {
+    let scratch = Scratch::new();
+    let file = scratch.write("settings.toml", text);
+    let failure = load_with::<Settings>(Some(&file), &[]).unwrap_err();
+    assert_eq!(failure.code, ExitCode::Usage);
+    failure.line().replace(file.to_str().unwrap(), "FILE")
+}
