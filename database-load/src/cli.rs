@@ -1,7 +1,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Example:
+  DATABASE_URL=postgres://user:password@localhost:5432/food database-load -p default
+
+Exit status; nothing is changed unless it is 0:
+  0 done, or nothing to do          6 input, disk or network failed
+  1 unexpected error                7 the database is newer and does not allow this build
+  2 wrong usage, settings, source   9 the schema, or the right to use it, is missing
+  3 database not reachable         10 invalid data, or far fewer rows
+  4 lock timeout                  143 stopped by a signal";
 
 /// Brings the shop's data to the version in its sources: whole, or not at all.
 ///
@@ -9,10 +21,7 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Example: DATABASE_URL=postgres://localhost/shop database-load -p default\n\n\
-                  Exit codes: 0 done or nothing to do · 2 usage, settings, missing source · 3 database unreachable · \
-                  4 another load goes on · 6 input or network failed · 7 newer schema · 9 schema missing · \
-                  10 invalid data · 143 stopped. Nothing is changed unless it is 0."
+    after_help = EXAMPLES
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -25,7 +34,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Args)]
 pub(crate) struct General {
-    /// Settings file (TOML), laid over the defaults.
+    /// TOML file laid over the defaults; the environment goes over both
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Seconds to wait for the database and for its schema.
@@ -43,7 +52,7 @@ pub(crate) enum Command {
     Status,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct Run {
     /// Profile to load: a name in the data folder, or a path; may be repeated. Without it: those of the settings.
     #[arg(short, long = "profile", value_name = "PROFILE")]
@@ -51,12 +60,21 @@ pub(crate) struct Run {
     /// Load unchanged or older data too, and data with far fewer rows.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Validate and count what would change; write nothing.
+    /// Validate and count what would change, in a transaction that is rolled back.
+    ///
+    /// Costs what a load costs but for the commit: it takes the loader's locks and locks the rows that would change, waiting
+    /// at most 5 s for each, and uses up a version number.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Seconds to wait for another load of the same data.
-    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
-    pub(crate) lock_timeout: Duration,
+    /// Seconds to wait for another load of the same data [default: 600]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    lock_timeout: Option<Duration>,
+}
+
+impl Run {
+    pub(crate) fn lock_timeout(&self) -> Duration {
+        self.lock_timeout.unwrap_or(Duration::from_secs(600))
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -68,8 +86,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Cli {
-    /// The command, `run` if none is named; its options may also stand before it.
-    pub(crate) fn command(self) -> (Command, General) {
+    /// The command, `run` if none is named; its options may also stand before it. Another command has none of them.
+    pub(crate) fn chosen(self) -> Result<(Command, General), clap::Error> {
         let Cli {
             command,
             run: before,
@@ -81,10 +99,15 @@ impl Cli {
                 run.profiles.splice(..0, before.profiles);
                 run.force |= before.force;
                 run.dry_run |= before.dry_run;
+                run.lock_timeout = run.lock_timeout.or(before.lock_timeout);
                 Command::Run(run)
             }
-            Some(other) => other,
+            Some(other) if before == Run::default() => other,
+            Some(_) => {
+                let message = "the options of `run` cannot be used with another command";
+                return Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+            }
         };
-        (command, general)
+        Ok((command, general))
     }
 }

@@ -8,8 +8,8 @@ use clap::Parser as _;
 use cli::{Cli, Command, General, Run};
 use database::Database;
 use database_load::settings::Settings;
-use database_load::{RunOptions, run, status};
-use process::exit::{ExitCode, Failure, OrExit as _, report};
+use database_load::{ProfileRun, RunOptions, Summary, run, status};
+use process::exit::{Ending, ExitCode, Failure, OrExit as _, report};
 use process::signals;
 use process::telemetry::{self, Role, Telemetry};
 use tokio_util::sync::CancellationToken;
@@ -18,12 +18,12 @@ use tracing::Instrument as _;
 const SERVICE: &str = "database-load";
 
 fn main() -> std::process::ExitCode {
-    let (command, general) = Cli::parse().command();
+    let (command, general) = Cli::parse().chosen().unwrap_or_else(|error| error.exit());
     let cancel = signals::shutdown();
     report(execute(command, &general, cancel))
 }
 
-fn execute(command: Command, general: &General, cancel: CancellationToken) -> Result<ExitCode, Failure> {
+fn execute(command: Command, general: &General, cancel: CancellationToken) -> Result<Ending, Failure> {
     let settings = Settings::load(general.config.clone())?;
     let database =
         Database::new(&settings.database, SERVICE).or_exit(ExitCode::Usage, "database settings")?;
@@ -50,16 +50,13 @@ fn execute(command: Command, general: &General, cancel: CancellationToken) -> Re
                 // Lines are kept until the end: a slow terminal holds no query.
                 let mut text = Vec::new();
                 status::status(&database, general.wait_timeout, &mut text).await?;
-                print(&text)
+                print(&text).map(|()| ExitCode::Done.into())
             }
         }
     });
     // A scan that was interrupted ends by itself; nobody waits for it.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    let result =
-        result.inspect_err(|failure| tracing::debug!(exit_code = failure.code as u8, "the command failed"));
-    telemetry.shutdown();
-    result.map(|()| ExitCode::Done)
+    result.inspect_err(|failure| tracing::debug!(exit_code = failure.code as u8, "the command failed"))
 }
 
 async fn load(
@@ -69,7 +66,7 @@ async fn load(
     arguments: Run,
     wait_timeout: Duration,
     cancel: CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<Ending, Failure> {
     let names = if arguments.profiles.is_empty() {
         &settings.profiles
     } else {
@@ -86,19 +83,40 @@ async fn load(
         force: arguments.force,
         dry_run: arguments.dry_run,
         wait_timeout,
-        lock_timeout: arguments.lock_timeout,
+        lock_timeout: arguments.lock_timeout(),
         hash_keys: settings.hash_keys()?,
         production: settings.telemetry.production(),
         build: settings.telemetry.version().to_owned(),
         cancel,
     };
-    let span = tracing::info_span!("dataload.execute", profiles = names.join(","));
+    let span = tracing::info_span!(
+        "dataload.execute",
+        profiles = names.join(","),
+        run_id = tracing::field::Empty,
+        outcome = tracing::field::Empty
+    );
     telemetry.adopt(&span);
     let result = run(database, &options).instrument(span.clone()).await;
     if let Err(failure) = &result {
         telemetry::fail(&span, failure);
     }
-    result.map(drop)
+    result.map(|summary| Ending::new(ExitCode::Done, last_line(&summary)))
+}
+
+/// What is said last of all: each profile's run and its outcome.
+fn last_line(summary: &Summary) -> String {
+    let said = |run: &ProfileRun| {
+        format!(
+            "run {}, profile {}, outcome {}",
+            run.run_id,
+            run.profile,
+            run.outcome.name()
+        )
+    };
+    format!(
+        "done: {}",
+        summary.profiles.iter().map(said).collect::<Vec<_>>().join("; ")
+    )
 }
 
 fn print(text: &[u8]) -> Result<(), Failure> {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -11,11 +12,27 @@ use crate::{MAX_FILES, ScanError};
 const READ_BUFFER: usize = 128 * 1024;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// How a file is opened: see [`Input::opened`].
+type Open = Arc<dyn Fn() -> io::Result<Box<dyn Read>> + Send + Sync>;
+
 /// One of the files of a scan.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Input {
     path: PathBuf,
-    content: Option<Arc<[u8]>>,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    File,
+    Opened(Open),
+    Content(Arc<[u8]>),
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Input({})", self.path.display())
+    }
 }
 
 impl Input {
@@ -23,7 +40,18 @@ impl Input {
     pub fn file(path: impl Into<PathBuf>) -> Input {
         Input {
             path: path.into(),
-            content: None,
+            source: Source::File,
+        }
+    }
+
+    /// As [`Input::file`], read through what `open` returns, from the beginning to the end: whoever opens it sees every byte.
+    pub fn opened(
+        path: impl Into<PathBuf>,
+        open: impl Fn() -> io::Result<Box<dyn Read>> + Send + Sync + 'static,
+    ) -> Input {
+        Input {
+            path: path.into(),
+            source: Source::Opened(Arc::new(open)),
         }
     }
 
@@ -31,7 +59,7 @@ impl Input {
     pub fn content(path: impl Into<PathBuf>, content: Arc<[u8]>) -> Input {
         Input {
             path: path.into(),
-            content: Some(content),
+            source: Source::Content(content),
         }
     }
 
@@ -48,9 +76,10 @@ impl Input {
 
     /// Hands the text, decompressed if need be, to `take` in pieces that are never empty.
     pub(crate) fn read(&self, mut take: impl FnMut(&[u8]) -> Result<(), ScanError>) -> Result<(), ScanError> {
-        let source: Box<dyn Read> = match &self.content {
-            Some(content) => Box::new(io::Cursor::new(Arc::clone(content))),
-            None => Box::new(File::open(&self.path).map_err(|cause| self.unreadable(cause))?),
+        let source: Box<dyn Read> = match &self.source {
+            Source::Content(content) => Box::new(io::Cursor::new(Arc::clone(content))),
+            Source::Opened(open) => open().map_err(|cause| self.unreadable(cause))?,
+            Source::File => Box::new(File::open(&self.path).map_err(|cause| self.unreadable(cause))?),
         };
         let mut raw = Raw {
             reader: BufReader::with_capacity(READ_BUFFER, source),
@@ -165,7 +194,7 @@ pub(crate) fn check(inputs: &[Input]) -> Result<(), ScanError> {
         let real = match std::fs::canonicalize(&input.path) {
             Ok(real) => real,
             // The content is at hand: the path is but a name.
-            Err(_) if input.content.is_some() => input.path.clone(),
+            Err(_) if matches!(input.source, Source::Content(_)) => input.path.clone(),
             Err(cause) => return Err(input.unreadable(cause)),
         };
         if let Some((_, other)) = seen.iter().find(|(known, _)| *known == real) {

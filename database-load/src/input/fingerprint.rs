@@ -1,3 +1,4 @@
+use process::exit::Failure;
 use sha2::{Digest as _, Sha256};
 
 use super::{Content, Input};
@@ -7,7 +8,54 @@ use crate::ROW_FORMAT;
 pub type Fingerprint = [u8; 32];
 
 /// The fingerprint of a profile's text, its inputs, the row format, the hash key, and whether development rows are refused.
+///
+/// Of large inputs it has size and time only: where it is new, [`content_sha256`] decides.
 pub fn fingerprint(profile: &str, inputs: &[Input], hash_key_id: &str, production: bool) -> Fingerprint {
+    sum(profile, hash_key_id, production, |add| {
+        for input in inputs {
+            add(input.name.as_bytes());
+            match &input.content {
+                Content::Read(bytes) => {
+                    add(b"content");
+                    add(bytes);
+                }
+                Content::OnDisk { size, modified, .. } => {
+                    add(b"file");
+                    for number in [
+                        size.to_be_bytes(),
+                        modified.0.to_be_bytes(),
+                        modified.1.to_be_bytes(),
+                    ] {
+                        add(&number);
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// As [`fingerprint`], over every byte that was read: the same on every machine.
+///
+/// # Errors
+/// `Unexpected` when an input was not read to its end.
+pub fn content_sha256(
+    profile: &str,
+    inputs: &[Input],
+    hash_key_id: &str,
+    production: bool,
+) -> Result<Fingerprint, Failure> {
+    let digests = inputs.iter().map(Input::sha256).collect::<Result<Vec<_>, _>>()?;
+    Ok(sum(profile, hash_key_id, production, |add| {
+        digests.iter().for_each(|digest| add(digest));
+    }))
+}
+
+fn sum(
+    profile: &str,
+    hash_key_id: &str,
+    production: bool,
+    rest: impl FnOnce(&mut dyn FnMut(&[u8])),
+) -> Fingerprint {
     let mut sum = Sha256::new();
     // Each part is preceded by its length: no two lists of parts make the same stream.
     let mut add = |part: &[u8]| {
@@ -19,35 +67,14 @@ pub fn fingerprint(profile: &str, inputs: &[Input], hash_key_id: &str, productio
     add(hash_key_id.as_bytes());
     add(&[u8::from(production)]);
     add(profile.as_bytes());
-    for input in inputs {
-        add(input.name.as_bytes());
-        match &input.content {
-            Content::Read(bytes) => {
-                add(b"content");
-                add(bytes);
-            }
-            Content::OnDisk {
-                size,
-                modified: (seconds, nanoseconds),
-                inode,
-            } => {
-                add(b"file");
-                for number in [
-                    size.to_be_bytes(),
-                    seconds.to_be_bytes(),
-                    nanoseconds.to_be_bytes(),
-                    inode.to_be_bytes(),
-                ] {
-                    add(&number);
-                }
-            }
-        }
-    }
+    rest(&mut add);
     sum.finalize().into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn input(name: &str, content: &[u8]) -> Input {
@@ -55,6 +82,7 @@ mod tests {
             name: name.into(),
             path: name.into(),
             content: Content::Read(content.into()),
+            sha256: Arc::default(),
         }
     }
 

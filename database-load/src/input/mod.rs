@@ -1,21 +1,27 @@
 //! The files that a profile reads, and the fingerprint over all of them.
 
 mod fingerprint;
+mod hashing;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use process::exit::{ExitCode, Failure};
+use sha2::{Digest as _, Sha256};
 
-pub use fingerprint::{Fingerprint, fingerprint};
+pub use fingerprint::{Fingerprint, content_sha256, fingerprint};
+use hashing::Hashing;
 
 use crate::profile::Source;
 
 /// Files up to this many bytes are read at once: what is hashed is what is loaded.
 pub const HASHED_BYTES: u64 = 8 << 20;
+
+/// SHA-256 of a file's bytes, known once it was read to its end.
+type Digest = Arc<OnceLock<[u8; 32]>>;
 
 /// A source that was opened.
 #[derive(Clone, Debug)]
@@ -25,6 +31,7 @@ pub struct Input {
     /// Where it is.
     pub path: PathBuf,
     content: Content,
+    sha256: Digest,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +40,7 @@ enum Content {
     OnDisk {
         size: u64,
         modified: (i64, i64),
+        /// Tells that the file was replaced while it was read; differs from machine to machine.
         inode: u64,
     },
 }
@@ -41,13 +49,16 @@ impl Input {
     /// Reads the source if it is small, else looks at its size, time and inode.
     ///
     /// # Errors
-    /// `Usage` when there is no such file; `Input` when it cannot be read.
+    /// `Usage` when there is no such regular file; `Input` when it cannot be read.
     pub fn open(source: &Source) -> Result<Input, Failure> {
-        let content = content(&source.path).map_err(|error| failure(&source.path, error))?;
+        let content = regular(&source.path)
+            .and_then(|_| content(&source.path))
+            .map_err(|error| failure(&source.path, error))?;
         Ok(Input {
             name: source.name.clone(),
             path: source.path.clone(),
             content,
+            sha256: Digest::default(),
         })
     }
 
@@ -59,7 +70,9 @@ impl Input {
         if let Content::Read(bytes) = &self.content {
             return Ok(Arc::clone(bytes));
         }
-        let bytes = std::fs::read(&self.path).map_err(|error| failure(&self.path, error))?;
+        let mut bytes = Vec::new();
+        let read = self.reader().and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(|error| failure(&self.path, error))?;
         self.unchanged()?;
         Ok(bytes.into())
     }
@@ -68,8 +81,27 @@ impl Input {
     pub(crate) fn for_scan(&self) -> coupon_scan::Input {
         match &self.content {
             Content::Read(bytes) => coupon_scan::Input::content(&self.path, Arc::clone(bytes)),
-            Content::OnDisk { .. } => coupon_scan::Input::file(&self.path),
+            Content::OnDisk { .. } => {
+                let input = self.clone();
+                coupon_scan::Input::opened(&self.path, move || Ok(Box::new(input.reader()?)))
+            }
         }
+    }
+
+    /// SHA-256 of the bytes, which were read before.
+    fn sha256(&self) -> Result<[u8; 32], Failure> {
+        if let Content::Read(bytes) = &self.content {
+            return Ok(*self.sha256.get_or_init(|| Sha256::digest(bytes).into()));
+        }
+        self.sha256.get().copied().ok_or_else(|| {
+            let message = format!("source {} was not read to its end", self.path.display());
+            Failure::new(ExitCode::Unexpected, message)
+        })
+    }
+
+    /// The file from its beginning; notes the bytes' sum at the end.
+    fn reader(&self) -> io::Result<Hashing<File>> {
+        Ok(Hashing::new(File::open(&self.path)?, Arc::clone(&self.sha256)))
     }
 
     /// Whether a file that was left on disk is still the one that was opened.
@@ -91,12 +123,24 @@ impl Input {
     }
 }
 
-fn content(path: &std::path::Path) -> io::Result<Content> {
+/// Refuses what is no regular file before it is opened: a pipe would wait for a writer, a device may never end.
+///
+/// # Errors
+/// Those of the system; `InvalidInput` for what is no regular file.
+pub(crate) fn regular(path: &Path) -> io::Result<Metadata> {
+    let about = std::fs::metadata(path)?;
+    if about.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
+    }
+    if !about.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no regular file"));
+    }
+    Ok(about)
+}
+
+fn content(path: &Path) -> io::Result<Content> {
     let file = File::open(path)?;
     let about = file.metadata()?;
-    if about.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
     if about.len() <= HASHED_BYTES {
         // One byte more than allowed shows that the file has grown meanwhile.
         let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or_default());
@@ -113,11 +157,12 @@ fn content(path: &std::path::Path) -> io::Result<Content> {
     })
 }
 
-fn failure(path: &std::path::Path, error: io::Error) -> Failure {
+fn failure(path: &Path, error: io::Error) -> Failure {
     let code = match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
-            ExitCode::Usage
-        }
+        io::ErrorKind::NotFound
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::InvalidInput => ExitCode::Usage,
         _ => ExitCode::Input,
     };
     Failure::new(code, format!("source {}", path.display())).context_from(error)

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use process::exit::{ExitCode, Failure, OrExit as _};
 use serde::Deserialize;
 
+use crate::input;
+
 /// A set of rows that is brought, published and taken back as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -146,13 +148,21 @@ impl Profile {
     /// # Errors
     /// `Usage`, naming file and line: not there, not TOML, an unknown key, needs that cannot be met.
     pub fn read(path: &Path) -> Result<Profile, Failure> {
-        let text =
-            std::fs::read_to_string(path).or_exit(ExitCode::Usage, format!("profile {}", path.display()))?;
+        let text = input::regular(path)
+            .and_then(|_| std::fs::read_to_string(path))
+            .or_exit(ExitCode::Usage, format!("profile {}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Profile::parse(&name, text, folder).map_err(|problem| {
+        Profile::parse(&Profile::name_of(path), text, folder).map_err(|problem| {
             Failure::new(ExitCode::Usage, format!("profile {}: {problem}", path.display()))
         })
+    }
+
+    /// The name of the profile in this file, whatever the file holds.
+    pub(crate) fn name_of(path: &Path) -> String {
+        path.file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
     }
 
     /// The datasets that it brings, in the order in which they are published.

@@ -94,7 +94,8 @@ pub fn read(profile: &Profile, inputs: &[Input], reading: &Reading) -> Result<Da
     }
     if let (true, Some(place)) = (reading.production, development.0) {
         let message = format!(
-            "profile {}: {place} is marked `development` and ENVIRONMENT is production",
+            "profile {}: {place} is marked `development` and ENVIRONMENT is production; \
+             name another profile with -p or PROFILES",
             profile.name
         );
         return Err(Failure::new(ExitCode::Usage, message));
@@ -102,10 +103,10 @@ pub fn read(profile: &Profile, inputs: &[Input], reading: &Reading) -> Result<Da
     Ok(data)
 }
 
-/// Exit 10; every bad row is logged, the first stands in the failure's line.
+/// Exit 10; every bad row is logged as a warning, the first stands in the failure's line too.
 pub(crate) fn invalid(profile: &str, findings: Findings) -> Failure {
     for row in &findings.rows {
-        tracing::error!(profile, "{row}");
+        tracing::warn!(profile, "{row}");
     }
     Failure::new(ExitCode::InvalidData, format!("profile {profile}")).context_from(findings)
 }
@@ -192,6 +193,19 @@ impl Data {
             Dataset::CouponCodes => self.coupon_codes.len(),
             Dataset::Orders => self.orders.len(),
         }
+    }
+
+    /// Rows of everything that the profile brings, by the names under which `row_counts` has them.
+    pub(crate) fn counts(&self, profile: &Profile) -> Vec<(&'static str, usize)> {
+        let datasets = profile.datasets();
+        let mut counts: Vec<_> = datasets
+            .iter()
+            .map(|dataset| (dataset.name(), self.count(*dataset)))
+            .collect();
+        if datasets.contains(&Dataset::Users) {
+            counts.push(("api_keys", self.api_keys.len()));
+        }
+        counts
     }
 
     /// The rows of a dataset as `dataset_rows` keeps them; coupon codes have a table of their own.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use database::Database;
-use process::exit::{ExitCode, Failure};
+use process::exit::Failure;
 use tokio_postgres::Client;
-use tracing::{error, warn};
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::decision::Decision;
-use super::{Job, failure};
+use super::{Job, Outcome, failure, leftovers, session};
 
 /// How long a failed run tries to record that.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -23,19 +23,20 @@ const FINISH: &str = "
     SET outcome = $2, version = $3, finished_at = now(), heartbeat_at = now(), exit_code = 0
     WHERE id = $1::text::uuid";
 
+/// Runs that failed before they were recorded get their row now; those that are recorded and not running stay.
 const FAIL: &str = "
-    UPDATE bootstrap_runs
-    SET outcome = $2, exit_code = $3, message = $4, finished_at = now(), heartbeat_at = now()
-    WHERE id = ANY ($1::text[]::uuid[]) AND outcome = 'running'";
-
-const FORGET_CODES: &str = "
-    DELETE FROM coupon_codes
-    WHERE version IN (SELECT version FROM dataset_versions WHERE run_id = ANY ($1::text[]::uuid[]) AND state = 'staged')";
-
-const FORGET_VERSIONS: &str =
-    "DELETE FROM dataset_versions WHERE run_id = ANY ($1::text[]::uuid[]) AND state = 'staged'";
+    INSERT INTO bootstrap_runs (id, task, profile, build, host, outcome, exit_code, message, finished_at)
+    SELECT id::uuid, 'database-load', profile, $3, $4, $5, $6, $7, now()
+    FROM unnest($1::text[], $2::text[]) AS runs (id, profile)
+    ON CONFLICT (id) DO UPDATE
+    SET outcome = excluded.outcome, exit_code = excluded.exit_code, message = excluded.message, finished_at = now(),
+        heartbeat_at = now()
+    WHERE bootstrap_runs.outcome = 'running'";
 
 const PUBLISHED: &str = "SELECT id::text, version FROM bootstrap_runs WHERE id = ANY ($1::text[]::uuid[]) AND outcome = 'changed'";
+
+const STAGED: &str =
+    "SELECT version FROM dataset_versions WHERE run_id = ANY ($1::text[]::uuid[]) AND state = 'staged'";
 
 /// A run that has begun.
 pub(super) async fn insert_running(client: &Client, job: &Job, build: &str) -> Result<(), Failure> {
@@ -60,7 +61,7 @@ async fn insert(
     build: &str,
 ) -> Result<(), Failure> {
     let finished = outcome != "running";
-    let (id, name, host) = (job.run_id.to_string(), &job.profile.name, host());
+    let (id, name, host) = (job.run_id.to_string(), &job.profile.name, process::host_name());
     let inserted = client
         .execute(INSERT, &[&id, name, &build, &host, &outcome, &version, &finished])
         .await;
@@ -78,71 +79,71 @@ pub(super) async fn finish(client: &Client, job: &Job, decision: &Decision) -> R
     updated.map(drop).map_err(failure::database("record the run"))
 }
 
+/// What a failed run is recorded with.
+pub(super) struct End<'a> {
+    pub(super) runs: &'a [(Uuid, String)],
+    pub(super) outcome: Outcome,
+    pub(super) failure: &'a Failure,
+    pub(super) build: &'a str,
+}
+
 /// Records that nothing was published and removes what was staged, as far as the database can be reached; what is left
 /// the next run removes. Returns the versions that were published nevertheless: the answer to a commit can get lost.
-pub(super) async fn failed(
-    database: &Database,
-    profiles: &[(Uuid, String)],
-    failure: &Failure,
-) -> Vec<(Uuid, i64)> {
-    let outcome = if failure.code == ExitCode::Terminated {
-        "canceled"
-    } else {
-        "failed"
+///
+/// `client` is the run's connection, if it ever had one: when it no longer works, or for want of it, another one is tried.
+pub(super) async fn failed(database: &Database, client: Option<&Client>, end: &End<'_>) -> Vec<(Uuid, i64)> {
+    let mut published = Vec::new();
+    let record = async {
+        let open = client.filter(|client| !client.is_closed());
+        if let Some(client) = open
+            && record(client, end, &mut published).await.is_ok()
+        {
+            return Ok(());
+        }
+        let client = session::open(database).await?;
+        record(&client, end, &mut published).await
     };
-    if failure.code == ExitCode::DatabaseUnreachable {
-        say(profiles, outcome);
-        return Vec::new();
+    let problem = match tokio::time::timeout(LAST_WORDS, record).await {
+        Ok(Ok(())) => return published,
+        Ok(Err(failure)) => failure.line(),
+        Err(late) => late.to_string(),
+    };
+    if client.is_some() {
+        warn!(
+            error = problem,
+            "the end of the run could not be recorded, or what it had staged not be removed"
+        );
+    } else {
+        debug!(error = problem, "the end of the run could not be recorded");
     }
-    let ids: Vec<String> = profiles.iter().map(|(id, _)| id.to_string()).collect();
-    let message: String = failure
+    published
+}
+
+async fn record(client: &Client, end: &End<'_>, published: &mut Vec<(Uuid, i64)>) -> Result<(), Failure> {
+    let doing = || failure::database("record the end of the run");
+    let ids: Vec<String> = end.runs.iter().map(|(id, _)| id.to_string()).collect();
+    let profiles: Vec<&str> = end.runs.iter().map(|(_, profile)| profile.as_str()).collect();
+    let message: String = end
+        .failure
         .line()
         .chars()
         .filter(|char| *char != '\0')
         .take(2000)
         .collect();
-    let exit_code = i16::from(failure.code as u8);
-    let record = async {
-        let client = database.connect().await?;
-        // Waits for a commit under way, which has locked these rows.
-        client
-            .execute(FAIL, &[&ids, &outcome, &exit_code, &message])
-            .await?;
-        client.execute(FORGET_CODES, &[&ids]).await?;
-        client.execute(FORGET_VERSIONS, &[&ids]).await?;
-        anyhow::Ok(client.query(PUBLISHED, &[&ids]).await?)
-    };
-    let published = match tokio::time::timeout(LAST_WORDS, record).await {
-        Ok(Ok(rows)) => rows,
-        Ok(Err(error)) => {
-            warn!(
-                error = format!("{error:#}"),
-                "the end of the run could not be recorded"
-            );
-            Vec::new()
-        }
-        Err(_) => {
-            warn!("the end of the run could not be recorded in time");
-            Vec::new()
-        }
-    };
+    let (outcome, exit_code) = (end.outcome.name(), i16::from(end.failure.code as u8));
+    let (build, host) = (end.build, process::host_name());
+    // Waits for a commit under way, which has locked these rows.
+    client
+        .execute(
+            FAIL,
+            &[&ids, &profiles, &build, &host, &outcome, &exit_code, &message],
+        )
+        .await
+        .map_err(doing())?;
+    let rows = client.query(PUBLISHED, &[&ids]).await.map_err(doing())?;
     let version = |row: &tokio_postgres::Row| Some((Uuid::try_parse(row.get(0)).ok()?, row.get(1)));
-    let published: Vec<(Uuid, i64)> = published.iter().filter_map(version).collect();
-    if published.is_empty() {
-        say(profiles, outcome);
-    }
-    published
-}
-
-fn say(profiles: &[(Uuid, String)], outcome: &str) {
-    for (run_id, profile) in profiles {
-        error!(%run_id, profile, outcome, "run {run_id} of profile {profile}: {outcome}");
-    }
-}
-
-/// The machine's or pod's name.
-fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map(|name| name.trim().to_owned())
-        .unwrap_or_default()
+    *published = rows.iter().filter_map(version).collect();
+    let rows = client.query(STAGED, &[&ids]).await.map_err(doing())?;
+    let staged: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    leftovers::remove(client, &staged).await
 }

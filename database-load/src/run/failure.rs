@@ -1,5 +1,7 @@
 //! What errors of the database mean for the exit code.
 
+use std::error::Error as _;
+
 use database::ConnectError;
 use process::exit::{ExitCode, Failure};
 use tokio_postgres::error::SqlState;
@@ -13,7 +15,7 @@ pub(super) fn canceled() -> Failure {
 pub(super) fn database(doing: &str) -> impl FnOnce(tokio_postgres::Error) -> Failure {
     move |error| {
         let code = match error.code() {
-            Some(state) => code(state.code()),
+            Some(state) => code(state),
             // Not the server's words: the connection is gone.
             None => ExitCode::Input,
         };
@@ -31,11 +33,33 @@ pub(super) fn connecting(error: ConnectError) -> Failure {
     Failure::new(code, "connect").context_from(error)
 }
 
-fn code(state: &str) -> ExitCode {
-    if state == SqlState::LOCK_NOT_AVAILABLE.code() {
+/// The SQLSTATE that caused a failure, if the server gave one.
+pub(super) fn state(failure: &Failure) -> Option<&SqlState> {
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
+            return error.code();
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn code(state: &SqlState) -> ExitCode {
+    let missing = [
+        SqlState::READ_ONLY_SQL_TRANSACTION,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        SqlState::INVALID_SCHEMA_NAME,
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_COLUMN,
+    ];
+    // Connection lost, memory or disk full, server stopping, disk failed.
+    let passing = ["08", "53", "57P0", "58"];
+    if *state == SqlState::LOCK_NOT_AVAILABLE {
         ExitCode::LockTimeout
-    } else if state.starts_with("08") || state.starts_with("57P") || state.starts_with("53") {
-        // Connection lost, server stopping, disk or memory full.
+    } else if missing.contains(state) {
+        ExitCode::Prerequisite
+    } else if passing.iter().any(|class| state.code().starts_with(class)) {
         ExitCode::Input
     } else {
         ExitCode::Unexpected

@@ -1,5 +1,7 @@
 //! What only the database can say about valid data.
 
+use std::collections::HashMap;
+
 use process::exit::{ExitCode, Failure};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -44,13 +46,20 @@ pub(super) async fn stored_keys(client: &Client, profile: &str, data: &Data) -> 
     }
 }
 
+/// A version's counts are those of its datasets, and of the keys that come with its users.
 const IN_FORCE: &str = "
-    SELECT DISTINCT ON (dataset) dataset, (row_counts ->> dataset)::bigint
-    FROM dataset_versions, unnest(datasets) AS dataset
-    WHERE state = 'active'
-    ORDER BY dataset, activated_at DESC";
+    WITH in_force AS (
+        SELECT DISTINCT ON (dataset) dataset, row_counts
+        FROM dataset_versions, unnest(datasets) AS dataset
+        WHERE state = 'active'
+        ORDER BY dataset, activated_at DESC
+    )
+    SELECT counts.key, counts.value::bigint
+    FROM in_force, jsonb_each_text(row_counts) AS counts
+    WHERE counts.key = dataset OR (dataset = 'users' AND counts.key = 'api_keys')";
 
-/// Refuses to take more than a fifth of a dataset's rows away, unless `force`. Sample orders are never taken away.
+/// Refuses to take more than a fifth of the rows away from what the profile brings, and to bring nothing where it names
+/// sources, unless `force`. Sample orders are never taken away.
 pub(super) async fn shrinking(
     client: &Client,
     profile: &Profile,
@@ -64,25 +73,28 @@ pub(super) async fn shrinking(
         .query(IN_FORCE, &[])
         .await
         .map_err(failure::database("count the rows in force"))?;
-    for row in counts {
-        let (name, before): (String, Option<i64>) = (row.get(0), row.get(1));
-        let ours = profile
-            .datasets()
-            .into_iter()
-            .find(|dataset| dataset.name() == name);
-        let (Some(dataset), Some(before)) = (ours.filter(|dataset| *dataset != Dataset::Orders), before)
-        else {
+    let in_force: HashMap<String, i64> = counts.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let names_keys = profile
+        .operation(Dataset::Users)
+        .is_some_and(|users| !users.api_keys.is_empty());
+    for (name, now) in data.counts(profile) {
+        if name == Dataset::Orders.name() {
+            continue;
+        }
+        let before = in_force.get(name).copied().unwrap_or_default();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let reason = if now.saturating_mul(5) < before.saturating_mul(4) {
+            format!("{name} would shrink from {before} to {now} rows, by more than 20 %")
+        } else if now == 0 && (name != "api_keys" || names_keys) {
+            format!("{name} would be empty")
+        } else {
             continue;
         };
-        let now = i64::try_from(data.count(dataset)).unwrap_or(i64::MAX);
-        if now.saturating_mul(5) < before.saturating_mul(4) {
-            let message = format!(
-                "profile {}: {dataset} would shrink from {before} to {now} rows, by more than 20 %; \
-                 nothing was changed; --force does it",
-                profile.name
-            );
-            return Err(Failure::new(ExitCode::InvalidData, message));
-        }
+        let message = format!(
+            "profile {}: {reason}; nothing was changed; --force does it",
+            profile.name
+        );
+        return Err(Failure::new(ExitCode::InvalidData, message));
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use database::Database;
 use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 use tracing::debug;
 use uuid::Uuid;
 
@@ -18,25 +19,14 @@ impl Drop for Heartbeat {
     }
 }
 
-/// Beats every 5 s, over a connection of its own that short runs never open.
-pub(super) fn start(database: &Database, run_ids: Vec<Uuid>) -> Heartbeat {
-    let database = database.clone();
+/// Beats every 5 s, over the connection that holds the locks: it has nothing else to do while another one works.
+pub(super) fn start(client: Arc<Client>, run_ids: Vec<Uuid>) -> Heartbeat {
     let ids: Vec<String> = run_ids.iter().map(Uuid::to_string).collect();
     Heartbeat(tokio::spawn(async move {
-        let mut client = None;
         loop {
             tokio::time::sleep(INTERVAL).await;
-            let beat = async {
-                let connected = match client.take() {
-                    Some(connected) => connected,
-                    None => database.connect().await?,
-                };
-                connected.execute(BEAT, &[&ids]).await?;
-                client = Some(connected);
-                anyhow::Ok(())
-            };
-            if let Err(error) = beat.await {
-                debug!(error = format!("{error:#}"), "a heartbeat was lost");
+            if let Err(error) = client.execute(BEAT, &[&ids]).await {
+                debug!(error = %error, "a heartbeat was lost");
             }
         }
     }))

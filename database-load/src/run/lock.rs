@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use tracing::info;
 
 use super::failure;
+use super::progress::Progress;
 use crate::profile::Dataset;
 
 const POLL: Duration = Duration::from_millis(50);
@@ -25,7 +26,12 @@ const HOLDER: &str = "
 ///
 /// # Errors
 /// `LockTimeout`, naming the holder, when another load goes on for longer than `timeout`.
-pub(super) async fn acquire(client: &Client, datasets: &[Dataset], timeout: Duration) -> Result<(), Failure> {
+pub(super) async fn acquire(
+    client: &Client,
+    datasets: &[Dataset],
+    timeout: Duration,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let started = Instant::now();
     let mut said = false;
     for dataset in datasets {
@@ -38,6 +44,7 @@ pub(super) async fn acquire(client: &Client, datasets: &[Dataset], timeout: Dura
                 return Err(Failure::new(ExitCode::LockTimeout, message));
             }
             if !said {
+                progress.phase("waiting for other loads");
                 info!(
                     dataset = dataset.name(),
                     holder = holder(client, *dataset).await?,
@@ -51,11 +58,21 @@ pub(super) async fn acquire(client: &Client, datasets: &[Dataset], timeout: Dura
     Ok(())
 }
 
-async fn attempt(client: &Client, dataset: Dataset) -> Result<bool, Failure> {
+/// Takes the lock of a dataset if nobody has it.
+pub(super) async fn attempt(client: &Client, dataset: Dataset) -> Result<bool, Failure> {
     let query = "SELECT pg_try_advisory_lock($1, hashtext($2))";
     let row = client.query_one(query, &[&locks::LOAD, &dataset.name()]).await;
     row.and_then(|row| row.try_get(0))
         .map_err(failure::database("lock the datasets"))
+}
+
+/// Gives back what [`attempt`] took.
+pub(super) async fn release(client: &Client, dataset: Dataset) -> Result<(), Failure> {
+    let query = "SELECT pg_advisory_unlock($1, hashtext($2))";
+    let released = client.execute(query, &[&locks::LOAD, &dataset.name()]).await;
+    released
+        .map(drop)
+        .map_err(failure::database("unlock the datasets"))
 }
 
 async fn holder(client: &Client, dataset: Dataset) -> Result<String, Failure> {

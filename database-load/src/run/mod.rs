@@ -5,11 +5,15 @@ mod decision;
 mod failure;
 mod guard;
 mod heartbeat;
+mod leftovers;
 mod lock;
 mod prepare;
 mod progress;
 mod publish;
+mod session;
 mod stage;
+mod statement;
+mod steps;
 mod summary;
 
 use std::path::PathBuf;
@@ -20,19 +24,17 @@ use std::time::{Duration, Instant};
 use database::Database;
 use process::exit::{ExitCode, Failure, OrExit as _};
 use shop::HashKeys;
-use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span, warn};
+use tracing::{Span, warn};
 use uuid::Uuid;
 
 pub use summary::{Changes, Outcome, ProfileRun, Summary};
 
 use crate::input::{Fingerprint, Input, fingerprint};
-use crate::profile::{Dataset, Profile};
-use crate::read::{self, Data, Reading};
-use decision::Decision;
+use crate::profile::Profile;
+use crate::read::Data;
 pub(crate) use prepare::connect;
-use progress::Progress;
+use steps::Run;
 
 /// What is asked of a run.
 #[derive(Clone, Debug)]
@@ -85,83 +87,138 @@ struct Job {
     fingerprint: Fingerprint,
 }
 
+/// A job whose sources were read and are valid.
+struct ReadJob {
+    job: Job,
+    /// The version that was active when the decision was made.
+    active: Option<i64>,
+    data: Data,
+    content_sha256: Fingerprint,
+}
+
 /// A job whose rows lie under a version of their own, not yet active.
 struct Staged {
     job: Job,
     version: i64,
-    /// The version that was active when the decision was made.
     active: Option<i64>,
     coupon_codes: Changes,
 }
 
 /// Brings the profiles' data to the version in their sources: all of them become visible together, or none.
 ///
+/// Records run ids and outcome on the current span.
+///
 /// # Errors
-/// [`Failure`] with the exit code of the process; the active data are what they were before.
+/// [`Failure`] with the exit code of the process, naming the runs that failed; the active data are what they were before.
 pub async fn run(database: &Database, options: &RunOptions) -> Result<Summary, Failure> {
-    let started = Instant::now();
-    let jobs = open(options).await?;
-    let profiles: Vec<(Uuid, String)> = jobs
+    let runs: Vec<(Uuid, String)> = options
+        .profiles
         .iter()
-        .map(|job| (job.run_id, job.profile.name.clone()))
+        .map(|path| (Uuid::now_v7(), Profile::name_of(path)))
         .collect();
+    let ids: Vec<String> = runs.iter().map(|(id, _)| id.to_string()).collect();
+    Span::current().record("run_id", ids.join(","));
+    let mut summary = Summary::default();
+    let result = attempt(database, options, &runs, &mut summary).await;
+    let mut outcomes: Vec<&str> = summary.profiles.iter().map(|run| run.outcome.name()).collect();
+    if let Err(failure) = &result {
+        outcomes.push(outcome_of(failure).name());
+    }
+    outcomes.dedup();
+    Span::current().record("outcome", outcomes.join(","));
+    result.map(|()| summary)
+}
+
+async fn attempt(
+    database: &Database,
+    options: &RunOptions,
+    runs: &[(Uuid, String)],
+    summary: &mut Summary,
+) -> Result<(), Failure> {
     let interrupt = Arc::new(AtomicBool::new(false));
     let run = Run {
         database,
         options,
         interrupt: Arc::clone(&interrupt),
-        started,
+        started: Instant::now(),
     };
-    let mut summary = Summary::default();
+    let mut client = None;
     // Dropping the work rolls back what is under way; only the publication ends by itself.
     let staged = tokio::select! {
         biased;
         () = options.cancel.cancelled() => Err(failure::canceled()),
-        staged = run.stage(jobs, &mut summary) => staged,
+        staged = run.stage(runs, &mut client, summary) => staged,
     };
     interrupt.store(true, Ordering::Relaxed);
     let published = match staged {
-        Ok(staged) if staged.jobs.is_empty() || options.dry_run => Ok(()),
-        Ok(staged) => run.publish(staged, &mut summary).await,
+        Ok(None) => Ok(()),
+        Ok(Some(staged)) => run.publish(staged, summary).await,
         Err(failure) => Err(failure),
     };
     let Err(failure) = published else {
-        return Ok(summary);
+        return Ok(());
     };
-    if options.dry_run {
-        return Err(failure);
+    // Of several profiles some may have had nothing to do: their runs are over.
+    let is_open = |run: &&(Uuid, String)| summary.profiles.iter().all(|done| done.run_id != run.0);
+    let open: Vec<(Uuid, String)> = runs.iter().filter(is_open).cloned().collect();
+    let end = audit::End {
+        runs: &open,
+        outcome: outcome_of(&failure),
+        failure: &failure,
+        build: &options.build,
+    };
+    // What could not be reached in all the time of the wait is not tried again.
+    let is_hopeless = client.is_none() && failure.code == ExitCode::DatabaseUnreachable;
+    let mut in_force = Vec::new();
+    if !options.dry_run && !is_hopeless {
+        in_force = audit::failed(database, client.as_deref(), &end).await;
     }
-    let in_force = audit::failed(database, &profiles, &failure).await;
     if in_force.is_empty() {
-        return Err(failure);
+        return Err(last_words(failure, &open));
     }
     warn!(
         cause = failure.line(),
         "the connection was lost while publishing; the publication took place"
     );
-    for (run_id, profile) in profiles {
+    for (run_id, profile) in open {
         if let Some((_, version)) = in_force.iter().find(|(id, _)| *id == run_id) {
-            let (version, elapsed) = (Some(*version), started.elapsed());
-            let (outcome, changes) = (Outcome::Changed, Vec::new());
             summary.add(ProfileRun {
                 run_id,
                 profile,
-                outcome,
-                version,
-                changes,
-                elapsed,
+                outcome: Outcome::Changed,
+                version: Some(*version),
+                changes: Vec::new(),
+                elapsed: run.started.elapsed(),
             });
         }
     }
-    Ok(summary)
+    Ok(())
+}
+
+fn outcome_of(failure: &Failure) -> Outcome {
+    if failure.code == ExitCode::Terminated {
+        Outcome::Canceled
+    } else {
+        Outcome::Failed
+    }
+}
+
+/// The failure with the runs that it ended: it becomes the last line of the log.
+fn last_words(failure: Failure, runs: &[(Uuid, String)]) -> Failure {
+    let names: Vec<String> = runs
+        .iter()
+        .map(|(run_id, profile)| format!("run {run_id} of profile {profile}"))
+        .collect();
+    let message = format!("{}: {}", names.join(", "), outcome_of(&failure).name());
+    Failure::new(failure.code, message).context_from(failure)
 }
 
 /// Reads profiles and small inputs, before the database is asked for anything.
-async fn open(options: &RunOptions) -> Result<Vec<Job>, Failure> {
-    let options = options.clone();
+async fn open(options: &RunOptions, runs: &[(Uuid, String)]) -> Result<Vec<Job>, Failure> {
+    let (options, runs) = (options.clone(), runs.to_vec());
     let open = move || {
         let mut jobs: Vec<Job> = Vec::with_capacity(options.profiles.len());
-        for path in &options.profiles {
+        for (path, (run_id, _)) in options.profiles.iter().zip(runs) {
             let profile = Profile::read(path)?;
             if jobs.iter().any(|job| job.profile.name == profile.name) {
                 return Err(Failure::new(
@@ -176,7 +233,7 @@ async fn open(options: &RunOptions) -> Result<Vec<Job>, Failure> {
             let key = options.hash_keys.writer().id();
             let fingerprint = fingerprint(&profile.text, &inputs, key, options.production);
             jobs.push(Job {
-                run_id: Uuid::now_v7(),
+                run_id,
                 profile,
                 inputs,
                 fingerprint,
@@ -194,197 +251,4 @@ async fn blocking<T: Send + 'static>(
     let span = Span::current();
     let joined = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     joined.or_exit(ExitCode::Unexpected, "read the data")?
-}
-
-struct Run<'a> {
-    database: &'a Database,
-    options: &'a RunOptions,
-    interrupt: Arc<AtomicBool>,
-    started: Instant,
-}
-
-/// Everything that waits to be published, and the connection that holds the locks meanwhile.
-struct AllStaged {
-    jobs: Vec<Staged>,
-    _locks: Client,
-    _heartbeat: Option<heartbeat::Heartbeat>,
-    progress: Progress,
-}
-
-impl Run<'_> {
-    async fn stage(&self, jobs: Vec<Job>, summary: &mut Summary) -> Result<AllStaged, Failure> {
-        let mut client = prepare::connect(self.database, self.options.wait_timeout).await?;
-        let mut loads = Vec::new();
-        for job in jobs {
-            match self.decide(&client, &job).await? {
-                Decision::Load { .. } => loads.push(job),
-                done => {
-                    if !self.options.dry_run {
-                        audit::insert_finished(&client, &job, &done, &self.options.build).await?;
-                    }
-                    summary.add(self.done(&job, &done));
-                }
-            }
-        }
-        let progress = Progress::start();
-        if loads.is_empty() {
-            return Ok(AllStaged {
-                jobs: Vec::new(),
-                _locks: client,
-                _heartbeat: None,
-                progress,
-            });
-        }
-        let mut heartbeat = None;
-        if !self.options.dry_run {
-            for job in &loads {
-                audit::insert_running(&client, job, &self.options.build).await?;
-            }
-            heartbeat = Some(heartbeat::start(
-                self.database,
-                loads.iter().map(|job| job.run_id).collect(),
-            ));
-        }
-        let datasets = datasets(&loads);
-        progress.phase("waiting for other loads");
-        lock::acquire(&client, &datasets, self.options.lock_timeout).await?;
-        // Another run may have published while this one waited.
-        let mut decided = Vec::new();
-        for job in loads {
-            match self.decide(&client, &job).await? {
-                Decision::Load { active } => decided.push((job, active)),
-                done => {
-                    if !self.options.dry_run {
-                        audit::finish(&client, &job, &done).await?;
-                    }
-                    summary.add(self.done(&job, &done));
-                }
-            }
-        }
-        let mut read = Vec::new();
-        for (job, active) in decided {
-            progress.phase(&format!("reading profile {}", job.profile.name));
-            let (job, data) = self.read(job).await?;
-            read.push((job, active, data));
-        }
-        for (job, _, data) in &read {
-            guard::stored_keys(&client, &job.profile.name, data).await?;
-            guard::shrinking(&client, &job.profile, data, self.options.force).await?;
-        }
-        if self.options.dry_run {
-            self.try_out(&mut client, read, &progress, summary).await?;
-            return Ok(AllStaged {
-                jobs: Vec::new(),
-                _locks: client,
-                _heartbeat: None,
-                progress,
-            });
-        }
-        stage::remove_leftovers(&client, &datasets).await?;
-        let mut jobs = Vec::new();
-        for (job, active, data) in read {
-            progress.phase(&format!("staging profile {}", job.profile.name));
-            let (version, coupon_codes) = stage::stage(
-                &client,
-                &job,
-                &data,
-                self.options.hash_keys.writer().id(),
-                &progress,
-            )
-            .await?;
-            jobs.push(Staged {
-                job,
-                version,
-                active,
-                coupon_codes,
-            });
-        }
-        Ok(AllStaged {
-            jobs,
-            _locks: client,
-            _heartbeat: heartbeat,
-            progress,
-        })
-    }
-
-    async fn decide(&self, client: &Client, job: &Job) -> Result<Decision, Failure> {
-        decision::decide(client, job, self.options.force).await
-    }
-
-    async fn read(&self, job: Job) -> Result<(Job, Data), Failure> {
-        let reading = Reading {
-            hash_keys: self.options.hash_keys.clone(),
-            production: self.options.production,
-            interrupt: Arc::clone(&self.interrupt),
-        };
-        blocking(move || {
-            let data = read::read(&job.profile, &job.inputs, &reading)?;
-            Ok((job, data))
-        })
-        .await
-    }
-
-    /// Does everything in a transaction that is rolled back, to count what would change.
-    async fn try_out(
-        &self,
-        client: &mut Client,
-        read: Vec<(Job, Option<i64>, Data)>,
-        progress: &Progress,
-        summary: &mut Summary,
-    ) -> Result<(), Failure> {
-        let transaction = client.transaction().await.map_err(failure::database("begin"))?;
-        for (job, _, data) in read {
-            audit::insert_running(transaction.client(), &job, &self.options.build).await?;
-            let key = self.options.hash_keys.writer().id();
-            let (version, codes) = stage::stage(transaction.client(), &job, &data, key, progress).await?;
-            let changes = publish::try_out(&transaction, &job.profile, version, codes).await?;
-            summary.add(self.ended(&job, Outcome::DryRun, None, changes));
-        }
-        transaction
-            .rollback()
-            .await
-            .map_err(failure::database("roll back"))
-    }
-
-    async fn publish(&self, staged: AllStaged, summary: &mut Summary) -> Result<(), Failure> {
-        staged.progress.phase("publishing");
-        let span = tracing::info_span!("dataload.publish");
-        let published = publish::publish(self.database, &staged.jobs, &self.options.cancel)
-            .instrument(span)
-            .await?;
-        for (staged, changes) in staged.jobs.iter().zip(published) {
-            summary.add(self.ended(&staged.job, Outcome::Changed, Some(staged.version), changes));
-        }
-        Ok(())
-    }
-
-    fn done(&self, job: &Job, decision: &Decision) -> ProfileRun {
-        self.ended(job, decision.outcome(), decision.active(), Vec::new())
-    }
-
-    fn ended(
-        &self,
-        job: &Job,
-        outcome: Outcome,
-        version: Option<i64>,
-        changes: Vec<(&'static str, Changes)>,
-    ) -> ProfileRun {
-        let profile = job.profile.name.clone();
-        ProfileRun {
-            run_id: job.run_id,
-            profile,
-            outcome,
-            version,
-            changes,
-            elapsed: self.started.elapsed(),
-        }
-    }
-}
-
-/// What the jobs bring, each once, in a fixed order: locks are taken in it.
-fn datasets(jobs: &[Job]) -> Vec<Dataset> {
-    let mut datasets: Vec<Dataset> = jobs.iter().flat_map(|job| job.profile.datasets()).collect();
-    datasets.sort_unstable();
-    datasets.dedup();
-    datasets
 }

@@ -8,7 +8,7 @@ use process::exit::{ExitCode, Failure};
 use tokio_postgres::Client;
 use tracing::{info, warn};
 
-use super::failure;
+use super::{failure, session};
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -18,13 +18,12 @@ const POLL: Duration = Duration::from_millis(200);
 /// `DatabaseUnreachable` or `Prerequisite` after `timeout`; `Incompatible` and `Usage` at once.
 pub(crate) async fn connect(database: &Database, timeout: Duration) -> Result<Client, Failure> {
     let started = Instant::now();
-    let client = match database.connect().await {
-        Ok(client) => client,
-        Err(error) if error.is_unreachable() => {
+    let client = match session::open(database).await {
+        Err(failure) if failure.code == ExitCode::DatabaseUnreachable => {
             database.wait(timeout).await.map_err(failure::connecting)?;
-            database.connect().await.map_err(failure::connecting)?
+            session::open(database).await?
         }
-        Err(error) => return Err(failure::connecting(error)),
+        opened => opened?,
     };
     let mut said = false;
     loop {

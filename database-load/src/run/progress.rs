@@ -25,14 +25,14 @@ struct Now {
 impl Progress {
     pub(super) fn start() -> Progress {
         let now = Arc::new(Now {
-            phase: Mutex::default(),
+            phase: Mutex::new("comparing with the data in force".to_owned()),
             rows: AtomicU64::new(0),
             started: Instant::now(),
         });
         if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) =
-                ProgressStyle::with_template("{spinner} {msg} {human_pos} rows staged, {elapsed}")
+                ProgressStyle::with_template("{spinner} {msg} · {human_pos} rows staged · {elapsed}")
             {
                 bar.set_style(style);
             }

@@ -6,21 +6,22 @@ use process::exit::{ExitCode, Failure, OrExit as _};
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
-use tracing::{Instrument as _, info};
+use tracing::Instrument as _;
 
 use super::progress::Progress;
-use super::{Changes, Job, failure};
+use super::statement::traced;
+use super::{Changes, ReadJob, failure};
 use crate::ROW_FORMAT;
 use crate::profile::Dataset;
-use crate::read::{Data, StagedRow};
+use crate::read::StagedRow;
 
 /// Rows sent in one statement.
 const ROWS_AT_ONCE: usize = 5000;
 
 const INSERT_VERSION: &str = "
     INSERT INTO dataset_versions
-        (profile, datasets, source_version, fingerprint, hash_key_id, format, run_id, row_counts)
-    VALUES ($1, $2, $3, $4, $5, $6, $7::text::uuid, $8::text::jsonb)
+        (profile, datasets, source_version, fingerprint, content_sha256, hash_key_id, format, run_id, row_counts)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::uuid, $9::text::jsonb)
     RETURNING version";
 
 const INSERT_ROWS: &str = "
@@ -41,48 +42,21 @@ const COMPARE_CODES: &str = "
     SELECT (SELECT count(*) FROM (SELECT code FROM after EXCEPT ALL SELECT code FROM before) AS added),
            (SELECT count(*) FROM (SELECT code FROM before EXCEPT ALL SELECT code FROM after) AS retired)";
 
-/// Removes versions that a lost run left behind. Whoever holds the datasets' locks knows that nobody works on them.
-pub(super) async fn remove_leftovers(client: &Client, datasets: &[Dataset]) -> Result<(), Failure> {
-    let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
-    let query = "SELECT version FROM dataset_versions WHERE state = 'staged' AND datasets && $1";
-    let rows = client
-        .query(query, &[&names])
-        .await
-        .map_err(failure::database("look for leftovers"))?;
-    let versions: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
-    if versions.is_empty() {
-        return Ok(());
-    }
-    for remove in [
-        "DELETE FROM coupon_codes WHERE version = ANY ($1)",
-        "DELETE FROM dataset_versions WHERE version = ANY ($1)",
-    ] {
-        client
-            .execute(remove, &[&versions])
-            .await
-            .map_err(failure::database("remove leftovers"))?;
-    }
-    info!(?versions, "removed what a lost run had staged");
-    Ok(())
-}
-
 /// Writes all rows of the profile; returns the new version and how its coupon codes differ from those in force.
 pub(super) async fn stage(
     client: &Client,
-    job: &Job,
-    data: &Data,
+    read: &ReadJob,
     hash_key_id: &str,
     progress: &Progress,
 ) -> Result<(i64, Changes), Failure> {
+    let ReadJob { job, data, .. } = read;
     let datasets = job.profile.datasets();
     let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
-    let mut counts: serde_json::Map<String, serde_json::Value> = datasets
-        .iter()
-        .map(|dataset| (dataset.name().to_owned(), data.count(*dataset).into()))
+    let counts: serde_json::Map<String, serde_json::Value> = data
+        .counts(&job.profile)
+        .into_iter()
+        .map(|(name, rows)| (name.to_owned(), rows.into()))
         .collect();
-    if datasets.contains(&Dataset::Users) {
-        counts.insert("api_keys".into(), data.api_keys.len().into());
-    }
     let (name, stated) = (&job.profile.name, &job.profile.version);
     let (fingerprint, run_id) = (job.fingerprint.as_slice(), job.run_id.to_string());
     let counts = serde_json::Value::Object(counts).to_string();
@@ -94,6 +68,7 @@ pub(super) async fn stage(
                 &names,
                 stated,
                 &fingerprint,
+                &read.content_sha256.as_slice(),
                 &hash_key_id,
                 &ROW_FORMAT,
                 &run_id,
@@ -112,11 +87,15 @@ pub(super) async fn stage(
         span.record("version", version);
         let staged = async {
             if dataset == Dataset::CouponCodes {
-                copy_codes(client, version, &data.coupon_codes, progress).await?;
-                changes = compare_codes(client, version).await?;
+                let codes = Some("coupon_codes");
+                let copy = copy_codes(client, version, &data.coupon_codes, progress);
+                traced("COPY", codes, copy).await?;
+                changes = traced("SELECT", codes, compare_codes(client, version)).await?;
                 return Ok(());
             }
-            insert_rows(client, version, &data.staged(dataset)?, progress).await
+            let rows = data.staged(dataset)?;
+            let insert = insert_rows(client, version, &rows, progress);
+            traced("INSERT", Some("dataset_rows"), insert).await
         };
         if let Err(failure) = staged.instrument(span.clone()).await {
             process::telemetry::fail(&span, &failure);

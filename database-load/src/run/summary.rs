@@ -28,7 +28,7 @@ pub struct ProfileRun {
     pub elapsed: Duration,
 }
 
-/// How a run ended that did not fail.
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A new version is in force.
@@ -39,6 +39,10 @@ pub enum Outcome {
     Held,
     /// Nothing was written on purpose.
     DryRun,
+    /// Nothing was changed, because of an error.
+    Failed,
+    /// Nothing was changed, because the run was told to stop.
+    Canceled,
 }
 
 /// Rows of one table.
@@ -60,6 +64,8 @@ impl Outcome {
             Outcome::Unchanged => "unchanged",
             Outcome::Held => "held",
             Outcome::DryRun => "dry run",
+            Outcome::Failed => "failed",
+            Outcome::Canceled => "canceled",
         }
     }
 }

@@ -5,9 +5,14 @@ use std::sync::Arc;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::{BadRow, Cell, Column, Findings, Row};
+use super::{BadRow, Cell, Column, Findings, Row, unknown_column};
 
 pub(super) fn read(file: &Arc<str>, text: &[u8], columns: &[Column], findings: &mut Findings) -> Vec<Row> {
+    if let Some(line) = open_quote(text) {
+        // The reader would take the rest of the file for one value.
+        findings.add(BadRow::new(file, line, "ends inside the quotes that begin here"));
+        return Vec::new();
+    }
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -72,7 +77,7 @@ pub(super) fn read(file: &Arc<str>, text: &[u8], columns: &[Column], findings: &
 fn check_header(file: &str, line: u64, header: &[String], columns: &[Column], findings: &mut Findings) {
     for (position, name) in header.iter().enumerate() {
         if !columns.iter().any(|column| column.name == name) {
-            findings.add(BadRow::new(file, line, "is no column of this table").column(name));
+            findings.add(unknown_column(file, line, position + 1, name, columns));
         } else if header.iter().take(position).any(|earlier| earlier == name) {
             findings.add(BadRow::new(file, line, "stands there twice").column(name));
         }
@@ -81,6 +86,37 @@ fn check_header(file: &str, line: u64, header: &[String], columns: &[Column], fi
         if !header.iter().any(|name| name == column.name) {
             findings.add(BadRow::new(file, line, "is missing").column(column.name));
         }
+    }
+}
+
+/// The line in which the quotes begin that are still open when the text ends.
+fn open_quote(text: &[u8]) -> Option<u64> {
+    enum Place {
+        FieldStart,
+        Plain,
+        Quoted {
+            since: u64,
+        },
+        /// After quotes inside quotes: their end, or the first of two that stand for one.
+        Closed {
+            since: u64,
+        },
+    }
+    let (mut place, mut line) = (Place::FieldStart, 1);
+    for byte in text {
+        place = match (place, byte) {
+            (Place::FieldStart, b'"') => Place::Quoted { since: line },
+            (Place::Quoted { since }, b'"') => Place::Closed { since },
+            (Place::Closed { since }, b'"') => Place::Quoted { since },
+            (quoted @ Place::Quoted { .. }, _) => quoted,
+            (_, b',' | b'\n' | b'\r') => Place::FieldStart,
+            _ => Place::Plain,
+        };
+        line += u64::from(*byte == b'\n');
+    }
+    match place {
+        Place::Quoted { since } => Some(since),
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@ use std::fmt::Display;
 
 use serde::de::DeserializeOwned;
 
-use super::{BadRow, Cell, Column, Findings, Row};
+use super::{BadRow, Cell, Column, Findings, Row, is_secret};
 
 /// Takes the values out of a row and notes what is wrong with them.
 pub(crate) struct Fields<'a> {
@@ -92,14 +92,11 @@ impl<'a> Fields<'a> {
         cell
     }
 
-    /// Notes that a value is wrong, showing it unless it is a secret.
+    /// Notes that a value is wrong, showing it unless the table holds secrets.
     pub(crate) fn reject(&mut self, column: &str, reason: impl Into<String>) {
         let bad = BadRow::new(&self.row.file, self.row.line, reason).column(column);
-        let secret = self
-            .columns
-            .iter()
-            .any(|known| known.name == column && known.secret);
-        let value = self.row.cells.get(column).filter(|_| !secret).map(Cell::shown);
+        let value = self.row.cells.get(column).filter(|_| !is_secret(self.columns));
+        let value = value.map(Cell::shown);
         self.findings.add(match value {
             Some(value) => bad.value(&value),
             None => bad,

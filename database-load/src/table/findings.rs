@@ -9,7 +9,7 @@ pub struct BadRow {
     pub line: u64,
     /// The column, when it is one that is wrong.
     pub column: Option<String>,
-    /// The value, cut to 40 characters; never one of a column that holds keys or e-mails.
+    /// The value, cut to 40 characters; never one of a table that holds keys or e-mails.
     pub value: Option<String>,
     /// What is accepted.
     pub reason: String,

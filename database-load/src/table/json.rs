@@ -1,11 +1,13 @@
 //! A JSON array of objects, or one object per line.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{BadRow, Cell, Column, Findings, Row};
+use super::{BadRow, Cell, Column, Findings, Row, unknown_column};
 
 pub(super) fn read_lines(
     file: &Arc<str>,
@@ -73,17 +75,19 @@ fn object(
     findings: &mut Findings,
 ) -> Option<Row> {
     // The error's own text may quote the value, which may be a secret.
-    let Ok(values) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) else {
+    let Ok(Members(members)) = serde_json::from_str(text) else {
         findings.add(BadRow::new(file, line, "is not a JSON object"));
         return None;
     };
     let before = findings.count;
-    for name in values.keys() {
+    for (position, (name, _)) in members.iter().enumerate() {
         if !columns.iter().any(|column| column.name == name) {
-            findings.add(BadRow::new(file, line, "is no column of this table").column(name));
+            findings.add(unknown_column(file, line, position + 1, name, columns));
+        } else if members.iter().take(position).any(|(earlier, _)| earlier == name) {
+            findings.add(BadRow::new(file, line, "stands there twice").column(name));
         }
     }
-    let cells: BTreeMap<String, Cell> = values
+    let cells: BTreeMap<String, Cell> = members
         .into_iter()
         .filter(|(_, value)| value.get() != "null")
         .map(|(name, value)| (name, Cell::Json(value.get().into())))
@@ -93,4 +97,29 @@ fn object(
         line,
         cells,
     })
+}
+
+/// The members of an object as they stand in it; a map would keep one of two with the same name.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = object.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }

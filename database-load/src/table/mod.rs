@@ -21,7 +21,7 @@ use crate::input::Input;
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) required: bool,
-    /// Its values are never shown.
+    /// It holds keys or addresses: see [`is_secret`].
     secret: bool,
 }
 
@@ -47,6 +47,24 @@ pub(crate) const fn secret(name: &'static str) -> Column {
         required: true,
         secret: true,
     }
+}
+
+/// Whether values of this table are never shown. One secret column makes all of them so: columns get swapped.
+fn is_secret(columns: &[Column]) -> bool {
+    columns.iter().any(|column| column.secret)
+}
+
+/// A name that is no column's: shown only where it cannot be a value that stands in the wrong place.
+fn unknown_column(file: &str, line: u64, position: usize, name: &str, columns: &[Column]) -> BadRow {
+    if !is_secret(columns) {
+        return BadRow::new(file, line, "is no column of this table").column(name);
+    }
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let reason = format!(
+        "column {position} is no column of this table; the columns are {}",
+        names.join(",")
+    );
+    BadRow::new(file, line, reason)
 }
 
 /// One row; an absent value has no cell.

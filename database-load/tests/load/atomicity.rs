@@ -251,3 +251,74 @@ async fn a_commit_whose_answer_is_lost_counts_as_what_it_was() {
         10
     );
 }
+
+#[tokio::test]
+async fn a_run_with_nothing_to_do_removes_what_a_lost_run_left() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    let (process, blocker) = staged_and_waiting(&database, &data).await;
+    process.signal("KILL");
+    process.wait_output().await;
+    drop(blocker);
+    data.edit("default/products.csv", "10.49", "9.99");
+    let staged = "SELECT count(*) FROM dataset_versions WHERE state = 'staged'";
+
+    // As long as it may be alive it is left alone.
+    data.load(&database).await;
+    assert_eq!(database.value(staged).await, "1");
+    database
+        .execute("UPDATE bootstrap_runs SET heartbeat_at = now() - interval '61 s' WHERE outcome = 'running'")
+        .await;
+    eventually("its locks are gone", async || {
+        data.load(&database).await;
+        database.value(staged).await == "0"
+    })
+    .await;
+
+    let codes = "SELECT count(DISTINCT version) FROM coupon_codes";
+    assert_eq!(database.value(codes).await, "1");
+    let lost = "SELECT exit_code, message LIKE '%lost%' FROM bootstrap_runs WHERE outcome = 'failed'";
+    assert_eq!(database.value(lost).await, "1|t");
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM bootstrap_runs WHERE outcome = 'running'")
+            .await,
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_another_took_for_lost_publishes_nothing() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let (process, blocker) = staged_and_waiting(&database, &data).await;
+    database
+        .execute("UPDATE bootstrap_runs SET outcome = 'failed', exit_code = 1, finished_at = now()")
+        .await;
+
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    let output = process.wait_output().await;
+
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
+    assert_eq!(database.value("SELECT count(*) FROM dataset_versions").await, "0");
+}
+
+#[tokio::test]
+async fn a_publication_that_the_server_ends_for_another_is_tried_again() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let fail_twice = "
+        CREATE SEQUENCE attempts;
+        CREATE FUNCTION fail_twice() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN
+             IF nextval(''attempts'') < 3 THEN RAISE EXCEPTION ''deadlock'' USING ERRCODE = ''40P01''; END IF;
+             RETURN NULL;
+         END';
+        CREATE TRIGGER fail_twice AFTER INSERT ON products FOR EACH STATEMENT EXECUTE FUNCTION fail_twice()";
+    database.execute(fail_twice).await;
+
+    data.load(&database).await;
+
+    assert_eq!(database.value("SELECT last_value FROM attempts").await, "3");
+    assert_eq!(database.value("SELECT count(*) FROM products").await, "10");
+}

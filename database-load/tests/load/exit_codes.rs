@@ -22,6 +22,13 @@ async fn development_rows_are_refused_in_production() {
         "{}",
         output.stderr
     );
+    assert!(
+        output
+            .stderr
+            .contains("; name another profile with -p or PROFILES"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
     assert_eq!(outcomes(&database).await, ["failed"]);
 }
@@ -66,6 +73,33 @@ async fn usage_and_missing_sources_exit_2() {
         assert!(output.stderr.contains(says), "{arguments:?}: {}", output.stderr);
     }
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
+}
+
+#[tokio::test]
+async fn a_failed_load_logs_its_bad_rows_and_one_error_the_last_line() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.write(
+        "default/products.csv",
+        "id,name,price,category\n1,,-1,Waffle\n2,,-1,Waffle\n",
+    );
+
+    let output = spawn(&database, &data, &[], &[("LOG_FORMAT", "json")])
+        .wait_output()
+        .await;
+
+    assert_eq!(output.code, Some(10), "{}", output.stderr);
+    let is_error = |line: &str| line.contains(r#""level":"ERROR""#);
+    let errors = output.stderr.lines().filter(|line| is_error(line)).count();
+    assert_eq!(errors, 1, "{}", output.stderr);
+    for row in ["products.csv:2", "products.csv:3"] {
+        assert!(output.stderr.contains(row), "{row}: {}", output.stderr);
+    }
+    assert!(
+        is_error(output.stderr.lines().last().unwrap()),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(outcomes(&database).await, ["failed"]);
 }
 
 #[tokio::test]
@@ -194,4 +228,84 @@ async fn neither_keys_nor_addresses_are_logged() {
     for secret in ["apitest", "kitchen@"] {
         assert!(!output.stderr.contains(secret), "{}", output.stderr);
     }
+}
+
+#[tokio::test]
+async fn what_is_no_regular_file_exits_2_at_once() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(data.path("pipe.csv"))
+        .status()
+        .unwrap();
+    assert!(pipe.success());
+    std::fs::create_dir(data.path("folder.csv")).unwrap();
+    std::fs::rename(data.path("pipe.csv"), data.path("pipe.toml")).unwrap();
+    std::os::unix::fs::symlink(data.path("pipe.toml"), data.path("pipe.csv")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", data.path("zero.csv")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", data.path("zero.toml")).unwrap();
+    for (name, says) in [
+        ("pipe", "is no regular file"),
+        ("zero", "is no regular file"),
+        ("folder", "is a directory"),
+    ] {
+        data.write(
+            "default.toml",
+            format!("[operations.products]\nsources = [\"{name}.csv\"]\n"),
+        );
+        let source = load_binary(&database, &data, &[]).await;
+        assert_eq!(source.code, Some(2), "{name}: {}", source.stderr);
+        assert!(source.stderr.contains(says), "{name}: {}", source.stderr);
+    }
+    for name in ["pipe", "zero"] {
+        let profile = load_binary(&database, &data, &["-p", name]).await;
+        assert_eq!(profile.code, Some(2), "{name}: {}", profile.stderr);
+        assert!(
+            profile.stderr.contains("is no regular file"),
+            "{}",
+            profile.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_missing_source_is_recorded_and_the_last_line_names_its_run() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    std::fs::remove_file(data.path("default/products.csv")).unwrap();
+
+    let output = spawn(&database, &data, &[], &[("LOG_FORMAT", "json")])
+        .wait_output()
+        .await;
+
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    let recorded = "SELECT id, profile, outcome, exit_code, message LIKE '%products.csv%' FROM bootstrap_runs
+                    WHERE task = 'database-load'";
+    let recorded = database.rows(recorded).await;
+    assert_eq!(recorded[0][1..], ["default", "failed", "2", "t"]);
+    let last = output.stderr.lines().last().unwrap();
+    for part in [
+        recorded[0][0].as_str(),
+        "failed",
+        "\"exit_code\":2",
+        "products.csv",
+    ] {
+        assert!(last.contains(part), "{part}: {last}");
+    }
+}
+
+#[tokio::test]
+async fn options_before_a_command_count_or_are_refused() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let holder = database.client().await;
+    let lock = format!(
+        "SELECT pg_advisory_lock({}, hashtext('products'))",
+        database::locks::LOAD
+    );
+    holder.batch_execute(&lock).await.unwrap();
+
+    let run = load_binary(&database, &data, &["--lock-timeout", "1", "run"]).await;
+    let status = load_binary(&database, &data, &["--force", "status"]).await;
+
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert_eq!(status.code, Some(2), "{}", status.stderr);
+    assert!(status.stderr.contains("options of `run`"), "{}", status.stderr);
 }

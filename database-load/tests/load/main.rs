@@ -6,6 +6,8 @@ mod concurrency;
 mod exit_codes;
 mod first_load;
 mod fixture;
+mod large_files;
+mod limits;
 mod profiles;
 mod reload;
 mod runtime_columns;

@@ -276,3 +276,60 @@ async fn no_table_with_data_is_unlogged() {
     let unlogged = "SELECT count(*) FROM pg_class WHERE relpersistence <> 'p' AND relkind = 'r'";
     assert_eq!(database.value(unlogged).await, "0");
 }
+
+#[tokio::test]
+async fn keys_that_would_all_go_out_of_force_need_force() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    data.edit("default.toml", "api_keys = [\"default/api_keys.json\"]\n", "");
+    let orders = "\n[operations.orders]\nneeds = [\"products\", \"users\", \"promotions\"]\nsources = [\"default/orders.jsonl\"]\n";
+    data.edit("default.toml", orders, "");
+    let in_force = "SELECT count(*) FROM api_keys WHERE active";
+
+    let failure = data.try_load(&database).await.unwrap_err();
+
+    assert_eq!(failure.code, ExitCode::InvalidData);
+    assert!(
+        failure.line().contains("api_keys would shrink from 1 to 0"),
+        "{}",
+        failure.line()
+    );
+    assert_eq!(database.value(in_force).await, "1");
+    data.force(&database).await;
+    assert_eq!(database.value(in_force).await, "0");
+}
+
+#[tokio::test]
+async fn nothing_at_all_needs_force_on_the_first_load_too() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.write(
+        "default.toml",
+        "[operations.products]\nsources = [\"default/products.csv\"]\n",
+    );
+    data.write("default/products.csv", "id,name,price,category\n");
+
+    let failure = data.try_load(&database).await.unwrap_err();
+
+    assert_eq!(failure.code, ExitCode::InvalidData);
+    assert!(
+        failure.line().contains("products would be empty"),
+        "{}",
+        failure.line()
+    );
+    assert_eq!(data.force(&database).await.profiles[0].outcome, Outcome::Changed);
+}
+
+#[tokio::test]
+async fn a_dry_run_waits_for_no_lock_for_long() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let blocker = database.client().await;
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE products IN SHARE MODE")
+        .await
+        .unwrap();
+
+    let output = load_binary(&database, &data, &["--dry-run"]).await;
+
+    assert_eq!(output.code, Some(4), "{}", output.stderr);
+    assert_eq!(outcomes(&database).await, Vec::<String>::new());
+}

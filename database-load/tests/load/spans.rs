@@ -76,3 +76,44 @@ async fn a_failed_operation_has_status_error_and_an_exception() {
     }
     assert!(!span(&spans, "dataload.loadUsers").status_error);
 }
+
+#[tokio::test]
+async fn the_load_names_its_run_and_the_database_has_client_spans() {
+    let (database, data, receiver) = (TestDatabase::migrated().await, Data::copy(), Receiver::start());
+    let endpoint = receiver.endpoint();
+
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let output = spawn(&database, &data, &[], &environment).wait_output().await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let spans = receiver
+        .wait_for(|spans| spans.iter().any(|span| span.name == "dataload.execute"))
+        .await;
+    let root = span(&spans, "dataload.execute");
+    assert_eq!(
+        root.attributes["run_id"],
+        database
+            .value("SELECT id FROM bootstrap_runs WHERE task = 'database-load'")
+            .await
+    );
+    assert_eq!(root.attributes["outcome"], "changed");
+    for (name, parent, operation) in [
+        ("COPY coupon_codes", "dataload.loadCoupons", "COPY"),
+        ("INSERT dataset_rows", "dataload.loadUsers", "INSERT"),
+        ("BATCH products", "dataload.publish", "BATCH"),
+        ("COMMIT", "dataload.publish", "COMMIT"),
+    ] {
+        let parent = &span(&spans, parent).span_id;
+        let found = spans
+            .iter()
+            .find(|span| span.name == name && &span.parent_span_id == parent)
+            .unwrap_or_else(|| panic!("no span {name}"));
+        assert_eq!(found.kind, "client");
+        assert_eq!(found.attributes["db.system.name"], "postgresql");
+        assert_eq!(found.attributes["db.operation.name"], operation);
+        assert_eq!(
+            found.attributes.get("db.collection.name").map(String::as_str),
+            name.split_once(' ').map(|(_, table)| table)
+        );
+    }
+}

@@ -3,7 +3,7 @@
 use process::exit::ExitCode;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, findings, places};
+use crate::fixture::{Data, findings, load_binary, places};
 
 const PRODUCTS: &str = "default/products.csv";
 const USERS: &str = "default/users.json";
@@ -95,6 +95,24 @@ fn slips() -> Vec<(&'static str, &'static str, String, &'static str)> {
             "products.csv:1, column id: stands there twice",
         ),
         replace(
+            ORDERS,
+            "{\"id\"",
+            "{\"coupon\": \"A\", \"coupon\": \"B\", \"id\"",
+            "orders.jsonl:1, column coupon: stands there twice",
+        ),
+        replace(
+            PRODUCTS,
+            "Veggie",
+            "\"Veggie",
+            "products.csv:11: ends inside the quotes that begin here",
+        ),
+        replace(
+            PRODUCTS,
+            "id,name",
+            "id,\"name",
+            "products.csv:1: ends inside the quotes that begin here",
+        ),
+        replace(
             USERS,
             "customer@",
             "KITCHEN@",
@@ -110,27 +128,27 @@ fn slips() -> Vec<(&'static str, &'static str, String, &'static str)> {
             USERS,
             "\"customer\"",
             "\"king\"",
-            "column role, value \"king\": is none of",
+            "users.json:8, column role: is none of",
         ),
         replace(
             USERS,
             "\"role\"",
             "\"rank\"",
-            "users.json:2, column rank: is no column",
+            "users.json:2: column 4 is no column of this table; the columns are id,email,name,role,development",
         ),
         replace(USERS, "[\n", "{\n", "users.json:"),
         replace(
             KEYS,
             "[\"create_order\", \"read_orders\"]",
             "[]",
-            "api_keys.json:2, column scopes, value \"[]\": is empty",
+            "api_keys.json:2, column scopes: is empty",
         ),
         replace(KEYS, "\"read_orders\"", "\"rule\"", "column scopes"),
         replace(
             KEYS,
             "8000-000000000002",
             "8000-00000000000f",
-            "column user, value \"018f4e5a-0000-7000-8000-00000000000f\": is no user",
+            "column user: is no user",
         ),
         replace(
             KEYS,
@@ -341,4 +359,55 @@ async fn all_operations_are_reported_at_once_up_to_a_hundred_rows() {
         .value("SELECT message FROM bootstrap_runs WHERE task = 'database-load'")
         .await;
     assert!(message.contains("181 problems"), "{message}");
+}
+
+#[tokio::test]
+async fn keys_that_stand_where_they_should_not_are_never_shown() {
+    let database = TestDatabase::migrated().await;
+    let row =
+        "018f4e5a-0000-7000-8000-0000000000a1,S3CRET,018f4e5a-0000-7000-8000-000000000002,create_order\n";
+    for (file, text, says) in [
+        (
+            "keys.csv",
+            row.to_owned(),
+            "keys.csv:1: column 2 is no column of this table; the columns are id,key,user",
+        ),
+        (
+            "keys.csv",
+            format!("key,id,user,scopes\n{row}"),
+            "keys.csv:2, column id: is not a UUID",
+        ),
+        (
+            "keys.csv",
+            format!("id,scopes,user,key\n{row}"),
+            "keys.csv:2, column scopes: a scope is one of",
+        ),
+        (
+            "keys.csv",
+            format!("id,key,user,scopes,development\n{},S3CRET\n", row.trim()),
+            "keys.csv:2, column development: is neither",
+        ),
+        (
+            "keys.json",
+            r#"[{"id": 1, "S3CRET": "key"}]"#.into(),
+            "keys.json:1: column 2 is no column of this table",
+        ),
+        (
+            "keys.jsonl",
+            r#"{"id": "S3CRET", "key": "S3CRET"}"#.into(),
+            "keys.jsonl:1, column id: is not a UUID",
+        ),
+    ] {
+        let data = Data::copy();
+        data.edit("default.toml", "default/api_keys.json", file);
+        data.write(file, text);
+
+        let output = load_binary(&database, &data, &[]).await;
+
+        assert_eq!(output.code, Some(10), "{}", output.stderr);
+        assert!(output.stderr.contains(says), "{says}: {}", output.stderr);
+        assert!(!output.stderr.contains("S3CRET"), "{}", output.stderr);
+    }
+    let told = "SELECT count(*) FROM bootstrap_runs WHERE message LIKE '%S3CRET%'";
+    assert_eq!(database.value(told).await, "0");
 }

@@ -3,14 +3,15 @@
 mod cancel;
 mod sql;
 
-use database::{Database, channels};
-use diesel::OptionalExtension as _;
-use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use database::channels;
 use process::exit::{ExitCode, Failure};
-use tokio_postgres::Transaction;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
+use super::statement::traced;
 use super::{Changes, Staged, failure};
 use crate::profile::{Dataset, Profile};
 use sql::Table;
@@ -18,178 +19,180 @@ use sql::Table;
 /// What one profile changed, table by table.
 type PerTable = Vec<(&'static str, Changes)>;
 
-/// Publishes all of them together; returns what each changed.
+/// How often a publication is tried again that the server ended in favor of another transaction.
+const RETRIES: u32 = 3;
+
+/// Publishes all of them together; returns what each changed. `locks` is the connection that holds the locks.
 ///
 /// # Errors
 /// `Terminated` when `cancel` came before the commit; nothing was changed then, nor after any other error but one that
 /// says so.
 pub(super) async fn publish(
-    database: &Database,
+    client: &mut Client,
+    locks: &Client,
     staged: &[Staged],
     cancel: &CancellationToken,
 ) -> Result<Vec<PerTable>, Failure> {
-    let mut connection = database.connect_diesel().await.map_err(failure::connecting)?;
-    let pid = diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("pg_backend_pid()"));
-    let pid: i32 = pid.get_result(&mut connection).await.map_err(diesel_failure)?;
-    let mut publish = std::pin::pin!(connection.transaction(async |connection| {
-        let mut all = Vec::with_capacity(staged.len());
-        for staged in staged {
-            all.push(publish_one(connection, staged, cancel).await?);
+    let pid = client.query_one("SELECT pg_backend_pid()", &[]).await;
+    let pid: i32 = pid.map_err(failure::database("publish"))?.get(0);
+    let mut attempt = 1;
+    loop {
+        let published = {
+            let mut publish = std::pin::pin!(publish_all(client, staged, cancel));
+            tokio::select! {
+                published = &mut publish => published,
+                () = cancel.cancelled() => {
+                    cancel::statement(locks, pid).await;
+                    publish.await
+                }
+            }
+        };
+        match published {
+            Ok(all) => return Ok(all),
+            Err(_) if cancel.is_cancelled() => return Err(failure::canceled()),
+            Err(failure) if attempt <= RETRIES && is_worth_another_try(&failure) => {
+                info!(
+                    attempt,
+                    error = failure.line(),
+                    "publishing again: another transaction went first"
+                );
+                attempt += 1;
+            }
+            Err(failure) => return Err(failure),
         }
-        for staged in staged {
-            notify(connection, staged.version).await?;
-        }
-        stop_if(cancel)?;
-        Ok::<_, Error>(all)
-    }));
-    let published = tokio::select! {
-        published = &mut publish => published,
-        () = cancel.cancelled() => {
-            cancel::statement(database, pid).await;
-            publish.await
-        }
-    };
-    published.map_err(|error| match error {
-        _ if cancel.is_cancelled() => failure::canceled(),
-        Error::Database(error) => diesel_failure(error),
-        Error::Other(failure) => failure,
-    })
-}
-
-enum Error {
-    Database(diesel::result::Error),
-    Other(Failure),
-}
-
-impl From<diesel::result::Error> for Error {
-    fn from(error: diesel::result::Error) -> Error {
-        Error::Database(error)
     }
 }
 
-fn diesel_failure(error: diesel::result::Error) -> Failure {
-    use diesel::result::{DatabaseErrorKind, Error::DatabaseError};
-    let code = match &error {
-        DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => {
-            ExitCode::Input
-        }
-        // diesel does not tell the SQLSTATE; the words are those of an English server.
-        DatabaseError(_, about) if about.message().contains("lock timeout") => ExitCode::LockTimeout,
-        _ => ExitCode::Unexpected,
-    };
-    Failure::new(code, "publish").context_from(error)
+/// A serialization failure or a deadlock: the server rolled back, and another time nobody may be in the way.
+fn is_worth_another_try(failure: &Failure) -> bool {
+    let states = [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+    ];
+    failure::state(failure).is_some_and(|state| states.contains(state))
 }
 
-fn stop_if(cancel: &CancellationToken) -> Result<(), Error> {
+fn stop_if(cancel: &CancellationToken) -> Result<(), Failure> {
     if cancel.is_cancelled() {
-        Err(Error::Other(failure::canceled()))
+        Err(failure::canceled())
     } else {
         Ok(())
     }
 }
 
-async fn publish_one(
-    connection: &mut AsyncPgConnection,
-    staged: &Staged,
+async fn publish_all(
+    client: &mut Client,
+    staged: &[Staged],
     cancel: &CancellationToken,
-) -> Result<PerTable, Error> {
-    let (profile, version) = (&staged.job.profile, staged.version);
-    diesel::sql_query("SET LOCAL lock_timeout = '30s'")
-        .execute(connection)
-        .await?;
-    let active = diesel::sql_query(sql::ACTIVE)
-        .bind::<Text, _>(&profile.name)
-        .get_result::<Version>(connection)
-        .await;
-    if active.optional()?.map(|row| row.version) != staged.active {
-        let message = format!(
-            "another run published profile {} meanwhile; nothing was changed",
-            profile.name
-        );
-        return Err(Error::Other(Failure::new(ExitCode::Unexpected, message)));
+) -> Result<Vec<PerTable>, Failure> {
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .start()
+        .await
+        .map_err(failure::database("publish"))?;
+    let mut all = Vec::with_capacity(staged.len());
+    for staged in staged {
+        is_still_active(&transaction, staged).await?;
+        let (profile, version) = (&staged.job.profile, staged.version);
+        all.push(apply(&transaction, profile, version, staged.coupon_codes, cancel).await?);
+        stop_if(cancel)?;
+        activate(&transaction, staged).await?;
     }
-    let mut changes = PerTable::new();
-    for table in tables(profile) {
-        let mut rows = [0; 4];
-        for (statement, rows) in table.statements().into_iter().zip(&mut rows) {
-            stop_if(cancel)?;
-            if let Some(statement) = statement {
-                *rows = diesel::sql_query(statement)
-                    .bind::<BigInt, _>(version)
-                    .execute(connection)
-                    .await? as u64;
-            }
-        }
-        changes.push((table.name, counted(rows)));
-    }
-    if profile.operation(Dataset::CouponCodes).is_some() {
-        changes.push((Dataset::CouponCodes.name(), staged.coupon_codes));
+    // Last of all: whoever writes to these rows meanwhile does not have to wait for long.
+    for (staged, changes) in staged.iter().zip(&all) {
+        record(&transaction, staged, changes).await?;
+        let version = staged.version.to_string();
+        let notify = "SELECT pg_notify($1, $2)";
+        execute(&transaction, notify, &[&channels::DATASET_PUBLISHED, &version]).await?;
     }
     stop_if(cancel)?;
-    diesel::sql_query(sql::RETIRE)
-        .bind::<Text, _>(&profile.name)
-        .execute(connection)
-        .await?;
-    let activated = diesel::sql_query(sql::ACTIVATE)
-        .bind::<BigInt, _>(version)
-        .execute(connection)
-        .await?;
-    if activated != 1 {
-        let message = format!(
-            "version {version} of profile {} is no longer staged",
-            profile.name
-        );
-        return Err(Error::Other(Failure::new(ExitCode::Unexpected, message)));
+    traced("COMMIT", None, async {
+        transaction
+            .commit()
+            .await
+            .map_err(failure::database("publish: commit"))
+    })
+    .await?;
+    Ok(all)
+}
+
+async fn is_still_active(transaction: &Transaction<'_>, staged: &Staged) -> Result<(), Failure> {
+    let name = &staged.job.profile.name;
+    let active = transaction.query_opt(sql::ACTIVE, &[name]).await;
+    let active = active.map_err(failure::database("publish"))?;
+    if active.map(|row| row.get::<_, i64>(0)) == staged.active {
+        return Ok(());
     }
+    let message = format!("another run published profile {name} meanwhile; nothing was changed");
+    Err(Failure::new(ExitCode::Unexpected, message))
+}
+
+async fn activate(transaction: &Transaction<'_>, staged: &Staged) -> Result<(), Failure> {
+    let (name, version) = (&staged.job.profile.name, staged.version);
+    traced("UPDATE", Some("dataset_versions"), async {
+        execute(transaction, sql::RETIRE, &[name]).await?;
+        if execute(transaction, sql::ACTIVATE, &[&version]).await? == 1 {
+            return Ok(());
+        }
+        let message = format!("version {version} of profile {name} is no longer staged");
+        Err(Failure::new(ExitCode::Unexpected, message))
+    })
+    .await
+}
+
+async fn record(
+    transaction: &Transaction<'_>,
+    staged: &Staged,
+    changes: &[(&'static str, Changes)],
+) -> Result<(), Failure> {
     let sum = |of: fn(&Changes) -> u64| {
         changes
             .iter()
             .map(|(_, changes)| i64::try_from(of(changes)).unwrap_or(i64::MAX))
             .sum::<i64>()
     };
-    diesel::sql_query(sql::RECORD)
-        .bind::<SqlUuid, _>(staged.job.run_id)
-        .bind::<BigInt, _>(version)
-        .bind::<BigInt, _>(sum(|changes| changes.added))
-        .bind::<BigInt, _>(sum(|changes| changes.changed))
-        .bind::<BigInt, _>(sum(|changes| changes.retired))
-        .execute(connection)
-        .await?;
-    Ok(changes)
+    let (added, changed) = (sum(|changes| changes.added), sum(|changes| changes.changed));
+    let retired = sum(|changes| changes.retired);
+    let run_id = staged.job.run_id.to_string();
+    let values: [&(dyn ToSql + Sync); 5] = [&run_id, &staged.version, &added, &changed, &retired];
+    if execute(transaction, sql::RECORD, &values).await? == 1 {
+        return Ok(());
+    }
+    let message = format!("run {run_id} was taken for lost by another; nothing was changed");
+    Err(Failure::new(ExitCode::Unexpected, message))
 }
 
-async fn notify(connection: &mut AsyncPgConnection, version: i64) -> Result<(), Error> {
-    diesel::sql_query("SELECT pg_notify($1, $2)")
-        .bind::<Text, _>(channels::DATASET_PUBLISHED)
-        .bind::<Text, _>(version.to_string())
-        .execute(connection)
-        .await?;
-    Ok(())
+async fn execute(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<u64, Failure> {
+    let executed = transaction.execute(statement, values).await;
+    executed.map_err(failure::database("publish"))
 }
 
-#[derive(diesel::QueryableByName)]
-struct Version {
-    #[diesel(sql_type = BigInt)]
-    version: i64,
-}
-
-/// Applies a version inside a transaction that the caller rolls back; returns what it would change.
-pub(super) async fn try_out(
+/// Brings the rows of a version into the tables; returns what that changes.
+pub(super) async fn apply(
     transaction: &Transaction<'_>,
     profile: &Profile,
     version: i64,
     coupon_codes: Changes,
+    cancel: &CancellationToken,
 ) -> Result<PerTable, Failure> {
     let mut changes = PerTable::new();
     for table in tables(profile) {
-        let mut rows = [0; 4];
-        for (statement, rows) in table.statements().into_iter().zip(&mut rows) {
-            if let Some(statement) = statement {
-                let executed = transaction.execute(statement, &[&version]).await;
-                *rows = executed.map_err(failure::database("try the changes out"))?;
+        let apply = async {
+            let mut rows = [0; 4];
+            for (statement, rows) in table.statements().into_iter().zip(&mut rows) {
+                stop_if(cancel)?;
+                if let Some(statement) = statement {
+                    *rows = execute(transaction, statement, &[&version]).await?;
+                }
             }
-        }
-        changes.push((table.name, counted(rows)));
+            Ok(counted(rows))
+        };
+        changes.push((table.name, traced("BATCH", Some(table.name), apply).await?));
     }
     if profile.operation(Dataset::CouponCodes).is_some() {
         changes.push((Dataset::CouponCodes.name(), coupon_codes));

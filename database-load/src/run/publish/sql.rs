@@ -33,11 +33,12 @@ pub(super) const ACTIVATE: &str = "
     UPDATE dataset_versions SET state = 'active', activated_at = clock_timestamp()
     WHERE version = $1 AND state = 'staged'";
 
+/// Nothing if another run took this one for lost.
 pub(super) const RECORD: &str = "
     UPDATE bootstrap_runs
     SET outcome = 'changed', exit_code = 0, finished_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
         version = $2, rows_added = $3, rows_changed = $4, rows_retired = $5
-    WHERE id = $1";
+    WHERE id = $1::text::uuid AND outcome = 'running'";
 
 pub(super) const USERS: Table = Table {
     name: "users",
