@@ -32,7 +32,7 @@ lint-format:
 .PHONY: lint-scripts
 lint-scripts:
 	@command -v shellcheck >/dev/null || { echo 'error: shellcheck is missing; type: sudo apt-get install shellcheck' >&2; exit 1; }
-	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run $(wildcard *.sh scripts/*.sh scripts/*/*.sh)
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run $(wildcard *.sh scripts/*.sh scripts/*/*.sh) tests/support/src/cluster/supervise.sh
 
 .PHONY: lint-readme
 lint-readme:

@@ -8,11 +8,13 @@ cd "$root"
 
 ready_within=60 # seconds from the start of order-food to its first ready answer
 stop_within=45  # seconds from SIGTERM to SIGKILL; above order-food's own limits
-binaries=${CARGO_TARGET_DIR:-$root/target}/release
+target=${CARGO_TARGET_DIR:-$root/target}
+binaries=$target/release
 logs=$state/logs
 
 child=   # the process group that runs now
 private= # set when the PostgreSQL server is ours to stop
+serving= # set once order-food is ready
 
 milliseconds() {
   local now=${EPOCHREALTIME/[.,]/}
@@ -61,6 +63,8 @@ stop_all() {
     "$here/postgres/cluster.sh" stop
     echo "PostgreSQL stopped; the data are kept ('make reset' forgets them)."
   fi
+  # Ctrl-C is how a served run ends; make would report any other status as an error.
+  [[ $status -ne 130 || -z $serving ]] || status=0
   exit "$status"
 }
 
@@ -77,6 +81,8 @@ one_shot() {
     exit "$status"
   fi
   done_since "$since"
+  # A load that was held back succeeds, and says why.
+  grep -E '^[^ ]+ +(WARN|ERROR) ' "$log" || true
 }
 
 export PORT=${PORT:-8080} ENVIRONMENT=${ENVIRONMENT:-development} DATA_DIR=${DATA_DIR:-database-load/data}
@@ -88,6 +94,8 @@ fi
 lock
 [[ $PORT =~ ^[1-9][0-9]{0,4}$ && $PORT -le 65535 ]] || fail "PORT: expected 1 to 65535"
 ! listening "$PORT" || fail "PORT: another program listens on $PORT; choose another port, for example: make run PORT=$((PORT % 65535 + 1))"
+command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs, then open a new terminal"
+command -v cc >/dev/null || fail "a C compiler is missing; type: sudo apt-get install gcc libc6-dev"
 install -d "$logs"
 trap stop_all EXIT
 trap '' PIPE # a closed pipe (make run | tee …) is an error to stop on, not a death without the trap above
@@ -96,8 +104,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 since=$(milliseconds)
-if [[ -n ${DATABASE_URL:-}${DATABASE_URL_FILE:-}${DB_HOST:-} ]]; then
-  echo "[1/5] PostgreSQL: the server that the environment names"
+named=
+for variable in DATABASE_URL DATABASE_URL_FILE DB_HOST DB_HOST_FILE; do
+  [[ -z ${!variable:-} || -n $named ]] || named=$variable
+done
+if [[ -n $named ]]; then
+  echo "[1/5] PostgreSQL: the server of $named"
 else
   "$here/postgres/binaries.sh" >/dev/null
   private=yes
@@ -109,7 +121,7 @@ fi
 
 since=$(milliseconds)
 echo "[2/5] cargo build --release"
-launch cargo build --release --locked -p database-migration -p database-load -p order-food
+launch cargo build --release --locked --target-dir "$target" -p database-migration -p database-load -p order-food
 finish || fail "the build failed"
 printf '[2/5] built … '
 done_since "$since"
@@ -144,4 +156,5 @@ Serving on http://localhost:$PORT, with the documentation at http://localhost:$P
 $("$here/example-order.sh")
 
 READY
+serving=yes
 finish

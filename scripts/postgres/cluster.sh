@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# This checkout's private PostgreSQL: `start` prints its DATABASE_URL, `stop` keeps the data, `reset` stops it and forgets them.
+# This checkout's private PostgreSQL: `start` starts it and prints its DATABASE_URL, `url` only prints it, `stop` keeps the data,
+# `reset` stops it and forgets them.
 # shellcheck disable=SC2016 # `sh -c '…'` expands its own arguments, as the owner of the files
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -72,7 +73,12 @@ start() {
   done
   postmaster >/dev/null || fail "PostgreSQL does not start; the end of $log:
 $(tail -n 10 "$log")"
-  echo "postgres://order_food:$(<"$home/password")@127.0.0.1:$port/order_food"
+  url
+}
+
+url() {
+  [[ -r $home/port ]] || fail "there is no private PostgreSQL yet; make run makes one"
+  echo "postgres://order_food:$(<"$home/password")@127.0.0.1:$(<"$home/port")/order_food"
 }
 
 # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one.
@@ -89,6 +95,7 @@ stop() {
 
 case ${1:-} in
   start) start ;;
+  url) url ;;
   stop) stop ;;
   reset)
     [[ -d $state ]] || {
@@ -101,5 +108,5 @@ case ${1:-} in
     [[ $EUID -ne 0 ]] || rmdir --ignore-fail-on-non-empty "$(dirname "$state")"
     echo "Forgot the data in $state."
     ;;
-  *) fail "usage: $0 start|stop|reset" ;;
+  *) fail "usage: $0 start|url|stop|reset" ;;
 esac
