@@ -24,3 +24,4 @@ mod stop;
 mod tls;
 mod traces;
 mod traces_requests;
+mod wording;
