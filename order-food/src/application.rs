@@ -17,7 +17,7 @@ use prometheus::Registry;
 use shop::HashKeys;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, info, warn};
+use tracing::{Instrument, Span, info};
 
 use crate::health::Readiness;
 use crate::http::ApiError;
@@ -42,6 +42,7 @@ pub(crate) struct Shop {
     pub(crate) hash_keys: HashKeys,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) metrics: ShopMetrics,
+    pub(crate) order_deadline: Duration,
     pub(crate) body_timeout: Duration,
 }
 
@@ -146,13 +147,14 @@ impl Application {
 
         let (first, ready) = watch::channel(false);
         let stop_refreshing = CancellationToken::new();
-        let refresher = Refresher {
-            database: database.clone(),
-            pool: shop.pool.clone(),
-            current: shop.current.clone(),
-            readiness: shop.readiness.clone(),
-            interval: Duration::from_secs(settings.refresh_interval_s),
-        };
+        let interval = Duration::from_secs(settings.refresh_interval_s);
+        let refresher = Refresher::new(
+            &database,
+            &shop.current,
+            &shop.readiness,
+            &shop.hash_keys,
+            interval,
+        );
         let refreshing = tokio::spawn(keep_fresh(refresher, first, stop_refreshing.clone()));
 
         let outcome = tokio::select! {
@@ -195,9 +197,8 @@ async fn started(
         };
         return Err(error).or_exit(code, "start");
     }
-    if first.wait_for(|read| *read).await.is_ok() {
-        info!("the shop's data were read");
-    }
+    // Fails only when the refresher is gone, at the end.
+    let _ = first.wait_for(|read| *read).await;
     Ok(())
 }
 
@@ -214,12 +215,13 @@ fn shop(
     let metrics = ShopMetrics::new(registry)?;
     let current = Current::default();
     let shop = Shop {
-        orders: OrderStore::new(pool.clone(), settings.order_deadline(), metrics.clone()),
+        orders: OrderStore::new(pool.clone(), metrics.clone()),
         readiness: Arc::new(Readiness::new(
             current.clone(),
             Duration::from_secs(settings.ready_grace_s),
         )),
         hash_keys: settings.hash_keys()?,
+        order_deadline: Duration::from_secs(settings.order_deadline_s),
         body_timeout: Duration::from_secs(settings.body_timeout_s),
         current,
         pool,
@@ -242,7 +244,7 @@ fn routes(service: &mut web::ServiceConfig, enable_metrics: bool) {
 }
 
 impl Shop {
-    /// Runs a read within a client span called `name`. A connection that died while idle is replaced once.
+    /// Runs a read within a client span called `name`, within the order deadline.
     ///
     /// # Errors
     /// 503: the cause is logged here.
@@ -251,23 +253,10 @@ impl Shop {
         name: &'static str,
         query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T, ApiError> {
-        let mut again = true;
-        loop {
-            let mut connection = self.pool.get().await.map_err(|error| {
-                spans::failed(&error, "orders cannot be read");
-                ApiError::Unavailable
-            })?;
-            match spans::database(name, query(&mut connection)).await {
-                Ok(rows) => return Ok(rows),
-                Err(error) if again => {
-                    warn!(error = %error, "reading again on another connection");
-                    again = false;
-                }
-                Err(error) => {
-                    spans::failed(&error, "orders cannot be read");
-                    return Err(ApiError::Unavailable);
-                }
-            }
-        }
+        let read = async |connection: &mut AsyncPgConnection| spans::database(name, query(connection)).await;
+        self.pool.read(self.order_deadline, read).await.map_err(|error| {
+            spans::failed(&error, "orders cannot be read");
+            ApiError::Unavailable
+        })
     }
 }

@@ -9,14 +9,26 @@ use process::exit::{ExitCode, Failure, OrExit};
 use process::telemetry::{self, Role};
 use tracing::info_span;
 
+const EXAMPLES: &str = "\
+Example:
+  DATABASE_URL=postgres://user:password@localhost:5432/food order-food --config /etc/order-food.toml
+
+Exit status:
+  0 stopped after SIGTERM or SIGINT, or done
+  1 unexpected error; health: nobody answers, or not with 2xx
+  2 wrong usage or settings
+  3 database not reachable
+  6 cannot listen on the port, or write its output
+143 stopped at once by a second SIGTERM (130: SIGINT)";
+
 /// The REST API of the shop: products and orders.
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Example: DATABASE_URL=postgres://app:secret@db/food order-food --config /etc/order-food.toml"
+    after_help = EXAMPLES
 )]
 struct Arguments {
-    /// TOML file whose settings go over the defaults; the environment goes over both.
+    /// TOML file laid over the defaults; the environment goes over both
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -73,14 +85,12 @@ fn serve(config: Option<PathBuf>) -> Result<ExitCode, Failure> {
     let settings = Settings::load(config)?;
     let shutdown = process::signals::shutdown();
     let telemetry = telemetry::start("order-food", Role::Member, &settings.telemetry)?;
-    let outcome = actix_web::rt::System::new().block_on(async {
+    actix_web::rt::System::new().block_on(async {
         let span = info_span!("api.start");
         telemetry.adopt(&span);
         let application = Application::build(settings, telemetry.request_sampler(), shutdown)?;
         application.run(span).await
-    });
-    telemetry.shutdown();
-    outcome
+    })
 }
 
 fn print(text: &str) -> Result<ExitCode, Failure> {

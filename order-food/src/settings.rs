@@ -1,5 +1,4 @@
 use std::path::PathBuf;
-use std::time::Duration;
 
 use process::exit::{ExitCode, Failure};
 use process::telemetry;
@@ -72,17 +71,33 @@ impl Settings {
         let refuse = |setting: &str, problem: &str| {
             Err(Failure::new(ExitCode::Usage, format!("{setting}: {problem}")))
         };
+        for (setting, value, range) in [
+            ("WAIT_TIMEOUT", self.wait_timeout_s, 0..=86_400),
+            ("REFRESH_INTERVAL", self.refresh_interval_s, 1..=86_400),
+            ("READY_GRACE", self.ready_grace_s, 0..=86_400),
+            ("ORDER_DEADLINE", self.order_deadline_s, 1..=300),
+            ("BODY_TIMEOUT", self.body_timeout_s, 1..=300),
+            ("DRAIN_WAIT", self.drain_wait_s, 0..=3_600),
+            ("SHUTDOWN_TIMEOUT", self.shutdown_timeout_s, 0..=3_600),
+            ("POOL_WAIT_MS", self.pool_wait_ms, 1..=60_000),
+            ("POOL_SIZE", self.pool_size as u64, 1..=1_000),
+            ("HTTP_WORKERS", self.http_workers as u64, 0..=512),
+        ] {
+            if !range.contains(&value) {
+                return refuse(
+                    setting,
+                    &format!("is from {} to {}, not {value}", range.start(), range.end()),
+                );
+            }
+        }
+        if let Some(origin) = self.cors_allowed_origins.iter().find(|origin| !is_origin(origin)) {
+            return refuse(
+                "CORS_ALLOWED_ORIGINS",
+                &format!("{origin:?} is neither * nor of the form https://host[:port]"),
+            );
+        }
         if self.cors_allow_credentials && self.cors_allowed_origins.iter().any(|origin| origin == "*") {
             return refuse("CORS_ALLOW_CREDENTIALS", "cannot be combined with the origin *");
-        }
-        if self.pool_size == 0 {
-            return refuse("POOL_SIZE", "is at least 1");
-        }
-        if self.refresh_interval_s == 0 {
-            return refuse("REFRESH_INTERVAL", "is at least 1 second");
-        }
-        if self.order_deadline_s == 0 {
-            return refuse("ORDER_DEADLINE", "is at least 1 second");
         }
         self.hash_keys()?;
         Ok(self)
@@ -97,8 +112,14 @@ impl Settings {
         HashKeys::parse(list, self.telemetry.production())
             .map_err(|problem| Failure::new(ExitCode::Usage, format!("API_KEY_HASH_KEY {problem}")))
     }
+}
 
-    pub(crate) fn order_deadline(&self) -> Duration {
-        Duration::from_secs(self.order_deadline_s)
-    }
+/// What a browser can send as `Origin`, or `*`.
+fn is_origin(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    text == "*"
+        || text == "null"
+        || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ']))
 }

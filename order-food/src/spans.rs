@@ -1,8 +1,26 @@
-//! Database client spans, only within a request that is sampled, and failures that an operator must hear of.
+//! What a request leaves behind: client spans of its database calls while it is sampled, its id on the lines that explain a
+//! failure.
 
 use std::future::Future;
 
+use actix_web::http::header::HeaderValue;
 use tracing::{Instrument, Span, error, info_span};
+
+tokio::task_local! {
+    static REQUEST_ID: HeaderValue;
+}
+
+/// Runs `request` so that [`request_id`] answers its id within.
+pub(crate) async fn identified<F: Future>(id: HeaderValue, request: F) -> F::Output {
+    REQUEST_ID.scope(id, request).await
+}
+
+/// The id of the request that is being answered; `None` outside of one.
+pub(crate) fn request_id() -> Option<String> {
+    REQUEST_ID
+        .try_with(|id| String::from_utf8_lossy(id.as_bytes()).into_owned())
+        .ok()
+}
 
 /// Runs `statement` within a client span called `name` (operation, then table) when the current request is sampled.
 pub(crate) async fn database<T, E, F>(name: &'static str, statement: F) -> Result<T, E>
@@ -33,7 +51,7 @@ where
 /// Logs a failure once, with its causes, and marks the current span with it.
 pub(crate) fn failed(failure: &(dyn std::error::Error + 'static), what: &str) {
     process::telemetry::fail(&Span::current(), failure);
-    error!(error = with_causes(failure), "{what}");
+    error!(error = with_causes(failure), request_id = request_id(), "{what}");
 }
 
 /// The error and its causes in one line.

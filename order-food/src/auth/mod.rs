@@ -1,5 +1,7 @@
 //! Who is asking, and what they may do.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use chrono::{DateTime, Utc};
@@ -18,8 +20,10 @@ pub(crate) struct KeyRecord {
 }
 
 /// A caller whose key may do what was asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Caller {
+    /// The state of the data in which the key was found: the request's from here on.
+    pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) key: ApiKeyId,
     pub(crate) scopes: Scopes,
 }
@@ -38,9 +42,11 @@ pub(crate) fn authorize(request: &HttpRequest, shop: &Shop, scopes: &[Scope]) ->
     if !scopes.iter().any(|scope| record.scopes.contains(*scope)) {
         return Err(ApiError::Forbidden("the API key may not do this"));
     }
+    let (key, scopes) = (record.id, record.scopes);
     Ok(Caller {
-        key: record.id,
-        scopes: record.scopes,
+        snapshot,
+        key,
+        scopes,
     })
 }
 

@@ -2,10 +2,12 @@
 
 mod queries;
 
+use std::time::Duration;
+
 use shop::{CouponCode, Promotion, Refusal};
 
 use crate::snapshot::{CouponCodes, Snapshot};
-use database::pool::Pool;
+use database::pool::{Pool, ReadError};
 
 /// A coupon that an order may carry.
 #[derive(Clone, Copy, Debug)]
@@ -24,15 +26,16 @@ pub(crate) enum CouponError {
     #[error("the coupon code {0}")]
     Refused(#[from] Refusal),
     #[error("the coupon codes cannot be looked up")]
-    Unavailable(#[source] queries::LookUpError),
+    Unavailable(#[source] ReadError),
 }
 
-/// Decides about `code` for an order of `units` units. A code with a promotion is decided by the promotion alone.
+/// Decides about `code` for an order of `units` units, in `limit` at most. A code with a promotion is decided by the promotion alone.
 pub(crate) async fn check<'a>(
     snapshot: &'a Snapshot,
     pool: &Pool,
     code: &CouponCode,
     units: u32,
+    limit: Duration,
 ) -> Result<Accepted<'a>, CouponError> {
     if let Some(promotion) = snapshot.promotions.get(code.as_str()) {
         promotion.check(snapshot.now(), units)?;
@@ -44,7 +47,7 @@ pub(crate) async fn check<'a>(
     let known = match &snapshot.coupon_codes {
         CouponCodes::None => false,
         CouponCodes::Held(codes) => codes.contains(code.as_str()),
-        CouponCodes::Stored(version) => queries::is_stored(pool, *version, code)
+        CouponCodes::Stored(version) => queries::is_stored(pool, *version, code, limit)
             .await
             .map_err(CouponError::Unavailable)?,
     };

@@ -1,5 +1,7 @@
 //! The API's description, made from the code, and the page that shows it.
 
+mod examples;
+mod headers;
 mod openapi;
 mod page;
 
@@ -10,10 +12,11 @@ use crate::http::representation::{JSON, Representation};
 use crate::http::{ApiError, resource};
 pub use openapi::{json, yaml};
 
-/// The two forms of the description, ready to be sent.
+/// The two forms of the description and the files of its page, ready to be sent.
 pub(crate) struct Documents {
     json: Representation,
     yaml: Representation,
+    files: page::Files,
 }
 
 /// Where the description and its page are served.
@@ -21,17 +24,19 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
     service
         .service(resource::get("/openapi.json", openapi_json))
         .service(resource::get("/openapi.yaml", openapi_yaml))
+        .service(resource::get("/", page::root))
         .service(resource::get("/docs", page::index))
         .service(resource::get("/docs/{file}", page::file));
 }
 
 impl Documents {
-    /// Makes both.
+    /// Makes both forms; the files are made when they are first asked for.
     pub(crate) fn new() -> Documents {
         let yaml_type = HeaderValue::from_static("application/yaml");
         Documents {
             json: Representation::made_once(JSON, json().into_bytes(), None),
             yaml: Representation::made_once(yaml_type, yaml().into_bytes(), None),
+            files: page::Files::default(),
         }
     }
 }

@@ -3,22 +3,23 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::page;
+use super::examples::Examples;
+use super::headers::Headers;
 use crate::{docs, health, metrics, orders, products};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
-        title = "order-food",
+        title = "order-food API",
         description = "Products, coupons and orders of a restaurant group. An answered order is stored on disk.",
-        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        license(name = "MIT OR Apache-2.0"),
     ),
     servers((url = "/")),
     tags(
         (name = "product", description = "The catalogue; public"),
         (name = "order", description = "Orders; need an API key"),
         (name = "operations", description = "Probes and metrics"),
-        (name = "description", description = "This description, and the page that shows it"),
+        (name = "description", description = "This description"),
     ),
     paths(
         products::handlers::list_products,
@@ -31,27 +32,28 @@ use crate::{docs, health, metrics, orders, products};
         metrics::metrics,
         docs::openapi_json,
         docs::openapi_yaml,
-        page::index,
-        page::file,
     ),
-    modifiers(&ApiKeys, &EveryError),
+    // In this order: examples and headers also go to the errors that every operation may answer.
+    modifiers(&ApiKeys, &EveryError, &Examples, &Headers),
 )]
 struct Description;
 
-/// The header that carries the API key.
+/// The two headers that may carry the API key.
 struct ApiKeys;
 
 impl Modify for ApiKeys {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let description = "The API key; the header X-API-Key is its equal.";
-        let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
-            "api_key",
-            description,
-        )));
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("api_key", header);
+        let components = document.components.get_or_insert_default();
+        for (name, description) in [
+            ("api_key", "The API key"),
+            (
+                "X-API-Key",
+                "The API key, for proxies that drop header names with an underscore",
+            ),
+        ] {
+            let header = ApiKeyValue::with_description(name, description);
+            components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(header)));
+        }
     }
 }
 
@@ -69,14 +71,17 @@ impl Modify for EveryError {
                 Content::new(Some(Ref::from_schema_name("ErrorBody"))),
             )
             .build();
-        for path in document.paths.paths.values_mut() {
-            let operations: [&mut Option<Operation>; 2] = [&mut path.get, &mut path.post];
-            for operation in operations.into_iter().flatten() {
-                let responses = &mut operation.responses.responses;
-                responses.insert("default".into(), RefOr::T(other.clone()));
-            }
+        for operation in operations(document) {
+            let responses = &mut operation.responses.responses;
+            responses.insert("default".into(), RefOr::T(other.clone()));
         }
     }
+}
+
+/// Every operation of the description.
+pub(super) fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = &mut Operation> {
+    let paths = document.paths.paths.values_mut();
+    paths.flat_map(|path| path.get.iter_mut().chain(path.post.iter_mut()))
 }
 
 /// The description as JSON.

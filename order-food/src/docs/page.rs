@@ -1,54 +1,80 @@
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use actix_web::http::header;
-use actix_web::{HttpResponse, web};
-use utoipa_swagger_ui::{Config, SwaggerFile};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use utoipa_swagger_ui::Config;
 
-use crate::http::{ApiError, ErrorBody};
+use super::Documents;
+use crate::http::ApiError;
+use crate::http::representation::Representation;
 
-/// A page to read this description and to try it out.
-///
-/// Its links become relative to `/docs` without a trailing slash, which is the address that is served.
-#[utoipa::path(
-    get, path = "/docs", tag = "description", operation_id = "docs",
-    responses((status = 200, description = "The page", body = String, content_type = "text/html"))
-)]
-pub(crate) async fn index() -> Result<HttpResponse, ApiError> {
-    let file = vendored("index.html")?;
-    let page = String::from_utf8_lossy(&file.bytes)
-        .replace("./", "docs/")
-        .replace("href=\"index.css\"", "href=\"docs/index.css\"");
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, file.content_type))
-        .body(page))
+/// Its links are absolute: the page is the same at `/docs` and `/docs/`.
+const PAGE: &str = include_str!("index.html");
+
+/// The vendored files that somebody asked for, ready to be sent.
+#[derive(Default)]
+pub(super) struct Files(Mutex<HashMap<String, Representation>>);
+
+/// Leads who opens the bare address to the page.
+pub(crate) async fn root() -> HttpResponse {
+    HttpResponse::Found()
+        .insert_header((header::LOCATION, "/docs"))
+        .finish()
+}
+
+/// A page to read the description and to try it out.
+pub(crate) async fn index(request: HttpRequest) -> HttpResponse {
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    Representation::made_once(html, PAGE.into(), None).respond(&request)
 }
 
 /// A script, style or picture of the page.
-#[utoipa::path(
-    get, path = "/docs/{file}", tag = "description", operation_id = "docsFile",
-    params(("file" = String, Path, description = "Its name")),
-    responses(
-        (status = 200, description = "The file", content(
-            (String = "text/html"), (String = "text/css"), (String = "text/javascript"), (String = "image/png"),
-        )),
-        (status = 404, description = "No such file", body = ErrorBody),
-    )
-)]
-pub(crate) async fn file(name: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    let file = vendored(&name)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, file.content_type))
-        .body(file.bytes.into_owned()))
+pub(crate) async fn file(
+    request: HttpRequest,
+    name: web::Path<String>,
+    documents: web::Data<Documents>,
+) -> Result<HttpResponse, ApiError> {
+    let name = name.into_inner();
+    if let Some(file) = documents.files.get(&name) {
+        return Ok(file.respond(&request));
+    }
+    // Compressing the largest takes a tenth of a second.
+    let made = web::block(move || Some((vendored(&name)?, name))).await;
+    let (file, name) = made.ok().flatten().ok_or(ApiError::NotFound("resource"))?;
+    let response = file.respond(&request);
+    documents.files.put(name, file);
+    Ok(response)
 }
 
-fn vendored(name: &str) -> Result<SwaggerFile<'static>, ApiError> {
-    let config = Arc::new(
-        Config::from("../openapi.json")
-            .try_it_out_enabled(true)
-            .persist_authorization(true),
-    );
-    utoipa_swagger_ui::serve(name, config)
-        .ok()
-        .flatten()
-        .ok_or(ApiError::NotFound("resource"))
+fn vendored(name: &str) -> Option<Representation> {
+    let config = Config::from("/openapi.json")
+        .use_base_layout()
+        .validator_url("none")
+        .try_it_out_enabled(true)
+        .persist_authorization(true);
+    let file = utoipa_swagger_ui::serve(name, Arc::new(config)).ok()??;
+    let content_type = HeaderValue::from_str(&file.content_type).ok()?;
+    Some(Representation::made_once(
+        content_type,
+        file.bytes.into_owned(),
+        None,
+    ))
+}
+
+impl Files {
+    fn get(&self, name: &str) -> Option<Representation> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+
+    fn put(&self, name: String, file: Representation) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, file);
+    }
 }

@@ -18,7 +18,6 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `healthy`
-    #[schema(example = "healthy")]
     status: &'static str,
 }
 
@@ -27,7 +26,6 @@ pub(crate) struct Health {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ready {
     /// `ready` or `not_ready`
-    #[schema(example = "ready")]
     status: &'static str,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +39,7 @@ pub(crate) struct Ready {
     published_at: Option<String>,
 }
 
-/// The process lives. Touches nothing.
+/// The process lives.
 #[utoipa::path(
     get, path = "/health", tag = "operations", operation_id = "health",
     responses((status = 200, description = "The process lives", body = Health))
@@ -50,7 +48,7 @@ pub(crate) async fn health() -> HttpResponse {
     json(HttpResponse::Ok(), &Health { status: "healthy" })
 }
 
-/// Whether requests may be sent here, from what is known already.
+/// Whether requests may be sent here.
 #[utoipa::path(
     get, path = "/ready", tag = "operations", operation_id = "ready",
     responses(

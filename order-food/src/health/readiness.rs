@@ -1,8 +1,8 @@
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::snapshot::{Current, ReadError};
+use crate::snapshot::{Current, SnapshotError, Unusable};
 
 /// What is known about being ready, from what the refresher met last.
 #[derive(Debug)]
@@ -15,8 +15,16 @@ pub(crate) struct Readiness {
 
 #[derive(Clone, Debug)]
 enum Trouble {
-    Schema { found: i32, needed: i32 },
-    Database { since: Instant },
+    Schema {
+        found: i32,
+        needed: i32,
+    },
+    /// The database cannot be asked.
+    Database {
+        since: Instant,
+    },
+    /// It answers, but with nothing that can be used: other replicas would fare no better.
+    Data,
 }
 
 impl Readiness {
@@ -40,32 +48,40 @@ impl Readiness {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Notes what reading the data led to.
-    pub(crate) fn observed(&self, outcome: &Result<(), ReadError>) {
-        let mut trouble = self
-            .trouble
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// Notes what reading the data led to. The grace counts from when the attempt `began`: one that hangs ends late.
+    pub(crate) fn observed(&self, outcome: &Result<(), SnapshotError>, began: Instant) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         *trouble = match (outcome, trouble.take()) {
             (Ok(()), _) => None,
-            (Err(ReadError::SchemaTooOld { found, needed }), _) => Some(Trouble::Schema {
-                found: *found,
-                needed: *needed,
-            }),
-            (Err(_), Some(Trouble::Database { since })) => Some(Trouble::Database { since }),
-            (Err(_), _) => Some(Trouble::Database {
-                since: Instant::now(),
-            }),
+            (Err(SnapshotError::Unusable(Unusable::SchemaTooOld { found, needed })), _) => {
+                Some(Trouble::Schema {
+                    found: *found,
+                    needed: *needed,
+                })
+            }
+            (Err(SnapshotError::Database(error)), before) if error.is_unreachable() => match before {
+                Some(Trouble::Database { since }) => Some(Trouble::Database { since }),
+                _ => Some(Trouble::Database { since: began }),
+            },
+            (Err(_), _) => Some(Trouble::Data),
         };
+    }
+
+    /// Whether the last attempt to read the data failed.
+    pub(crate) fn in_trouble(&self) -> bool {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 
     /// Whether the database answered when it was last asked.
     pub(crate) fn database_answers(&self) -> bool {
-        let trouble = self
-            .trouble
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.current.any().is_some() && !matches!(*trouble, Some(Trouble::Database { .. }))
+        match *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Trouble::Database { .. }) => false,
+            Some(Trouble::Schema { .. } | Trouble::Data) => true,
+            None => self.current.any().is_some(),
+        }
     }
 
     /// Why no requests should be sent here; `None` when they may.
@@ -76,7 +92,7 @@ impl Readiness {
         let trouble = self
             .trouble
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let started = self.current.any().is_some();
         match trouble {
@@ -86,6 +102,7 @@ impl Readiness {
             Some(Trouble::Database { since }) if !started || since.elapsed() >= self.grace => {
                 Some("the database cannot be reached".into())
             }
+            Some(Trouble::Data) if !started => Some("the shop's data cannot be read".into()),
             None if !started => Some("starting: the data have not been read yet".into()),
             _ if self.current.get().is_none() => Some("no data version is active yet".into()),
             _ => None,

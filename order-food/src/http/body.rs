@@ -32,7 +32,7 @@ pub(crate) async fn read_json(
 }
 
 async fn collect(mut payload: web::Payload, length: Option<usize>) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::with_capacity(length.unwrap_or(1024));
+    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(16 * 1024));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(incomplete)?;
         if body.len() + chunk.len() > LIMIT {
@@ -61,7 +61,7 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
 fn is_json(headers: &HeaderMap, empty: bool) -> bool {
     let encoded = headers
         .get(header::CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity");
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
     let Some(media_type) = headers.get(header::CONTENT_TYPE) else {
         return empty && !encoded;
     };

@@ -68,13 +68,10 @@ pub(crate) enum ApiError {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ErrorBody<'a> {
     /// The HTTP status.
-    #[schema(example = 422)]
     code: u16,
     /// Name of the problem, for programs.
-    #[schema(example = "unknown_product")]
     r#type: &'a str,
     /// The problem in words, for people.
-    #[schema(example = "there are no products with the ids 42")]
     message: String,
     /// The request's id, as in the header X-Request-ID.
     request_id: &'a str,
@@ -169,19 +166,9 @@ impl ResponseError for ApiError {
         }
     }
 
-    /// Without the request's id: `http::observe` answers with it.
+    /// The status alone: `http::observe` makes the answer, with the request's id.
     fn error_response(&self) -> HttpResponse {
-        self.response("")
-    }
-}
-
-/// Methods for an `Allow` header: a resource with GET also answers HEAD and OPTIONS.
-pub(crate) const fn allow(get: bool, post: bool) -> &'static str {
-    match (get, post) {
-        (true, true) => "GET, HEAD, POST, OPTIONS",
-        (true, false) => "GET, HEAD, OPTIONS",
-        (false, true) => "POST, OPTIONS",
-        (false, false) => "OPTIONS",
+        HttpResponse::new(self.status_code())
     }
 }
 

@@ -21,6 +21,7 @@ use super::error::is_known;
 use super::{ApiError, MAX_HEADER_BYTES};
 use crate::health::Readiness;
 use crate::metrics::HttpMetrics;
+use crate::spans;
 
 /// What the middleware needs, one per application.
 pub(crate) struct Observer {
@@ -56,7 +57,8 @@ pub(crate) async fn observe(
     } else if let Some(preflight) = observer.cors.preflight(&request) {
         request.into_response(preflight)
     } else {
-        let (request, answered) = next.call(request).instrument(span.clone()).await?.into_parts();
+        let answer = spans::identified(request_id.clone(), next.call(request));
+        let (request, answered) = answer.instrument(span.clone()).await?.into_parts();
         ServiceResponse::new(request, as_json(answered, text(&request_id)))
     };
 
@@ -138,7 +140,11 @@ fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
     let span = info_span!(
         "http.request",
         otel.kind = "server",
-        http.request.method = %request.method(),
+        http.request.method = if is_known(request.method()) {
+            request.method().as_str()
+        } else {
+            "_OTHER"
+        },
         http.route = Empty,
         http.response.status_code = Empty,
         url.path = request.path(),
@@ -197,10 +203,11 @@ fn close_span(span: &Span, response: &ServiceResponse<BoxBody>) {
     }
 }
 
-/// One line per request: 5xx as warning, 4xx as information, the rest at debug.
+/// One line per request: 5xx as warning, 4xx as information, the rest and what the probes were told at debug.
 fn access_line(span: &Span, response: &ServiceResponse<BoxBody>, started: Instant, request_id: &HeaderValue) {
     let status = response.status();
     let level = match status.as_u16() {
+        _ if PROBES.contains(&response.request().path()) => Level::DEBUG,
         500.. => Level::WARN,
         400.. => Level::INFO,
         _ => Level::DEBUG,
@@ -211,7 +218,9 @@ fn access_line(span: &Span, response: &ServiceResponse<BoxBody>, started: Instan
     let request = response.request();
     let method = request.method().as_str();
     let route = request.match_pattern().unwrap_or_else(|| "other".into());
-    let (status, duration_ms) = (status.as_u16(), started.elapsed().as_secs_f64() * 1000.0);
+    let status = status.as_u16();
+    // To the microsecond.
+    let duration_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     let request_id = text(request_id);
     let _entered = span.enter();
     match level {

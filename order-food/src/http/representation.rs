@@ -167,6 +167,7 @@ fn accepts_gzip(request: &HttpRequest) -> bool {
             let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
             let accepted = quality
                 .trim()
+                .to_ascii_lowercase()
                 .strip_prefix("q=")
                 .is_none_or(|q| q.parse::<f32>().is_ok_and(|q| q > 0.0));
             match name.trim() {
@@ -195,6 +196,7 @@ mod tests {
             ("GZIP", true),
             ("*", true),
             ("gzip;q=0", false),
+            ("gzip; Q=0", false),
             ("gzip;q=0, *", false),
             ("*;q=0", false),
             ("br", false),

@@ -2,7 +2,9 @@ use actix_web::http::{Method, header};
 use actix_web::{HttpResponse, Resource, Route, web};
 
 use super::ApiError;
-use super::error::allow;
+
+const GET: &str = "GET, HEAD, OPTIONS";
+const GET_AND_POST: &str = "GET, HEAD, POST, OPTIONS";
 
 /// A resource that answers GET (and so HEAD) and OPTIONS; every other method is 405.
 pub(crate) fn get<F, Args>(path: &str, handler: F) -> Resource
@@ -14,8 +16,8 @@ where
     web::resource(path)
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
-        .route(options(allow(true, false)))
-        .default_service(web::to(async || not_allowed(allow(true, false))))
+        .route(options(GET))
+        .default_service(web::to(async || not_allowed(GET)))
 }
 
 /// A resource that answers GET (and so HEAD), POST and OPTIONS; every other method is 405.
@@ -32,8 +34,8 @@ where
         .route(web::post().to(post))
         .route(web::get().to(get.clone()))
         .route(web::head().to(get))
-        .route(options(allow(true, true)))
-        .default_service(web::to(async || not_allowed(allow(true, true))))
+        .route(options(GET_AND_POST))
+        .default_service(web::to(async || not_allowed(GET_AND_POST)))
 }
 
 /// What answers where no resource is.

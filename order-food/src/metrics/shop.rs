@@ -20,6 +20,7 @@ pub(crate) struct ShopMetrics {
     database_up: IntGauge,
     pool: IntGaugeVec,
     products: IntGauge,
+    snapshot_up_to_date: IntGauge,
     dataset_age: Gauge,
     dataset_changed: Gauge,
     run_success: IntGaugeVec,
@@ -63,6 +64,10 @@ impl ShopMetrics {
                 &["state"],
             )?,
             products: IntGauge::new("catalogue_products", "Products in the catalogue")?,
+            snapshot_up_to_date: IntGauge::new(
+                "snapshot_up_to_date",
+                "Whether the last attempt to read the shop's data succeeded",
+            )?,
             dataset_age: Gauge::new(
                 "dataset_age_seconds",
                 "Time since the data were last checked or loaded with success",
@@ -102,6 +107,7 @@ impl ShopMetrics {
         registry.register(Box::new(self.database_up.clone()))?;
         registry.register(Box::new(self.pool.clone()))?;
         registry.register(Box::new(self.products.clone()))?;
+        registry.register(Box::new(self.snapshot_up_to_date.clone()))?;
         registry.register(Box::new(self.dataset_age.clone()))?;
         registry.register(Box::new(self.dataset_changed.clone()))?;
         registry.register(Box::new(self.run_success.clone()))?;
@@ -131,6 +137,8 @@ impl ShopMetrics {
     /// Sets what is looked at only when somebody asks.
     pub(crate) fn look(&self, shop: &Shop) {
         self.database_up.set(shop.readiness.database_answers().into());
+        self.snapshot_up_to_date
+            .set((!shop.readiness.in_trouble() && shop.current.any().is_some()).into());
         let usage = shop.pool.usage();
         for (state, count) in [
             ("used", usage.open.saturating_sub(usage.idle)),

@@ -18,13 +18,13 @@ pub(crate) struct OrderAnswer<'a> {
     products: Vec<OrderedProduct<'a>>,
     /// The coupon code, when one was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, required = false, nullable = false, example = "SAVE10")]
+    #[schema(value_type = Option<String>, required = false, nullable = false)]
     coupon_code: Option<&'a CouponCode>,
     /// What is to be paid, with two decimals: the sum of price times quantity, less the discounts.
-    #[schema(value_type = f64, example = 32.37, minimum = 0)]
+    #[schema(value_type = f64, minimum = 0)]
     total: Money,
     /// What the coupon takes off, with two decimals.
-    #[schema(value_type = f64, example = 3.60, minimum = 0)]
+    #[schema(value_type = f64, minimum = 0)]
     discounts: Money,
 }
 

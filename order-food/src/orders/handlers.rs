@@ -1,7 +1,7 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use shop::Scope;
-use tracing::{Span, error, warn};
+use tracing::error;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ const READ: [Scope; 2] = [Scope::ReadOrders, Scope::ReadAllOrders];
 /// Places an order. The answer comes once the order is on disk.
 #[utoipa::path(
     post, path = "/api/order", tag = "order", operation_id = "placeOrder", request_body = OrderRequestSchema,
-    security(("api_key" = ["create_order"])),
+    security(("api_key" = ["create_order"]), ("X-API-Key" = ["create_order"])),
     responses(
         (status = 200, description = "The order is stored", body = OrderAnswer),
         (status = 400, description = "The body is not JSON or has a value of the wrong type", body = ErrorBody),
@@ -52,8 +52,7 @@ pub(crate) async fn place_order(
     let caller = authorize(&request, &shop, &[Scope::CreateOrder])?;
     let body = body::read_json(&request, payload, shop.body_timeout).await?;
     let order_request = OrderRequest::parse(&body)?;
-    let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
-    match place(&shop, &snapshot, caller.key, order_request).await {
+    match place(&shop, &caller.snapshot, caller.key, order_request).await {
         Ok(order) => {
             shop.metrics.placed(&order);
             Ok(HttpResponse::Ok()
@@ -71,11 +70,14 @@ pub(crate) async fn place_order(
 /// One order.
 #[utoipa::path(
     get, path = "/api/order/{orderId}", tag = "order", operation_id = "getOrder",
-    params(("orderId" = Uuid, Path, description = "The order's id")),
-    security(("api_key" = ["read_orders"]), ("api_key" = ["read_all_orders"])),
+    params(("orderId" = Uuid, Path, description = "The order's id",
+        example = "019a2f3c-5d80-7b1e-9c44-2f608f0d3a11")),
+    security(
+        ("api_key" = ["read_orders"]), ("X-API-Key" = ["read_orders"]),
+        ("api_key" = ["read_all_orders"]), ("X-API-Key" = ["read_all_orders"]),
+    ),
     responses(
-        (status = 200, description = "The order, as it was answered when it was placed", body = OrderAnswer,
-            headers(("ETag" = String))),
+        (status = 200, description = "The order, as it was answered when it was placed", body = OrderAnswer),
         (status = 304, description = "The client's copy is still good"),
         (status = 400, description = "Not an order id", body = ErrorBody),
         (status = 401, description = "No API key", body = ErrorBody),
@@ -115,10 +117,12 @@ pub(crate) struct ListParameters {
 /// The orders that the key may see, newest first.
 #[utoipa::path(
     get, path = "/api/order", tag = "order", operation_id = "listOrders", params(ListParameters),
-    security(("api_key" = ["read_orders"]), ("api_key" = ["read_all_orders"])),
+    security(
+        ("api_key" = ["read_orders"]), ("X-API-Key" = ["read_orders"]),
+        ("api_key" = ["read_all_orders"]), ("X-API-Key" = ["read_all_orders"]),
+    ),
     responses(
-        (status = 200, description = "The orders", body = [OrderAnswer],
-            headers(("ETag" = String), ("Link" = Option<String>, description = "rel=\"next\" when more follow"))),
+        (status = 200, description = "The orders", body = [OrderAnswer]),
         (status = 304, description = "The client's copy is still good"),
         (status = 400, description = "A parameter cannot be used", body = ErrorBody),
         (status = 401, description = "No API key", body = ErrorBody),
@@ -177,7 +181,7 @@ impl From<PlaceError> for ApiError {
             PlaceError::NoItems => "items_required",
             PlaceError::TooManyLines => "too_many_items",
             PlaceError::MissingField { .. } => "field_required",
-            PlaceError::QuantityOutOfRange { .. } => "quantity_out_of_range",
+            PlaceError::QuantityOutOfRange(_) => "quantity_out_of_range",
             PlaceError::UnknownProducts(_) => "unknown_product",
             PlaceError::TooLarge(_) => "order_too_large",
             PlaceError::NotACouponCode(_) => "coupon_invalid",
@@ -185,10 +189,9 @@ impl From<PlaceError> for ApiError {
             PlaceError::Coupon(CouponError::Refused(Refusal::NotStarted)) => "coupon_not_started",
             PlaceError::Coupon(CouponError::Refused(Refusal::Expired)) => "coupon_expired",
             PlaceError::Coupon(CouponError::Refused(Refusal::TooFewItems { .. })) => "coupon_too_few_items",
-            PlaceError::SoldOut | PlaceError::NotStored(NotStored::SoldOut) => "coupon_sold_out",
-            PlaceError::NotStored(NotStored::Unknown(id)) => {
-                process::telemetry::fail(&Span::current(), &refusal);
-                warn!(order.id = %id, "whether an order was stored is not known");
+            PlaceError::NotStored(NotStored::SoldOut) => "coupon_sold_out",
+            PlaceError::NotStored(NotStored::Unknown { id, .. }) => {
+                spans::failed(&refusal, "whether an order was stored is not known");
                 return ApiError::OutcomeUnknown(*id);
             }
             PlaceError::Coupon(CouponError::Unavailable(_))

@@ -1,29 +1,28 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use shop::{CouponCode, PricedLine, ProductId, Promotion, Quantity, TotalTooLarge, Totals};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::request::{Item, OrderRequest};
+use super::request::{Item, MAX_ITEMS, OrderRequest};
 use super::store::NotStored;
 use super::{NewOrder, Order, OrderLine};
 use crate::application::Shop;
 use crate::coupons::{self, Accepted, CouponError};
 use crate::snapshot::{ApiKeyId, Snapshot};
 
-/// The most lines of a request.
-const MAX_LINES: usize = 100;
-
 /// Why an order was not placed. Nothing was stored, but for `NotStored::Unknown`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaceError {
     #[error("an order needs at least one item")]
     NoItems,
-    #[error("an order has at most {MAX_LINES} items")]
+    #[error("an order has at most {MAX_ITEMS} items")]
     TooManyLines,
     #[error("item {line} has no {field}")]
     MissingField { line: usize, field: &'static str },
-    #[error("the quantity of product {product} is outside 1 to {}", Quantity::MAX)]
-    QuantityOutOfRange { product: String },
+    #[error("the quantity of product {0} is outside 1 to {max}", max = Quantity::MAX)]
+    QuantityOutOfRange(ProductId),
     #[error("there are no products with the ids {}", .0.join(", "))]
     UnknownProducts(Vec<String>),
     #[error(transparent)]
@@ -32,10 +31,8 @@ pub(crate) enum PlaceError {
     NotACouponCode(#[from] shop::NotACouponCode),
     #[error(transparent)]
     Coupon(#[from] CouponError),
-    #[error("the coupon code has been used up")]
-    SoldOut,
     #[error(transparent)]
-    NotStored(NotStored),
+    NotStored(#[from] NotStored),
 }
 
 /// Checks, prices and stores an order; returns it once it is committed.
@@ -45,12 +42,13 @@ pub(crate) async fn place(
     key: ApiKeyId,
     request: OrderRequest<'_>,
 ) -> Result<Order, PlaceError> {
+    let deadline = Instant::now() + shop.order_deadline;
     let lines = lines(snapshot, request.items.unwrap_or_default())?;
     let coupon_code = match request.coupon_code {
         Some(code) if !code.is_empty() => Some(CouponCode::parse(code)?),
         _ => None,
     };
-    let promotion = promotion(shop, snapshot, coupon_code.as_ref(), &lines).await?;
+    let promotion = promotion(shop, snapshot, coupon_code.as_ref(), &lines, deadline).await?;
     let priced: Vec<PricedLine> = lines.iter().map(OrderLine::priced).collect();
     let totals = Totals::of(&priced, promotion)?;
     let order = Order {
@@ -64,11 +62,8 @@ pub(crate) async fn place(
         order,
         limited_to: promotion.and_then(|promotion| promotion.max_uses),
     };
-    match shop.orders.store(&new).await {
-        Ok(()) => Ok(new.order),
-        Err(NotStored::SoldOut) => Err(PlaceError::SoldOut),
-        Err(error) => Err(PlaceError::NotStored(error)),
-    }
+    shop.orders.store(&new, deadline).await?;
+    Ok(new.order)
 }
 
 /// The promotion that decides the discount, if the order carries one.
@@ -77,10 +72,11 @@ async fn promotion<'a>(
     snapshot: &'a Snapshot,
     code: Option<&CouponCode>,
     lines: &[OrderLine],
+    deadline: Instant,
 ) -> Result<Option<&'a Promotion>, PlaceError> {
     let Some(code) = code else { return Ok(None) };
     let units = lines.iter().map(|line| u32::from(line.quantity.units())).sum();
-    match coupons::check(snapshot, &shop.pool, code, units).await? {
+    match coupons::check(snapshot, &shop.pool, code, units, deadline - Instant::now()).await? {
         Accepted::Promotion(promotion) => Ok(Some(promotion)),
         Accepted::BulkCode => Ok(None),
     }
@@ -91,12 +87,13 @@ fn lines(snapshot: &Snapshot, items: Vec<Item<'_>>) -> Result<Vec<OrderLine>, Pl
     if items.is_empty() {
         return Err(PlaceError::NoItems);
     }
-    if items.len() > MAX_LINES {
+    if items.len() > MAX_ITEMS {
         return Err(PlaceError::TooManyLines);
     }
     let mut positions: HashMap<ProductId, usize> = HashMap::with_capacity(items.len());
     let mut merged: Vec<(ProductId, i64)> = Vec::with_capacity(items.len());
-    let mut unknown: Vec<String> = Vec::new();
+    let mut unknown: Vec<Cow<'_, str>> = Vec::new();
+    let mut below_one = None;
     for (index, item) in items.into_iter().enumerate() {
         let missing = |field| PlaceError::MissingField {
             line: index + 1,
@@ -104,32 +101,33 @@ fn lines(snapshot: &Snapshot, items: Vec<Item<'_>>) -> Result<Vec<OrderLine>, Pl
         };
         let text = item.product_id.ok_or_else(|| missing("productId"))?;
         let quantity = item.quantity.ok_or_else(|| missing("quantity"))?;
-        if quantity < 1 {
-            return Err(PlaceError::QuantityOutOfRange {
-                product: shown(&text),
-            });
-        }
-        match ProductId::parse(&text)
+        let Some(id) = ProductId::parse(&text)
             .ok()
             .filter(|id| snapshot.catalogue.product(*id).is_some())
-        {
-            None => {
-                let text = shown(&text);
-                if !unknown.contains(&text) {
-                    unknown.push(text);
-                }
+        else {
+            if !unknown.contains(&text) {
+                unknown.push(text);
             }
-            Some(id) => match positions.get(&id).and_then(|position| merged.get_mut(*position)) {
-                Some((_, units)) => *units = units.saturating_add(quantity),
-                None => {
-                    positions.insert(id, merged.len());
-                    merged.push((id, quantity));
-                }
-            },
+            continue;
+        };
+        if quantity < 1 {
+            below_one = below_one.or(Some(id));
+        }
+        match positions.get(&id).and_then(|position| merged.get_mut(*position)) {
+            Some((_, units)) => *units = units.saturating_add(quantity),
+            None => {
+                positions.insert(id, merged.len());
+                merged.push((id, quantity));
+            }
         }
     }
     if !unknown.is_empty() {
-        return Err(PlaceError::UnknownProducts(unknown));
+        return Err(PlaceError::UnknownProducts(
+            unknown.iter().map(|text| shown(text)).collect(),
+        ));
+    }
+    if let Some(id) = below_one {
+        return Err(PlaceError::QuantityOutOfRange(id));
     }
     merged
         .into_iter()
@@ -138,9 +136,7 @@ fn lines(snapshot: &Snapshot, items: Vec<Item<'_>>) -> Result<Vec<OrderLine>, Pl
 }
 
 fn line(snapshot: &Snapshot, id: ProductId, units: i64) -> Result<OrderLine, PlaceError> {
-    let quantity = Quantity::new(units).map_err(|_| PlaceError::QuantityOutOfRange {
-        product: id.to_string(),
-    })?;
+    let quantity = Quantity::new(units).map_err(|_| PlaceError::QuantityOutOfRange(id))?;
     let product = snapshot
         .catalogue
         .product(id)

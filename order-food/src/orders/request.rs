@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -38,9 +38,13 @@ pub(crate) struct OrderRequestItem {
     quantity: u32,
 }
 
+/// The most items of a request.
+pub(super) const MAX_ITEMS: usize = 100;
+
 /// The request as it was sent: JSON types are right, rules are not checked yet.
 #[derive(Debug, Default)]
 pub(crate) struct OrderRequest<'a> {
+    /// At most one more than [`MAX_ITEMS`].
     pub(crate) items: Option<Vec<Item<'a>>>,
     pub(crate) coupon_code: Option<Cow<'a, str>>,
 }
@@ -90,7 +94,7 @@ impl<'de> Deserialize<'de> for OrderRequest<'de> {
                     match &*field {
                         "items" => {
                             items.seen()?;
-                            request.items = Some(map.next_value()?);
+                            request.items = Some(map.next_value::<Items<'de>>()?.0);
                         }
                         "couponCode" => {
                             coupon_code.seen()?;
@@ -103,6 +107,33 @@ impl<'de> Deserialize<'de> for OrderRequest<'de> {
             }
         }
         deserializer.deserialize_map(Fields)
+    }
+}
+
+/// The items of a request. Those beyond the most that any order may have are checked, but not kept.
+struct Items<'a>(Vec<Item<'a>>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Kept;
+        impl<'de> Visitor<'de> for Kept {
+            type Value = Items<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a list of items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut kept = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if kept.len() <= MAX_ITEMS {
+                        kept.push(item);
+                    }
+                }
+                Ok(Items(kept))
+            }
+        }
+        deserializer.deserialize_seq(Kept)
     }
 }
 
@@ -152,28 +183,54 @@ impl Once {
     }
 }
 
-/// The whole number that a JSON token stands for, `3e9` and `2.0` included; out of 64 bits, the nearest that fits.
+/// The whole number that a JSON token stands for, `3e9` and `2.0` included; out of 64 bits, the nearest that fits. Decided
+/// on the digits: a float would round.
 fn whole_number<E: serde::de::Error>(token: &str) -> Result<i64, E> {
-    let wrong = || {
-        E::custom(format_args!(
-            "quantity: expected a whole number, not {}",
-            &shown(token)
-        ))
-    };
     if let Ok(number) = token.parse() {
         return Ok(number);
     }
-    let number: f64 = token.parse().map_err(|_| wrong())?;
-    // JSON has no NaN and no infinity: what parses as such is text, or a number too large for a float.
-    let numeric = token.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    if !numeric || (number.is_finite() && number.fract() != 0.0) {
+    let wrong = || {
+        E::custom(format_args!(
+            "quantity: expected a whole number, not {}",
+            shown(token)
+        ))
+    };
+    let (limit, unsigned) = match token.strip_prefix('-') {
+        Some(unsigned) => (i64::MIN, unsigned),
+        None => (i64::MAX, token),
+    };
+    if !unsigned.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(wrong());
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "casts from float saturate, which is what is wanted"
-    )]
-    Ok(number as i64)
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Ok(0);
+    }
+    // The value is `significant` times ten to the `power`.
+    let beyond = if exponent.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    };
+    let trimmed = i64::try_from(digits.len() - significant.len()).unwrap_or(i64::MAX);
+    let decimals = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
+    let power = exponent
+        .parse()
+        .unwrap_or(beyond)
+        .saturating_add(trimmed - decimals);
+    match usize::try_from(power) {
+        Err(_) => Err(wrong()),
+        Ok(power @ 0..=19) => {
+            let sign = if limit == i64::MIN { "-" } else { "" };
+            Ok(format!("{sign}{significant}{:0<power$}", "")
+                .parse()
+                .unwrap_or(limit))
+        }
+        Ok(_) => Ok(limit),
+    }
 }
 
 fn shown(token: &str) -> String {
@@ -258,6 +315,12 @@ mod tests {
             ("-0", 0),
             ("99999999999999999999", i64::MAX),
             ("-1e400", i64::MIN),
+            ("1e99999999999999999999", i64::MAX),
+            ("0e99999999999999999999", 0),
+            ("0.0", 0),
+            ("12.50e1", 125),
+            ("1200e-2", 12),
+            ("9223372036854775807.0", i64::MAX),
         ] {
             assert_eq!(quantity(token).unwrap(), Some(expected), "{token}");
         }

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use database::amount::Amount;
-use database::pool::{NoConnection, Pool};
+use database::pool::{LOCK_TIMEOUT, Loan, NoConnection, Pool, is_lost};
 use database::schema::{order_items, orders};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 use uuid::Uuid;
@@ -18,8 +19,9 @@ use crate::spans;
 /// Where orders are stored: one transaction per order.
 pub(crate) struct OrderStore {
     pool: Pool,
-    deadline: Duration,
     metrics: ShopMetrics,
+    /// Orders with a limited promotion queue for its row; they get half of the connections, so that others go on.
+    limited: Semaphore,
 }
 
 /// Why an order was not stored.
@@ -32,25 +34,33 @@ pub(crate) enum NotStored {
     #[error("the order could not be stored")]
     Unavailable(#[source] Cause),
     /// The connection was lost around COMMIT and could not be asked again in time: the order may be stored.
-    #[error("whether order {0} was stored is not known")]
-    Unknown(Uuid),
+    #[error("whether order {id} was stored is not known")]
+    Unknown {
+        /// The id that it has if it was.
+        id: Uuid,
+        /// What the last attempt met.
+        #[source]
+        cause: Cause,
+    },
     /// The database refuses the order's data: our mistake.
     #[error("the database refuses the order")]
     Refused(#[source] Error),
 }
 
-/// What the last attempt met.
+/// What an attempt met.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Cause {
     #[error(transparent)]
     Connection(#[from] NoConnection),
-    #[error(transparent)]
-    Statement(Error),
+    #[error("the statement failed")]
+    Statement(#[source] Error),
+    #[error("the answer to COMMIT was lost")]
+    Commit,
     #[error("the deadline passed")]
     Late,
 }
 
-/// How one attempt ended without success.
+/// How an attempt ended without success.
 enum Attempt {
     SoldOut,
     /// Nothing was committed by this attempt.
@@ -59,15 +69,24 @@ enum Attempt {
     InDoubt,
 }
 
-const PAUSE: Duration = Duration::from_millis(50);
+/// Pauses between attempts: doubled each time, up to the longest.
+const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Repetitions after an error that the server answered with and that may be a passing one: a session shut down, a deadlock, a
+/// plan that a migration outdated, a lock or a statement that took too long.
+const MOST_REPETITIONS: u32 = 2;
+/// So long before the deadline the server stops waiting for a lock: whoever hangs up on a statement leaves a session that
+/// waits on, beside the pool's.
+const LOCK_MARGIN: Duration = Duration::from_millis(100);
 
 impl OrderStore {
-    /// Stores within `deadline`, or says why not.
-    pub(crate) fn new(pool: Pool, deadline: Duration, metrics: ShopMetrics) -> OrderStore {
+    /// A store over the connections of `pool`.
+    pub(crate) fn new(pool: Pool, metrics: ShopMetrics) -> OrderStore {
+        let limited = Semaphore::new((pool.usage().most / 2).max(1));
         OrderStore {
             pool,
-            deadline,
             metrics,
+            limited,
         }
     }
 
@@ -76,62 +95,110 @@ impl OrderStore {
     /// After a lost connection the same order is stored again under the same id: `ON CONFLICT DO NOTHING` waits for the
     /// transaction that may still be running and finds what it committed. A mere look would not: it sees nothing while
     /// the old transaction is still about to commit.
-    pub(crate) async fn store(&self, new: &NewOrder) -> Result<(), NotStored> {
+    ///
+    /// # Errors
+    /// [`NotStored`], by the deadline.
+    pub(crate) async fn store(&self, new: &NewOrder, deadline: Instant) -> Result<(), NotStored> {
         let started = Instant::now();
-        let deadline = started + self.deadline;
+        let _turn = match new.limited_to {
+            Some(_) => timeout_at(deadline, self.limited.acquire())
+                .await
+                .map_err(|_| NotStored::Unavailable(Cause::Late))?
+                .ok(),
+            None => None,
+        };
         let mut in_doubt = false;
-        loop {
+        let mut pause = PAUSE;
+        let mut last = None;
+        for attempt in 0.. {
             let cause = match self.attempt(new, deadline).await {
                 Ok(()) => {
                     self.metrics.committed(started.elapsed());
                     return Ok(());
                 }
                 Err(Attempt::SoldOut) => return Err(NotStored::SoldOut),
-                Err(Attempt::Undone(Cause::Statement(error))) if is_our_mistake(&error) => {
-                    return Err(NotStored::Refused(error));
-                }
                 Err(Attempt::Undone(cause)) => cause,
                 Err(Attempt::InDoubt) => {
-                    warn!(order.id = %new.order.id, "the connection was lost around COMMIT; storing the order again");
+                    warn!(order.id = %new.order.id, request_id = spans::request_id(), "the answer to COMMIT was lost; storing again");
                     in_doubt = true;
-                    Cause::Late
+                    Cause::Commit
                 }
             };
-            if Instant::now() + PAUSE >= deadline {
-                let id = new.order.id;
-                return Err(if in_doubt {
-                    NotStored::Unknown(id)
-                } else {
-                    NotStored::Unavailable(cause)
+            if !in_doubt && !is_passing(&cause, attempt) {
+                return Err(match cause {
+                    Cause::Statement(error) if is_our_mistake(&error) => NotStored::Refused(error),
+                    cause => NotStored::Unavailable(cause),
                 });
             }
-            tokio::time::sleep(PAUSE).await;
+            // What came before the deadline explains more than the deadline.
+            let late = matches!(cause, Cause::Late) || Instant::now() + pause >= deadline;
+            last = if matches!(cause, Cause::Late) {
+                last.or(Some(cause))
+            } else {
+                Some(cause)
+            };
+            if late {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+        let cause = last.unwrap_or(Cause::Late);
+        Err(if in_doubt {
+            NotStored::Unknown {
+                id: new.order.id,
+                cause,
+            }
+        } else {
+            NotStored::Unavailable(cause)
+        })
     }
 
     async fn attempt(&self, new: &NewOrder, deadline: Instant) -> Result<(), Attempt> {
         let late = |_| Attempt::Undone(Cause::Late);
+        if deadline <= Instant::now() {
+            return Err(Attempt::Undone(Cause::Late));
+        }
         let loan = timeout_at(deadline, self.pool.get()).await.map_err(late)?;
-        let mut connection = loan.map_err(|error| Attempt::Undone(error.into()))?;
-        // Dropped in mid-transaction, a connection counts as broken and is not lent again.
-        timeout_at(deadline, write(&mut connection, new))
+        let mut loan = loan.map_err(|error| Attempt::Undone(error.into()))?;
+        match timeout_at(deadline, write(&mut loan, new, deadline))
             .await
-            .map_err(late)??;
+            .map_err(late)?
+        {
+            Ok(()) => {}
+            Err(attempt) => return Err(undo(loan, attempt, deadline).await),
+        }
         let commit = spans::database(
             "COMMIT orders",
-            AnsiTransactionManager::commit_transaction(&mut *connection),
+            AnsiTransactionManager::commit_transaction(&mut *loan),
         );
         match timeout_at(deadline, commit).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                loan.keep();
+                Ok(())
+            }
             Ok(Err(_)) | Err(_) => Err(Attempt::InDoubt),
         }
     }
 }
 
+/// Rolls back what the server answered, and gives the connection back. One that is lost is closed, and one that is read-only:
+/// it would stay so for life, while the next may find a server that takes orders.
+async fn undo(mut loan: Loan, attempt: Attempt, deadline: Instant) -> Attempt {
+    if matches!(&attempt, Attempt::Undone(Cause::Statement(error)) if is_lost(error) || is_read_only(error)) {
+        return attempt;
+    }
+    let rollback = AnsiTransactionManager::rollback_transaction(&mut *loan);
+    if matches!(timeout_at(deadline, rollback).await, Ok(Ok(()))) {
+        loan.keep();
+    }
+    attempt
+}
+
 /// Everything but COMMIT. The limited promotion comes last: its row stays locked until COMMIT.
-async fn write(connection: &mut AsyncPgConnection, new: &NewOrder) -> Result<(), Attempt> {
+async fn write(connection: &mut AsyncPgConnection, new: &NewOrder, deadline: Instant) -> Result<(), Attempt> {
     let undone = |error| Attempt::Undone(Cause::Statement(error));
-    AnsiTransactionManager::begin_transaction(connection)
+    AnsiTransactionManager::begin_transaction_sql(connection, &begin(deadline - Instant::now()))
         .await
         .map_err(undone)?;
     let written = spans::database("INSERT orders", insert_order(connection, new))
@@ -150,13 +217,17 @@ async fn write(connection: &mut AsyncPgConnection, new: &NewOrder) -> Result<(),
             count_use(connection, code.as_str(), limit),
         );
         if used.await.map_err(undone)? == 0 {
-            AnsiTransactionManager::rollback_transaction(connection)
-                .await
-                .map_err(undone)?;
             return Err(Attempt::SoldOut);
         }
     }
     Ok(())
+}
+
+/// BEGIN for an order that has `left` until its deadline.
+fn begin(left: Duration) -> String {
+    let wait = left.saturating_sub(LOCK_MARGIN).min(LOCK_TIMEOUT);
+    // 0 would mean without limit.
+    format!("BEGIN; SET LOCAL lock_timeout = {}", wait.as_millis().max(1))
 }
 
 /// The number of rows written: 0 when the id is there already.
@@ -212,6 +283,26 @@ async fn count_use(connection: &mut AsyncPgConnection, code: &str, limit: u64) -
         .bind::<BigInt, _>(limit)
         .execute(connection)
         .await
+}
+
+/// Whether another attempt may succeed where attempt number `attempt` (from 0) did not.
+fn is_passing(cause: &Cause, attempt: u32) -> bool {
+    match cause {
+        Cause::Statement(error) if is_lost(error) => true,
+        Cause::Statement(Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => true,
+        Cause::Statement(error) if is_read_only(error) => false,
+        Cause::Statement(error) => !is_our_mistake(error) && attempt < MOST_REPETITIONS,
+        // Its wait is over already: the pool is busy.
+        Cause::Connection(NoConnection::Busy(_)) => false,
+        Cause::Connection(NoConnection::Failed(_)) | Cause::Commit | Cause::Late => true,
+    }
+}
+
+fn is_read_only(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)
+    )
 }
 
 /// A broken constraint: no repetition changes that.

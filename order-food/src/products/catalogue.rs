@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::http::representation::{JSON, Representation};
 
 /// Something that can be ordered.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Product {
     /// Decimal digits of a positive 64-bit integer.
     #[schema(value_type = String, example = "1", pattern = "^[1-9][0-9]{0,18}$")]
@@ -26,7 +26,7 @@ pub(crate) struct Product {
 }
 
 /// Addresses of a product's pictures, by the size of the screen.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Image {
     thumbnail: String,
     mobile: String,
@@ -63,6 +63,11 @@ impl Catalogue {
             whole,
             modified,
         }
+    }
+
+    /// Whether it was made of these products, published then.
+    pub(crate) fn is_of(&self, products: &[Product], modified: Option<DateTime<Utc>>) -> bool {
+        self.products == products && self.modified == modified
     }
 
     /// How many products there are.

@@ -35,8 +35,7 @@ pub(crate) struct ListParameters {
 #[utoipa::path(
     get, path = "/api/product", tag = "product", operation_id = "listProducts", params(ListParameters),
     responses(
-        (status = 200, description = "The products", body = [Product],
-            headers(("ETag" = String), ("Link" = Option<String>, description = "rel=\"next\" when more follow"))),
+        (status = 200, description = "The products", body = [Product]),
         (status = 304, description = "The client's copy is still good"),
         (status = 400, description = "A parameter cannot be used", body = ErrorBody),
         (status = 503, description = "No data yet", body = ErrorBody),
@@ -72,9 +71,10 @@ pub(crate) async fn list_products(
 /// One product.
 #[utoipa::path(
     get, path = "/api/product/{productId}", tag = "product", operation_id = "getProduct",
-    params(("productId" = String, Path, description = "The product's id", pattern = "^[1-9][0-9]{0,18}$")),
+    params(("productId" = String, Path, description = "The product's id",
+        example = "1", pattern = "^[1-9][0-9]{0,18}$")),
     responses(
-        (status = 200, description = "The product", body = Product, headers(("ETag" = String))),
+        (status = 200, description = "The product", body = Product),
         (status = 304, description = "The client's copy is still good"),
         (status = 400, description = "Not a product id", body = ErrorBody),
         (status = 404, description = "No such product", body = ErrorBody),

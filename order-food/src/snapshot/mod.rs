@@ -4,7 +4,7 @@
 mod queries;
 mod refresh;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 use shop::{KeyHash, Promotion};
 use uuid::Uuid;
 
-pub(crate) use queries::ReadError;
-pub(crate) use refresh::{Refresher, keep_fresh};
+pub(crate) use queries::Unusable;
+pub(crate) use refresh::{Refresher, SnapshotError, keep_fresh};
 
 use crate::auth::KeyRecord;
 use crate::health::BootstrapRun;
@@ -23,9 +23,11 @@ use crate::products::Catalogue;
 /// One state of the reference data.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) catalogue: Catalogue,
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) promotions: HashMap<String, Promotion>,
     pub(crate) api_keys: HashMap<KeyHash, KeyRecord>,
+    /// The hash keys under which the API keys were hashed, by id.
+    pub(crate) hash_key_ids: BTreeSet<String>,
     pub(crate) coupon_codes: CouponCodes,
     /// How the latest start-up runs went, for the metrics.
     pub(crate) runs: Vec<BootstrapRun>,

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -11,16 +11,14 @@ use serde_json::Value;
 use shop::{CouponCode, KeyHash, ProductId, Promotion, PromotionKind, Scope};
 use uuid::Uuid;
 
-use super::{CouponCodes, Snapshot};
+use super::CouponCodes;
 use crate::auth::KeyRecord;
 use crate::health::BootstrapRun;
-use crate::products::{Catalogue, Product};
+use crate::products::Product;
 
-/// Why no snapshot could be made.
+/// What was read cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    #[error("the database cannot be asked")]
-    Connection(#[from] database::pool::NoConnection),
+pub(crate) enum Unusable {
     #[error("the schema has version {found}, this build needs {needed}")]
     SchemaTooOld { found: i32, needed: i32 },
     #[error("the database cannot read the shop's data")]
@@ -32,38 +30,53 @@ pub(crate) enum ReadError {
 /// Up to this many bulk codes are held in memory; more are looked up in the table.
 const HELD_CODES: i64 = 10_000;
 
-/// Reads everything in one repeatable-read transaction: no mixture of two publications.
-pub(super) async fn read(connection: &mut AsyncPgConnection) -> Result<Snapshot, ReadError> {
-    let mut transaction = connection.build_transaction().read_only().repeatable_read();
-    transaction
-        .run(async |connection| read_all(connection).await)
-        .await
+/// What one transaction saw.
+pub(super) struct Rows {
+    pub(super) products: Vec<Product>,
+    pub(super) products_published_at: Option<DateTime<Utc>>,
+    pub(super) promotions: HashMap<String, Promotion>,
+    pub(super) api_keys: HashMap<KeyHash, KeyRecord>,
+    pub(super) hash_key_ids: BTreeSet<String>,
+    pub(super) coupon_codes: CouponCodes,
+    pub(super) runs: Vec<BootstrapRun>,
+    pub(super) published_at: Option<DateTime<Utc>>,
+    pub(super) read_at: (DateTime<Utc>, Instant),
 }
 
-async fn read_all(connection: &mut AsyncPgConnection) -> Result<Snapshot, ReadError> {
+/// Reads everything in one repeatable-read transaction: no mixture of two publications.
+pub(super) async fn read(connection: &mut AsyncPgConnection) -> QueryResult<Result<Rows, Unusable>> {
+    let mut transaction = connection.build_transaction().read_only().repeatable_read();
+    let outcome = transaction
+        .run(async |connection| read_all(connection).await)
+        .await;
+    match outcome {
+        Err(Unusable::Query(error)) => Err(error),
+        outcome => Ok(outcome),
+    }
+}
+
+async fn read_all(connection: &mut AsyncPgConnection) -> Result<Rows, Unusable> {
     schema_is_new_enough(connection).await?;
     let instant = Instant::now();
     let now = diesel::select(diesel::dsl::now.into_sql::<Timestamptz>())
         .get_result::<DateTime<Utc>>(connection)
         .await?;
     let active = active_versions(connection).await?;
-    let published = |dataset: &str| active.get(dataset).map(|(_, at)| *at);
-    Ok(Snapshot {
-        catalogue: Catalogue::new(read_products(connection).await?, published("products")),
+    let codes = active.get("coupon_codes").map(|(version, _)| *version);
+    Ok(Rows {
+        products: read_products(connection).await?,
+        products_published_at: active.get("products").map(|(_, at)| *at),
         promotions: read_promotions(connection).await?,
         api_keys: read_api_keys(connection).await?,
-        coupon_codes: read_coupon_codes(
-            connection,
-            active.get("coupon_codes").map(|(version, _)| *version),
-        )
-        .await?,
+        hash_key_ids: read_hash_key_ids(connection).await?,
+        coupon_codes: read_coupon_codes(connection, codes).await?,
         runs: read_runs(connection).await?,
         published_at: active.values().map(|(_, at)| *at).max(),
         read_at: (now, instant),
     })
 }
 
-async fn schema_is_new_enough(connection: &mut AsyncPgConnection) -> Result<(), ReadError> {
+async fn schema_is_new_enough(connection: &mut AsyncPgConnection) -> Result<(), Unusable> {
     let ledger = "SELECT to_regclass('schema_migrations') IS NOT NULL AS present";
     #[derive(QueryableByName)]
     struct Ledger {
@@ -76,12 +89,12 @@ async fn schema_is_new_enough(connection: &mut AsyncPgConnection) -> Result<(), 
         .await?
         .present
     {
-        return Err(ReadError::SchemaTooOld { found: 0, needed });
+        return Err(Unusable::SchemaTooOld { found: 0, needed });
     }
     let newest = schema_migrations::table.select(diesel::dsl::max(schema_migrations::version));
     let found = newest.get_result::<Option<i32>>(connection).await?.unwrap_or(0);
     if found < needed {
-        Err(ReadError::SchemaTooOld { found, needed })
+        Err(Unusable::SchemaTooOld { found, needed })
     } else {
         Ok(())
     }
@@ -114,7 +127,7 @@ async fn active_versions(
 }
 
 /// The available products by id.
-async fn read_products(connection: &mut AsyncPgConnection) -> Result<Vec<Product>, ReadError> {
+async fn read_products(connection: &mut AsyncPgConnection) -> Result<Vec<Product>, Unusable> {
     let rows: Vec<(i64, String, Amount, String, Option<Value>)> = products::table
         .select((
             products::id,
@@ -130,10 +143,9 @@ async fn read_products(connection: &mut AsyncPgConnection) -> Result<Vec<Product
     rows.into_iter()
         .map(|(id, name, Amount(price), category, image)| {
             let id =
-                ProductId::new(id).map_err(|problem| ReadError::Row(format!("products {id}: {problem}")))?;
+                ProductId::new(id).map_err(|problem| Unusable::Row(format!("products {id}: {problem}")))?;
             let image = image.map(serde_json::from_value).transpose();
-            let image =
-                image.map_err(|problem| ReadError::Row(format!("products {id}: image: {problem}")))?;
+            let image = image.map_err(|problem| Unusable::Row(format!("products {id}: image: {problem}")))?;
             Ok(Product {
                 id,
                 name,
@@ -146,9 +158,7 @@ async fn read_products(connection: &mut AsyncPgConnection) -> Result<Vec<Product
 }
 
 /// The active promotions by code.
-async fn read_promotions(
-    connection: &mut AsyncPgConnection,
-) -> Result<HashMap<String, Promotion>, ReadError> {
+async fn read_promotions(connection: &mut AsyncPgConnection) -> Result<HashMap<String, Promotion>, Unusable> {
     type Row = (
         String,
         String,
@@ -176,7 +186,7 @@ async fn read_promotions(
     rows.into_iter()
         .map(
             |(code, kind, Amount(value), min_items, max_discount, starts_at, ends_at, max_uses)| {
-                let row = |problem: String| ReadError::Row(format!("promotions {code}: {problem}"));
+                let row = |problem: String| Unusable::Row(format!("promotions {code}: {problem}"));
                 let promotion = Promotion {
                     code: CouponCode::parse(code.as_str()).map_err(|problem| row(problem.to_string()))?,
                     kind: PromotionKind::new(&kind, value).map_err(|problem| row(problem.to_string()))?,
@@ -196,7 +206,7 @@ async fn read_promotions(
 }
 
 /// The keys that are neither retired nor revoked, of active users, by hash. Expiry is looked at when a key is used.
-async fn read_api_keys(connection: &mut AsyncPgConnection) -> Result<HashMap<KeyHash, KeyRecord>, ReadError> {
+async fn read_api_keys(connection: &mut AsyncPgConnection) -> Result<HashMap<KeyHash, KeyRecord>, Unusable> {
     type Row = (Uuid, Vec<u8>, Vec<String>, Option<DateTime<Utc>>);
     let rows: Vec<Row> = api_keys::table
         .inner_join(users::table.on(users::id.eq(api_keys::user_id)))
@@ -215,7 +225,7 @@ async fn read_api_keys(connection: &mut AsyncPgConnection) -> Result<HashMap<Key
         .await?;
     rows.into_iter()
         .map(|(id, hash, scopes, expires_at)| {
-            let row = |problem: String| ReadError::Row(format!("api_keys {id}: {problem}"));
+            let row = |problem: String| Unusable::Row(format!("api_keys {id}: {problem}"));
             let hash =
                 <[u8; 32]>::try_from(hash).map_err(|hash| row(format!("hash of {} bytes", hash.len())))?;
             let scopes = scopes
@@ -233,6 +243,15 @@ async fn read_api_keys(connection: &mut AsyncPgConnection) -> Result<HashMap<Key
             ))
         })
         .collect()
+}
+
+/// The ids of the hash keys under which the keys in force were hashed.
+async fn read_hash_key_ids(connection: &mut AsyncPgConnection) -> QueryResult<BTreeSet<String>> {
+    let ids = api_keys::table
+        .select(api_keys::hash_key_id)
+        .filter(api_keys::active.and(api_keys::revoked_at.is_null()))
+        .distinct();
+    Ok(ids.load(connection).await?.into_iter().collect())
 }
 
 /// The codes of the active version, when they are few.

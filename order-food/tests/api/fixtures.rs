@@ -57,8 +57,8 @@ const ROWS: &str = "
         ('00000000-0000-7000-8000-00000000000c', 'database-load', 'default',
          now() - interval '9 s', now() - interval '8 s', 'failed', 10, NULL, 'test', 'test');
     INSERT INTO dataset_versions
-        (profile, datasets, fingerprint, hash_key_id, format, state, run_id, activated_at) VALUES
-        ('default', ARRAY['products', 'users', 'promotions', 'coupon_codes'], sha256('test'), 'test', 1, 'active',
+        (profile, datasets, fingerprint, content_sha256, hash_key_id, format, state, run_id, activated_at) VALUES
+        ('default', ARRAY['products', 'users', 'promotions', 'coupon_codes'], sha256('test'), sha256('test'), 'test', 1, 'active',
          '00000000-0000-7000-8000-00000000000b', now() - interval '17 s');
     INSERT INTO coupon_codes (version, code)
         SELECT version, code FROM dataset_versions, unnest(ARRAY['HAPPYHRS', 'FIFTYOFF', 'BULKCODE', 'BULKCODE10']) AS code;

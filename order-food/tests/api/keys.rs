@@ -1,10 +1,12 @@
 //! API keys: who may do what.
 
-use test_support::eventually;
+use serde_json::Value;
+use test_support::{TestDatabase, eventually};
 
 use crate::client::Request;
-use crate::fixtures::{APITEST, EXPIRED, GONE, OTHER, PIZZA, READER, REVOKED, STAFF, WRITER};
+use crate::fixtures::{self, APITEST, EXPIRED, GONE, OTHER, PIZZA, READER, REVOKED, STAFF, WRITER};
 use crate::harness::{TestApp, keyless_order_request};
+use crate::running::Running;
 
 const ORDER: &str = r#"{"items":[{"productId":"7","quantity":1}]}"#;
 
@@ -184,4 +186,43 @@ async fn keys_are_stored_as_hashes_only() {
 
     assert_eq!(rows.len(), 8);
     assert!(!rows.concat().concat().contains(APITEST));
+}
+
+#[tokio::test]
+async fn keys_hashed_under_another_secret_are_403_and_the_log_says_why_once() {
+    let database = TestDatabase::migrated().await;
+    fixtures::insert(&database).await;
+    let other = [
+        ("API_KEY_HASH_KEY", "a-hash-key-that-the-loader-has-not"),
+        ("REFRESH_INTERVAL", "1"),
+    ];
+    let program = Running::start(database.url(), &other).await;
+    let with_message = |start: &str| {
+        let is_it = |line: &Value| {
+            line["message"]
+                .as_str()
+                .is_some_and(|text| text.starts_with(start))
+        };
+        program.lines().iter().filter(|line| is_it(line)).count()
+    };
+
+    let order = keyless_order_request(ORDER).header("api_key", APITEST);
+    assert_eq!(program.send(&order).await.error(), (403, "forbidden".into()));
+    // Read again, with news and without.
+    for times in 2..=3 {
+        database
+            .execute("UPDATE dataset_versions SET activated_at = clock_timestamp() WHERE state = 'active'")
+            .await;
+        eventually("the data were read again", async || {
+            with_message("the shop's data were read") == times
+        })
+        .await;
+    }
+
+    assert_eq!(
+        with_message("no API key was hashed under a secret of API_KEY_HASH_KEY"),
+        1
+    );
+    assert_eq!(program.send(&order).await.error(), (403, "forbidden".into()));
+    assert_eq!(database.value("SELECT count(*) FROM orders").await, "0");
 }

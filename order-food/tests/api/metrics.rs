@@ -213,6 +213,7 @@ async fn orders_are_counted_with_what_they_brought() {
 #[tokio::test]
 async fn pool_data_and_start_up_runs_are_shown() {
     let app = TestApp::start().await;
+    app.get_as(APITEST, "/api/order").await;
 
     let scrape = scrape(&app).await;
 

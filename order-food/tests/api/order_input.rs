@@ -214,6 +214,35 @@ async fn every_unknown_product_is_named_once_in_the_order_of_the_lines() {
 }
 
 #[tokio::test]
+async fn unknown_products_are_named_whatever_is_wrong_with_the_quantities() {
+    let app = TestApp::start().await;
+
+    for lines in [
+        [("1", 0), ("42", 1), ("7", 1001), ("abc", -5)],
+        [("42", 0), ("abc", 5000), ("1", -1), ("42", 1)],
+    ] {
+        let error = app
+            .refuses(&app.place_order(lines).request(), 422, "unknown_product")
+            .await;
+        assert_eq!(error["productIds"], json!(["42", "abc"]));
+    }
+}
+
+#[tokio::test]
+async fn unknown_ids_that_begin_alike_are_two_and_shown_cut() {
+    let app = TestApp::start().await;
+    let start = "x".repeat(64);
+    let (one, other) = (format!("{start}1"), format!("{start}2"));
+
+    let lines = [(&one, 1), (&other, 1), (&one, 2)];
+    let error = app
+        .refuses(&app.place_order(lines).request(), 422, "unknown_product")
+        .await;
+
+    assert_eq!(error["productIds"], json!([start, start]));
+}
+
+#[tokio::test]
 async fn too_many_lines_are_422() {
     let app = TestApp::start().await;
 

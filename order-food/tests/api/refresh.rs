@@ -75,11 +75,15 @@ async fn data_that_cannot_be_understood_change_nothing() {
         .execute("UPDATE products SET image = '{\"thumbnail\": 5}', price = 1 WHERE id = 7; NOTIFY dataset_published")
         .await;
     eventually("the refresh has failed", async || {
-        app.get("/metrics").await.text().contains("\ndatabase_up 0\n")
+        app.get("/metrics")
+            .await
+            .text()
+            .contains("\nsnapshot_up_to_date 0\n")
     })
     .await;
     assert_eq!(app.get("/api/product").await.bytes(), before.bytes());
     assert_eq!(app.get_as(APITEST, "/api/order").await.status(), 200);
+    assert_eq!(app.get("/ready").await.status(), 200);
 
     app.publish("UPDATE products SET image = NULL WHERE id = 7").await;
     assert_eq!(app.get("/api/product/7").await.json()["price"], 1.0);

@@ -58,6 +58,32 @@ async fn a_use_is_counted_once_although_the_order_was_sent_twice() {
 }
 
 #[tokio::test]
+async fn an_order_that_took_the_last_use_itself_is_not_told_that_the_coupon_is_used_up() {
+    let (app, proxy) = over_a_wire().await;
+
+    for (code, wire) in [("LASTONE", Wire::AnswerLost), ("LASTTWO", Wire::CommitLost)] {
+        app.promotion(code).max_uses(1).insert().await;
+        let cuts = proxy.cuts();
+        proxy.set(wire);
+
+        let order = app.place_order([(PIZZA, 2)]).coupon(code).accepted().await;
+
+        assert_eq!(proxy.cuts(), cuts + 1, "{wire:?}");
+        let stored = format!("SELECT id FROM orders WHERE coupon_code = '{code}'");
+        assert_eq!(
+            app.database.value(&stored).await,
+            order["id"].as_str().unwrap(),
+            "{wire:?}"
+        );
+        let uses = format!("SELECT uses FROM promotion_uses WHERE code = '{code}'");
+        assert_eq!(app.database.value(&uses).await, "1", "{wire:?}");
+        let next = app.place_order([(PIZZA, 2)]).coupon(code).send().await;
+        assert_eq!(next.error(), (422, "coupon_sold_out".into()));
+    }
+    assert_eq!(app.order_count().await, 2);
+}
+
+#[tokio::test]
 async fn an_outcome_that_stays_unknown_is_said_to_be_and_can_be_asked_for_later() {
     let (app, proxy) = over_a_wire().await;
 

@@ -2,40 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use order_food::Settings;
 use process::exit::ExitCode;
-use test_support::{OwnCluster, Stop, eventually};
+use test_support::{Stop, eventually};
 
+use super::{on_own_cluster, order_count};
 use crate::client::Request;
-use crate::fixtures::{self, APITEST, PIZZA};
+use crate::fixtures::{APITEST, PIZZA};
 use crate::harness::{Server, settings};
-
-/// A ready server over a PostgreSQL of its own, with other settings.
-async fn on_own_cluster(change: impl FnOnce(&mut Settings)) -> (Server, OwnCluster) {
-    let cluster = OwnCluster::start();
-    let database = database::Database::new(&cluster.settings(), "test").unwrap();
-    database_migration::up(&database).await.unwrap();
-    cluster
-        .client()
-        .await
-        .batch_execute(&fixtures::rows())
-        .await
-        .unwrap();
-    let mut settings = settings(cluster.settings());
-    change(&mut settings);
-    let server = Server::start(settings);
-    server.until_ready_is(200).await;
-    (server, cluster)
-}
-
-async fn order_count(cluster: &OwnCluster) -> i64 {
-    let client = cluster.client().await;
-    client
-        .query_one("SELECT count(*) FROM orders", &[])
-        .await
-        .unwrap()
-        .get(0)
-}
 
 #[tokio::test]
 async fn while_the_database_is_away_the_catalogue_is_served_and_orders_are_503() {

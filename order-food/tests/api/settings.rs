@@ -1,0 +1,93 @@
+//! Settings out of their range.
+
+use futures_util::future::join_all;
+use test_support::{Output, Process};
+
+async fn run(command: &str, environment: &[(&str, &str)]) -> Output {
+    let mut all = vec![("DATABASE_URL", "postgres://app:s3cret-word@127.0.0.1:1/food")];
+    all.extend_from_slice(environment);
+    Process::spawn(env!("CARGO_BIN_EXE_order-food"), [command], &all)
+        .wait_output()
+        .await
+}
+
+#[tokio::test]
+async fn a_setting_out_of_its_range_is_exit_2_and_one_line_that_names_it() {
+    let refused = [
+        ("WAIT_TIMEOUT", "86401"),
+        ("REFRESH_INTERVAL", "0"),
+        ("REFRESH_INTERVAL", "86401"),
+        ("READY_GRACE", "86401"),
+        ("READY_GRACE", "-1"),
+        ("ORDER_DEADLINE", "0"),
+        ("ORDER_DEADLINE", "301"),
+        ("ORDER_DEADLINE", "9223372036854775807"),
+        ("ORDER_DEADLINE", "18446744073709551615"),
+        ("BODY_TIMEOUT", "0"),
+        ("BODY_TIMEOUT", "301"),
+        ("DRAIN_WAIT", "3601"),
+        ("SHUTDOWN_TIMEOUT", "3601"),
+        ("POOL_WAIT_MS", "0"),
+        ("POOL_WAIT_MS", "60001"),
+        ("POOL_SIZE", "0"),
+        ("POOL_SIZE", "1001"),
+        ("HTTP_WORKERS", "513"),
+        ("HTTP_WORKERS", "20000"),
+        ("CORS_ALLOWED_ORIGINS", "foo"),
+        ("CORS_ALLOWED_ORIGINS", "https://a/"),
+        ("CORS_ALLOWED_ORIGINS", "https://"),
+        ("CORS_ALLOWED_ORIGINS", "ftp://a"),
+        ("CORS_ALLOWED_ORIGINS", "https://a?b"),
+        ("CORS_ALLOWED_ORIGINS", "https://one.example,foo"),
+    ];
+
+    for some in refused.chunks(5) {
+        let outputs = join_all(some.iter().map(async |setting| run("serve", &[*setting]).await)).await;
+        for ((name, value), output) in some.iter().zip(outputs) {
+            assert_eq!(output.code, Some(2), "{name}={value}: {output:?}");
+            let lines: Vec<&str> = output.stderr.lines().collect();
+            assert_eq!(lines.len(), 1, "{name}={value}: {output:?}");
+            assert!(lines[0].contains(name), "{name}={value}: {output:?}");
+            assert!(!output.stderr.contains("s3cret-word"), "{output:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_ends_of_every_range_can_be_set() {
+    let lowest = [
+        ("WAIT_TIMEOUT", "0"),
+        ("REFRESH_INTERVAL", "1"),
+        ("READY_GRACE", "0"),
+        ("ORDER_DEADLINE", "1"),
+        ("BODY_TIMEOUT", "1"),
+        ("DRAIN_WAIT", "0"),
+        ("SHUTDOWN_TIMEOUT", "0"),
+        ("POOL_WAIT_MS", "1"),
+        ("POOL_SIZE", "1"),
+        ("HTTP_WORKERS", "0"),
+        ("CORS_ALLOWED_ORIGINS", "*"),
+    ];
+    let highest = [
+        ("WAIT_TIMEOUT", "86400"),
+        ("REFRESH_INTERVAL", "86400"),
+        ("READY_GRACE", "86400"),
+        ("ORDER_DEADLINE", "300"),
+        ("BODY_TIMEOUT", "300"),
+        ("DRAIN_WAIT", "3600"),
+        ("SHUTDOWN_TIMEOUT", "3600"),
+        ("POOL_WAIT_MS", "60000"),
+        ("POOL_SIZE", "1000"),
+        ("HTTP_WORKERS", "512"),
+        (
+            "CORS_ALLOWED_ORIGINS",
+            "http://localhost:3000,https://one.example",
+        ),
+    ];
+
+    for ends in [lowest, highest] {
+        // The probe reads the settings, and finds nobody at the port.
+        let output = run("health", &[&ends[..], &[("PORT", "1")]].concat()).await;
+        assert_eq!(output.code, Some(1), "{output:?}");
+    }
+}
