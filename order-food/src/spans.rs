@@ -51,19 +51,9 @@ where
 /// Logs a failure once, with its causes, and marks the current span with it.
 pub(crate) fn failed(failure: &(dyn std::error::Error + 'static), what: &str) {
     process::telemetry::fail(&Span::current(), failure);
-    error!(error = with_causes(failure), request_id = request_id(), "{what}");
-}
-
-/// The error and its causes in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
+    error!(
+        error = process::exit::line(failure),
+        request_id = request_id(),
+        "{what}"
+    );
 }

@@ -13,7 +13,6 @@ use super::queries::{self, Rows};
 use super::{Current, Snapshot, Unusable};
 use crate::health::Readiness;
 use crate::products::Catalogue;
-use crate::spans::with_causes;
 
 /// Reads snapshots and puts them in force, over connections of its own: busy orders do not hold it up.
 pub(crate) struct Refresher {
@@ -100,7 +99,7 @@ impl Refresher {
             match outcome {
                 Ok(()) if failing => info!("the shop's data can be read again"),
                 Err(error) if !failing => {
-                    let error = with_causes(&error);
+                    let error = process::exit::line(&error);
                     warn!(error, "the shop's data cannot be read; serving what is in memory");
                 }
                 _ => {}
