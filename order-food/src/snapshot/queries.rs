@@ -4,6 +4,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use database::amount::Amount;
 use database::schema::{api_keys, coupon_codes, products, promotions, schema_migrations, users};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -57,8 +58,9 @@ pub(super) async fn read(connection: &mut AsyncPgConnection) -> QueryResult<Resu
 
 async fn read_all(connection: &mut AsyncPgConnection) -> Result<Rows, Unusable> {
     schema_is_new_enough(connection).await?;
+    // Not now(), which is when the transaction began.
     let instant = Instant::now();
-    let now = diesel::select(diesel::dsl::now.into_sql::<Timestamptz>())
+    let now = diesel::select(sql::<Timestamptz>("clock_timestamp()"))
         .get_result::<DateTime<Utc>>(connection)
         .await?;
     let active = active_versions(connection).await?;
