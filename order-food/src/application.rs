@@ -25,7 +25,8 @@ use crate::http::cors::Cors;
 use crate::http::observe::{Observer, observe};
 use crate::http::resource::not_found;
 use crate::metrics::{self, HttpMetrics, ShopMetrics};
-use crate::orders::OrderStore;
+use crate::orders::{OrderStore, Writer, sweep};
+use crate::rate_limit::{self, Limits};
 use crate::settings::Settings;
 use crate::snapshot::{Current, Refresher, keep_fresh};
 use crate::{docs, health, http, orders, products, spans};
@@ -38,9 +39,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 pub(crate) struct Shop {
     pub(crate) current: Current,
     pub(crate) pool: Pool,
-    pub(crate) orders: OrderStore,
+    pub(crate) orders: Arc<dyn OrderStore>,
+    /// The same, unless orders go elsewhere.
+    pub(crate) writer: Option<Arc<Writer>>,
     pub(crate) hash_keys: HashKeys,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) limits: Limits,
     pub(crate) metrics: ShopMetrics,
     pub(crate) order_deadline: Duration,
     pub(crate) body_timeout: Duration,
@@ -66,11 +70,33 @@ impl Application {
         sampler: RequestSampler,
         shutdown: CancellationToken,
     ) -> Result<Application, Failure> {
+        Application::assemble(settings, sampler, shutdown, None)
+    }
+
+    /// The same with another place for the orders: what the benchmarks compare with.
+    ///
+    /// # Errors
+    /// As [`Application::build`].
+    pub fn build_with_store(
+        settings: Settings,
+        sampler: RequestSampler,
+        shutdown: CancellationToken,
+        store: Arc<dyn OrderStore>,
+    ) -> Result<Application, Failure> {
+        Application::assemble(settings, sampler, shutdown, Some(store))
+    }
+
+    fn assemble(
+        settings: Settings,
+        sampler: RequestSampler,
+        shutdown: CancellationToken,
+        store: Option<Arc<dyn OrderStore>>,
+    ) -> Result<Application, Failure> {
         let database =
             Database::new(&settings.database, "order-food").or_exit(ExitCode::Usage, "settings")?;
         let registry = Registry::new();
         let (shop, http_metrics) =
-            shop(&settings, &database, &registry).or_exit(ExitCode::Unexpected, "metrics")?;
+            shop(&settings, &database, &registry, store).or_exit(ExitCode::Unexpected, "start")?;
         let observer = web::Data::new(Observer {
             cors: Cors::new(&settings.cors_allowed_origins, settings.cors_allow_credentials),
             sampler,
@@ -91,6 +117,7 @@ impl Application {
         let documents = web::Data::new(docs::Documents::new());
         let registry = web::Data::new(registry);
         let enable_metrics = settings.enable_metrics;
+        let limit_addresses = shop.limits.counts_addresses();
         let state = shop.clone();
         let mut server = HttpServer::new(move || {
             App::new()
@@ -101,7 +128,7 @@ impl Application {
                 .wrap(from_fn(observe))
                 .wrap(Condition::new(enable_metrics, requests.clone()))
                 .wrap(NormalizePath::trim())
-                .configure(|service| routes(service, enable_metrics))
+                .configure(|service| routes(service, enable_metrics, limit_addresses))
                 .default_service(web::to(not_found))
         })
         .disable_signals()
@@ -156,8 +183,10 @@ impl Application {
             interval,
         );
         let refreshing = tokio::spawn(keep_fresh(refresher, first, stop_refreshing.clone()));
+        let sweep_interval = Duration::from_secs(settings.idempotency_sweep_s);
+        let sweeping = tokio::spawn(sweep(shop.pool.clone(), sweep_interval));
 
-        let outcome = tokio::select! {
+        let mut outcome = tokio::select! {
             outcome = started(&database, &settings, ready).instrument(startup.clone()) => outcome,
             () = shutdown.cancelled() => Ok(()),
         };
@@ -166,20 +195,38 @@ impl Application {
         }
         drop(startup);
         if outcome.is_ok() {
-            shutdown.cancelled().await;
+            outcome = tokio::select! {
+                () = shutdown.cancelled() => Ok(()),
+                failure = writer_failed(&shop) => Err(failure),
+            };
+        }
+        if outcome.is_ok() {
             info!(drain_wait_s = settings.drain_wait_s, "stopping");
             shop.readiness.drain();
             tokio::time::sleep(Duration::from_secs(settings.drain_wait_s)).await;
         }
         handle.stop(outcome.is_ok()).await;
         stop_refreshing.cancel();
+        sweeping.abort();
         let _ = refreshing.await;
+        if let Some(writer) = &shop.writer {
+            writer.stop().await;
+        }
         serving
             .await
             .or_exit(ExitCode::Unexpected, "server")?
             .or_exit(ExitCode::Unexpected, "server")?;
         outcome.map(|()| ExitCode::Done)
     }
+}
+
+/// Waits until the writer ends by itself, which it never should: without it no order can be taken.
+async fn writer_failed(shop: &Shop) -> Failure {
+    match &shop.writer {
+        Some(writer) => writer.ended().await,
+        None => std::future::pending().await,
+    }
+    Failure::new(ExitCode::Unexpected, "the order writer has ended")
 }
 
 /// Waits for the database, then for the first snapshot, and goes on serving.
@@ -206,6 +253,7 @@ fn shop(
     settings: &Settings,
     database: &Database,
     registry: &Registry,
+    store: Option<Arc<dyn OrderStore>>,
 ) -> Result<(web::Data<Shop>, HttpMetrics), anyhow::Error> {
     let pool = Pool::new(
         database,
@@ -214,14 +262,26 @@ fn shop(
     );
     let metrics = ShopMetrics::new(registry)?;
     let current = Current::default();
+    let order_deadline = Duration::from_secs(settings.order_deadline_s);
+    let (orders, writer): (Arc<dyn OrderStore>, _) = match store {
+        Some(store) => (store, None),
+        None => {
+            let (pool, queue) = (pool.clone(), settings.order_queue);
+            let writer = Writer::start(database, pool, queue, order_deadline, metrics.clone())?;
+            let writer = Arc::new(writer);
+            (writer.clone(), Some(writer))
+        }
+    };
     let shop = Shop {
-        orders: OrderStore::new(pool.clone(), metrics.clone()),
+        orders,
+        writer,
         readiness: Arc::new(Readiness::new(
             current.clone(),
             Duration::from_secs(settings.ready_grace_s),
         )),
+        limits: Limits::new(&settings.rate_limit, registry)?,
         hash_keys: settings.hash_keys()?,
-        order_deadline: Duration::from_secs(settings.order_deadline_s),
+        order_deadline,
         body_timeout: Duration::from_secs(settings.body_timeout_s),
         current,
         pool,
@@ -230,14 +290,15 @@ fn shop(
     Ok((web::Data::new(shop), HttpMetrics::new(registry)?))
 }
 
-fn routes(service: &mut web::ServiceConfig, enable_metrics: bool) {
+fn routes(service: &mut web::ServiceConfig, enable_metrics: bool, limit_addresses: bool) {
     let api = web::scope("/api")
         .configure(products::routes)
         .configure(orders::routes);
-    service
-        .service(api)
-        .configure(health::routes)
-        .configure(docs::routes);
+    match limit_addresses {
+        true => service.service(api.wrap(from_fn(rate_limit::count))),
+        false => service.service(api),
+    };
+    service.configure(health::routes).configure(docs::routes);
     if enable_metrics {
         service.service(http::resource::get("/metrics", metrics::metrics));
     }

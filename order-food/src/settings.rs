@@ -6,6 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shop::HashKeys;
 
+use crate::rate_limit;
+
 /// The settings of order-food; keys, units and defaults stand in `config/default.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,12 +23,15 @@ pub struct Settings {
     pub pool_size: usize,
     pub pool_wait_ms: u64,
     pub order_deadline_s: u64,
+    pub order_queue: usize,
+    pub idempotency_sweep_s: u64,
     pub body_timeout_s: u64,
     pub drain_wait_s: u64,
     pub shutdown_timeout_s: u64,
     pub cors_allowed_origins: Vec<String>,
     pub cors_allow_credentials: bool,
     pub enable_metrics: bool,
+    pub rate_limit: rate_limit::Settings,
     pub database: database::Settings,
     pub telemetry: telemetry::Settings,
 }
@@ -44,6 +49,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("POOL_SIZE", "pool_size"),
     ("POOL_WAIT_MS", "pool_wait_ms"),
     ("ORDER_DEADLINE", "order_deadline_s"),
+    ("ORDER_QUEUE", "order_queue"),
+    ("IDEMPOTENCY_SWEEP", "idempotency_sweep_s"),
     ("BODY_TIMEOUT", "body_timeout_s"),
     ("DRAIN_WAIT", "drain_wait_s"),
     ("SHUTDOWN_TIMEOUT", "shutdown_timeout_s"),
@@ -58,7 +65,13 @@ impl Settings {
     /// # Errors
     /// Exit code 2, naming the setting.
     pub fn load(file: Option<PathBuf>) -> Result<Settings, Failure> {
-        let environment = [ENVIRONMENT, database::ENVIRONMENT, telemetry::ENVIRONMENT].concat();
+        let environment = [
+            ENVIRONMENT,
+            rate_limit::ENVIRONMENT,
+            database::ENVIRONMENT,
+            telemetry::ENVIRONMENT,
+        ]
+        .concat();
         let settings: Settings = process::settings::load(&process::settings::Source {
             defaults: DEFAULTS,
             file,
@@ -76,13 +89,18 @@ impl Settings {
             ("REFRESH_INTERVAL", self.refresh_interval_s, 1..=86_400),
             ("READY_GRACE", self.ready_grace_s, 0..=86_400),
             ("ORDER_DEADLINE", self.order_deadline_s, 1..=300),
+            ("ORDER_QUEUE", self.order_queue as u64, 1..=1_000_000),
+            ("IDEMPOTENCY_SWEEP", self.idempotency_sweep_s, 1..=86_400),
             ("BODY_TIMEOUT", self.body_timeout_s, 1..=300),
             ("DRAIN_WAIT", self.drain_wait_s, 0..=3_600),
             ("SHUTDOWN_TIMEOUT", self.shutdown_timeout_s, 0..=3_600),
             ("POOL_WAIT_MS", self.pool_wait_ms, 1..=60_000),
             ("POOL_SIZE", self.pool_size as u64, 1..=1_000),
             ("HTTP_WORKERS", self.http_workers as u64, 0..=512),
-        ] {
+        ]
+        .into_iter()
+        .chain(self.rate_limit.ranges())
+        {
             if !range.contains(&value) {
                 return refuse(
                     setting,

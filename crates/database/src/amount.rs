@@ -7,6 +7,8 @@ use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Numeric;
 use shop::Money;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{IsNull, Type, accepts, to_sql_checked};
 
 /// A [`Money`] as diesel writes it to and reads it from `numeric(p, 2)` columns, without any float or rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AsExpression, FromSqlRow)]
@@ -28,6 +30,43 @@ impl FromSql<Numeric, Pg> for Amount {
             .ok_or_else(|| format!("not an amount in cents: {numeric:?}").into())
     }
 }
+
+impl tokio_postgres::types::ToSql for Amount {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        let (sign, weight, scale, digits) = match encode(self.0) {
+            PgNumeric::Positive {
+                weight,
+                scale,
+                digits,
+            } => (POSITIVE, weight, scale, digits),
+            PgNumeric::Negative {
+                weight,
+                scale,
+                digits,
+            } => (NEGATIVE, weight, scale, digits),
+            PgNumeric::NaN => return Err("an amount is a number".into()),
+        };
+        out.reserve(8 + 2 * digits.len());
+        for part in [i16::try_from(digits.len())?, weight, sign, i16::try_from(scale)?] {
+            out.extend_from_slice(&part.to_be_bytes());
+        }
+        for digit in digits {
+            out.extend_from_slice(&digit.to_be_bytes());
+        }
+        Ok(IsNull::No)
+    }
+
+    accepts!(NUMERIC);
+    to_sql_checked!();
+}
+
+/// Signs of the binary form of `numeric`.
+const POSITIVE: i16 = 0;
+const NEGATIVE: i16 = 0x4000;
 
 /// PostgreSQL's digits have base 10,000; the decimal point stands after digit number `weight`.
 fn encode(money: Money) -> PgNumeric {

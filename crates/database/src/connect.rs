@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
 use rustls::ClientConfig;
+use secrecy::SecretString;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::{debug, info};
 
+use crate::role::Role;
 use crate::settings::{Invalid, Settings};
 use crate::target::Target;
 use crate::tls::{self, SslMode};
@@ -20,6 +22,8 @@ use crate::tls::{self, SslMode};
 pub struct Database {
     settings: Arc<Settings>,
     application_name: Arc<str>,
+    /// Who to be instead of whom the settings name.
+    role: Option<Arc<Role>>,
 }
 
 /// No connection.
@@ -61,7 +65,19 @@ impl Database {
         Ok(Database {
             settings: Arc::new(settings.clone()),
             application_name: application_name.into(),
+            role: None,
         })
+    }
+
+    /// The same database for another role. Without a password none is sent, whatever the settings have: a server that asks
+    /// for one is then [`ConnectError::Refused`] before anything was tried.
+    #[must_use]
+    pub fn as_role(&self, name: &str, password: Option<&SecretString>) -> Database {
+        let role = Role::new(name, password.cloned());
+        Database {
+            role: Some(Arc::new(role)),
+            ..self.clone()
+        }
     }
 
     /// `host:port/name`, without any secret.
@@ -136,6 +152,9 @@ impl Database {
 
     pub(crate) async fn open(&self) -> Result<(Client, Driver), ConnectError> {
         let mut target = Target::read(&self.settings)?;
+        if let Some(role) = &self.role {
+            target.config = role.instead(&target.config);
+        }
         target.config.application_name(&*self.application_name);
         // Made anew each time: mode and authorities may come from files that change.
         let tls = tls::client(target.sslmode, target.sslrootcert.as_deref())?;

@@ -8,6 +8,7 @@ mod connect;
 mod listen;
 pub mod locks;
 pub mod pool;
+mod role;
 pub mod schema;
 mod settings;
 mod target;

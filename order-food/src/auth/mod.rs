@@ -33,7 +33,8 @@ const HEADERS: [&str; 2] = ["api_key", "x-api-key"];
 /// The caller of `request`, whose key has at least one of `scopes`.
 ///
 /// # Errors
-/// 401 without a usable key; 403 for an unknown, expired or revoked one or one without the scope; 503 before any data.
+/// 401 without a usable key; 403 for an unknown, expired or revoked one or one without the scope; 429 when it
+/// or its address asks too often; 503 before any data.
 pub(crate) fn authorize(request: &HttpRequest, shop: &Shop, scopes: &[Scope]) -> Result<Caller, ApiError> {
     let key = sent_key(request.headers())?;
     let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
@@ -42,6 +43,7 @@ pub(crate) fn authorize(request: &HttpRequest, shop: &Shop, scopes: &[Scope]) ->
     if !scopes.iter().any(|scope| record.scopes.contains(*scope)) {
         return Err(ApiError::Forbidden("the API key may not do this"));
     }
+    shop.limits.admit_key(request, record.id)?;
     let (key, scopes) = (record.id, record.scopes);
     Ok(Caller {
         snapshot,

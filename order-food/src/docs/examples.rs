@@ -127,6 +127,7 @@ fn errors(operation: &str, status: &str) -> Vec<ApiError> {
         ("404", "getProduct") => vec![ApiError::NotFound("product")],
         ("404", _) => vec![ApiError::NotFound("resource")],
         ("408", _) => vec![ApiError::BodyTimeout],
+        ("409", _) => vec![ApiError::KeyInUse],
         ("413", _) => vec![ApiError::BodyTooLarge],
         ("415", _) => vec![ApiError::NotJson],
         ("422", _) => vec![
@@ -137,11 +138,20 @@ fn errors(operation: &str, status: &str) -> Vec<ApiError> {
             ),
             rejected("coupon_unknown", "the coupon code is not known", &[]),
             rejected(
+                "idempotency_key_reused",
+                "this Idempotency-Key was used for another request",
+                &[],
+            ),
+            rejected(
                 "quantity_out_of_range",
                 "the quantity of product 1 is outside 1 to 1000",
                 &[],
             ),
         ],
+        ("429", _) => vec![ApiError::TooManyRequests {
+            whose: "address",
+            retry_after_s: 2,
+        }],
         ("503", "placeOrder") => vec![ApiError::Unavailable, ApiError::OutcomeUnknown(ORDER_ID)],
         ("503", _) => vec![ApiError::Unavailable],
         ("default", _) => vec![

@@ -1,6 +1,6 @@
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::examples::Examples;
@@ -34,7 +34,7 @@ use crate::{docs, health, metrics, orders, products};
         docs::openapi_yaml,
     ),
     // In this order: examples and headers also go to the errors that every operation may answer.
-    modifiers(&ApiKeys, &EveryError, &Examples, &Headers),
+    modifiers(&ApiKeys, &EveryError, &RateLimits, &Examples, &Headers),
 )]
 struct Description;
 
@@ -62,15 +62,8 @@ struct EveryError;
 
 impl Modify for EveryError {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let other = ResponseBuilder::new()
-            .description(
-                "405 for another method, 431 for headers beyond 8,000 bytes, 500 when the fault is ours",
-            )
-            .content(
-                "application/json",
-                Content::new(Some(Ref::from_schema_name("ErrorBody"))),
-            )
-            .build();
+        let other =
+            error("405 for another method, 431 for headers beyond 8,000 bytes, 500 when the fault is ours");
         for operation in operations(document) {
             let responses = &mut operation.responses.responses;
             responses.insert("default".into(), RefOr::T(other.clone()));
@@ -78,10 +71,41 @@ impl Modify for EveryError {
     }
 }
 
+/// What the API may answer while rate limits are on.
+struct RateLimits;
+
+impl Modify for RateLimits {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let too_many = error("The address or the API key asks too often");
+        for (path, operations) in &mut document.paths.paths {
+            if path.starts_with("/api/") {
+                for operation in operations_of(operations) {
+                    let responses = &mut operation.responses.responses;
+                    responses.insert("429".into(), RefOr::T(too_many.clone()));
+                }
+            }
+        }
+    }
+}
+
 /// Every operation of the description.
 pub(super) fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = &mut Operation> {
-    let paths = document.paths.paths.values_mut();
-    paths.flat_map(|path| path.get.iter_mut().chain(path.post.iter_mut()))
+    document.paths.paths.values_mut().flat_map(operations_of)
+}
+
+fn operations_of(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    path.get.iter_mut().chain(path.post.iter_mut())
+}
+
+/// An error, described.
+fn error(description: &str) -> Response {
+    ResponseBuilder::new()
+        .description(description)
+        .content(
+            "application/json",
+            Content::new(Some(Ref::from_schema_name("ErrorBody"))),
+        )
+        .build()
 }
 
 /// The description as JSON.

@@ -33,6 +33,9 @@ pub(crate) enum ApiError {
     /// 408: the body did not arrive in time.
     #[error("the request body did not arrive in time")]
     BodyTimeout,
+    /// 409: a request with the same Idempotency-Key is under way.
+    #[error("a request with this Idempotency-Key is still under way; repeat it for its answer")]
+    KeyInUse,
     /// 413: the body is larger than 1 MiB.
     #[error("the request body is larger than {} bytes", super::body::LIMIT)]
     BodyTooLarge,
@@ -48,6 +51,14 @@ pub(crate) enum ApiError {
         message: String,
         /// The product ids that are unknown, where that is the rule.
         product_ids: Vec<String>,
+    },
+    /// 429 with Retry-After: this API key or this address asks too often.
+    #[error("too many requests from this {whose}; try again in {retry_after_s} s")]
+    TooManyRequests {
+        /// Whose limit was exceeded.
+        whose: &'static str,
+        /// Whole seconds until the next request is answered, at least 1.
+        retry_after_s: u64,
     },
     /// 431: the header section is larger than 8,000 bytes.
     #[error("the request's headers are larger than {} bytes", super::MAX_HEADER_BYTES)]
@@ -102,8 +113,10 @@ impl ApiError {
             ApiError::NotFound(_) => "not_found",
             ApiError::MethodNotAllowed(_) => "method_not_allowed",
             ApiError::BodyTimeout => "request_timeout",
+            ApiError::KeyInUse => "idempotency_key_in_use",
             ApiError::BodyTooLarge => "payload_too_large",
             ApiError::NotJson => "unsupported_media_type",
+            ApiError::TooManyRequests { .. } => "too_many_requests",
             ApiError::HeadersTooLarge => "request_header_fields_too_large",
             ApiError::Internal => "internal",
             ApiError::Unavailable => "unavailable",
@@ -125,7 +138,10 @@ impl ApiError {
             ApiError::MethodNotAllowed(allow) => {
                 response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
             }
-            ApiError::Unavailable | ApiError::OutcomeUnknown(_) => {
+            ApiError::TooManyRequests { retry_after_s, .. } => {
+                response.insert_header((header::RETRY_AFTER, HeaderValue::from(*retry_after_s)));
+            }
+            ApiError::Unavailable | ApiError::OutcomeUnknown(_) | ApiError::KeyInUse => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             _ => {}
@@ -157,9 +173,11 @@ impl ResponseError for ApiError {
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            ApiError::KeyInUse => StatusCode::CONFLICT,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             ApiError::Unavailable | ApiError::OutcomeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,

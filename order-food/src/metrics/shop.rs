@@ -3,20 +3,25 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Registry, exponential_buckets,
 };
+use shop::Totals;
 
 use crate::application::Shop;
-use crate::orders::Order;
 
 /// Orders, the database, and the start-up runs that brought schema and data.
 #[derive(Clone)]
 pub(crate) struct ShopMetrics {
     placed: IntCounter,
+    answered_again: IntCounter,
     refused: IntCounterVec,
     revenue_cents: IntCounter,
     discount_cents: IntCounter,
+    batch_size: Histogram,
     commit_seconds: Histogram,
+    queue_length: IntGauge,
+    splits: IntCounter,
+    resubmissions: IntCounter,
     database_up: IntGauge,
     pool: IntGaugeVec,
     products: IntGauge,
@@ -38,9 +43,17 @@ impl ShopMetrics {
     /// # Errors
     /// When the registry holds metrics of these names already.
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<ShopMetrics> {
-        let commits = HistogramOpts::new("order_commit_seconds", "Time until an order was committed");
+        let commits = HistogramOpts::new(
+            "order_commit_seconds",
+            "Time until a batch of orders was committed",
+        );
+        let batches = HistogramOpts::new("order_batch_size", "Orders committed together");
         let metrics = ShopMetrics {
             placed: IntCounter::new("orders_placed_total", "Orders stored by this process")?,
+            answered_again: IntCounter::new(
+                "orders_answered_again_total",
+                "Requests answered with the order of an earlier one under the same Idempotency-Key",
+            )?,
             refused: IntCounterVec::new(
                 Opts::new("orders_refused_total", "Orders not stored, by reason"),
                 &["reason"],
@@ -53,7 +66,14 @@ impl ShopMetrics {
                 "orders_discount_cents_total",
                 "Discounts of the stored orders, in cents",
             )?,
+            batch_size: Histogram::with_opts(batches.buckets(exponential_buckets(1.0, 2.0, 9)?))?,
             commit_seconds: Histogram::with_opts(commits.buckets(COMMIT_BUCKETS.to_vec()))?,
+            queue_length: IntGauge::new("order_queue_length", "Orders that wait to be written")?,
+            splits: IntCounter::new(
+                "order_batch_splits_total",
+                "Batches halved to find the order that the database refuses",
+            )?,
+            resubmissions: IntCounter::new("order_resubmissions_total", "Orders sent to the database again")?,
             database_up: IntGauge::new(
                 "database_up",
                 "Whether the database answered when it was last asked",
@@ -100,10 +120,15 @@ impl ShopMetrics {
 
     fn register(&self, registry: &Registry) -> prometheus::Result<()> {
         registry.register(Box::new(self.placed.clone()))?;
+        registry.register(Box::new(self.answered_again.clone()))?;
         registry.register(Box::new(self.refused.clone()))?;
         registry.register(Box::new(self.revenue_cents.clone()))?;
         registry.register(Box::new(self.discount_cents.clone()))?;
+        registry.register(Box::new(self.batch_size.clone()))?;
         registry.register(Box::new(self.commit_seconds.clone()))?;
+        registry.register(Box::new(self.queue_length.clone()))?;
+        registry.register(Box::new(self.splits.clone()))?;
+        registry.register(Box::new(self.resubmissions.clone()))?;
         registry.register(Box::new(self.database_up.clone()))?;
         registry.register(Box::new(self.pool.clone()))?;
         registry.register(Box::new(self.products.clone()))?;
@@ -116,12 +141,12 @@ impl ShopMetrics {
     }
 
     /// An order was stored.
-    pub(crate) fn placed(&self, order: &Order) {
+    pub(crate) fn placed(&self, totals: &Totals) {
         self.placed.inc();
         self.revenue_cents
-            .inc_by(u64::try_from(order.totals.total.cents()).unwrap_or(0));
+            .inc_by(u64::try_from(totals.total.cents()).unwrap_or(0));
         self.discount_cents
-            .inc_by(u64::try_from(order.totals.discount.cents()).unwrap_or(0));
+            .inc_by(u64::try_from(totals.discount.cents()).unwrap_or(0));
     }
 
     /// An order was not stored; `reason` is the error's type.
@@ -129,9 +154,26 @@ impl ShopMetrics {
         self.refused.with_label_values(&[reason]).inc();
     }
 
-    /// An order was committed.
-    pub(crate) fn committed(&self, taken: Duration) {
+    /// A request was answered with the order of an earlier one.
+    pub(crate) fn answered_again(&self) {
+        self.answered_again.inc();
+    }
+
+    /// A batch of `orders` orders was committed.
+    pub(crate) fn committed(&self, orders: usize, taken: Duration) {
+        #[expect(clippy::cast_precision_loss, reason = "histograms hold floats")]
+        self.batch_size.observe(orders as f64);
         self.commit_seconds.observe(taken.as_secs_f64());
+    }
+
+    /// A refused batch was halved.
+    pub(crate) fn split(&self) {
+        self.splits.inc();
+    }
+
+    /// `orders` orders were sent again.
+    pub(crate) fn resubmitted(&self, orders: usize) {
+        self.resubmissions.inc_by(u64::try_from(orders).unwrap_or(0));
     }
 
     /// Sets what is looked at only when somebody asks.
@@ -139,6 +181,10 @@ impl ShopMetrics {
         self.database_up.set(shop.readiness.database_answers().into());
         self.snapshot_up_to_date
             .set((!shop.readiness.in_trouble() && shop.current.any().is_some()).into());
+        if let Some(writer) = &shop.writer {
+            self.queue_length
+                .set(i64::try_from(writer.queue_length()).unwrap_or(i64::MAX));
+        }
         let usage = shop.pool.usage();
         for (state, count) in [
             ("used", usage.open.saturating_sub(usage.idle)),

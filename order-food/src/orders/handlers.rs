@@ -5,10 +5,9 @@ use tracing::error;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::place::{PlaceError, place};
+use super::place::{PlaceError, Placed, place};
 use super::request::{OrderRequest, OrderRequestSchema};
-use super::store::NotStored;
-use super::{Order, OrderAnswer, queries};
+use super::{Claim, IdempotencyKey, NotStored, Order, OrderAnswer, queries};
 use crate::application::Shop;
 use crate::auth::{Caller, authorize};
 use crate::coupons::CouponError;
@@ -37,6 +36,7 @@ const READ: [Scope; 2] = [Scope::ReadOrders, Scope::ReadAllOrders];
         (status = 400, description = "The body is not JSON or has a value of the wrong type", body = ErrorBody),
         (status = 401, description = "No API key", body = ErrorBody),
         (status = 403, description = "The key is not valid or may not place orders", body = ErrorBody),
+        (status = 409, description = "A request with this Idempotency-Key is still under way", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB", body = ErrorBody),
         (status = 415, description = "The body is not application/json", body = ErrorBody),
@@ -51,20 +51,33 @@ pub(crate) async fn place_order(
 ) -> Result<HttpResponse, ApiError> {
     let caller = authorize(&request, &shop, &[Scope::CreateOrder])?;
     let body = body::read_json(&request, payload, shop.body_timeout).await?;
+    let idempotency_key = IdempotencyKey::of(request.headers())?;
+    let claim = idempotency_key.map(|key| Claim::new(caller.key, key, &body));
     let order_request = OrderRequest::parse(&body)?;
-    match place(&shop, &caller.snapshot, caller.key, order_request).await {
-        Ok(order) => {
-            shop.metrics.placed(&order);
-            Ok(HttpResponse::Ok()
-                .insert_header((header::CONTENT_TYPE, JSON))
-                .body(json(&order)?))
-        }
+    match place(&shop, &caller.snapshot, caller.key, order_request, claim).await {
+        Ok(placed) => Ok(accepted(&shop, placed)),
         Err(refusal) => {
             let answer = ApiError::from(refusal);
             shop.metrics.refused(answer.kind());
             Err(answer)
         }
     }
+}
+
+fn accepted(shop: &Shop, placed: Placed) -> HttpResponse {
+    let answer = match placed {
+        Placed::Now(answer, totals) => {
+            shop.metrics.placed(&totals);
+            answer
+        }
+        Placed::Earlier(answer) => {
+            shop.metrics.answered_again();
+            answer
+        }
+    };
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, JSON))
+        .body(answer)
 }
 
 /// One order.
@@ -190,6 +203,8 @@ impl From<PlaceError> for ApiError {
             PlaceError::Coupon(CouponError::Refused(Refusal::Expired)) => "coupon_expired",
             PlaceError::Coupon(CouponError::Refused(Refusal::TooFewItems { .. })) => "coupon_too_few_items",
             PlaceError::NotStored(NotStored::SoldOut) => "coupon_sold_out",
+            PlaceError::NotStored(NotStored::KeyReused) => "idempotency_key_reused",
+            PlaceError::NotStored(NotStored::KeyInUse) => return ApiError::KeyInUse,
             PlaceError::NotStored(NotStored::Unknown { id, .. }) => {
                 spans::failed(&refusal, "whether an order was stored is not known");
                 return ApiError::OutcomeUnknown(*id);
@@ -199,8 +214,8 @@ impl From<PlaceError> for ApiError {
                 spans::failed(&refusal, "an order could not be stored");
                 return ApiError::Unavailable;
             }
-            PlaceError::NotStored(NotStored::Refused(_)) => {
-                spans::failed(&refusal, "the database refuses an order");
+            PlaceError::NotStored(NotStored::Refused(_)) | PlaceError::Unwritable(_) => {
+                spans::failed(&refusal, "an order was refused by what should take it");
                 return ApiError::Internal;
             }
         };

@@ -1,15 +1,20 @@
 //! Orders: placing one, reading them back.
 //!
-//! `handlers` (HTTP) → `place` (the rules) → `store` and `queries` (the database); `request` and `answer` are what goes
-//! over the wire.
+//! `handlers` (HTTP) → `place` (the rules) → `store` → `writer` and `queries` (the database); `request` and `answer` are
+//! what goes over the wire; `idempotency` makes repeated requests harmless.
 
 mod answer;
 pub(crate) mod handlers;
+mod idempotency;
 mod place;
 mod queries;
 mod request;
 mod store;
+mod writer;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use shop::{CouponCode, Money, PricedLine, ProductId, Quantity, Totals};
 use uuid::Uuid;
 
@@ -17,33 +22,50 @@ use crate::snapshot::ApiKeyId;
 
 use answer::OrderAnswer;
 pub(crate) use handlers::routes;
-pub(crate) use store::OrderStore;
+pub(crate) use idempotency::sweep;
+pub use idempotency::{Claim, IdempotencyKey};
+pub use store::{Cause, NotStored, OrderStore, Stored};
+pub(crate) use writer::Writer;
 
 /// An order: what was ordered, by whom, at which prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    pub(crate) id: Uuid,
-    pub(crate) api_key: ApiKeyId,
-    pub(crate) lines: Vec<OrderLine>,
-    pub(crate) coupon_code: Option<CouponCode>,
-    pub(crate) totals: Totals,
+pub struct Order {
+    /// UUID version 7: sorts by the time at which the order was taken.
+    pub id: Uuid,
+    /// The id of the API key that placed it.
+    pub api_key: ApiKeyId,
+    /// 1 to 100 lines, one per product, in the order of the request.
+    pub lines: Vec<OrderLine>,
+    /// The accepted coupon code.
+    pub coupon_code: Option<CouponCode>,
+    /// Subtotal, discount and total.
+    pub totals: Totals,
 }
 
 /// One product of an order, as the catalogue described it at that time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OrderLine {
-    pub(crate) product: ProductId,
-    pub(crate) name: String,
-    pub(crate) category: String,
-    pub(crate) unit_price: Money,
-    pub(crate) quantity: Quantity,
+pub struct OrderLine {
+    /// The product's id.
+    pub product: ProductId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its category.
+    pub category: Arc<str>,
+    /// Price of one unit.
+    pub unit_price: Money,
+    /// Units, 1 to 1,000.
+    pub quantity: Quantity,
 }
 
-/// An order to be stored, and how often its promotion may be used in all.
+/// An order to be stored.
 #[derive(Clone, Debug)]
-pub(crate) struct NewOrder {
-    pub(crate) order: Order,
-    pub(crate) limited_to: Option<u64>,
+pub struct NewOrder {
+    /// The order.
+    pub order: Order,
+    /// How often its promotion may be used in all; `None`: any number of times, or no promotion.
+    pub limited_to: Option<u64>,
+    /// The Idempotency-Key under which its answer is remembered.
+    pub claim: Option<(Claim, Bytes)>,
 }
 
 impl OrderLine {

@@ -1,13 +1,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use shop::{CouponCode, PricedLine, ProductId, Promotion, Quantity, TotalTooLarge, Totals};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::request::{Item, MAX_ITEMS, OrderRequest};
-use super::store::NotStored;
-use super::{NewOrder, Order, OrderLine};
+use super::{Claim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Stored};
 use crate::application::Shop;
 use crate::coupons::{self, Accepted, CouponError};
 use crate::snapshot::{ApiKeyId, Snapshot};
@@ -33,16 +33,71 @@ pub(crate) enum PlaceError {
     Coupon(#[from] CouponError),
     #[error(transparent)]
     NotStored(#[from] NotStored),
+    #[error("the answer cannot be written as JSON")]
+    Unwritable(#[from] serde_json::Error),
 }
 
-/// Checks, prices and stores an order; returns it once it is committed.
+/// An order is on disk.
+#[derive(Debug)]
+pub(crate) enum Placed {
+    /// This one, with the bytes of its answer.
+    Now(Bytes, Totals),
+    /// An earlier one under the same Idempotency-Key, with the bytes of its answer.
+    Earlier(Bytes),
+}
+
+/// Checks, prices and stores an order, and returns once it is committed.
+///
+/// A request that was answered before is answered the same again, also when it would be refused by now: the rules that
+/// count are those of its first time.
 pub(crate) async fn place(
     shop: &Shop,
     snapshot: &Snapshot,
     key: ApiKeyId,
     request: OrderRequest<'_>,
-) -> Result<Order, PlaceError> {
+    claim: Option<Claim>,
+) -> Result<Placed, PlaceError> {
     let deadline = Instant::now() + shop.order_deadline;
+    let (order, limited_to) = match price(shop, snapshot, key, request, deadline).await {
+        Ok(priced) => priced,
+        Err(refusal) => return earlier_or(shop, claim, deadline, refusal).await,
+    };
+    let (answer, totals) = (
+        Bytes::from(serde_json::to_vec(&OrderAnswer::of(&order))?),
+        order.totals,
+    );
+    let new = NewOrder {
+        order,
+        limited_to,
+        claim: claim.map(|claim| (claim, answer.clone())),
+    };
+    match shop.orders.store(new, deadline).await? {
+        Stored::Now => Ok(Placed::Now(answer, totals)),
+        Stored::Earlier(answer) => Ok(Placed::Earlier(answer)),
+    }
+}
+
+async fn earlier_or(
+    shop: &Shop,
+    claim: Option<Claim>,
+    deadline: Instant,
+    refusal: PlaceError,
+) -> Result<Placed, PlaceError> {
+    let Some(claim) = claim else { return Err(refusal) };
+    match shop.orders.recall(&claim, deadline).await? {
+        Some(answer) => Ok(Placed::Earlier(answer)),
+        None => Err(refusal),
+    }
+}
+
+/// The order, checked and priced, and how often its promotion may be used.
+async fn price(
+    shop: &Shop,
+    snapshot: &Snapshot,
+    key: ApiKeyId,
+    request: OrderRequest<'_>,
+    deadline: Instant,
+) -> Result<(Order, Option<u64>), PlaceError> {
     let lines = lines(snapshot, request.items.unwrap_or_default())?;
     let coupon_code = match request.coupon_code {
         Some(code) if !code.is_empty() => Some(CouponCode::parse(code)?),
@@ -58,12 +113,7 @@ pub(crate) async fn place(
         coupon_code,
         totals,
     };
-    let new = NewOrder {
-        order,
-        limited_to: promotion.and_then(|promotion| promotion.max_uses),
-    };
-    shop.orders.store(&new, deadline).await?;
-    Ok(new.order)
+    Ok((order, promotion.and_then(|promotion| promotion.max_uses)))
 }
 
 /// The promotion that decides the discount, if the order carries one.

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use database::amount::Amount;
 use database::schema::{order_items, orders};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use shop::{CouponCode, ProductId, Quantity, Totals};
@@ -45,6 +46,13 @@ pub(super) async fn order(
         None => row.first(connection).await.optional()?,
     };
     Ok(with_lines(connection, row.into_iter().collect()).await?.pop())
+}
+
+/// Whether the order is on disk.
+pub(super) async fn is_stored(connection: &mut AsyncPgConnection, id: Uuid) -> QueryResult<bool> {
+    diesel::select(exists(orders::table.find(id)))
+        .get_result(connection)
+        .await
 }
 
 /// The newest `limit` orders before `before` (`None`: the newest of all), newest first, of the key `key` (`None`: of any).
@@ -111,8 +119,8 @@ fn order_line(row: LineRow) -> QueryResult<OrderLine> {
     let (_, product, name, category, Amount(unit_price), quantity) = row;
     Ok(OrderLine {
         product: ProductId::new(product).map_err(unreadable)?,
-        name,
-        category,
+        name: name.into(),
+        category: category.into(),
         unit_price,
         quantity: Quantity::new(quantity.into()).map_err(unreadable)?,
     })

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,13 +14,13 @@ pub(crate) struct Product {
     /// Decimal digits of a positive 64-bit integer.
     #[schema(value_type = String, example = "1", pattern = "^[1-9][0-9]{0,18}$")]
     pub(crate) id: ProductId,
-    #[schema(example = "Chicken Waffle")]
-    pub(crate) name: String,
+    #[schema(value_type = String, example = "Chicken Waffle")]
+    pub(crate) name: Arc<str>,
     /// Price of one unit, with two decimals.
     #[schema(value_type = f64, example = 12.99, minimum = 0)]
     pub(crate) price: Money,
-    #[schema(example = "Waffle")]
-    pub(crate) category: String,
+    #[schema(value_type = String, example = "Waffle")]
+    pub(crate) category: Arc<str>,
     /// Addresses of pictures, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) image: Option<Image>,
@@ -105,7 +106,7 @@ impl Catalogue {
             .products
             .iter()
             .skip(start)
-            .filter(|product| category.is_none_or(|category| product.category == category));
+            .filter(|product| category.is_none_or(|category| &*product.category == category));
         let page: Vec<&Product> = rest.by_ref().take(limit).collect();
         let next = page
             .last()

@@ -45,6 +45,7 @@ pub(crate) async fn list_products(
     request: HttpRequest,
     shop: web::Data<Shop>,
 ) -> Result<HttpResponse, ApiError> {
+    shop.limits.admit(&request)?;
     let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
     let parameters = paging::Parameters::parse(request.query_string())?;
     let category = parameters.text("category");
@@ -86,6 +87,7 @@ pub(crate) async fn get_product(
     id: web::Path<String>,
     shop: web::Data<Shop>,
 ) -> Result<HttpResponse, ApiError> {
+    shop.limits.admit(&request)?;
     let id = ProductId::parse(&id).map_err(|problem| ApiError::malformed("invalid_product_id", problem))?;
     let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
     let product = snapshot.catalogue.one(id).ok_or(ApiError::NotFound("product"))?;

@@ -150,9 +150,9 @@ async fn read_products(connection: &mut AsyncPgConnection) -> Result<Vec<Product
             let image = image.map_err(|problem| Unusable::Row(format!("products {id}: image: {problem}")))?;
             Ok(Product {
                 id,
-                name,
+                name: name.into(),
                 price,
-                category,
+                category: category.into(),
                 image,
             })
         })
@@ -278,21 +278,26 @@ async fn read_coupon_codes(
     })
 }
 
+/// Runs that bring schema or data up to date; a run without a heartbeat for 60 s has failed, too. What was kept because a source
+/// could not be reached is no failure, but no fresh look at the sources either.
 const LATEST_RUNS: &str = "
-    SELECT task,
-           (SELECT exit_code FROM bootstrap_runs AS last
-            WHERE last.task = tasks.task AND finished_at IS NOT NULL
-            ORDER BY started_at DESC LIMIT 1) AS exit_code,
-           (SELECT extract(epoch FROM finished_at - started_at)::float8 FROM bootstrap_runs AS last
-            WHERE last.task = tasks.task AND finished_at IS NOT NULL
-            ORDER BY started_at DESC LIMIT 1) AS duration_s,
-           (SELECT max(finished_at) FROM bootstrap_runs AS good
-            WHERE good.task = tasks.task AND exit_code = 0) AS succeeded_at,
-           (SELECT count(*) FROM bootstrap_runs AS bad
-            WHERE bad.task = tasks.task AND finished_at IS NOT NULL AND exit_code <> 0
-              AND started_at > coalesce((SELECT max(started_at) FROM bootstrap_runs AS good
-                                         WHERE good.task = tasks.task AND exit_code = 0), '-infinity'))::int4 AS failures
-    FROM unnest($1) AS tasks (task)";
+    WITH ended AS (
+        SELECT task, started_at, finished_at, outcome, coalesce(exit_code, 1::smallint) AS exit_code,
+               extract(epoch FROM coalesce(finished_at, heartbeat_at) - started_at)::float8 AS duration_s
+        FROM bootstrap_runs
+        WHERE command IN ('run', 'up') AND (finished_at IS NOT NULL OR heartbeat_at < now() - interval '60 s')
+    ), good AS (
+        SELECT task, max(started_at) AS started_at,
+               max(finished_at) FILTER (WHERE outcome <> 'kept') AS succeeded_at
+        FROM ended WHERE exit_code = 0 GROUP BY task
+    )
+    SELECT DISTINCT ON (ended.task) ended.task, exit_code, duration_s, succeeded_at,
+           (SELECT count(*) FROM ended AS bad
+            WHERE bad.task = ended.task AND exit_code <> 0
+              AND bad.started_at > coalesce(good.started_at, '-infinity'))::int4 AS failures
+    FROM ended LEFT JOIN good USING (task)
+    WHERE ended.task = ANY ($1)
+    ORDER BY ended.task, ended.started_at DESC";
 
 /// For each task that ran: its last finished run, and the failures since the last success.
 async fn read_runs(connection: &mut AsyncPgConnection) -> QueryResult<Vec<BootstrapRun>> {

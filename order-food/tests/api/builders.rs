@@ -12,6 +12,7 @@ use crate::harness::{Server, TestApp, keyless_order_request};
 pub(crate) struct OrderBuilder<'a> {
     server: &'a Server,
     key: String,
+    idempotency_key: Option<String>,
     body: Value,
 }
 
@@ -36,6 +37,7 @@ impl Server {
         OrderBuilder {
             server: self,
             key: APITEST.into(),
+            idempotency_key: None,
             body: json!({ "items": items }),
         }
     }
@@ -73,8 +75,17 @@ impl OrderBuilder<'_> {
         self
     }
 
+    pub(crate) fn idempotency_key(mut self, key: &str) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+
     pub(crate) fn request(&self) -> Request {
-        keyless_order_request(self.body.to_string()).header("api_key", &self.key)
+        let request = keyless_order_request(self.body.to_string()).header("api_key", &self.key);
+        match &self.idempotency_key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        }
     }
 
     pub(crate) async fn send(self) -> Answer {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::contract;
 
@@ -153,7 +153,17 @@ impl Answer {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Connection {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Connection::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// The same from another of this machine's addresses.
+    pub(crate) async fn open_from(source: [u8; 4], address: SocketAddr) -> Connection {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        Connection::over(socket.connect(address).await.unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Connection {
         stream.set_nodelay(true).unwrap();
         let (input, output) = stream.into_split();
         Connection {

@@ -191,12 +191,30 @@ async fn orders_are_counted_with_what_they_brought() {
         app.place_order([(product, 1)]).coupon(coupon).send().await;
     }
 
+    for _ in 0..3 {
+        app.place_order([(PIZZA, 1)])
+            .idempotency_key("key")
+            .accepted()
+            .await;
+    }
+
     let scrape = scrape(&app).await;
 
-    assert_eq!(value(&scrape, "orders_placed_total", &[]), 2.0);
-    assert_eq!(value(&scrape, "orders_revenue_cents_total", &[]), 1399.0 + 1259.0);
-    assert_eq!(value(&scrape, "orders_discount_cents_total", &[]), 1399.0 + 140.0);
-    assert_eq!(value(&scrape, "order_commit_seconds", &[]), 2.0);
+    for (name, expected) in [
+        ("orders_placed_total", 3.0),
+        ("orders_answered_again_total", 2.0),
+        ("orders_revenue_cents_total", 1399.0 + 1259.0 + 1399.0),
+        ("orders_discount_cents_total", 1399.0 + 140.0),
+        // One after the other: batches of one, of which three stored nothing.
+        ("order_commit_seconds", 6.0),
+        ("order_batch_size", 6.0),
+        ("order_batch_size_sum", 6.0),
+        ("order_queue_length", 0.0),
+        ("order_batch_splits_total", 0.0),
+        ("order_resubmissions_total", 0.0),
+    ] {
+        assert_eq!(value(&scrape, name, &[]), expected, "{name}");
+    }
     for (reason, count) in [
         ("coupon_sold_out", 1.0),
         ("coupon_unknown", 1.0),

@@ -1,4 +1,4 @@
-//! COMMIT was sent, and its answer does not come back.
+//! An order was sent, and what the server did with it is not heard.
 
 use serde_json::json;
 use test_support::{TestDatabase, eventually};
@@ -8,13 +8,22 @@ use crate::client::Answer;
 use crate::fixtures::{self, APITEST, PIZZA};
 use crate::harness::TestApp;
 
+/// Cuts after which the wire is whole again.
+const CUTS: [Wire; 5] = [
+    Wire::AnswerLost,
+    Wire::CommitLost,
+    Wire::SyncLost,
+    Wire::AnswerSilent,
+    Wire::CommitSilent,
+];
+
 async fn over_a_wire() -> (TestApp, Proxy) {
     let database = TestDatabase::migrated().await;
     fixtures::insert(&database).await;
     let (proxy, url) = Proxy::start(database.url()).await;
     let app = TestApp::over(database, |settings| {
         settings.database = test_support::settings(&url);
-        settings.order_deadline_s = 2;
+        settings.order_deadline_s = 4;
     });
     app.server.until_ready_is(200).await;
     (app, proxy)
@@ -24,7 +33,7 @@ async fn over_a_wire() -> (TestApp, Proxy) {
 async fn an_order_whose_commit_was_not_answered_is_stored_once_and_answered() {
     let (app, proxy) = over_a_wire().await;
 
-    for wire in [Wire::AnswerLost, Wire::CommitLost] {
+    for wire in CUTS {
         let (cuts, orders) = (proxy.cuts(), app.order_count().await);
         proxy.set(wire);
 
@@ -37,31 +46,37 @@ async fn an_order_whose_commit_was_not_answered_is_stored_once_and_answered() {
             .await;
         assert_eq!(read.json(), order);
     }
-    assert_eq!(app.database.value("SELECT count(*) FROM order_items").await, "2");
+    assert_eq!(app.database.value("SELECT count(*) FROM order_items").await, "5");
+    let metrics = app.get("/metrics").await.text();
+    assert!(metrics.contains("\norder_resubmissions_total 5\n"), "{metrics}");
 }
 
 #[tokio::test]
 async fn a_use_is_counted_once_although_the_order_was_sent_twice() {
     let (app, proxy) = over_a_wire().await;
-    app.promotion("LIMITED").max_uses(2).insert().await;
+    app.promotion("LIMITED").max_uses(3).insert().await;
     let order = || app.place_order([(PIZZA, 2)]).coupon("LIMITED").send();
 
-    proxy.set(Wire::AnswerLost);
-    assert_eq!(order().await.status(), 200);
-    proxy.set(Wire::CommitLost);
-    assert_eq!(order().await.status(), 200);
+    for wire in [Wire::AnswerLost, Wire::CommitLost, Wire::SyncLost] {
+        proxy.set(wire);
+        assert_eq!(order().await.status(), 200, "{wire:?}");
+    }
     assert_eq!(order().await.error(), (422, "coupon_sold_out".into()));
 
-    assert_eq!(proxy.cuts(), 2);
-    assert_eq!(app.database.value("SELECT uses FROM promotion_uses").await, "2");
-    assert_eq!(app.order_count().await, 2);
+    assert_eq!(proxy.cuts(), 3);
+    assert_eq!(app.database.value("SELECT uses FROM promotion_uses").await, "3");
+    assert_eq!(app.order_count().await, 3);
 }
 
 #[tokio::test]
 async fn an_order_that_took_the_last_use_itself_is_not_told_that_the_coupon_is_used_up() {
     let (app, proxy) = over_a_wire().await;
 
-    for (code, wire) in [("LASTONE", Wire::AnswerLost), ("LASTTWO", Wire::CommitLost)] {
+    for (code, wire) in [
+        ("LASTONE", Wire::AnswerLost),
+        ("LASTTWO", Wire::CommitLost),
+        ("LASTTHREE", Wire::SyncLost),
+    ] {
         app.promotion(code).max_uses(1).insert().await;
         let cuts = proxy.cuts();
         proxy.set(wire);
@@ -80,7 +95,7 @@ async fn an_order_that_took_the_last_use_itself_is_not_told_that_the_coupon_is_u
         let next = app.place_order([(PIZZA, 2)]).coupon(code).send().await;
         assert_eq!(next.error(), (422, "coupon_sold_out".into()));
     }
-    assert_eq!(app.order_count().await, 2);
+    assert_eq!(app.order_count().await, 3);
 }
 
 #[tokio::test]
@@ -107,9 +122,61 @@ async fn an_outcome_that_stays_unknown_is_said_to_be_and_can_be_asked_for_later(
         let later = until_answered(&app, &path).await;
         assert_eq!(later.status(), if stored { 200 } else { 404 }, "{wire:?}");
         assert_eq!(app.order_count().await, orders + usize::from(stored));
+        eventually("orders are taken again", async || {
+            app.place_order([(PIZZA, 1)]).send().await.status() == 200
+        })
+        .await;
         if stored {
             assert_eq!(later.json()["items"], json!([{"productId": "7", "quantity": 2}]));
         }
+    }
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_remembered_although_the_answer_was_lost() {
+    let (app, proxy) = over_a_wire().await;
+
+    for (key, wire) in (0..).zip(CUTS) {
+        let (key, orders) = (format!("key-{key}"), app.order_count().await);
+        let order = app.place_order([(PIZZA, 2)]).idempotency_key(&key).request();
+        proxy.set(wire);
+
+        let first = app.send(&order).await;
+        let again = app.send(&order).await;
+
+        assert_eq!(first.status(), 200, "{wire:?}: {first:?}");
+        assert_eq!(again.bytes(), first.bytes(), "{wire:?}");
+        assert_eq!(app.order_count().await, orders + 1, "{wire:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_tells_the_truth_about_an_unknown_outcome() {
+    let (app, proxy) = over_a_wire().await;
+
+    for (key, wire, stored) in [
+        ("committed", Wire::AnswerLostThenAway, true),
+        ("lost", Wire::CommitLostThenAway, false),
+    ] {
+        let orders = app.order_count().await;
+        let order = app.place_order([(PIZZA, 2)]).idempotency_key(key).request();
+        proxy.set(wire);
+
+        let unknown = app.send(&order).await;
+
+        assert_eq!(unknown.error(), (503, "outcome_unknown".into()), "{wire:?}");
+        proxy.set(Wire::Whole);
+        let mut told = None;
+        eventually("the repeated request is answered", async || {
+            let answer = app.send(&order).await;
+            let answered = answer.status() == 200;
+            told = Some(answer);
+            answered
+        })
+        .await;
+        let told = told.unwrap().json();
+        assert_eq!(told["id"] == unknown.json()["orderId"], stored, "{wire:?}");
+        assert_eq!(app.order_count().await, orders + 1, "{wire:?}");
     }
 }
 

@@ -19,7 +19,7 @@ const DEADLINE: u64 = 2;
 const IN_TIME: Duration = Duration::from_secs(DEADLINE + 3);
 
 /// Stopped processes; they go on when this is dropped.
-struct Frozen(Vec<String>);
+pub(crate) struct Frozen(Vec<String>);
 
 impl Frozen {
     /// The whole server: new connections are taken by the kernel and never answered.
@@ -37,7 +37,15 @@ impl Frozen {
 
     /// The sessions of the server under test; new ones are served.
     async fn sessions(cluster: &OwnCluster) -> Frozen {
-        let pids = "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'order-food'";
+        Frozen::those(
+            cluster,
+            "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'order-food'",
+        )
+        .await
+    }
+
+    /// The sessions whose process ids a query finds.
+    pub(crate) async fn those(cluster: &OwnCluster, pids: &str) -> Frozen {
         let client = cluster.client().await;
         let mut frozen = Frozen(Vec::new());
         for row in client.query(pids, &[]).await.unwrap() {
@@ -145,19 +153,36 @@ async fn while_the_database_hangs_orders_are_503_in_time_and_afterwards_each_is_
     drop(frozen);
 
     server.until_ready_is(200).await;
-    server.place_order([(PIZZA, 1)]).accepted().await;
+    until_taken(&server, &mut answers).await;
     assert_eq!(list(&server).await.status(), 200);
     until_idle(&cluster).await;
-    let mut expected = 1;
-    for answer in &answers {
+    let expected = expected_orders(&server, &answers).await;
+    assert_eq!(order_count(&cluster).await, expected);
+}
+
+/// Orders until one is stored.
+async fn until_taken(server: &Server, answers: &mut Vec<Answer>) {
+    eventually("orders are taken", async || {
+        let answer = timely(server.place_order([(PIZZA, 1)]).send()).await;
+        let taken = answer.status() == 200;
+        answers.push(answer);
+        taken
+    })
+    .await;
+}
+
+/// How many orders the answers admit: those in doubt are looked up.
+async fn expected_orders(server: &Server, answers: &[Answer]) -> i64 {
+    let mut expected = 0;
+    for answer in answers {
         expected += match answer.error() {
             (200, _) => 1,
-            (503, kind) if kind == "outcome_unknown" => stored(&server, &answer.json()["orderId"]).await,
+            (503, kind) if kind == "outcome_unknown" => stored(server, &answer.json()["orderId"]).await,
             (503, kind) if kind == "unavailable" => 0,
             other => panic!("{other:?}"),
         };
     }
-    assert_eq!(order_count(&cluster).await, expected);
+    expected
 }
 
 /// Waits until the server has finished what it was sent before it hung.
@@ -195,12 +220,13 @@ async fn connections_that_hang_are_replaced_and_store_nothing_later() {
     let fill = join_all((0..8).map(|_| server.place_order([(PIZZA, 1)]).accepted())).await;
     let frozen = Frozen::sessions(&cluster).await;
 
-    let mut refused = 0;
-    while timely(server.place_order([(PIZZA, 1)]).send()).await.status() != 200 {
-        refused += 1;
-        assert!(refused <= 2, "no more than the pool's connections can hang");
-    }
-    assert_eq!(list(&server).await.status(), 200);
+    // What was sent to a session that hangs is sent again to another.
+    let mut answers = Vec::new();
+    until_taken(&server, &mut answers).await;
+    eventually("orders are read by sessions that do not hang", async || {
+        list(&server).await.status() == 200
+    })
+    .await;
     eventually("the data are read again", async || {
         server.get("/metrics").await.text().contains("\ndatabase_up 1\n")
     })
@@ -209,7 +235,8 @@ async fn connections_that_hang_are_replaced_and_store_nothing_later() {
 
     drop(frozen);
     until_idle(&cluster).await;
-    assert_eq!(order_count(&cluster).await, fill.len() as i64 + 1);
+    let expected = fill.len() as i64 + expected_orders(&server, &answers).await;
+    assert_eq!(order_count(&cluster).await, expected);
 }
 
 #[tokio::test]
@@ -231,13 +258,14 @@ async fn a_server_whose_database_hangs_stops_in_time() {
     let (answer, ()) = tokio::join!(connection.exchange(&order), stop);
     let ended = server.ended().await;
 
-    assert_eq!(answer.error(), (503, "unavailable".into()));
+    // It was sent, and nobody can say more.
+    assert_eq!(answer.error(), (503, "outcome_unknown".into()));
     assert!(matches!(ended, Ok(ExitCode::Done)), "{ended:?}");
     let taken = started.elapsed();
     assert!(taken < IN_TIME + Duration::from_secs(2), "{taken:?}");
     drop(frozen);
     until_idle(&cluster).await;
-    assert_eq!(order_count(&cluster).await, 0);
+    assert!(order_count(&cluster).await <= 1);
 }
 
 #[tokio::test]

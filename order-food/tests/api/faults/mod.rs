@@ -2,19 +2,26 @@
 
 mod commit_lost;
 mod database_away;
+mod deadlines;
 mod frozen;
 mod locked_promotion;
+mod overload;
+mod poisoned;
 mod proxy;
 mod refusals;
+mod replicas;
+mod snapshots;
+
+pub(crate) use frozen::Frozen;
 
 use order_food::Settings;
-use test_support::OwnCluster;
+use test_support::{OwnCluster, TestDatabase, eventually};
 
 use crate::fixtures;
-use crate::harness::{Server, settings};
+use crate::harness::{Server, TestApp, settings};
 
 /// A PostgreSQL of its own with the rows of `fixtures`.
-async fn own_cluster() -> OwnCluster {
+pub(crate) async fn own_cluster() -> OwnCluster {
     let cluster = OwnCluster::start();
     let database = database::Database::new(&cluster.settings(), "test").unwrap();
     database_migration::up(&database).await.unwrap();
@@ -28,7 +35,7 @@ async fn own_cluster() -> OwnCluster {
 }
 
 /// A ready server over a PostgreSQL of its own, with other settings.
-async fn on_own_cluster(change: impl FnOnce(&mut Settings)) -> (Server, OwnCluster) {
+pub(crate) async fn on_own_cluster(change: impl FnOnce(&mut Settings)) -> (Server, OwnCluster) {
     let cluster = own_cluster().await;
     let mut settings = settings(cluster.settings());
     change(&mut settings);
@@ -44,4 +51,50 @@ async fn order_count(cluster: &OwnCluster) -> i64 {
         .await
         .unwrap()
         .get(0)
+}
+
+/// Holds up every statement that stores orders until it is opened.
+struct Gate(TestDatabase);
+
+impl Gate {
+    async fn closed(database: &TestDatabase) -> Gate {
+        let close = "CREATE TABLE gate AS SELECT false AS open;
+            CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    WHILE NOT (SELECT open FROM gate) LOOP PERFORM pg_sleep(0.005); END LOOP;
+                    RETURN NULL;
+                END $$;
+            CREATE TRIGGER gate BEFORE INSERT ON orders FOR EACH STATEMENT EXECUTE FUNCTION wait_at_gate()";
+        database.execute(close).await;
+        Gate(database.clone())
+    }
+
+    async fn open(self) {
+        self.0.execute("UPDATE gate SET open = true").await;
+    }
+}
+
+/// Enough time for anything: what waits at a gate is not refused for it.
+fn patient(settings: &mut Settings) {
+    settings.order_deadline_s = 60;
+    settings.database.statement_timeout_s = 30;
+}
+
+/// Waits until so many requests are under way, besides the one that asks.
+async fn until_under_way(app: &TestApp, requests: usize) {
+    eventually("the requests are under way", async || {
+        metric(&app.server, "http_requests_active").await > requests
+    })
+    .await;
+}
+
+/// A metric without labels.
+async fn metric(server: &Server, name: &str) -> usize {
+    let text = server.get("/metrics").await.text();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{name} in {text}"))
+        .parse()
+        .unwrap()
 }

@@ -1,11 +1,15 @@
-//! A wire to PostgreSQL that can be cut at COMMIT.
+//! A wire to PostgreSQL that can be cut where an order is committed.
+//!
+//! One statement is one transaction: a Bind of a statement that inserts orders, and the Sync after it, which commits.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What happens on the wire.
@@ -14,10 +18,16 @@ use tokio::net::{TcpListener, TcpStream};
 pub(super) enum Wire {
     /// Everything passes.
     Whole,
-    /// The next COMMIT of a transaction that may write reaches the server, its answer is lost; then the wire is whole again.
+    /// The next orders reach the server and are committed, its answer is lost; then the wire is whole again.
     AnswerLost,
-    /// The next COMMIT is lost itself; then the wire is whole again.
+    /// The next orders do not reach the server; then the wire is whole again.
     CommitLost,
+    /// The server runs the next statement and says so, but never hears that it is to commit; then the wire is whole again.
+    SyncLost,
+    /// As `AnswerLost`, but the connection falls silent instead of closing.
+    AnswerSilent,
+    /// As `CommitLost`, but the connection falls silent instead of closing.
+    CommitSilent,
     /// As `AnswerLost`, and nothing passes any more.
     AnswerLostThenAway,
     /// As `CommitLost`, and nothing passes any more.
@@ -39,10 +49,13 @@ struct State {
     cuts: AtomicUsize,
 }
 
-const STATES: [Wire; 6] = [
+const STATES: [Wire; 9] = [
     Wire::Whole,
     Wire::AnswerLost,
     Wire::CommitLost,
+    Wire::SyncLost,
+    Wire::AnswerSilent,
+    Wire::CommitSilent,
     Wire::AnswerLostThenAway,
     Wire::CommitLostThenAway,
     Wire::Away,
@@ -77,7 +90,7 @@ impl Proxy {
         self.state.wire.store(wire as u8, Ordering::SeqCst);
     }
 
-    /// How often a COMMIT was met by a cut.
+    /// How often orders were met by a cut.
     pub(super) fn cuts(&self) -> usize {
         self.state.cuts.load(Ordering::SeqCst)
     }
@@ -98,27 +111,29 @@ impl Proxy {
         let (mut from_server, mut to_server) = server.into_split();
         let mut request = vec![0; 65_536];
         let mut answer = vec![0; 65_536];
-        let mut read_only = false;
+        let mut requests = Requests::default();
         loop {
             tokio::select! {
                 read = from_client.read(&mut request) => {
                     let Ok(count @ 1..) = read else { return };
-                    let bytes = &request[..count];
-                    read_only |= contains(bytes, b"READ ONLY");
-                    let commit = contains(bytes, b"COMMIT\0");
-                    if commit && !read_only && self.wire() != Wire::Whole {
+                    let bytes = &mut request[..count];
+                    let wire = self.wire();
+                    if requests.store_orders(bytes) && wire != Wire::Whole {
                         self.state.cuts.fetch_add(1, Ordering::SeqCst);
-                        let wire = self.wire();
-                        if matches!(wire, Wire::AnswerLost | Wire::AnswerLostThenAway) {
+                        if wire == Wire::SyncLost {
+                            leave_uncommitted(bytes, &mut to_server, &mut from_server, &mut to_client).await;
+                        } else if matches!(wire, Wire::AnswerLost | Wire::AnswerSilent | Wire::AnswerLostThenAway) {
                             let _ = to_server.write_all(bytes).await;
-                            // The server has done it once it has answered; nobody hears that.
-                            let _ = from_server.read(&mut answer).await;
+                            until_ready(&mut from_server).await;
                         }
-                        let whole = matches!(wire, Wire::AnswerLost | Wire::CommitLost);
-                        self.set(if whole { Wire::Whole } else { Wire::Away });
+                        let away = matches!(wire, Wire::AnswerLostThenAway | Wire::CommitLostThenAway);
+                        self.set(if away { Wire::Away } else { Wire::Whole });
+                        if matches!(wire, Wire::AnswerSilent | Wire::CommitSilent) {
+                            // Both ends stay open, and nobody hears anything any more.
+                            while let Ok(1..) = from_client.read(&mut request).await {}
+                        }
                         return;
                     }
-                    read_only &= !commit;
                     if to_server.write_all(bytes).await.is_err() { return }
                 }
                 read = from_server.read(&mut answer) => {
@@ -130,6 +145,78 @@ impl Proxy {
                 }
             }
         }
+    }
+}
+
+/// Reads what the server answers, up to ReadyForQuery: then it has committed.
+async fn until_ready(from_server: &mut OwnedReadHalf) {
+    let mut answer = Vec::new();
+    let is_ready = |answer: &[u8]| {
+        let last = answer.len().checked_sub(6).map(|start| &answer[start..start + 5]);
+        last == Some(b"Z\0\0\0\x05")
+    };
+    while !is_ready(&answer) && matches!(from_server.read_buf(&mut answer).await, Ok(1..)) {}
+}
+
+/// Passes a statement on, with a Flush instead of its Sync, and the answer back: all is said but that it is committed.
+async fn leave_uncommitted(
+    request: &mut [u8],
+    to_server: &mut OwnedWriteHalf,
+    from_server: &mut OwnedReadHalf,
+    to_client: &mut OwnedWriteHalf,
+) {
+    let sync = request.len() - 5;
+    assert_eq!(request[sync..], *b"S\0\0\0\x04");
+    request[sync] = b'H';
+    let _ = to_server.write_all(request).await;
+    let mut answer = Vec::new();
+    let complete = |answer: &[u8]| contains(answer, b"INSERT 0 ") || contains(answer, b"SELECT 1\0");
+    while !complete(&answer) && matches!(from_server.read_buf(&mut answer).await, Ok(1..)) {}
+    let _ = to_client.write_all(&answer).await;
+}
+
+/// What a client has sent over one connection.
+#[derive(Default)]
+struct Requests {
+    unread: Vec<u8>,
+    /// The first messages have no type.
+    started: bool,
+    /// Prepared statements that insert orders.
+    statements: HashSet<Vec<u8>>,
+}
+
+impl Requests {
+    /// Whether these bytes complete the binding of a statement that inserts orders.
+    fn store_orders(&mut self, bytes: &[u8]) -> bool {
+        self.unread.extend_from_slice(bytes);
+        let mut found = false;
+        while let Some((kind, body)) = self.next() {
+            let mut texts = body.split(|byte| *byte == 0);
+            let (first, second) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+            match kind {
+                b'P' if contains(second, b"INSERT INTO orders ") => {
+                    self.statements.insert(first.to_vec());
+                }
+                b'B' => found |= self.statements.contains(second),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The next whole message: type and body; 0 before the protocol has started.
+    fn next(&mut self) -> Option<(u8, Vec<u8>)> {
+        const VERSION_3: [u8; 4] = [0, 3, 0, 0];
+        let typed = usize::from(self.started);
+        let length = self.unread.get(typed..typed + 4)?;
+        let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
+        if self.unread.len() < typed + length {
+            return None;
+        }
+        let message: Vec<u8> = self.unread.drain(..typed + length).collect();
+        let (kind, body) = (if self.started { message[0] } else { 0 }, &message[typed + 4..]);
+        self.started |= body.starts_with(&VERSION_3);
+        Some((kind, body.to_vec()))
     }
 }
 

@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use database::pool::{Pool, ReadError};
+use diesel::QueryResult;
+use diesel::sql_types::BigInt;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use tracing::{debug, warn};
+
+/// Rows removed by one statement: few enough to hold no lock for long.
+const PIECE: i64 = 1_000;
+/// How long one piece may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+const DELETE_EXPIRED: &str = "
+    DELETE FROM idempotency_keys
+    WHERE (api_key_id, key) IN (
+        SELECT api_key_id, key FROM idempotency_keys
+        WHERE expires_at <= now()
+        ORDER BY expires_at
+        LIMIT $1
+        FOR UPDATE SKIP LOCKED
+    )";
+
+/// Removes expired keys, at once and then every `interval`, until it is dropped: small pieces, one after the other. Several processes do not get
+/// into each other's way. An expired key counts as absent, removed or not, so nothing depends on this but space.
+pub(crate) async fn sweep(pool: Pool, interval: Duration) {
+    loop {
+        match remove_expired(&pool).await {
+            Ok(0) => {}
+            Ok(removed) => debug!(removed, "expired idempotency keys removed"),
+            Err(error) => warn!(
+                error = process::exit::line(&error),
+                "expired idempotency keys could not be removed"
+            ),
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
+
+async fn remove_expired(pool: &Pool) -> Result<usize, ReadError> {
+    let mut removed = 0;
+    loop {
+        let piece = pool.read(LIMIT, remove_piece).await?;
+        removed += piece;
+        if piece < usize::try_from(PIECE).unwrap_or(usize::MAX) {
+            return Ok(removed);
+        }
+    }
+}
+
+async fn remove_piece(connection: &mut AsyncPgConnection) -> QueryResult<usize> {
+    diesel::sql_query(DELETE_EXPIRED)
+        .bind::<BigInt, _>(PIECE)
+        .execute(connection)
+        .await
+}

@@ -1,0 +1,83 @@
+//! The two statements that write orders; each is one transaction.
+
+/// Parameters of both: the columns of the orders, then those of their lines. `unnest` stands in the SELECT list: in FROM,
+/// each column would be written to a buffer first.
+///
+/// Orders that were never sent before, without a limited promotion or an Idempotency-Key: their ids are new, so nothing can
+/// conflict.
+pub(super) const STORE: &str = "
+    WITH placed AS (
+        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]),
+            unnest($4::numeric[]), unnest($5::numeric[]), unnest($6::numeric[])
+    )
+    INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+    SELECT unnest($7::uuid[]), unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
+        unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])";
+
+/// Everything an order can ask for, and any order again.
+///
+/// - `counted` locks the rows of the limited promotions, in code order so that two batches never wait for each other, and reads how
+///   often they were used. `admitted` leaves out the orders beyond the limit: `rank` numbers the orders of one code.
+/// - `claimed` takes the Idempotency-Keys, in key order; an expired one counts as free.
+/// - `placed` inserts what is admitted and has its key. An id that is there already was stored by an earlier attempt; if that
+///   attempt is still under way, the insert waits for its end.
+/// - `used` adds what was inserted to the promotions.
+///
+/// One row: the ids placed, the ids admitted, the codes counted.
+pub(super) const STORE_CHECKED: &str = "
+    WITH counted AS MATERIALIZED (
+        SELECT code, uses FROM promotion_uses WHERE code = ANY($14::text[]) ORDER BY code FOR UPDATE
+    ),
+    admitted AS MATERIALIZED (
+        SELECT batch.*
+        FROM (
+            SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS api_key_id, unnest($3::text[]) AS coupon_code,
+                unnest($4::numeric[]) AS subtotal, unnest($5::numeric[]) AS discount, unnest($6::numeric[]) AS total,
+                unnest($15::bigint[]) AS most_uses, unnest($16::bigint[]) AS rank,
+                unnest($17::text[]) AS key, unnest($18::bytea[]) AS request_hash, unnest($19::bytea[]) AS response
+        ) AS batch
+        LEFT JOIN counted ON counted.code = batch.coupon_code
+        WHERE batch.most_uses IS NULL OR counted.uses + batch.rank <= batch.most_uses
+    ),
+    claimed AS (
+        INSERT INTO idempotency_keys AS held (api_key_id, key, request_hash, order_id, response, expires_at)
+        SELECT api_key_id, key, request_hash, id, response, now() + make_interval(hours => $20::integer)
+        FROM admitted WHERE key IS NOT NULL
+        ORDER BY api_key_id, key
+        ON CONFLICT (api_key_id, key) DO UPDATE
+        SET request_hash = EXCLUDED.request_hash, order_id = EXCLUDED.order_id, response = EXCLUDED.response,
+            created_at = now(), expires_at = EXCLUDED.expires_at
+        WHERE held.expires_at <= now()
+        RETURNING order_id
+    ),
+    placed AS (
+        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
+        SELECT id, api_key_id, coupon_code, subtotal, discount, total
+        FROM admitted WHERE key IS NULL OR id IN (SELECT order_id FROM claimed)
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id, coupon_code
+    ),
+    lines AS (
+        INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+        SELECT * FROM (
+            SELECT unnest($7::uuid[]) AS order_id, unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
+                unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])
+        ) AS line
+        WHERE order_id IN (SELECT id FROM placed)
+    ),
+    used AS (
+        UPDATE promotion_uses SET uses = promotion_uses.uses + taken.uses
+        FROM (
+            SELECT coupon_code, count(*) AS uses FROM placed WHERE coupon_code = ANY($14::text[]) GROUP BY coupon_code
+        ) AS taken
+        WHERE promotion_uses.code = taken.coupon_code
+    )
+    SELECT ARRAY(SELECT id FROM placed), ARRAY(SELECT id FROM admitted), ARRAY(SELECT code FROM counted)";
+
+/// Rows for promotions that were never used before; they must be there before they can be locked.
+pub(super) const BEGIN_COUNTING: &str = "
+    INSERT INTO promotion_uses (code, uses)
+    SELECT code, 0 FROM unnest($1::text[]) AS code
+    ORDER BY code
+    ON CONFLICT (code) DO NOTHING";

@@ -1,0 +1,372 @@
+//! Idempotency-Key: the same request, sent again, is the same order.
+
+use futures_util::future::join_all;
+use test_support::{eventually, scaled};
+
+use crate::client::{Answer, Request};
+use crate::fixtures::{APITEST, OTHER, PANCAKES, PIZZA, READER, key_id};
+use crate::harness::{TestApp, order_request};
+use crate::running::Running;
+
+const KEYS: &str = "SELECT count(*) FROM idempotency_keys";
+const PIZZAS: &str = r#"{"items":[{"productId":"7","quantity":2}]}"#;
+
+fn with_key(body: &str, key: impl AsRef<[u8]>) -> Request {
+    order_request(body).header("Idempotency-Key", key)
+}
+
+/// Expects the identical bytes.
+fn assert_same(again: &Answer, first: &Answer) {
+    assert_eq!((again.status(), again.text()), (200, first.text()));
+    assert_eq!(again.header("content-type"), first.header("content-type"));
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_identical_bytes_and_places_one_order() {
+    let app = TestApp::start().await;
+    let order = with_key(PIZZAS, "key");
+
+    let first = app.send(&order).await;
+    assert_eq!(first.status(), 200);
+    for _ in 0..3 {
+        assert_same(&app.send(&order).await, &first);
+    }
+
+    assert_eq!(app.order_count().await, 1);
+    let remembered = "SELECT convert_from(response, 'UTF8'), order_id, api_key_id,
+                             expires_at - created_at FROM idempotency_keys";
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    let expected = [first.text(), id, key_id(APITEST), "1 day".into()];
+    assert_eq!(app.database.rows(remembered).await, [expected]);
+    let metrics = app.get("/metrics").await.text();
+    assert!(metrics.contains("\norders_placed_total 1\n"), "{metrics}");
+    assert!(metrics.contains("\norders_answered_again_total 3\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn every_printable_key_up_to_255_characters_is_a_key_of_its_own() {
+    let app = TestApp::start().await;
+    let printable: String = (b'!'..=b'~').map(char::from).collect();
+    let keys = [
+        "k".into(),
+        "K".into(),
+        "a b".into(),
+        printable,
+        "x".repeat(254),
+        "x".repeat(255),
+        "'; DROP TABLE orders; --".into(),
+    ];
+
+    for key in &keys {
+        let first = app.send(&with_key(PIZZAS, key)).await;
+        assert_eq!(first.status(), 200, "{key}");
+        assert_same(&app.send(&with_key(PIZZAS, key)).await, &first);
+    }
+
+    assert_eq!(app.order_count().await, keys.len());
+}
+
+#[tokio::test]
+async fn a_header_that_is_no_key_is_400_and_nothing_is_stored() {
+    let app = TestApp::start().await;
+
+    for key in [
+        &b""[..],
+        "x".repeat(256).as_bytes(),
+        "caf\u{e9}".as_bytes(),
+        b"\xff\xfe",
+        b"a\tb",
+    ] {
+        app.refuses(&with_key(PIZZAS, key), 400, "invalid_idempotency_key")
+            .await;
+    }
+    let two = with_key(PIZZAS, "one").header("Idempotency-Key", "two");
+    app.refuses(&two, 400, "invalid_idempotency_key").await;
+    assert_eq!(app.database.value(KEYS).await, "0");
+
+    let twice = with_key(PIZZAS, "same").header("idempotency-key", "same");
+    assert_eq!(app.send(&twice).await.status(), 200);
+    assert_eq!(app.order_count().await, 1);
+}
+
+#[tokio::test]
+async fn another_body_under_the_same_key_is_refused_even_if_it_means_the_same() {
+    let app = TestApp::start().await;
+    let first = app.send(&with_key(PIZZAS, "key")).await;
+    assert_eq!(first.status(), 200);
+
+    for body in [
+        r#"{"items":[{"productId":"7","quantity":3}]}"#,
+        r#"{"items":[{"productId":"7","quantity":2}] }"#,
+        // Refused for itself, too; the key comes first.
+        r#"{"items":[{"productId":"42","quantity":2}]}"#,
+    ] {
+        let answer = app.send(&with_key(body, "key")).await;
+        assert_eq!(answer.error(), (422, "idempotency_key_reused".into()), "{body}");
+    }
+
+    assert_same(&app.send(&with_key(PIZZAS, "key")).await, &first);
+    assert_eq!(app.order_count().await, 1);
+}
+
+#[tokio::test]
+async fn keys_of_different_api_keys_never_meet() {
+    let app = TestApp::start().await;
+    let order = |api_key| {
+        app.place_order([(PIZZA, 2)])
+            .key(api_key)
+            .idempotency_key("key")
+            .send()
+    };
+
+    let (one, other) = (order(APITEST).await, order(OTHER).await);
+
+    assert_eq!((one.status(), other.status()), (200, 200));
+    assert_ne!(one.json()["id"], other.json()["id"]);
+    assert_same(&order(APITEST).await, &one);
+    assert_same(&order(OTHER).await, &other);
+    assert_eq!(app.order_count().await, 2);
+    assert_eq!(app.database.value(KEYS).await, "2");
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_remembered() {
+    let app = TestApp::start().await;
+    app.promotion("NEVER").max_uses(0).insert().await;
+
+    for (body, status) in [
+        ("{", 400),
+        (r#"{"items":[]}"#, 422),
+        (r#"{"items":[{"productId":"42","quantity":1}]}"#, 422),
+        (
+            r#"{"items":[{"productId":"7","quantity":1}],"couponCode":"NOSUCHCODE"}"#,
+            422,
+        ),
+        (
+            r#"{"items":[{"productId":"7","quantity":1}],"couponCode":"NEVER"}"#,
+            422,
+        ),
+    ] {
+        assert_eq!(app.send(&with_key(body, "key")).await.status(), status, "{body}");
+    }
+    assert_eq!(app.database.value(KEYS).await, "0");
+    assert_eq!(app.order_count().await, 0);
+
+    assert_eq!(app.send(&with_key(PIZZAS, "key")).await.status(), 200);
+    assert_eq!(app.order_count().await, 1);
+}
+
+#[tokio::test]
+async fn an_order_is_answered_the_same_again_although_it_would_be_refused_by_now() {
+    let app = TestApp::start().await;
+    app.promotion("SUMMER").insert().await;
+    app.promotion("LASTONE").max_uses(1).insert().await;
+    let requests = [
+        app.place_order([(PIZZA, 2)]).idempotency_key("retired"),
+        app.place_order([(PANCAKES, 2)])
+            .coupon("SUMMER")
+            .idempotency_key("expired"),
+        app.place_order([(PANCAKES, 2)])
+            .coupon("LASTONE")
+            .idempotency_key("sold out"),
+    ]
+    .map(|order| order.request());
+    let mut first = Vec::new();
+    for request in &requests {
+        first.push(app.send(request).await);
+    }
+    assert!(first.iter().all(|answer| answer.status() == 200), "{first:?}");
+
+    app.publish(
+        "UPDATE products SET available = false WHERE id = 7;
+         UPDATE promotions SET ends_at = now() - interval '1 s' WHERE code = 'SUMMER'",
+    )
+    .await;
+
+    for (request, first) in requests.iter().zip(&first) {
+        assert_same(&app.send(request).await, first);
+    }
+    for (code, kind) in [("SUMMER", "coupon_expired"), ("LASTONE", "coupon_sold_out")] {
+        let other = app
+            .place_order([(PANCAKES, 2)])
+            .coupon(code)
+            .idempotency_key("another")
+            .send()
+            .await;
+        assert_eq!(other.error(), (422, kind.into()));
+    }
+    assert_eq!(app.order_count().await, 3);
+    assert_eq!(app.database.value("SELECT uses FROM promotion_uses").await, "1");
+}
+
+#[tokio::test]
+async fn a_repeated_request_burns_no_use_of_its_promotion() {
+    let app = TestApp::start().await;
+    app.promotion("LIMITED").max_uses(3).insert().await;
+    let order = |key: &str| {
+        app.place_order([(PIZZA, 2)])
+            .coupon("LIMITED")
+            .idempotency_key(key)
+            .send()
+    };
+
+    let one = order("one").await;
+    for _ in 0..5 {
+        assert_same(&order("one").await, &one);
+    }
+    let reused = app
+        .place_order([(PIZZA, 3)])
+        .coupon("LIMITED")
+        .idempotency_key("one")
+        .send()
+        .await;
+    assert_eq!(reused.error(), (422, "idempotency_key_reused".into()));
+    let uses = "SELECT uses FROM promotion_uses";
+    assert_eq!(app.database.value(uses).await, "1");
+
+    assert_eq!(
+        (order("two").await.status(), order("three").await.status()),
+        (200, 200)
+    );
+    assert_eq!(order("four").await.error(), (422, "coupon_sold_out".into()));
+    assert_same(&order("one").await, &one);
+    assert_eq!(app.database.value(uses).await, "3");
+    assert_eq!(app.order_count().await, 3);
+}
+
+#[tokio::test]
+async fn repeated_requests_among_new_ones_leave_no_use_unused() {
+    let app = TestApp::start().await;
+    app.promotion("LIMITED").max_uses(30).insert().await;
+    let order = |key: usize| {
+        let order = app.place_order([(PIZZA, 2)]).coupon("LIMITED");
+        order.idempotency_key(&format!("key-{key}")).send()
+    };
+    let first = join_all((0..20).map(order)).await;
+    assert!(first.iter().all(|answer| answer.status() == 200), "{first:?}");
+
+    // In one batch with repeated requests, which take no use, ten of these find one each.
+    let second = join_all((0..40).map(order)).await;
+
+    for (again, first) in second.iter().zip(&first) {
+        assert_same(again, first);
+    }
+    let placed = second.iter().filter(|answer| answer.status() == 200).count();
+    assert_eq!(placed, 30, "{second:?}");
+    assert_eq!(app.database.value("SELECT uses FROM promotion_uses").await, "30");
+    assert_eq!(app.order_count().await, 30);
+}
+
+#[tokio::test]
+async fn an_expired_key_counts_as_absent_and_is_used_again() {
+    let app = TestApp::start().await;
+    let first = app.send(&with_key(PIZZAS, "key")).await;
+    app.database
+        .execute("UPDATE idempotency_keys SET expires_at = now()")
+        .await;
+
+    let body = r#"{"items":[{"productId":"3","quantity":1}]}"#;
+    let second = app.send(&with_key(body, "key")).await;
+
+    assert_eq!(second.status(), 200);
+    assert_ne!(second.json()["id"], first.json()["id"]);
+    assert_same(&app.send(&with_key(body, "key")).await, &second);
+    let reused = app.send(&with_key(PIZZAS, "key")).await;
+    assert_eq!(reused.error(), (422, "idempotency_key_reused".into()));
+    assert_eq!(app.order_count().await, 2);
+    assert_eq!(app.database.value(KEYS).await, "1");
+    let renewed = "SELECT expires_at > now() + interval '23 hours' FROM idempotency_keys";
+    assert_eq!(app.database.value(renewed).await, "t");
+}
+
+#[tokio::test]
+async fn an_expired_key_does_not_answer_for_an_order_that_is_refused_by_now() {
+    let app = TestApp::start().await;
+    assert_eq!(app.send(&with_key(PIZZAS, "key")).await.status(), 200);
+    app.database
+        .execute("UPDATE idempotency_keys SET expires_at = now()")
+        .await;
+    app.publish("UPDATE products SET available = false WHERE id = 7")
+        .await;
+
+    let answer = app.send(&with_key(PIZZAS, "key")).await;
+
+    assert_eq!(answer.error(), (422, "unknown_product".into()));
+    assert_eq!(app.order_count().await, 1);
+}
+
+#[tokio::test]
+async fn expired_keys_are_removed_and_others_stay() {
+    let app = TestApp::with(|settings| settings.idempotency_sweep_s = 1).await;
+    app.send(&with_key(PIZZAS, "stays")).await;
+    // More than one piece.
+    app.database
+        .execute(
+            "INSERT INTO idempotency_keys (api_key_id, key, request_hash, order_id, response, expires_at)
+             SELECT gen_random_uuid(), n::text, sha256(''), gen_random_uuid(), '{}', now() - interval '1 s' * n
+             FROM generate_series(0, 2500) AS n",
+        )
+        .await;
+
+    eventually("the expired keys are gone", async || {
+        app.database.value(KEYS).await == "1"
+    })
+    .await;
+    assert_eq!(
+        app.database.value("SELECT key FROM idempotency_keys").await,
+        "stays"
+    );
+}
+
+#[tokio::test]
+async fn keys_survive_kill_9_and_a_restart() {
+    let app = TestApp::start().await;
+    let url = app.database.url().to_owned();
+    let program = Running::start(&url, &[]).await;
+    let first = program.send(&with_key(PIZZAS, "key")).await;
+    assert_eq!(first.status(), 200);
+    drop(program);
+
+    let program = Running::start(&url, &[]).await;
+
+    assert_same(&program.send(&with_key(PIZZAS, "key")).await, &first);
+    assert_eq!(program.stop().await.code, Some(0));
+    assert_same(&app.send(&with_key(PIZZAS, "key")).await, &first);
+    assert_eq!(app.order_count().await, 1);
+}
+
+#[tokio::test]
+async fn of_many_requests_with_one_key_at_once_one_is_stored_and_the_others_are_told_the_same_or_409() {
+    let app = TestApp::start().await;
+    let order = || app.place_order([(PIZZA, 2)]).idempotency_key("key").send();
+
+    let answers = join_all((0..scaled(1000)).map(|_| order())).await;
+
+    let last = order().await;
+    assert_eq!(last.status(), 200);
+    for answer in &answers {
+        match answer.status() {
+            200 => assert_same(answer, &last),
+            _ => assert_eq!(answer.error(), (409, "idempotency_key_in_use".into())),
+        }
+    }
+    assert!(answers.iter().any(|answer| answer.status() == 200));
+    assert_eq!(app.order_count().await, 1);
+    assert_eq!(app.database.value("SELECT count(*) FROM order_items").await, "1");
+}
+
+#[tokio::test]
+async fn who_may_not_place_orders_does_not_learn_whether_a_key_was_used() {
+    let app = TestApp::start().await;
+    app.send(&with_key(PIZZAS, "key")).await;
+
+    for (api_key, status) in [("", 401), ("wrong", 403), (READER, 403)] {
+        let order = app
+            .place_order([(PIZZA, 2)])
+            .key(api_key)
+            .idempotency_key("key")
+            .send();
+        assert_eq!(order.await.status(), status, "{api_key}");
+    }
+    assert_eq!(app.order_count().await, 1);
+}

@@ -1,0 +1,8 @@
+//! Long tests under a stream of orders; `make soak` runs them whole.
+
+mod cold;
+mod database;
+mod load;
+mod refreshes;
+mod sessions;
+mod slow_client;
