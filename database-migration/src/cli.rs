@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -9,12 +10,12 @@ Example:
   DATABASE_URL=postgres://user:password@localhost:5432/food database-migration
 
 Exit status:
-  0 done, or nothing to do          6 connection lost, or the server's disk or memory is full
+  0 done, or nothing to do          6 connection lost, server full, or --timeout is over
   1 unexpected error                7 the database is newer and does not allow this build
   2 wrong usage or settings         8 migrations are pending (status --exit-code, wait)
   3 database not reachable          9 a standby, a right or schema that is missing, another tool's ledger
   4 lock timeout                  143 stopped by a signal
-  5 an applied migration was edited";
+  5 an applied migration was edited, or the schema by hand (validate)";
 
 /// Brings the database schema to the version this build needs.
 #[derive(Debug, Parser)]
@@ -31,12 +32,45 @@ pub(crate) struct Options {
     /// TOML file laid over the defaults; the environment goes over both
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Wait this long for a database that cannot be reached [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS")]
-    pub(crate) wait_timeout: Option<u64>,
-    /// Wait this long for another migrator, and in each migration for its locks [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS")]
-    pub(crate) lock_timeout: Option<u64>,
+    /// Wait this long for a database that cannot be reached: seconds, or 90s, 5m, 2h [default: 60s]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub(crate) wait_timeout: Option<Duration>,
+    /// Wait this long for another migrator, and in each migration for its locks [default: 60s]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub(crate) lock_timeout: Option<Duration>,
+    /// End after this long, whatever is waited for; the migration that runs then is rolled back, exit 6 [default: 5m]
+    #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
+    pub(crate) timeout: Option<Duration>,
+    /// Write events to standard output, one JSON object a line; the log stays on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// A number of seconds, or of what its last letter says; up to a day.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((end, 's')) => (text.get(..end), 1),
+        Some((end, 'm')) => (text.get(..end), 60),
+        Some((end, 'h')) => (text.get(..end), 60 * 60),
+        _ => (Some(text), 1),
+    };
+    let is_number = |number: &&str| number.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = number
+        .filter(is_number)
+        .and_then(|number| number.parse::<u64>().ok())
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|seconds| *seconds <= crate::settings::MOST_SECONDS);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| "seconds, or a number with s, m or h behind it, up to a day, are expected".into())
+}
+
+/// As `duration`, but not none at all.
+fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("nothing can be done in no time".into()),
+        some => Ok(some),
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,19 +82,50 @@ pub(crate) enum Command {
         #[arg(long, value_name = "VERSION")]
         to: Option<i32>,
     },
-    /// Take migrations back, the newest first, with all they hold
+    /// Take migrations back, the newest first
+    ///
+    /// Refused when a table or column would be dropped that holds rows.
     #[command(after_help = "Example:\n  database-migration down --steps 1")]
-    Down(Back),
+    Down {
+        #[command(flatten)]
+        back: Back,
+        /// Drop tables and columns with the rows they hold
+        #[arg(long)]
+        allow_destructive: bool,
+    },
     /// Say what is applied and what is not
     #[command(after_help = "Example:\n  database-migration status --json --exit-code")]
     Status {
-        /// One JSON object instead of a table
-        #[arg(long)]
-        json: bool,
         /// End with 8 when migrations are pending, 5 when one was edited, 7 when the database is too new
         #[arg(long)]
         exit_code: bool,
     },
+    /// Say what `up` would do, or `down` when --to is an older version
+    ///
+    /// Changes nothing. Of a way back it says what would be dropped, and what of that holds rows.
+    #[command(after_help = "Example:\n  database-migration plan --sql")]
+    Plan {
+        /// Plan for this version instead of the newest
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i32>,
+        /// Show the SQL, too
+        #[arg(long)]
+        sql: bool,
+    },
+    /// Compare the ledger with the files of this build, and the schema with what these files make
+    ///
+    /// Changes nothing. Ends with 5 when something differs, and names all of it.
+    #[command(after_help = "Example:\n  database-migration validate")]
+    Validate,
+    /// Accept migrations that were edited or renamed after they were applied: writes their sums into the ledger
+    ///
+    /// No SQL file is run. Says what it replaces by what. First see that the schema is what the edited files make:
+    /// `validate` does so afterwards.
+    #[command(after_help = "Example:\n  database-migration repair && database-migration validate")]
+    Repair,
+    /// Make the database's roles with their rights, or see whether they are as they should be
+    #[command(subcommand, after_help = "Example:\n  database-migration roles check")]
+    Roles(Roles),
     /// Wait until the database has the version, for --wait-timeout at most
     #[command(after_help = "Example:\n  database-migration wait --for-version 4 --wait-timeout 300")]
     Wait {
@@ -68,6 +133,23 @@ pub(crate) enum Command {
         #[arg(long, value_name = "VERSION")]
         for_version: Option<i32>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Roles {
+    /// Make the roles, set their passwords, and grant and revoke until everybody has the rights they should have
+    ///
+    /// All or nothing; says what it changes. Names and password files are settings: see [roles] in the configuration. Run it
+    /// as a superuser, or as the owner of the database with CREATEROLE.
+    #[command(
+        after_help = "Example:\n  ROLE_APP_PASSWORD_FILE=/run/secrets/app-password database-migration roles apply"
+    )]
+    Apply,
+    /// Say what `apply` would change
+    ///
+    /// Changes nothing. Ends with 9 when something is missing or too much, and names all of it.
+    #[command(after_help = "Example:\n  database-migration roles check --json")]
+    Check,
 }
 
 #[derive(Debug, Args)]
@@ -79,4 +161,31 @@ pub(crate) struct Back {
     /// The version to go back to; 0 takes back everything
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) to: Option<i32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_seconds_or_says_its_unit_and_is_at_most_a_day() {
+        for (text, seconds) in [("0", 0), ("45", 45), ("45s", 45), ("90m", 5400), ("24h", 86_400)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in [
+            "",
+            "s",
+            "-1",
+            "+1",
+            "1.5h",
+            "1 h",
+            "25h",
+            "86401",
+            "18446744073709551615",
+            "1ｈ",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert!(some_time("0").is_err() && some_time("0m").is_err() && some_time("1").is_ok());
+    }
 }

@@ -8,7 +8,10 @@ use database::ConnectError;
 use process::exit::ExitCode;
 use tokio_postgres::error::SqlState;
 
+use crate::limit::Stop;
 use crate::migration::BadMigration;
+use crate::roles::Role;
+use crate::rows::{self, Loss};
 
 /// Why the migrator did not do what it was asked.
 ///
@@ -37,6 +40,17 @@ pub enum Error {
         /// The version of the database.
         version: i32,
     },
+    /// Exit 2: a way back would take rows with it, and nobody has said that it may.
+    #[error(
+        "going back to version {to} would drop what holds rows: {}; nothing was changed",
+        rows::list(losses)
+    )]
+    HoldsRows {
+        /// The version to go back to.
+        to: i32,
+        /// What would be dropped.
+        losses: Vec<Loss>,
+    },
     /// Exit 4: another session held the migration lock all the time.
     #[error("the migration lock is held by {holder}; gave up after {} s", waited.as_secs())]
     LockHeld {
@@ -46,7 +60,7 @@ pub enum Error {
         waited: Duration,
     },
     /// Exit 4: other sessions held locks on the tables that a migration changes.
-    #[error("{file} did not get its locks in {attempts} attempts; {blockers}")]
+    #[error("{file} did not get its locks in {}; {blockers}", count(*attempts, "attempt"))]
     Blocked {
         /// The file that was to be run.
         file: String,
@@ -93,6 +107,12 @@ pub enum Error {
         /// The newest version applied.
         version: i32,
     },
+    /// Exit 5: the ledger says what no file of this build can be taken for; `repair` leaves it alone.
+    #[error("the ledger cannot be repaired: {problem}; nothing was changed")]
+    BeyondRepair {
+        /// What does not fit.
+        problem: String,
+    },
     /// Exit 7: the schema no longer allows this build.
     #[error(
         "the database is at version {version} and needs a build of version {min_compatible} or later; \
@@ -106,11 +126,13 @@ pub enum Error {
         /// The newest version of this build.
         newest: i32,
     },
-    /// Exit 7: this build cannot take back what it does not know.
+    /// Exit 7: this build cannot take back or judge what it does not know.
     #[error(
-        "the database is at version {version}: only a build that has it can go back; this build has {newest}"
+        "the database is at version {version}: only a build that has it can {doing}; this build has {newest}"
     )]
-    CannotGoBack {
+    TooOld {
+        /// What was asked for.
+        doing: &'static str,
         /// The newest version applied.
         version: i32,
         /// The newest version of this build.
@@ -125,6 +147,37 @@ pub enum Error {
         asked: i32,
         /// How long.
         waited: Duration,
+    },
+    /// Exit 9: the server replays what another one does.
+    #[error("{database} is a standby, which takes no changes; nothing was changed")]
+    Standby {
+        /// `host:port/name`
+        database: String,
+    },
+    /// Exit 2: who makes the roles is none of them.
+    #[error(
+        "roles.{role} names the role that this session acts as: another one has to make the roles; nothing was changed"
+    )]
+    OwnRole {
+        /// Which of the roles.
+        role: Role,
+    },
+    /// Exit 1, 6 or 9: the roles could not be made as they should be.
+    #[error("could not {todo}; nothing was changed")]
+    RoleChange {
+        /// What was being done.
+        todo: String,
+        /// What the database said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// Exit 9: what is left to do is somebody else's right.
+    #[error("{operator} could not {left}; nothing was changed")]
+    RolesLeft {
+        /// Who tried.
+        operator: String,
+        /// What was left.
+        left: String,
     },
     /// Exit 9: the table with the ledger's name belongs to something else.
     #[error("schema_migrations exists but is not this project's ledger: use another schema or database")]
@@ -157,12 +210,22 @@ pub enum Error {
         #[source]
         source: tokio_postgres::Error,
     },
-    /// Exit 143: SIGTERM or SIGINT.
-    #[error("stopped by a signal{}", during.as_ref().map(|(file, remains)| format!(" during {file}, which {remains}")).unwrap_or_default())]
+    /// Exit 143: SIGTERM or SIGINT. Exit 6: `--timeout`.
+    #[error("{why}{}", during.as_ref().map(|(file, remains)| format!(" during {file}, which {remains}")).unwrap_or_default())]
     Stopped {
+        /// What asked for it.
+        why: Stop,
         /// The file that was being run, and what it has left behind.
         during: Option<(String, Remains)>,
     },
+}
+
+/// `1 attempt`, `2 attempts`
+pub(crate) fn count(number: u32, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
 }
 
 /// What a migration that did not come to its end has left behind.
@@ -187,20 +250,45 @@ impl fmt::Display for Remains {
 }
 
 impl Error {
+    /// Whether somebody asked the process to stop.
+    #[must_use]
+    pub fn is_signal(&self) -> bool {
+        matches!(
+            self,
+            Self::Stopped {
+                why: Stop::Signal,
+                ..
+            }
+        )
+    }
+
     /// How a process ends that fails with this.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Connect(error) if error.is_unreachable() => ExitCode::DatabaseUnreachable,
-            Self::Connect(_) | Self::NoSuchVersion { .. } | Self::NotBack { .. } => ExitCode::Usage,
+            Self::Connect(_)
+            | Self::NoSuchVersion { .. }
+            | Self::NotBack { .. }
+            | Self::HoldsRows { .. }
+            | Self::OwnRole { .. } => ExitCode::Usage,
             Self::Bad(_) => ExitCode::Unexpected,
             Self::LockHeld { .. } | Self::Blocked { .. } | Self::Held { .. } => ExitCode::LockTimeout,
-            Self::Edited { .. } | Self::Unknown { .. } | Self::Gap { .. } => ExitCode::Drift,
-            Self::Newer { .. } | Self::CannotGoBack { .. } => ExitCode::Incompatible,
+            Self::Edited { .. } | Self::Unknown { .. } | Self::Gap { .. } | Self::BeyondRepair { .. } => {
+                ExitCode::Drift
+            }
+            Self::Newer { .. } | Self::TooOld { .. } => ExitCode::Incompatible,
             Self::StillPending { .. } => ExitCode::Pending,
-            Self::ForeignLedger | Self::NoSchema { .. } => ExitCode::Prerequisite,
-            Self::Database { source, .. } | Self::Failed { source, .. } => code_of(source),
-            Self::Stopped { .. } => ExitCode::Terminated,
+            Self::Standby { .. } | Self::ForeignLedger | Self::NoSchema { .. } | Self::RolesLeft { .. } => {
+                ExitCode::Prerequisite
+            }
+            Self::Database { source, .. } | Self::Failed { source, .. } | Self::RoleChange { source, .. } => {
+                code_of(source)
+            }
+            Self::Stopped {
+                why: Stop::Signal, ..
+            } => ExitCode::Terminated,
+            Self::Stopped { .. } => ExitCode::Input,
         }
     }
 }

@@ -4,19 +4,23 @@ use std::time::{Duration, Instant};
 
 use database::Database;
 use process::exit;
+use serde::Serialize;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
-use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span, info_span, warn};
+use tracing::{Instrument as _, Span, info_span};
 
+use crate::concurrently;
 use crate::error::{Error, Remains, is_lost};
+use crate::event::Event;
 use crate::ledger;
+use crate::limit::{Limit, Stop};
 use crate::migration::{Migration, Step, Transaction};
+use crate::roles::{Names, grants};
+use crate::rows::{self, Loss};
 use crate::session::{self, Session};
 
 /// How long a statement of a migration waits for a lock. Everything that arrives meanwhile queues up
 /// behind it, so the whole system stands still for at most this long.
-const LOCK_TIMEOUT: &str = "2s";
+pub(crate) const LOCK_TIMEOUT: &str = "2s";
 
 /// Pauses between two attempts, growing from the first to the last: traffic flows in between.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
@@ -27,11 +31,32 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// How long a canceled statement may take to end; the server needs milliseconds.
 const ROLLBACK: Duration = Duration::from_secs(5);
 
-/// Which of the two files is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
+/// Which of its two files a migration is run with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// It is applied.
     Up,
+    /// It is taken back.
     Down,
+}
+
+impl Direction {
+    /// The word for what is done: the end of the span's name.
+    pub(crate) fn kind(self, migration: &Migration) -> &'static str {
+        match self {
+            Self::Up => migration.step.word(),
+            Self::Down => "revert",
+        }
+    }
+
+    /// The name and the text of the file.
+    pub(crate) fn file(self, migration: &Migration) -> (String, &str) {
+        match self {
+            Self::Up => (migration.up_file(), &migration.up),
+            Self::Down => (migration.down_file(), &migration.down),
+        }
+    }
 }
 
 /// What running a migration needs besides its session.
@@ -40,7 +65,11 @@ pub(crate) struct Conditions<'a> {
     /// How long attempts that get no lock are repeated.
     pub(crate) patience: Duration,
     pub(crate) build: &'a str,
-    pub(crate) stop: &'a CancellationToken,
+    pub(crate) roles: &'a Names,
+    pub(crate) limit: &'a Limit,
+    pub(crate) tell: &'a (dyn Fn(Event) + Sync),
+    /// What must be empty when it is dropped.
+    pub(crate) guarded: &'a [Loss],
 }
 
 /// Runs one migration inside its span; returns the number of attempts.
@@ -95,147 +124,215 @@ async fn attempts(
     direction: Direction,
     conditions: &Conditions<'_>,
 ) -> Result<u32, Error> {
-    let file = match direction {
-        Direction::Up => migration.up_file(),
-        Direction::Down => migration.down_file(),
-    };
+    let (file, sql) = direction.file(migration);
+    let patience = conditions.limit.cap(conditions.patience);
     let started = Instant::now();
     let mut blockers = None;
     let mut pause = PAUSES.0;
     let mut attempt = 1;
-    loop {
-        let broken = match watched(session, migration, direction, conditions, &mut blockers).await {
-            Ok(Ok(())) => return Ok(attempt),
-            Err(remains) => return Err(stopped(file, remains)),
-            Ok(Err(broken)) if !is_lock_trouble(&broken.error) => {
-                return Err(Error::Failed {
-                    file,
-                    remains: broken.remains(migration),
-                    source: broken.error,
-                });
+    let error = loop {
+        let left = patience.saturating_sub(started.elapsed());
+        let broken = match watched(session, migration, direction, conditions, left, &mut blockers).await {
+            Watched::Ended(Ok(())) => return Ok(attempt),
+            Watched::Ended(Err(broken)) => broken,
+            Watched::Stopped(Stop::Timeout(_), _) if blockers.is_some() => {
+                break blocked(file, attempt, blockers);
             }
-            Ok(Err(broken)) => broken,
+            Watched::Stopped(why, remains) => break stopped(why, file, remains),
         };
-        let in_the_way = blockers
-            .clone()
-            .unwrap_or_else(|| "nobody is known to be in the way".into());
-        if started.elapsed() >= conditions.patience {
-            return Err(Error::Blocked {
-                file,
-                attempts: attempt,
-                blockers: in_the_way,
-            });
+        let Some(error) = broken.lock_trouble() else {
+            break broken.into_error(file, migration);
+        };
+        if started.elapsed() >= patience {
+            break blocked(file, attempt, blockers);
         }
-        warn!(
+        let retried = Event::StepRetried {
+            file: file.clone(),
             attempt,
-            error = exit::line(&broken.error),
-            "{file} did not get its locks within {LOCK_TIMEOUT}; trying again: {in_the_way}"
-        );
+            in_the_way: blockers
+                .clone()
+                .unwrap_or_else(|| format!("{NOBODY} ({})", exit::line(error))),
+        };
+        (conditions.tell)(retried);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = conditions.stop.cancelled() => return Err(stopped(file, broken.remains(migration))),
+            why = conditions.limit.reached() => break stopped(why, file, broken.remains(migration)),
         }
         pause = (pause * 2).min(PAUSES.1);
         attempt += 1;
+    };
+    if migration.transaction == Transaction::None {
+        concurrently::tidy(session, sql).await;
+    }
+    Err(error)
+}
+
+const NOBODY: &str = "nobody is known to be in the way";
+
+fn blocked(file: String, attempts: u32, blockers: Option<String>) -> Error {
+    Error::Blocked {
+        file,
+        attempts,
+        blockers: blockers.unwrap_or_else(|| NOBODY.into()),
     }
 }
 
-fn stopped(file: String, remains: Remains) -> Error {
+fn stopped(why: Stop, file: String, remains: Remains) -> Error {
     Error::Stopped {
+        why,
         during: Some((file, remains)),
     }
 }
 
 /// An attempt that failed.
-struct Broken {
-    error: tokio_postgres::Error,
-    /// The server had been asked to commit: it may have done so.
-    committing: bool,
+enum Broken {
+    /// The database said no.
+    Database {
+        error: tokio_postgres::Error,
+        /// The server had been asked to commit: it may have done so.
+        committing: bool,
+    },
+    /// Rows came into what was empty when the run began.
+    HoldsRows(Vec<Loss>),
 }
 
 impl Broken {
     fn remains(&self, migration: &Migration) -> Remains {
-        match migration.transaction {
-            Transaction::None => Remains::Statements,
-            Transaction::Yes if self.committing && is_lost(&self.error) => Remains::Unknown,
-            Transaction::Yes => Remains::Nothing,
+        match (migration.transaction, self) {
+            (Transaction::None, _) => Remains::Statements,
+            (
+                Transaction::Yes,
+                Self::Database {
+                    error,
+                    committing: true,
+                },
+            ) if is_lost(error) => Remains::Unknown,
+            (Transaction::Yes, _) => Remains::Nothing,
+        }
+    }
+
+    /// The error, if another attempt may be spared it.
+    fn lock_trouble(&self) -> Option<&tokio_postgres::Error> {
+        let Self::Database { error, .. } = self else {
+            return None;
+        };
+        let is_trouble =
+            |code: &SqlState| [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code);
+        error.code().is_some_and(is_trouble).then_some(error)
+    }
+
+    fn into_error(self, file: String, migration: &Migration) -> Error {
+        let remains = self.remains(migration);
+        match self {
+            Self::Database { error, .. } => Error::Failed {
+                file,
+                remains,
+                source: error,
+            },
+            Self::HoldsRows(losses) => Error::HoldsRows {
+                to: migration.version - 1,
+                losses,
+            },
         }
     }
 }
 
 impl From<tokio_postgres::Error> for Broken {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self {
+        Self::Database {
             error,
             committing: false,
         }
     }
 }
 
-/// One attempt, or what it has left behind if it was stopped. While it lasts, looks once who is in the way.
+/// How one attempt went.
+enum Watched {
+    Ended(Result<(), Broken>),
+    /// Ended from outside, and what it has left behind.
+    Stopped(Stop, Remains),
+}
+
+/// One attempt. While it lasts, looks once who is in the way.
 async fn watched(
     session: &mut Session,
     migration: &Migration,
     direction: Direction,
     conditions: &Conditions<'_>,
+    left: Duration,
     blockers: &mut Option<String>,
-) -> Result<Result<(), Broken>, Remains> {
+) -> Watched {
     let pid = session.pid;
-    let mut attempt = std::pin::pin!(attempt(session, migration, direction, conditions.build));
+    let mut attempt = std::pin::pin!(attempt(session, migration, direction, conditions, left));
     let mut look = std::pin::pin!(async {
         tokio::time::sleep(LOOK_AFTER).await;
         session::blockers(conditions.database, pid).await
     });
     let mut looked = false;
-    loop {
+    let why = loop {
         tokio::select! {
-            result = &mut attempt => return Ok(result),
+            result = &mut attempt => return Watched::Ended(result),
             found = &mut look, if !looked => {
                 looked = true;
                 *blockers = found.or(blockers.take());
             }
-            () = conditions.stop.cancelled() => break,
+            why = conditions.limit.reached() => break why,
         }
+    };
+    if matches!(why, Stop::Timeout(_)) {
+        // Waiting for somebody to the last is another end than having too much to do.
+        *blockers = session::blockers(conditions.database, pid).await;
     }
     session::cancel(conditions.database, pid).await;
-    match tokio::time::timeout(ROLLBACK, attempt).await {
+    let remains = match tokio::time::timeout(ROLLBACK, attempt).await {
         // It was committing already: that cannot be taken back, and is no loss.
-        Ok(Ok(())) => Ok(Ok(())),
-        Ok(Err(broken)) => Err(broken.remains(migration)),
-        Err(_) if migration.transaction == Transaction::None => Err(Remains::Statements),
-        Err(_) => Err(Remains::Unknown),
-    }
+        Ok(Ok(())) => return Watched::Ended(Ok(())),
+        Ok(Err(broken)) => broken.remains(migration),
+        Err(_) if migration.transaction == Transaction::None => Remains::Statements,
+        Err(_) => Remains::Unknown,
+    };
+    Watched::Stopped(why, remains)
 }
 
 async fn attempt(
     session: &mut Session,
     migration: &Migration,
     direction: Direction,
-    build: &str,
+    conditions: &Conditions<'_>,
+    patience: Duration,
 ) -> Result<(), Broken> {
     let started = Instant::now();
-    let (sql, file) = match direction {
-        Direction::Up => (&migration.up, migration.up_file()),
-        Direction::Down => (&migration.down, migration.down_file()),
-    };
+    let (file, sql) = direction.file(migration);
     if migration.transaction == Transaction::None {
-        traced(&file, outside_a_transaction(session, sql)).await?;
+        refuse(rows::holding(&session.client, conditions.guarded).await?)?;
+        traced(&file, concurrently::run(session, sql, patience)).await?;
     }
     let transaction = session.client.transaction().await?;
     transaction
         .batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
         .await?;
     if migration.transaction == Transaction::Yes {
+        refuse(rows::holding_for_good(&transaction, conditions.guarded).await?)?;
         traced(&file, transaction.batch_execute(sql)).await?;
     }
     match direction {
-        Direction::Up => ledger::add(&transaction, migration, started.elapsed(), build).await?,
+        Direction::Up => {
+            ledger::add(&transaction, migration, started.elapsed(), conditions.build).await?;
+            grants::bring_in_line(&transaction, conditions.roles).await?;
+        }
         Direction::Down => ledger::remove(&transaction, migration.version).await?,
     }
-    transaction.commit().await.map_err(|error| Broken {
+    transaction.commit().await.map_err(|error| Broken::Database {
         error,
         committing: true,
     })
+}
+
+fn refuse(holding: Vec<Loss>) -> Result<(), Broken> {
+    match holding {
+        losses if losses.is_empty() => Ok(()),
+        losses => Err(Broken::HoldsRows(losses)),
+    }
 }
 
 /// Runs the statements of a file within a client span.
@@ -255,51 +352,4 @@ async fn traced(
         process::telemetry::fail(&span, error);
     }
     result
-}
-
-/// Runs a file statement by statement; each ends with a semicolon at the end of a line.
-async fn outside_a_transaction(session: &Session, sql: &str) -> Result<(), tokio_postgres::Error> {
-    let client = &session.client;
-    client
-        .batch_execute(&format!("SET lock_timeout = '{LOCK_TIMEOUT}'"))
-        .await?;
-    for index in left_over_indexes(session, sql).await? {
-        warn!("dropping the index {index}, which an interrupted run has left half built");
-        client
-            .batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))
-            .await?;
-    }
-    for statement in sql
-        .split_inclusive(";\n")
-        .filter(|statement| statement.trim_end().ends_with(';'))
-    {
-        client.batch_execute(statement).await?;
-    }
-    Ok(())
-}
-
-const INVALID_INDEXES: &str = "
-SELECT format('%I.%I', namespace.nspname, class.relname)
-FROM pg_index AS index
-JOIN pg_class AS class ON class.oid = index.indexrelid AND class.relkind = 'i'
-JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
-WHERE NOT index.indisvalid
-    AND namespace.nspname = current_schema()
-    AND position(class.relname IN $1) > 0
-";
-
-/// The invalid indexes of names that the file mentions: an interrupted `CREATE INDEX CONCURRENTLY`.
-async fn left_over_indexes(session: &Session, sql: &str) -> Result<Vec<String>, tokio_postgres::Error> {
-    let rows = session
-        .client
-        .query_typed(INVALID_INDEXES, &[(&sql, Type::TEXT)])
-        .await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
-}
-
-/// Errors that another attempt may be spared.
-fn is_lock_trouble(error: &tokio_postgres::Error) -> bool {
-    error
-        .code()
-        .is_some_and(|code| *code == SqlState::LOCK_NOT_AVAILABLE || *code == SqlState::T_R_DEADLOCK_DETECTED)
 }

@@ -31,6 +31,22 @@ pub struct Applied {
     pub min_compatible_schema: i32,
 }
 
+/// The whole ledger.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    /// By version.
+    pub(crate) applied: Vec<Applied>,
+    /// The server is a standby. Not known of one whose ledger is empty.
+    pub(crate) standby: bool,
+}
+
+impl Ledger {
+    /// The newest version applied; 0 when nothing is.
+    pub(crate) fn version(&self) -> i32 {
+        self.applied.last().map_or(0, |last| last.version)
+    }
+}
+
 const CREATE: &str = "
 CREATE TABLE schema_migrations (
     version               integer     NOT NULL,
@@ -61,7 +77,7 @@ COMMENT ON COLUMN schema_migrations.min_compatible_schema IS 'The oldest build t
 const READ: &str = r#"
 SELECT version, name, encode(up_sha256, 'hex'), encode(down_sha256, 'hex'),
        to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-       duration_ms, build, min_compatible_schema
+       duration_ms, build, min_compatible_schema, pg_is_in_recovery()
 FROM schema_migrations
 ORDER BY version
 "#;
@@ -71,18 +87,24 @@ INSERT INTO schema_migrations (version, name, up_sha256, down_sha256, duration_m
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ";
 
+const REPLACE: &str = "
+UPDATE schema_migrations
+SET name = $2, up_sha256 = $3, down_sha256 = $4, min_compatible_schema = $5
+WHERE version = $1
+";
+
 const REMOVE: &str = "
 DELETE FROM schema_migrations
 WHERE version = $1
 ";
 
-/// All rows by version; none when there is no ledger yet. Waits for a lock at most `patience`.
+/// All of it; empty when there is no ledger yet. Waits for a lock at most `patience`.
 ///
 /// One round trip: the limits, against which an operator's own count for nothing, go with the question.
-pub(crate) async fn read(client: &Client, patience: Duration) -> Result<Vec<Applied>, Error> {
+pub(crate) async fn read(client: &Client, patience: Duration) -> Result<Ledger, Error> {
     let question = format!("SET statement_timeout = 0; {}{READ}", set_lock_timeout(patience));
     let messages = match client.simple_query(&question).await {
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(Vec::new()),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(Ledger::default()),
         Err(error) if is_about_the_columns(&error) => return Err(Error::ForeignLedger),
         messages => messages.doing("read the ledger")?,
     };
@@ -90,8 +112,13 @@ pub(crate) async fn read(client: &Client, patience: Duration) -> Result<Vec<Appl
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
-    rows.map(|row| Applied::from_texts(row).ok_or(Error::ForeignLedger))
-        .collect()
+    let mut ledger = Ledger::default();
+    for row in rows {
+        let applied = Applied::from_texts(row).ok_or(Error::ForeignLedger)?;
+        ledger.applied.push(applied);
+        ledger.standby = row.try_get(8).ok().flatten() == Some("t");
+    }
+    Ok(ledger)
 }
 
 impl Applied {
@@ -153,6 +180,26 @@ pub(crate) async fn add(
                 (&migration.down_sha256().as_slice(), Type::BYTEA),
                 (&duration_ms, Type::INT8),
                 (&build, Type::TEXT),
+                (&migration.min_compatible_schema, Type::INT4),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Brings the row of a migration in line with the files of this build; who applied it when stays.
+pub(crate) async fn replace(
+    client: &(impl tokio_postgres::GenericClient + Sync),
+    migration: &Migration,
+) -> Result<(), tokio_postgres::Error> {
+    client
+        .execute_typed(
+            REPLACE,
+            &[
+                (&migration.version, Type::INT4),
+                (&migration.name, Type::TEXT),
+                (&migration.up_sha256().as_slice(), Type::BYTEA),
+                (&migration.down_sha256().as_slice(), Type::BYTEA),
                 (&migration.min_compatible_schema, Type::INT4),
             ],
         )

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use database::locks;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
-use tracing::info;
 
 use crate::error::{Doing as _, Error};
+use crate::event::Event;
+use crate::session::{AS_BEFORE, AS_ITSELF};
 
 /// The pauses between two tries grow from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -29,7 +30,7 @@ WHERE lock.locktype = 'advisory'
 ///
 /// Asks again and again instead of waiting inside PostgreSQL: the snapshot of a statement that waits
 /// would be waited for by `CREATE INDEX CONCURRENTLY`, which the holder may be running.
-pub(crate) async fn acquire(client: &Client, timeout: Duration) -> Result<(), Error> {
+pub(crate) async fn acquire(client: &Client, timeout: Duration, tell: impl Fn(Event)) -> Result<(), Error> {
     let started = Instant::now();
     let mut pause = PAUSES.0;
     let mut said = false;
@@ -42,10 +43,9 @@ pub(crate) async fn acquire(client: &Client, timeout: Duration) -> Result<(), Er
             return Err(Error::LockHeld { holder, waited });
         }
         if !said && let Some(holder) = holder(client).await? {
-            info!(
-                wait_s = timeout.as_secs(),
-                "Waiting: the migration lock is held by {holder}"
-            );
+            tell(Event::Waiting {
+                message: format!("Waiting: the migration lock is held by {holder}"),
+            });
             said = true;
         }
         tokio::time::sleep(pause.min(timeout - waited)).await;
@@ -68,9 +68,11 @@ async fn try_acquire(client: &Client) -> Result<bool, Error> {
 /// Process id, application name and since when; none if nobody holds it any more.
 async fn holder(client: &Client) -> Result<Option<String>, Error> {
     let doing = "look for the holder of the migration lock";
+    client.batch_execute(AS_ITSELF).await.doing(doing)?;
     let row = client
         .query_typed_opt(HOLDER, &[(&locks::MIGRATION, Type::INT8)])
         .await
         .doing(doing)?;
+    client.batch_execute(AS_BEFORE).await.doing(doing)?;
     row.map(|row| row.try_get(0)).transpose().doing(doing)
 }

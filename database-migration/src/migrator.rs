@@ -1,29 +1,25 @@
-//! `up`, `down` and `wait`.
+//! The commands: `up`, `down`, `wait`, `status`, `plan`, `validate` and `repair`.
 
-use std::sync::OnceLock;
+use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use database::Database;
-use process::exit::ExitCode;
-use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::debug;
 use uuid::Uuid;
 
-use crate::audit;
 use crate::embedded::embedded;
-use crate::error::Error;
-use crate::execute::{self, Conditions, Direction};
-use crate::ledger;
-use crate::lock;
+use crate::error::{Error, count};
+use crate::event::Event;
+use crate::execute::Direction;
+use crate::limit::Limit;
 use crate::migration::{BadMigration, Migration};
-use crate::session::{self, Session};
+use crate::roles::Names;
+use crate::run::Run;
 use crate::standing::Standing;
 use crate::status::Status;
-
-/// Even who does not want to wait for locks must give the server the time to answer.
-const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Changes the schema of one database.
 pub struct Migrator {
@@ -39,11 +35,22 @@ pub struct Migrator {
     pub wait_timeout: Duration,
     /// How long to wait for another migrator, and in each migration for the locks it needs; default 60 s.
     pub lock_timeout: Duration,
+    /// How long the whole command may take, whatever it waits for; default 5 min.
+    pub timeout: Duration,
+    /// Whether going back may drop tables and columns that hold rows; default no.
+    pub allow_destructive: bool,
+    /// What the database's roles are called; a migration that runs as the owner gives them their rights.
+    pub roles: Names,
     /// Cancelled when the run is to stop: the running migration is rolled back.
     pub stop: CancellationToken,
+    /// Called with everything that the run tells, which the log says, too; default nothing.
+    pub observer: Observer,
     /// The newest version applied, as far as this run has seen.
     seen: OnceLock<AtomicI32>,
 }
+
+/// Watches a run.
+pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// How far back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +74,17 @@ pub struct Done {
     pub retries: u32,
 }
 
+impl Done {
+    /// How often a migration gave up for want of a lock, to be put behind a sentence: empty, or `, 2 attempts …`.
+    #[must_use]
+    pub fn given_up(&self) -> String {
+        match self.retries {
+            0 => String::new(),
+            retries => format!(", {} given up for want of a lock", count(retries, "attempt")),
+        }
+    }
+}
+
 /// Brings a database that can be reached to the newest version of this build.
 ///
 /// # Errors
@@ -88,7 +106,11 @@ impl Migrator {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             wait_timeout: Duration::ZERO,
             lock_timeout: Duration::from_secs(60),
+            timeout: Duration::from_secs(300),
+            allow_destructive: false,
+            roles: Names::default(),
             stop: CancellationToken::new(),
+            observer: Arc::new(|_| {}),
             seen: OnceLock::new(),
         })
     }
@@ -101,99 +123,50 @@ impl Migrator {
     /// # Errors
     /// Every [`Error`]; what was applied before it stays.
     pub async fn up(&self, to: Option<i32>) -> Result<Done, Error> {
-        let newest = self.newest();
-        let to = to.unwrap_or(newest);
-        if !(0..=newest).contains(&to) {
-            return Err(Error::NoSuchVersion { asked: to, newest });
-        }
-        let client = self.connect().await?;
-        let standing = self.standing_or_record(&client, Direction::Up).await?;
+        let to = self.asked(to)?;
+        let run = self.start("up");
+        run.announce();
+        let client = run.connect().await?;
+        let standing = run.standing_or_record(&client).await?;
         if standing.is_newer() {
-            warn!(
-                "the database is at version {}, newer than this build ({newest}), and still allows it (from {})",
-                standing.version, standing.min_compatible
-            );
+            run.tell(Event::Warning {
+                message: format!(
+                    "the database is at version {}, newer than this build ({}), and still allows it (from {})",
+                    standing.version, standing.newest, standing.min_compatible
+                ),
+            });
         }
         if standing.pending(&self.migrations, to).is_empty() {
             return Ok(self.done(standing.version, standing.version, 0));
         }
-        self.change(client, Direction::Up, |standing| {
+        run.change(client, Direction::Up, |standing| {
             Ok(standing.pending(&self.migrations, to))
         })
         .await
     }
 
-    /// Takes migrations back, the newest first.
+    /// Takes migrations back, the newest first. Tables and columns that hold rows are dropped only if
+    /// [`allow_destructive`](Self::allow_destructive) says so.
     ///
     /// # Errors
     /// Every [`Error`]; what was taken back before it stays so.
     pub async fn down(&self, back: Back) -> Result<Done, Error> {
-        let client = self.connect().await?;
-        let to_take_back = |standing: &Standing| -> Result<Vec<&Migration>, Error> {
-            let version = standing.version;
-            let asked = match back {
-                Back::Steps(steps) => i64::from(version) - i64::from(steps),
-                Back::To(to) => i64::from(to),
-            };
-            if standing.is_newer() {
-                return Err(Error::CannotGoBack {
-                    version,
-                    newest: standing.newest,
-                });
-            }
-            if !(0..=i64::from(version)).contains(&asked) {
-                return Err(Error::NotBack { asked, version });
-            }
-            let range = asked + 1..=i64::from(version);
-            Ok(self
-                .migrations
-                .iter()
-                .rev()
-                .filter(|it| range.contains(&i64::from(it.version)))
-                .collect())
-        };
-        let standing = self.standing_or_record(&client, Direction::Down).await?;
-        if to_take_back(&standing)?.is_empty() {
+        let run = self.start("down");
+        run.announce();
+        let client = run.connect().await?;
+        let standing = run.standing_or_record(&client).await?;
+        let Some(oldest) = self.to_take_back(&standing, back)?.pop() else {
             return Ok(self.done(standing.version, standing.version, 0));
-        }
-        self.change(client, Direction::Down, to_take_back).await
-    }
-
-    /// Waits until `version` (or the newest of this build) is applied, at most `wait_timeout` in all,
-    /// through times when the database cannot be reached. Returns the newest version applied.
-    ///
-    /// # Errors
-    /// [`Error::StillPending`] in the end; [`Error::Connect`] when the database was not there in the end.
-    pub async fn wait(&self, version: Option<i32>) -> Result<i32, Error> {
-        /// Between two looks; a pod's start can spare this much.
-        const PAUSE: Duration = Duration::from_millis(250);
-        let asked = version.unwrap_or(self.newest());
-        let started = Instant::now();
-        let mut said = false;
-        loop {
-            let left = self.wait_timeout.saturating_sub(started.elapsed());
-            let result = self.look(left).await;
-            let waited = started.elapsed();
-            match result {
-                Ok(version) if version >= asked => return Ok(version),
-                Ok(version) if waited >= self.wait_timeout => {
-                    return Err(Error::StillPending {
-                        version,
-                        asked,
-                        waited,
-                    });
-                }
-                Ok(version) if !said => {
-                    info!("Waiting for version {asked}: the database is at version {version}");
-                    said = true;
-                }
-                // The connection broke between connecting and asking: connecting again tells more.
-                Err(Error::Database { .. }) if waited < self.wait_timeout => {}
-                Err(error) => return Err(error),
-                Ok(_) => {}
+        };
+        // Steps count from what was there when they were asked for: two copies at once go back once.
+        let target = oldest.version - 1;
+        run.change(client, Direction::Down, |standing| {
+            match standing.version > target {
+                true => self.to_take_back(standing, Back::To(target)),
+                false => Ok(Vec::new()),
             }
-            self.pause(PAUSE).await?;
-        }
+        })
+        .await
     }
 
     /// What is applied and what is not.
@@ -201,9 +174,14 @@ impl Migrator {
     /// # Errors
     /// [`Error::Connect`] and [`Error::Database`]; whatever the ledger says is part of the answer.
     pub async fn status(&self) -> Result<Status, Error> {
-        let client = self.connect().await?;
-        let applied = self.read_ledger(&client, self.lock_timeout).await?;
-        Ok(Status::of(self.database.target(), &self.migrations, &applied))
+        let run = self.start("status");
+        let client = run.connect().await?;
+        let ledger = run.ledger(&client, run.patience()).await?;
+        Ok(Status::of(
+            self.database.target(),
+            &self.migrations,
+            &ledger.applied,
+        ))
     }
 
     /// The newest version applied, as far as this run has seen; none before it has looked.
@@ -218,165 +196,60 @@ impl Migrator {
         self.migrations.last().map_or(0, |migration| migration.version)
     }
 
-    async fn connect(&self) -> Result<Client, Error> {
-        self.unless_stopped(session::connect(&self.database, self.wait_timeout))
-            .await
-    }
-
-    async fn standing(&self, client: &Client) -> Result<Standing, Error> {
-        let applied = self.read_ledger(client, self.lock_timeout).await?;
-        self.saw(applied.last().map_or(0, |last| last.version));
-        Standing::of(&self.migrations, &applied)
-    }
-
-    /// As `standing`; what stands in the way of a run is part of its record, unless the record would meet the same.
-    async fn standing_or_record(&self, client: &Client, direction: Direction) -> Result<Standing, Error> {
-        let standing = self.standing(client).await;
-        if let Err(error) = &standing
-            && !matches!(error, Error::Stopped { .. } | Error::Held { .. })
-        {
-            audit::record(self, client, direction, Duration::ZERO, Err(error)).await;
+    /// A command begins.
+    pub(crate) fn start(&self, command: &'static str) -> Run<'_> {
+        Run {
+            migrator: self,
+            command,
+            limit: Limit::new(&self.stop, self.timeout),
         }
-        standing
     }
 
-    async fn read_ledger(&self, client: &Client, patience: Duration) -> Result<Vec<ledger::Applied>, Error> {
-        let patience = patience.max(LEAST_PATIENCE);
-        self.briefly("read the ledger", patience, ledger::read(client, patience))
-            .await
+    /// The version asked for, or the newest of this build.
+    pub(crate) fn asked(&self, version: Option<i32>) -> Result<i32, Error> {
+        let newest = self.newest();
+        match version {
+            None => Ok(newest),
+            Some(asked) if (0..=newest).contains(&asked) => Ok(asked),
+            Some(asked) => Err(Error::NoSuchVersion { asked, newest }),
+        }
     }
 
-    /// Runs statements that take milliseconds unless somebody is in their way: no longer than `patience`,
-    /// nor than until the run is to stop. They limit their waiting for locks themselves, so that the
-    /// server gives up as well; what they do not notice (a server that stands still) ends a second later.
-    async fn briefly<T>(
-        &self,
-        doing: &'static str,
-        patience: Duration,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let started = Instant::now();
-        self.unless_stopped(async {
-            match tokio::time::timeout(patience + Duration::from_secs(1), work).await {
-                Ok(Err(error)) if error.exit_code() == ExitCode::LockTimeout => {}
-                Err(_) => {}
-                Ok(result) => return result,
-            }
-            let waited = started.elapsed();
-            let holders = session::holders_of_the_ledger(&self.database).await;
-            Err(Error::Held {
-                doing,
-                holders: holders.unwrap_or_else(|| "nobody that is known".into()),
-                waited,
-            })
-        })
-        .await
+    /// The migrations that a database at this version has.
+    pub(crate) fn up_to(&self, version: i32) -> &[Migration] {
+        let count = self.migrations.partition_point(|it| it.version <= version);
+        self.migrations.get(..count).unwrap_or_default()
     }
 
-    fn saw(&self, version: i32) {
+    pub(crate) fn to_take_back(&self, standing: &Standing, back: Back) -> Result<Vec<&Migration>, Error> {
+        let version = standing.version;
+        let asked = match back {
+            Back::Steps(steps) => i64::from(version) - i64::from(steps),
+            Back::To(to) => i64::from(to),
+        };
+        if standing.is_newer() {
+            return Err(Error::TooOld {
+                doing: "go back",
+                version,
+                newest: standing.newest,
+            });
+        }
+        if !(0..=i64::from(version)).contains(&asked) {
+            return Err(Error::NotBack { asked, version });
+        }
+        let newest_first = self.up_to(version).iter().rev();
+        Ok(newest_first
+            .take_while(|it| i64::from(it.version) > asked)
+            .collect())
+    }
+
+    pub(crate) fn saw(&self, version: i32) {
         self.seen
             .get_or_init(AtomicI32::default)
             .store(version, Ordering::Relaxed);
     }
 
-    async fn look(&self, timeout: Duration) -> Result<i32, Error> {
-        let client = self
-            .unless_stopped(session::connect(&self.database, timeout))
-            .await?;
-        let applied = self.read_ledger(&client, timeout.min(self.lock_timeout)).await?;
-        Ok(applied.last().map_or(0, |last| last.version))
-    }
-
-    /// Runs, under the lock, the migrations that `choose` names, and leaves a record of it.
-    async fn change<'a>(
-        &'a self,
-        client: Client,
-        direction: Direction,
-        choose: impl Fn(&Standing) -> Result<Vec<&'a Migration>, Error>,
-    ) -> Result<Done, Error> {
-        let started = Instant::now();
-        let patience = self.lock_timeout.max(LEAST_PATIENCE);
-        let mut session = self.unless_stopped(Session::prepare(client, patience)).await?;
-        let acquired = self
-            .unless_stopped(lock::acquire(&session.client, self.lock_timeout))
-            .await;
-        let result = match acquired {
-            Ok(()) => self.change_under_lock(&mut session, direction, choose).await,
-            Err(error) => Err(error),
-        };
-        if !matches!(result, Ok(done) if done.before == done.after) {
-            let took = started.elapsed();
-            audit::record(self, &session.client, direction, took, result.as_ref()).await;
-        }
-        result
-    }
-
-    async fn change_under_lock<'a>(
-        &'a self,
-        session: &mut Session,
-        direction: Direction,
-        choose: impl Fn(&Standing) -> Result<Vec<&'a Migration>, Error>,
-    ) -> Result<Done, Error> {
-        let patience = self.lock_timeout.max(LEAST_PATIENCE);
-        self.briefly("create the ledger", patience, ledger::ensure(&session.client))
-            .await?;
-        // Read anew: another migrator may have done the work while this one waited.
-        let before = self.standing(&session.client).await?;
-        let chosen = choose(&before)?;
-        if chosen.is_empty() {
-            info!("Another migrator has done the work meanwhile");
-        } else {
-            self.announce(direction, &before, &chosen);
-        }
-        let conditions = Conditions {
-            database: &self.database,
-            patience: self.lock_timeout,
-            build: &self.build,
-            stop: &self.stop,
-        };
-        let (total, mut retries, mut after) = (chosen.len(), 0, before.version);
-        for (index, migration) in chosen.into_iter().enumerate() {
-            if self.stop.is_cancelled() {
-                return Err(Error::Stopped { during: None });
-            }
-            let step = index + 1;
-            info!("Step {step} of {total}: {} {migration}", migration.step.word());
-            let started = Instant::now();
-            let attempts = execute::run(session, migration, direction, &conditions).await?;
-            retries += attempts - 1;
-            let again = if attempts > 1 {
-                format!(" at attempt {attempts}")
-            } else {
-                String::new()
-            };
-            info!(
-                "Step {step} of {total} done in {} ms{again}",
-                started.elapsed().as_millis()
-            );
-            after = match direction {
-                Direction::Up => migration.version,
-                Direction::Down => migration.version - 1,
-            };
-            self.saw(after);
-        }
-        Ok(self.done(before.version, after, retries))
-    }
-
-    fn announce(&self, direction: Direction, before: &Standing, chosen: &[&Migration]) {
-        let what = match direction {
-            Direction::Up => "to apply",
-            Direction::Down => "to take back",
-        };
-        info!(
-            "Starting run {}: {} is at version {}, {} {what}",
-            self.run_id,
-            self.database.target(),
-            before.version,
-            migrations(chosen.len())
-        );
-    }
-
-    fn done(&self, before: i32, after: i32, retries: u32) -> Done {
+    pub(crate) fn done(&self, before: i32, after: i32, retries: u32) -> Done {
         debug!(before, after, retries, "run finished");
         Done {
             run_id: self.run_id,
@@ -385,26 +258,14 @@ impl Migrator {
             retries,
         }
     }
-
-    async fn pause(&self, pause: Duration) -> Result<(), Error> {
-        self.unless_stopped(async {
-            tokio::time::sleep(pause).await;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        tokio::select! {
-            result = work => result,
-            () = self.stop.cancelled() => Err(Error::Stopped { during: None }),
-        }
-    }
 }
 
-fn migrations(count: usize) -> String {
-    match count {
-        1 => "1 migration".into(),
-        count => format!("{count} migrations"),
+impl fmt::Debug for Migrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Migrator")
+            .field("database", &self.database.target())
+            .field("newest", &self.newest())
+            .field("run_id", &self.run_id)
+            .finish_non_exhaustive()
     }
 }

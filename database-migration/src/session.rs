@@ -14,6 +14,13 @@ use crate::error::{Doing as _, Error};
 /// How long asking a second session for something may take; nothing depends on its answer.
 const ASIDE: Duration = Duration::from_secs(3);
 
+/// A migrator acts as the owner of the tables, but sessions belong to who has logged in: only that role sees and cancels its
+/// own.
+pub(crate) const AS_ITSELF: &str = "SET ROLE NONE";
+
+/// Undoes [`AS_ITSELF`].
+pub(crate) const AS_BEFORE: &str = "RESET ROLE";
+
 /// A connection that changes the schema.
 pub(crate) struct Session {
     pub(crate) client: Client,
@@ -48,7 +55,14 @@ WHERE pid = ANY (pg_blocking_pids($1))
 
 impl Session {
     /// Makes a connection ready to change the schema; outside of migrations a statement waits for locks at most `patience`.
-    pub(crate) async fn prepare(client: Client, patience: Duration) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Standby`], or whatever the database says.
+    pub(crate) async fn prepare(
+        client: Client,
+        database: &Database,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         let doing = "prepare the session";
         client.batch_execute(PREPARE).await.doing(doing)?;
         client
@@ -63,9 +77,14 @@ impl Session {
             }
         }
         let row = client
-            .query_typed_one("SELECT pg_backend_pid()", &[])
+            .query_typed_one("SELECT pg_backend_pid(), pg_is_in_recovery()", &[])
             .await
             .doing(doing)?;
+        if row.try_get(1).doing(doing)? {
+            return Err(Error::Standby {
+                database: database.target(),
+            });
+        }
         let pid = row.try_get(0).doing(doing)?;
         Ok(Self { client, pid })
     }
@@ -108,6 +127,7 @@ async fn ask(
 ) -> Option<String> {
     let ask = async {
         let client = database.connect().await.ok()?;
+        client.batch_execute(AS_ITSELF).await.ok()?;
         let row = client.query_typed_one(question, parameters).await.ok()?;
         row.try_get::<_, Option<String>>(0).ok()?
     };
@@ -139,10 +159,13 @@ pub(crate) async fn cancel(database: &Database, pid: i32) {
         let Ok(client) = database.connect().await else {
             return;
         };
-        if let Err(error) = client
-            .query_typed("SELECT pg_cancel_backend($1)", &[(&pid, Type::INT4)])
-            .await
-        {
+        let cancel = async {
+            client.batch_execute(AS_ITSELF).await?;
+            client
+                .query_typed("SELECT pg_cancel_backend($1)", &[(&pid, Type::INT4)])
+                .await
+        };
+        if let Err(error) = cancel.await {
             debug!(
                 error = exit::line(&error),
                 "the running statement could not be canceled"

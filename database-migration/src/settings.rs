@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use process::exit::Failure;
+use database_migration::roles;
+use process::exit::{ExitCode, Failure};
 use process::{settings, telemetry};
 use serde::Deserialize;
+
+/// The longest time that can be set: a day.
+pub(crate) const MOST_SECONDS: u64 = 24 * 60 * 60;
 
 /// Everything that can be set; each key is described in `config/default.toml`.
 #[derive(Debug, Deserialize)]
@@ -12,16 +16,29 @@ use serde::Deserialize;
 pub(crate) struct Settings {
     pub(crate) wait_timeout_s: u64,
     pub(crate) lock_timeout_s: u64,
+    pub(crate) timeout_s: u64,
     pub(crate) database: database::Settings,
+    pub(crate) roles: roles::Settings,
     pub(crate) telemetry: telemetry::Settings,
 }
 
 /// Reads the settings; `file` is what `--config` names.
 pub(crate) fn load(file: Option<PathBuf>) -> Result<Settings, Failure> {
-    let environment = [database::ENVIRONMENT, telemetry::ENVIRONMENT].concat();
-    settings::load(&settings::Source {
+    let environment = [database::ENVIRONMENT, roles::ENVIRONMENT, telemetry::ENVIRONMENT].concat();
+    let settings: Settings = settings::load(&settings::Source {
         defaults: include_str!("../config/default.toml"),
         file,
         environment,
-    })
+    })?;
+    for (key, least, value) in [
+        ("wait_timeout_s", 0, settings.wait_timeout_s),
+        ("lock_timeout_s", 0, settings.lock_timeout_s),
+        ("timeout_s", 1, settings.timeout_s),
+    ] {
+        if !(least..=MOST_SECONDS).contains(&value) {
+            let message = format!("{key}: {value} is not {least} to {MOST_SECONDS}");
+            return Err(Failure::new(ExitCode::Usage, message));
+        }
+    }
+    Ok(settings)
 }

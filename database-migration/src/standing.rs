@@ -31,27 +31,8 @@ impl Standing {
                 .max()
                 .unwrap_or(0),
         };
-        for row in applied.iter().filter(|row| row.version <= standing.newest) {
-            let known = migrations
-                .iter()
-                .find(|migration| migration.version == row.version);
-            check(
-                known.ok_or_else(|| Error::Unknown {
-                    version: row.version,
-                    name: row.name.clone(),
-                })?,
-                row,
-            )?;
-        }
-        let is_applied = |migration: &&Migration| applied.iter().any(|row| row.version == migration.version);
-        let below = migrations
-            .iter()
-            .filter(|migration| migration.version < standing.version);
-        if let Some(missing) = below.clone().find(|migration| !is_applied(migration)) {
-            return Err(Error::Gap {
-                file: missing.up_file(),
-                version: standing.version,
-            });
+        if let Some(problem) = problems(migrations, applied).into_iter().next() {
+            return Err(problem);
         }
         if standing.version > standing.newest && standing.min_compatible > standing.newest {
             return Err(Error::Newer {
@@ -80,13 +61,41 @@ impl Standing {
     }
 }
 
+/// How the ledger contradicts the migrations of this build, by version; a gap comes last.
+pub(crate) fn problems(migrations: &[Migration], applied: &[Applied]) -> Vec<Error> {
+    let newest = migrations.last().map_or(0, |last| last.version);
+    let version = applied.last().map_or(0, |last| last.version);
+    let is_applied = |migration: &&Migration| applied.iter().any(|row| row.version == migration.version);
+    let known = applied.iter().filter(|row| row.version <= newest);
+    let contradictions = known.filter_map(|row| {
+        let migration = migrations.iter().find(|it| it.version == row.version);
+        match migration {
+            Some(migration) => check(migration, row).err(),
+            None => Some(unknown(row)),
+        }
+    });
+    let gap = migrations
+        .iter()
+        .filter(|migration| migration.version < version)
+        .find(|migration| !is_applied(migration))
+        .map(|missing| Error::Gap {
+            file: missing.up_file(),
+            version,
+        });
+    contradictions.chain(gap).collect()
+}
+
+fn unknown(row: &Applied) -> Error {
+    Error::Unknown {
+        version: row.version,
+        name: row.name.clone(),
+    }
+}
+
 /// An applied migration must be the one this build knows, to the byte.
 fn check(migration: &Migration, row: &Applied) -> Result<(), Error> {
     if migration.name != row.name {
-        return Err(Error::Unknown {
-            version: row.version,
-            name: row.name.clone(),
-        });
+        return Err(unknown(row));
     }
     let sums = [
         (migration.up_file(), migration.up_sha256(), &row.up_sha256),

@@ -1,12 +1,11 @@
 //! Many copies at once, and others who hold locks.
 
 use database::locks;
-use database_migration::{Migration, Migrator};
 use test_support::{TestDatabase, eventually};
 
-use crate::program::{run, start};
+use crate::program::{NEWEST, run, start};
 
-const NEWEST: &str = "SELECT max(version) FROM schema_migrations";
+const VERSION: &str = "SELECT max(version) FROM schema_migrations";
 
 #[tokio::test]
 async fn of_ten_copies_at_once_one_applies_each_migration_and_all_succeed() {
@@ -21,46 +20,14 @@ async fn of_ten_copies_at_once_one_applies_each_migration_and_all_succeed() {
     }
 
     assert_eq!(changed, 1);
+    let versions: Vec<_> = (1..=NEWEST).map(|version| [version.to_string()]).collect();
     assert_eq!(
         database
             .rows("SELECT version FROM schema_migrations ORDER BY version")
             .await,
-        [["1"], ["2"], ["3"], ["4"]]
+        versions
     );
     assert_eq!(database.value("SELECT count(*) FROM bootstrap_runs").await, "1");
-}
-
-#[tokio::test]
-async fn copies_that_wait_do_not_block_an_index_that_is_built_concurrently() {
-    let database = TestDatabase::empty().await;
-    let tables = "-- Why.\n-- step: createTables\n-- transaction: yes\n-- min-compatible-schema: 1\nCREATE TABLE t (a int);";
-    let index = "-- Why.\n-- step: createIndexes\n-- transaction: none\n-- min-compatible-schema: 1\n\
-                 CREATE INDEX CONCURRENTLY t_a_idx ON t (a);\n";
-    let migrations = vec![
-        Migration::parse("0001_t", tables, "-- Back.\nDROP TABLE t;").unwrap(),
-        Migration::parse("0002_i", index, "-- Back.\nDROP INDEX t_a_idx;").unwrap(),
-    ];
-
-    let copies: Vec<_> = (0..10)
-        .map(|_| {
-            let mut migrator = Migrator::new(database.database()).unwrap();
-            migrator.migrations.clone_from(&migrations);
-            tokio::spawn(async move { migrator.up(None).await })
-        })
-        .collect();
-    let mut changed = 0;
-    for copy in copies {
-        let done = copy.await.unwrap().unwrap();
-        changed += usize::from(done.before != done.after);
-    }
-
-    assert_eq!(changed, 1);
-    assert_eq!(
-        database
-            .value("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a_idx'::regclass")
-            .await,
-        "t"
-    );
 }
 
 #[tokio::test]
@@ -115,7 +82,7 @@ async fn a_lock_that_is_released_in_time_costs_only_the_wait() {
     drop(holder);
 
     assert_eq!(waiting.wait_output().await.code, Some(0));
-    assert_eq!(database.value(NEWEST).await, "4");
+    assert_eq!(database.value(VERSION).await, NEWEST.to_string());
 }
 
 #[tokio::test]
@@ -142,7 +109,7 @@ async fn a_busy_table_is_tried_again_until_it_is_free() {
         .await
         .unwrap();
 
-    let mut waiting = start(&database, &[]);
+    let mut waiting = start(&database, &["up", "--to", "4"]);
     waiting
         .wait_for_text("did not get its locks within 2s; trying again")
         .await;
@@ -155,7 +122,7 @@ async fn a_busy_table_is_tried_again_until_it_is_free() {
         "{}",
         output.stderr
     );
-    assert_eq!(database.value(NEWEST).await, "4");
+    assert_eq!(database.value(VERSION).await, "4");
 }
 
 #[tokio::test]
@@ -172,16 +139,16 @@ async fn a_table_that_stays_busy_ends_with_4_and_names_who_is_in_the_way() {
         .await
         .unwrap();
 
-    let output = run(&database, &["--lock-timeout", "1"]).await;
+    let output = run(&database, &["up", "--to", "4", "--lock-timeout", "1"]).await;
 
     assert_eq!(output.code, Some(4), "{}", output.stderr);
     let last = output.stderr.lines().last().unwrap();
     assert!(
-        last.contains("0004_look_ups.up.sql did not get its locks in 1 attempts"),
+        last.contains("0004_look_ups.up.sql did not get its locks in 1 attempt;"),
         "{last}"
     );
     assert!(last.contains("(long report) in a transaction since 2"), "{last}");
-    assert_eq!(database.value(NEWEST).await, "3");
+    assert_eq!(database.value(VERSION).await, "3");
     let record = "SELECT exit_code, version FROM bootstrap_runs WHERE outcome = 'failed'";
     assert_eq!(database.value(record).await, "4|3");
 }
@@ -195,14 +162,14 @@ async fn mid_migration() -> (TestDatabase, tokio_postgres::Client, test_support:
         .batch_execute("BEGIN; LOCK TABLE idempotency_keys IN ROW EXCLUSIVE MODE")
         .await
         .unwrap();
-    let process = start(&database, &[]);
+    let process = start(&database, &["up", "--to", "4"]);
     let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'idempotency_keys'::regclass";
     eventually("the migration waits", async || database.value(waits).await == "1").await;
     (database, writer, process)
 }
 
 async fn nothing_of_version_4_is_there(database: &TestDatabase) -> bool {
-    database.value(NEWEST).await == "3"
+    database.value(VERSION).await == "3"
         && database
             .value("SELECT to_regclass('orders_api_key_id_id_idx') IS NULL")
             .await
@@ -247,6 +214,6 @@ async fn a_killed_migrator_leaves_nothing_behind_and_the_next_one_goes_on() {
     .await;
     assert!(nothing_of_version_4_is_there(&database).await);
     writer.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(run(&database, &[]).await.code, Some(0));
-    assert_eq!(database.value(NEWEST).await, "4");
+    assert_eq!(run(&database, &["up", "--to", "4"]).await.code, Some(0));
+    assert_eq!(database.value(VERSION).await, "4");
 }

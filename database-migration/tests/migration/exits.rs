@@ -2,7 +2,7 @@
 
 use test_support::TestDatabase;
 
-use crate::program::{run, start_with};
+use crate::program::{NEWEST, run, start_with};
 
 #[tokio::test]
 async fn an_edited_migration_ends_with_5_and_names_the_file_and_both_sums() {
@@ -23,7 +23,7 @@ async fn an_edited_migration_ends_with_5_and_names_the_file_and_both_sums() {
         assert!(last.contains(part), "{part}: {last}");
     }
     let record = "SELECT exit_code, version FROM bootstrap_runs WHERE outcome = 'failed'";
-    assert_eq!(database.value(record).await, "5|4");
+    assert_eq!(database.value(record).await, format!("5|{NEWEST}"));
     let status = run(&database, &["status", "--exit-code"]).await;
     assert_eq!(status.code, Some(5));
     assert!(status.stdout.contains("EDITED"), "{}", status.stdout);
@@ -47,8 +47,8 @@ async fn newer(min_compatible: i32) -> TestDatabase {
     database
         .execute(&format!(
             "INSERT INTO schema_migrations
-             SELECT 5, 'later', up_sha256, down_sha256, now(), 1, 'later', {min_compatible}
-             FROM schema_migrations WHERE version = 4"
+             SELECT version + 1, 'later', up_sha256, down_sha256, now(), 1, 'later', {min_compatible}
+             FROM schema_migrations WHERE version = {NEWEST}"
         ))
         .await;
     database
@@ -56,7 +56,7 @@ async fn newer(min_compatible: i32) -> TestDatabase {
 
 #[tokio::test]
 async fn a_newer_database_that_allows_this_build_is_a_warning() {
-    let database = newer(4).await;
+    let database = newer(NEWEST).await;
 
     let output = run(&database, &[]).await;
 
@@ -70,19 +70,21 @@ async fn a_newer_database_that_allows_this_build_is_a_warning() {
     assert_eq!(run(&database, &["down", "--steps", "1"]).await.code, Some(7));
     assert_eq!(
         database.value("SELECT max(version) FROM schema_migrations").await,
-        "5"
+        (NEWEST + 1).to_string()
     );
 }
 
 #[tokio::test]
 async fn a_newer_database_that_does_not_allow_this_build_ends_with_7() {
-    let database = newer(5).await;
+    let database = newer(NEWEST + 1).await;
 
     let output = run(&database, &[]).await;
 
     assert_eq!(output.code, Some(7), "{}", output.stderr);
     assert!(
-        output.stderr.contains("needs a build of version 5 or later"),
+        output
+            .stderr
+            .contains(&format!("needs a build of version {} or later", NEWEST + 1)),
         "{}",
         output.stderr
     );
@@ -142,7 +144,7 @@ async fn wrong_usage_ends_with_2() {
         &["up", "--to", "x"],
         &["down"],
         &["down", "--steps", "0"],
-        &["down", "--steps", "5"],
+        &["down", "--steps", "99"],
         &["down", "--steps", "1", "--to", "1"],
     ];
     for arguments in wrong {
@@ -151,7 +153,7 @@ async fn wrong_usage_ends_with_2() {
     }
     assert_eq!(
         database.value("SELECT max(version) FROM schema_migrations").await,
-        "4"
+        NEWEST.to_string()
     );
 }
 
@@ -209,7 +211,7 @@ async fn a_wrong_password_ends_with_2_at_once() {
 
 #[tokio::test]
 async fn every_help_shows_an_example() {
-    for command in ["", "up", "down", "status", "wait"] {
+    for command in ["", "up", "down", "status", "plan", "validate", "repair", "wait"] {
         let arguments: Vec<&str> = [command, "--help"]
             .into_iter()
             .filter(|word| !word.is_empty())
@@ -218,10 +220,14 @@ async fn every_help_shows_an_example() {
         let output = start_with(&arguments, &[]).wait_output().await;
 
         assert_eq!(output.code, Some(0));
-        assert!(
-            output.stdout.contains("Example:\n"),
-            "{command}: {}",
-            output.stdout
-        );
+        for part in [
+            "Example:\n  ",
+            "--wait-timeout",
+            "--lock-timeout",
+            "--timeout",
+            "--json",
+        ] {
+            assert!(output.stdout.contains(part), "{command}: {}", output.stdout);
+        }
     }
 }

@@ -2,6 +2,9 @@
 
 use test_support::{Output, Process, TestDatabase};
 
+/// The version that the program brings.
+pub(crate) const NEWEST: i32 = database::version::NEWEST;
+
 /// Starts the program against a database, with its log as text.
 pub(crate) fn start(database: &TestDatabase, arguments: &[&str]) -> Process {
     start_at(database.url(), arguments)

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use test_support::{OwnCluster, Stop, TestDatabase};
 
-use crate::program::{run, start, start_at};
+use crate::program::{NEWEST, run, start, start_at};
 
 #[tokio::test]
 async fn a_database_that_is_down_is_said_once_and_ends_with_3() {
@@ -45,7 +45,7 @@ async fn a_database_that_comes_up_late_is_waited_for() {
         .query_one("SELECT count(*) FROM schema_migrations", &[])
         .await
         .unwrap();
-    assert_eq!(ledger.get::<_, i64>(0), 4);
+    assert_eq!(ledger.get::<_, i64>(0), i64::from(NEWEST));
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn a_database_that_goes_away_in_the_middle_ends_with_6_and_keeps_what_was_
         .await
         .unwrap();
 
-    let mut process = start_at(&cluster.url(), &[]);
+    let mut process = start_at(&cluster.url(), &["up", "--to", "4"]);
     process.wait_for_text("Step 1 of 1").await;
     cluster.stop(Stop::Immediate);
     let output = process.wait_output().await;
@@ -88,7 +88,9 @@ async fn wait_ends_when_another_process_has_migrated() {
 
     let mut waiting = start(&database, &["wait"]);
     waiting
-        .wait_for_text("Waiting for version 4: the database is at version 0")
+        .wait_for_text(&format!(
+            "Waiting for version {NEWEST}: the database is at version 0"
+        ))
         .await;
     assert_eq!(run(&database, &["up"]).await.code, Some(0));
 
@@ -100,11 +102,18 @@ async fn wait_ends_when_another_process_has_migrated() {
 async fn wait_for_a_version_that_does_not_come_ends_with_8() {
     let database = TestDatabase::migrated().await;
 
-    let output = run(&database, &["wait", "--for-version", "5", "--wait-timeout", "1"]).await;
+    let later = (NEWEST + 1).to_string();
+    let output = run(
+        &database,
+        &["wait", "--for-version", &later, "--wait-timeout", "1"],
+    )
+    .await;
 
     assert_eq!(output.code, Some(8), "{}", output.stderr);
     assert!(
-        output.stderr.contains("still at version 4, not at 5"),
+        output
+            .stderr
+            .contains(&format!("still at version {NEWEST}, not at {later}")),
         "{}",
         output.stderr
     );

@@ -1,0 +1,66 @@
+//! The database's roles: who may do what, how to get there, and how to see that it is so.
+//!
+//! `roles apply` compares what `rights.rs` says with the catalog and changes what differs; `roles check` only compares.
+//! Each migration does the part about tables again.
+
+mod apply;
+mod catalog;
+mod difference;
+pub(crate) mod grants;
+mod login;
+pub(crate) mod owner;
+mod quote;
+mod rights;
+mod settings;
+mod verifier;
+
+use std::fmt;
+
+pub use apply::{Applied, Checked};
+pub use settings::{ENVIRONMENT, Invalid, Names, Passwords, Settings};
+
+/// Who does something with the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Owns the tables and their ledger; nobody logs in as it.
+    Owner,
+    /// `database-migration`: acts as the owner as soon as it logs in.
+    Migrator,
+    /// `order-food`.
+    App,
+    /// `database-load`.
+    Loader,
+    /// Looks at everything but hashes of API keys, and changes nothing.
+    Readonly,
+}
+
+impl Role {
+    /// In the order in which they are made.
+    pub const ALL: [Self; 5] = [
+        Self::Owner,
+        Self::Migrator,
+        Self::App,
+        Self::Loader,
+        Self::Readonly,
+    ];
+
+    /// Those that work with the tables and must not change them.
+    const USERS: [Self; 3] = [Self::App, Self::Loader, Self::Readonly];
+
+    fn logs_in(self) -> bool {
+        self != Self::Owner
+    }
+}
+
+/// The word in the names of the settings.
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Owner => "owner",
+            Self::Migrator => "migrator",
+            Self::App => "app",
+            Self::Loader => "loader",
+            Self::Readonly => "readonly",
+        })
+    }
+}

@@ -1,0 +1,215 @@
+//! Who may do what: the one place that says so. `docs/DATA.md` shows it as a table.
+
+use super::Role;
+
+/// A right on the whole table or on some of its columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Right {
+    pub(super) privilege: &'static str,
+    pub(super) columns: Columns,
+}
+
+/// The columns of a [`Right`]. What a table does not have is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Columns {
+    /// The table, with every column that it will ever have.
+    All,
+    /// These.
+    Only(&'static [&'static str]),
+    /// All but these; a column that a migration adds is granted when the rights are next brought in line.
+    But(&'static [&'static str]),
+}
+
+/// What the roles may do with a table. The owner, and so the migrator, may do everything.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    app: &'static [Right],
+    loader: &'static [Right],
+    readonly: &'static [Right],
+}
+
+impl Table {
+    pub(super) fn rights(&self, role: Role) -> &'static [Right] {
+        match role {
+            Role::Owner | Role::Migrator => &[],
+            Role::App => self.app,
+            Role::Loader => self.loader,
+            Role::Readonly => self.readonly,
+        }
+    }
+}
+
+const fn all(privilege: &'static str) -> Right {
+    Right {
+        privilege,
+        columns: Columns::All,
+    }
+}
+
+const fn only(privilege: &'static str, columns: &'static [&'static str]) -> Right {
+    Right {
+        privilege,
+        columns: Columns::Only(columns),
+    }
+}
+
+const fn but(privilege: &'static str, columns: &'static [&'static str]) -> Right {
+    Right {
+        privilege,
+        columns: Columns::But(columns),
+    }
+}
+
+const SELECT: Right = all("SELECT");
+const INSERT: Right = all("INSERT");
+const UPDATE: Right = all("UPDATE");
+const DELETE: Right = all("DELETE");
+
+/// Every table of the schema; a test holds this against the migrations.
+pub(super) const TABLES: &[Table] = &[
+    Table {
+        name: "products",
+        app: &[SELECT],
+        loader: &[SELECT, INSERT, UPDATE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "users",
+        // Whose key it is matters, not what the user is called.
+        app: &[only("SELECT", &["id", "active"])],
+        loader: &[SELECT, INSERT, UPDATE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "api_keys",
+        app: &[SELECT],
+        // Operators revoke; no load takes that back.
+        loader: &[SELECT, INSERT, but("UPDATE", &["id", "revoked_at"])],
+        readonly: &[but("SELECT", &["key_hash"])],
+    },
+    Table {
+        name: "promotions",
+        app: &[SELECT],
+        loader: &[SELECT, INSERT, UPDATE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "promotion_uses",
+        // UPDATE is also what SELECT … FOR UPDATE asks for.
+        app: &[SELECT, INSERT, only("UPDATE", &["uses"])],
+        loader: &[SELECT, INSERT],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "coupon_codes",
+        app: &[SELECT],
+        loader: &[SELECT, INSERT, DELETE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "orders",
+        app: &[SELECT, INSERT],
+        loader: &[SELECT, INSERT],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "order_items",
+        app: &[SELECT, INSERT],
+        loader: &[SELECT, INSERT],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "idempotency_keys",
+        // A key that has expired is taken again in place.
+        app: &[SELECT, INSERT, but("UPDATE", &["api_key_id", "key"]), DELETE],
+        loader: &[],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "bootstrap_runs",
+        app: &[SELECT],
+        loader: &[SELECT, INSERT, UPDATE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "dataset_versions",
+        app: &[SELECT],
+        loader: &[SELECT, INSERT, UPDATE, DELETE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "dataset_rows",
+        app: &[],
+        loader: &[SELECT, INSERT, DELETE],
+        // The rows of api_keys hold the hashes.
+        readonly: &[but("SELECT", &["row"])],
+    },
+    Table {
+        name: "schema_migrations",
+        app: &[SELECT],
+        loader: &[SELECT],
+        readonly: &[SELECT],
+    },
+];
+
+/// What the roles may do with tables that are not listed: made by hand, or by a build that knows more.
+pub(super) const FUTURE: &[(Role, &str)] = &[
+    (Role::App, "SELECT"),
+    (Role::Loader, "SELECT"),
+    (Role::Readonly, "SELECT"),
+];
+
+pub(super) const DATABASE: &[(Role, &str)] = &[
+    // `down`, `plan` and `validate` try migrations on tables that go with the session.
+    (Role::Owner, "TEMPORARY"),
+    (Role::Migrator, "CONNECT"),
+    (Role::App, "CONNECT"),
+    (Role::Loader, "CONNECT"),
+    (Role::Readonly, "CONNECT"),
+];
+
+pub(super) const SCHEMA: &[(Role, &str)] = &[
+    (Role::Owner, "USAGE"),
+    (Role::Owner, "CREATE"),
+    (Role::App, "USAGE"),
+    (Role::Loader, "USAGE"),
+    (Role::Readonly, "USAGE"),
+];
+
+/// What everybody may go on doing: who may log in is decided by passwords and `pg_hba.conf`.
+pub(super) const PUBLIC_ON_DATABASE: &str = "CONNECT";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use squawk_syntax::ast::{self, AstNode as _};
+
+    use super::*;
+
+    #[test]
+    fn every_table_of_the_migrations_is_listed_and_no_other() {
+        let mut made = BTreeSet::from(["schema_migrations".to_owned()]);
+        for migration in crate::embedded().unwrap() {
+            for statement in squawk_syntax::SourceFile::parse(&migration.up).tree().stmts() {
+                match statement {
+                    ast::Stmt::CreateTable(table) => {
+                        made.extend(table.table_name().map(|name| name.syntax().text().to_string()));
+                    }
+                    ast::Stmt::DropTable(table) => {
+                        let text = table.syntax().text().to_string();
+                        made.retain(|name| {
+                            !text
+                                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                                .any(|word| word == name)
+                        });
+                    }
+                    _ => {}
+                }
+            }
+        }
+
+        let listed: BTreeSet<String> = TABLES.iter().map(|table| table.name.to_owned()).collect();
+        assert_eq!(made, listed);
+    }
+}

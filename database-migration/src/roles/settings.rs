@@ -1,0 +1,246 @@
+//! What the roles are called, and where their passwords are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::Role;
+
+/// Section `[roles]` of the settings: a name for each role, and for those that log in the file of their password.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Owns the tables; nobody logs in as it.
+    pub owner: String,
+    /// `database-migration` logs in as this.
+    pub migrator: String,
+    /// File with the migrator's password.
+    pub migrator_password_file: Option<PathBuf>,
+    /// `order-food` logs in as this.
+    pub app: String,
+    /// File with the app's password.
+    pub app_password_file: Option<PathBuf>,
+    /// `database-load` logs in as this.
+    pub loader: String,
+    /// File with the loader's password.
+    pub loader_password_file: Option<PathBuf>,
+    /// People who look, and reports.
+    pub readonly: String,
+    /// File with the read-only role's password.
+    pub readonly_password_file: Option<PathBuf>,
+}
+
+/// Environment variables and the settings that they set.
+pub const ENVIRONMENT: &[(&str, &str)] = &[
+    ("ROLE_OWNER", "roles.owner"),
+    ("ROLE_MIGRATOR", "roles.migrator"),
+    ("ROLE_MIGRATOR_PASSWORD_FILE", "roles.migrator_password_file"),
+    ("ROLE_APP", "roles.app"),
+    ("ROLE_APP_PASSWORD_FILE", "roles.app_password_file"),
+    ("ROLE_LOADER", "roles.loader"),
+    ("ROLE_LOADER_PASSWORD_FILE", "roles.loader_password_file"),
+    ("ROLE_READONLY", "roles.readonly"),
+    ("ROLE_READONLY_PASSWORD_FILE", "roles.readonly_password_file"),
+];
+
+/// A name that no role can have, or a file without a password. Names the setting, never a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct Invalid {
+    setting: String,
+    problem: String,
+}
+
+impl Invalid {
+    pub(super) fn new(role: Role, problem: impl Into<String>) -> Self {
+        Self {
+            setting: format!("roles.{role}"),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// The five names, all different.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(BTreeMap<Role, String>);
+
+/// The passwords of the roles that have a file for it.
+#[derive(Clone, Debug, Default)]
+pub struct Passwords(BTreeMap<Role, SecretString>);
+
+/// PostgreSQL cuts longer names, silently.
+const LONGEST_NAME: usize = 63;
+
+impl Names {
+    /// Checks the names.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the setting.
+    pub fn new(settings: &Settings) -> Result<Self, Invalid> {
+        let mut names = BTreeMap::new();
+        for role in Role::ALL {
+            let name = settings.name(role);
+            if let Some(problem) = problem_of(name) {
+                return Err(Invalid::new(role, problem));
+            }
+            if let Some((other, _)) = names.iter().find(|(_, taken)| *taken == name) {
+                return Err(Invalid::new(role, format!("has the name of roles.{other}")));
+            }
+            names.insert(role, name.to_owned());
+        }
+        Ok(Self(names))
+    }
+
+    /// The role's name in the database.
+    #[must_use]
+    pub fn of(&self, role: Role) -> &str {
+        self.0.get(&role).map_or("", String::as_str)
+    }
+
+    /// Whose name it is.
+    pub(crate) fn role(&self, name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| self.of(*role) == name)
+    }
+
+    pub(crate) fn all(&self) -> Vec<&str> {
+        self.0.values().map(String::as_str).collect()
+    }
+}
+
+fn problem_of(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("is empty"),
+        "public" | "none" => Some("is a word that PostgreSQL keeps for itself"),
+        _ if name.starts_with("pg_") => Some("begins with pg_, which PostgreSQL keeps for itself"),
+        _ if name.len() > LONGEST_NAME => Some("is longer than 63 bytes"),
+        _ if name.chars().any(char::is_control) => Some("has control characters"),
+        _ => None,
+    }
+}
+
+impl Passwords {
+    /// Reads the files that are set.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the setting.
+    pub fn read(settings: &Settings) -> Result<Self, Invalid> {
+        let mut passwords = BTreeMap::new();
+        for role in Role::ALL {
+            if let Some(file) = settings.password_file(role) {
+                passwords.insert(role, password(role, file)?);
+            }
+        }
+        Ok(Self(passwords))
+    }
+
+    pub(crate) fn of(&self, role: Role) -> Option<&SecretString> {
+        self.0.get(&role)
+    }
+}
+
+/// The file's text without its last line break.
+fn password(role: Role, file: &Path) -> Result<SecretString, Invalid> {
+    let invalid = |problem: String| Invalid {
+        setting: format!("roles.{role}_password_file"),
+        problem,
+    };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| invalid(format!("cannot read {}: {error}", file.display())))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let password = line.strip_suffix('\r').unwrap_or(line);
+    if password.is_empty() || password.contains(['\0', '\n', '\r']) {
+        let problem = format!("{} does not hold one line with the password", file.display());
+        return Err(invalid(problem));
+    }
+    Ok(password.to_owned().into())
+}
+
+impl Settings {
+    fn name(&self, role: Role) -> &str {
+        match role {
+            Role::Owner => &self.owner,
+            Role::Migrator => &self.migrator,
+            Role::App => &self.app,
+            Role::Loader => &self.loader,
+            Role::Readonly => &self.readonly,
+        }
+    }
+
+    fn password_file(&self, role: Role) -> Option<&Path> {
+        match role {
+            Role::Owner => None,
+            Role::Migrator => self.migrator_password_file.as_deref(),
+            Role::App => self.app_password_file.as_deref(),
+            Role::Loader => self.loader_password_file.as_deref(),
+            Role::Readonly => self.readonly_password_file.as_deref(),
+        }
+    }
+}
+
+/// The names of the default settings.
+impl Default for Names {
+    fn default() -> Self {
+        let settings = Settings::default();
+        Self(
+            Role::ALL
+                .map(|role| (role, settings.name(role).to_owned()))
+                .into(),
+        )
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let name = |role: Role| format!("order_food_{role}");
+        Self {
+            owner: name(Role::Owner),
+            migrator: name(Role::Migrator),
+            migrator_password_file: None,
+            app: name(Role::App),
+            app_password_file: None,
+            loader: name(Role::Loader),
+            loader_password_file: None,
+            readonly: name(Role::Readonly),
+            readonly_password_file: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(change: impl FnOnce(&mut Settings)) -> String {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        Names::new(&settings).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_name_that_no_role_can_have_is_refused() {
+        assert_eq!(refusal(|it| it.app.clear()), "roles.app: is empty");
+        for name in ["public", "none", "pg_app", "a\nb", &"x".repeat(64)] {
+            let message = refusal(|it| it.loader = name.into());
+            assert!(message.starts_with("roles.loader: "), "{name}: {message}");
+        }
+    }
+
+    #[test]
+    fn two_roles_with_one_name_are_refused() {
+        let message = refusal(|it| it.readonly = it.app.clone());
+
+        assert_eq!(message, "roles.readonly: has the name of roles.app");
+    }
+
+    #[test]
+    fn names_may_need_quotes() {
+        let settings = Settings {
+            app: "Küche \"1\"; --".into(),
+            ..Settings::default()
+        };
+
+        assert_eq!(Names::new(&settings).unwrap().of(Role::App), "Küche \"1\"; --");
+    }
+}

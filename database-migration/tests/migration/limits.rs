@@ -1,0 +1,134 @@
+//! `--timeout` ends a run whatever it waits for, and the exit code says what that was.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use database::locks;
+use database_migration::{Error, Remains, Stop};
+use process::exit::ExitCode;
+use test_support::TestDatabase;
+
+use crate::own;
+use crate::program::{NEWEST, run, start_at, start_with};
+
+/// Far more than the second that is given, far less than what would be waited for otherwise.
+const PROMPTLY: Duration = Duration::from_secs(20);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_database_that_never_answers_ends_with_3() {
+    // Connections are taken by the system, and nobody reads from them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://food@{}/food", silent.local_addr().unwrap());
+    let started = Instant::now();
+
+    let output = start_at(&url, &["--timeout", "1"]).wait_output().await;
+
+    assert_eq!(output.code, Some(3), "{}", output.stderr);
+    assert!(started.elapsed() < PROMPTLY, "{:?}", started.elapsed());
+    assert!(output.stderr.contains("--timeout"), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn another_migrator_that_does_not_end_ends_with_4_and_is_named() {
+    let database = TestDatabase::empty().await;
+    let holder = database.client().await;
+    holder
+        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
+        .await
+        .unwrap();
+
+    let output = run(&database, &["up", "--timeout", "1"]).await;
+
+    assert_eq!(output.code, Some(4), "{}", output.stderr);
+    let last = output.stderr.lines().last().unwrap();
+    assert!(last.contains("the migration lock is held by process"), "{last}");
+}
+
+#[tokio::test]
+async fn a_table_that_stays_busy_ends_with_4_and_names_who_is_in_the_way() {
+    let database = TestDatabase::empty().await;
+    run(&database, &["up", "--to", "3"]).await;
+    let writer = database.client().await;
+    writer
+        .batch_execute("SET application_name = 'long report'; BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
+        .await
+        .unwrap();
+
+    let output = run(&database, &["up", "--to", "4", "--timeout", "1"]).await;
+
+    assert_eq!(output.code, Some(4), "{}", output.stderr);
+    let last = output.stderr.lines().last().unwrap();
+    assert!(last.contains("(long report) in a transaction since 2"), "{last}");
+    assert_eq!(
+        database.value("SELECT max(version) FROM schema_migrations").await,
+        "3"
+    );
+}
+
+#[tokio::test]
+async fn a_migration_that_takes_too_long_is_rolled_back_and_ends_with_6() {
+    let database = TestDatabase::migrated().await;
+    let long = own::migration(
+        own::NEXT,
+        "yes",
+        "CREATE TABLE long (a int); SELECT pg_sleep(60);",
+        "DROP TABLE long;",
+    );
+    let mut migrator = own::migrator(&database, &[long]);
+    migrator.timeout = SECOND;
+    let started = Instant::now();
+
+    let error = migrator.up(None).await.unwrap_err();
+
+    assert!(started.elapsed() < PROMPTLY, "{:?}", started.elapsed());
+    assert_eq!(error.exit_code(), ExitCode::Input);
+    assert!(
+        matches!(
+            &error,
+            Error::Stopped {
+                why: Stop::Timeout(SECOND),
+                during: Some((_, Remains::Nothing))
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(database.value("SELECT to_regclass('long') IS NULL").await, "t");
+    let record = "SELECT outcome, exit_code, version FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1";
+    assert_eq!(database.value(record).await, format!("failed|6|{NEWEST}"));
+}
+
+#[tokio::test]
+async fn a_version_that_does_not_come_ends_with_8() {
+    let database = TestDatabase::empty().await;
+
+    let output = run(&database, &["wait", "--timeout", "1"]).await;
+
+    assert_eq!(output.code, Some(8), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn a_limit_that_is_no_time_ends_with_2() {
+    for wrong in [
+        ["--timeout", "0"],
+        ["--timeout", "86401"],
+        ["--wait-timeout", "18446744073709551615"],
+        ["--lock-timeout", "-1"],
+        ["--lock-timeout", "5x"],
+    ] {
+        let output = start_with(&wrong, &[("DATABASE_URL", "postgres://127.0.0.1:1/food")])
+            .wait_output()
+            .await;
+        assert_eq!(output.code, Some(2), "{wrong:?}: {}", output.stderr);
+    }
+    let file = std::env::temp_dir().join(format!("limits-{}.toml", std::process::id()));
+    std::fs::write(&file, "lock_timeout_s = 18446744073709551\n").unwrap();
+    let environment = [("DATABASE_URL", "postgres://127.0.0.1:1/food")];
+    let output = start_with(&["--config", file.to_str().unwrap()], &environment)
+        .wait_output()
+        .await;
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    assert!(output.stderr.contains("lock_timeout_s"), "{}", output.stderr);
+}

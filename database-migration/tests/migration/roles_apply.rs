@@ -1,0 +1,386 @@
+//! `roles apply` and `roles check`, by a superuser.
+
+use database_migration::roles::Names;
+use database_migration::{Migration, Migrator};
+use serde_json::Value;
+use test_support::{Cluster, TestDatabase, settings};
+
+use crate::program::start_with;
+use crate::roles::{ROLES, Roles, allowed, refused};
+
+#[tokio::test]
+async fn roles_applied_before_the_first_migration_need_no_second_run_after_it() {
+    let roles = Roles::on(TestDatabase::empty().await);
+    let missing = roles.run(&["roles", "check"]).await;
+    assert_eq!(missing.code, Some(9), "{}", missing.stderr);
+    for role in ROLES {
+        let line = format!("missing: role {} ({role})", roles.name(role));
+        assert!(missing.stdout.lines().any(|it| it == line), "{}", missing.stdout);
+    }
+
+    let first = roles.run(&["roles", "apply"]).await;
+    let second = roles.run(&["roles", "apply"]).await;
+    // The passwords are changed behind the back of `roles apply`: that is all it then sets.
+    let migrated = {
+        roles.set_password("migrator", "migrator");
+        let third = roles.run(&["roles", "apply"]).await;
+        let line = format!("set the password of {}\n", roles.name("migrator"));
+        assert_eq!(third.stdout, line, "{}", third.stderr);
+        roles.start_as_migrator(&["up"]).wait_output().await
+    };
+
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let created = format!("created role {} (LOGIN)", roles.name("app"));
+    assert_eq!(first.stdout.lines().filter(|line| *line == created).count(), 1);
+    assert_eq!(second.code, Some(0), "{}", second.stderr);
+    assert_eq!(second.stdout, "nothing to change\n");
+    assert_eq!(migrated.code, Some(0), "{}", migrated.stderr);
+    assert_eq!(roles.owners().await, [[roles.name("owner")]]);
+    roles.assert_as_they_should_be().await;
+    for look in ["validate", "plan", "status"] {
+        let output = roles.start_as_migrator(&[look]).wait_output().await;
+        assert_eq!(output.code, Some(0), "{look}: {}{}", output.stdout, output.stderr);
+    }
+}
+
+#[tokio::test]
+async fn roles_applied_to_a_database_in_use_take_over_its_tables_and_keep_its_rows() {
+    let roles = Roles::on(TestDatabase::migrated().await);
+    roles
+        .database
+        .execute("INSERT INTO products (id, name, price, category) VALUES (1, 'Waffle', 9.99, 'Waffle')")
+        .await;
+
+    let first = roles.run(&["roles", "apply"]).await;
+    let second = roles.run(&["roles", "apply"]).await;
+
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let given = format!("gave orders from order_food to {}", roles.name("owner"));
+    assert!(first.stdout.lines().any(|line| line == given), "{}", first.stdout);
+    let tables = roles
+        .database
+        .rows("SELECT FROM pg_tables WHERE schemaname = 'public'")
+        .await;
+    assert_eq!(first.stdout.matches("gave ").count(), tables.len());
+    assert_eq!(second.stdout, "nothing to change\n");
+    assert_eq!(roles.owners().await, [[roles.name("owner")]]);
+    let app = roles.client("app").await;
+    let row = app.query_one("SELECT name FROM products", &[]).await.unwrap();
+    assert_eq!(row.get::<_, &str>(0), "Waffle");
+    let recorded = "SELECT command, outcome, exit_code FROM bootstrap_runs WHERE command LIKE 'roles%'";
+    let client = roles.client("readonly").await;
+    let row = client.query_one(recorded, &[]).await.unwrap();
+    assert_eq!(
+        (row.get(0), row.get(1), row.get(2)),
+        ("roles apply", "changed", 0i16)
+    );
+    roles.assert_as_they_should_be().await;
+}
+
+#[tokio::test]
+async fn what_a_superuser_migrates_belongs_to_the_owner_all_the_same() {
+    let roles = Roles::on(TestDatabase::empty().await).without_passwords();
+    let steps: [&[&str]; 5] = [
+        &["up", "--to", "1"],
+        &["roles", "apply"],
+        &["up"],
+        &["down", "--to", "2", "--allow-destructive"],
+        &["up"],
+    ];
+
+    for arguments in steps {
+        let output = roles.run(arguments).await;
+        assert_eq!(output.code, Some(0), "{arguments:?}: {}", output.stderr);
+    }
+
+    assert_eq!(roles.owners().await, [[roles.name("owner")]]);
+    roles.assert_as_they_should_be().await;
+}
+
+#[tokio::test]
+async fn a_later_migration_leaves_its_tables_and_columns_with_the_right_rights() {
+    let roles = Roles::in_place().await;
+    let migrator = later_migration(&roles).await;
+
+    migrator.up(None).await.unwrap();
+
+    roles.assert_as_they_should_be().await;
+    assert_eq!(roles.owners().await, [[roles.name("owner")]]);
+    for role in ["app", "loader", "readonly"] {
+        let client = roles.client(role).await;
+        allowed(&client, "SELECT id FROM tables_at_noon").await;
+        refused(&client, "INSERT INTO tables_at_noon VALUES (1)").await;
+    }
+    let readonly = roles.client("readonly").await;
+    allowed(&readonly, "SELECT note FROM api_keys").await;
+    refused(&readonly, "SELECT key_hash FROM api_keys").await;
+}
+
+/// A run as the migrator, with one migration more: a table that no list knows, and a column of one that is listed.
+async fn later_migration(roles: &Roles) -> Migrator {
+    roles.set_password("migrator", "migrator");
+    assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
+    let url = roles.url(&roles.name("migrator"), "migrator");
+    let database = database::Database::new(&settings(&url), "test").unwrap();
+    let mut migrator = Migrator::new(database).unwrap();
+    let next = migrator.newest() + 1;
+    let up = "-- Why.\n-- step: createTables\n-- transaction: yes\n-- min-compatible-schema: 1\n
+        CREATE TABLE tables_at_noon (id bigint); ALTER TABLE api_keys ADD note text;";
+    let migration = Migration::parse(
+        &format!("{next:04}_noon"),
+        up,
+        "-- Back.\nDROP TABLE tables_at_noon;",
+    );
+    migrator.migrations.push(migration.unwrap());
+    let name = |role: &str| Value::from(roles.name(role));
+    let named = ROLES.map(|role| (role.to_owned(), name(role)));
+    let named: serde_json::Map<String, Value> = named.into_iter().collect();
+    migrator.roles = Names::new(&serde_json::from_value(Value::Object(named)).unwrap()).unwrap();
+    migrator
+}
+
+#[tokio::test]
+async fn check_names_what_is_missing_and_what_is_too_much_and_apply_mends_it() {
+    let roles = Roles::in_place().await;
+    let [owner, migrator, app, loader, readonly] = ROLES.map(|role| roles.name(role));
+    let database = roles.database.name();
+    let damages = [
+        (
+            "REVOKE SELECT, INSERT ON orders FROM {app}",
+            format!("missing: INSERT, SELECT on orders for {app}"),
+        ),
+        (
+            "GRANT DELETE, UPDATE (total) ON orders TO {loader}",
+            format!("surplus: DELETE, UPDATE (total) on orders for {loader}"),
+        ),
+        (
+            "GRANT SELECT ON api_keys TO {readonly}",
+            format!("surplus: SELECT on api_keys for {readonly}"),
+        ),
+        (
+            "REVOKE UPDATE (uses) ON promotion_uses FROM {app}",
+            format!("missing: UPDATE (uses) on promotion_uses for {app}"),
+        ),
+        (
+            "GRANT SELECT ON products TO {app} WITH GRANT OPTION",
+            format!("surplus: the option to grant SELECT on products for {app}"),
+        ),
+        (
+            "GRANT INSERT ON products TO PUBLIC",
+            "surplus: INSERT on products for PUBLIC".to_owned(),
+        ),
+        (
+            "GRANT CREATE ON SCHEMA public TO PUBLIC",
+            "surplus: CREATE on schema public for PUBLIC".to_owned(),
+        ),
+        (
+            "REVOKE USAGE ON SCHEMA public FROM {loader}",
+            format!("missing: USAGE on schema public for {loader}"),
+        ),
+        (
+            "GRANT TEMPORARY ON DATABASE {database} TO PUBLIC",
+            format!("surplus: TEMPORARY on database {database} for PUBLIC"),
+        ),
+        (
+            "REVOKE CONNECT ON DATABASE {database} FROM {readonly}",
+            format!("missing: CONNECT on database {database} for {readonly}"),
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT DELETE ON TABLES TO {app}",
+            format!("surplus: DELETE on tables to come for {app}"),
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public REVOKE SELECT ON TABLES FROM {readonly}",
+            format!("missing: SELECT on tables to come for {readonly}"),
+        ),
+        (
+            "GRANT {owner} TO {app}",
+            format!("surplus: membership of {app} in {owner}"),
+        ),
+        (
+            "GRANT pg_read_all_data TO {readonly}",
+            format!("surplus: membership of {readonly} in pg_read_all_data"),
+        ),
+        (
+            "REVOKE {owner} FROM {migrator}",
+            format!("missing: membership of {migrator} in {owner}"),
+        ),
+        (
+            "ALTER ROLE {migrator} IN DATABASE {database} RESET role",
+            format!("missing: {migrator} does not act as {owner} in database {database}"),
+        ),
+        (
+            "ALTER ROLE {loader} CREATEDB CREATEROLE",
+            format!("surplus: CREATEDB, CREATEROLE for {loader}"),
+        ),
+        ("ALTER ROLE {app} NOLOGIN", format!("missing: LOGIN for {app}")),
+        ("ALTER ROLE {owner} LOGIN", format!("surplus: LOGIN for {owner}")),
+        (
+            "ALTER ROLE {app} PASSWORD NULL",
+            format!("missing: password of {app}"),
+        ),
+        (
+            "ALTER ROLE {loader} PASSWORD 'other'",
+            format!("differs: password of {loader} is not that of roles.loader_password_file"),
+        ),
+        (
+            "ALTER TABLE order_items OWNER TO postgres",
+            format!("differs: order_items belongs to postgres, not to {owner}"),
+        ),
+        (
+            "ALTER DATABASE {database} OWNER TO {app}",
+            format!("differs: database {database} belongs to {app}, not to {owner}"),
+        ),
+    ];
+    for (damage, _) in &damages {
+        roles.execute(damage).await;
+    }
+
+    let all = roles.run(&["roles", "check"]).await;
+    let applied = roles.run(&["roles", "apply"]).await;
+
+    assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+    assert_eq!(all.code, Some(9), "{}", all.stderr);
+    let last = all.stderr.lines().last().unwrap();
+    for (damage, finding) in &damages {
+        let found = all.stdout.lines().any(|line| line == finding);
+        assert!(found, "{damage}: {finding}: {}", all.stdout);
+    }
+    let first = all.stdout.lines().next().unwrap();
+    assert!(last.contains(first), "{last}");
+    assert!(
+        last.contains(" more. To do: database-migration roles apply"),
+        "{last}"
+    );
+    let revoked = format!("revoked DELETE, UPDATE (total) on orders from {loader}");
+    assert!(
+        applied.stdout.lines().any(|line| line == revoked),
+        "{}",
+        applied.stdout
+    );
+    roles.assert_as_they_should_be().await;
+}
+
+#[tokio::test]
+async fn names_may_need_quotes() {
+    let database = TestDatabase::empty().await;
+    let schema = "CREATE SCHEMA \"the shop\"; ALTER DATABASE {} SET search_path = \"the shop\"";
+    database.execute(&schema.replace("{}", database.name())).await;
+    let prefix = format!("{} Küche \"1\" it's \\ {{}}; --", database.name());
+    let roles = Roles::named(database.clone(), &prefix);
+
+    let first = roles.run(&["roles", "apply"]).await;
+    let second = roles.run(&["roles", "apply"]).await;
+
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    assert_eq!(second.stdout, "nothing to change\n", "{}", second.stderr);
+    let migrator = roles.client("migrator").await;
+    allowed(&migrator, "CREATE TABLE made_by_the_migrator (id bigint)").await;
+    allowed(&roles.client("app").await, "SELECT * FROM made_by_the_migrator").await;
+    let made = "SELECT schemaname, tableowner FROM pg_tables WHERE tablename = 'made_by_the_migrator'";
+    assert_eq!(
+        database.value(made).await,
+        format!("the shop|{}", roles.name("owner"))
+    );
+}
+
+#[tokio::test]
+async fn a_password_is_neither_said_nor_sent() {
+    let roles = Roles::on(TestDatabase::empty().await);
+    Cluster::shared().log_statements_of(&roles.database).await;
+    roles.set_password("app", "hunter2-of-the-app");
+
+    let output = roles.run(&["roles", "apply", "--json"]).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let log = Cluster::shared().log();
+    let altered = format!(
+        "ALTER ROLE \"{}\" PASSWORD 'SCRAM-SHA-256$4096:",
+        roles.name("app")
+    );
+    assert!(log.contains(&altered));
+    for text in [&log, &output.stdout, &output.stderr] {
+        assert!(!text.contains("hunter2"));
+    }
+    assert!(!(output.stdout + &output.stderr).contains("SCRAM"));
+    allowed(&roles.client("app").await, "SELECT 1").await;
+}
+
+#[tokio::test]
+async fn as_json_every_change_and_every_finding_is_an_event() {
+    let roles = Roles::on(TestDatabase::migrated().await);
+    let events = |text: &str| -> Vec<Value> {
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+
+    let checked = events(&roles.run(&["roles", "check", "--json"]).await.stdout);
+    let applied = events(&roles.run(&["roles", "apply", "--json"]).await.stdout);
+    let again = events(&roles.run(&["roles", "apply", "--json"]).await.stdout);
+
+    let finding = format!("missing: role {} (app)", roles.name("app"));
+    assert!(
+        checked
+            .iter()
+            .any(|it| it["event"] == "role_differs" && it["finding"] == finding)
+    );
+    assert_eq!(checked.last().unwrap()["exit_code"], 9);
+    let change = format!("granted INSERT, SELECT on orders to {}", roles.name("app"));
+    assert!(
+        applied
+            .iter()
+            .any(|it| it["event"] == "role_changed" && it["change"] == change)
+    );
+    let done = again.last().unwrap();
+    assert_eq!(
+        (&done["event"], &done["outcome"]),
+        (&"done".into(), &"unchanged".into())
+    );
+    assert_eq!(done["changes"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_wrong_setting_ends_with_2_and_names_it() {
+    let roles = Roles::on(TestDatabase::empty().await);
+
+    for text in ["", "\n", "two\nlines\n"] {
+        std::fs::write(roles.password_file("loader"), text).unwrap();
+        let output = roles.run(&["roles", "apply"]).await;
+        assert_eq!(output.code, Some(2), "{text:?}: {}", output.stderr);
+        assert!(
+            output.stderr.contains("roles.loader_password_file"),
+            "{}",
+            output.stderr
+        );
+    }
+    let file = [
+        ("ROLE_APP_PASSWORD_FILE", "/nowhere"),
+        ("DATABASE_URL", roles.database.url()),
+    ];
+    let missing = start_with(&["roles", "check"], &file).wait_output().await;
+    assert_eq!(missing.code, Some(2), "{}", missing.stderr);
+    assert!(missing.stderr.contains("/nowhere"), "{}", missing.stderr);
+    let none = "SELECT count(*) FROM pg_roles WHERE rolname LIKE current_database() || '\\_%'";
+    assert_eq!(roles.database.value(none).await, "0");
+}
+
+#[tokio::test]
+async fn a_superuser_is_not_demoted_nor_does_anybody_change_itself() {
+    let roles = Roles::on(TestDatabase::migrated().await).without_passwords();
+    roles.execute("CREATE ROLE {app} SUPERUSER").await;
+
+    let superuser = roles.run(&["roles", "apply"]).await;
+
+    assert_eq!(superuser.code, Some(9), "{}", superuser.stderr);
+    let said = format!("SUPERUSER from {}", roles.name("app"));
+    assert!(superuser.stderr.contains(&said), "{}", superuser.stderr);
+    assert!(!roles.exists("owner").await);
+
+    roles.execute("ALTER ROLE {app} NOSUPERUSER").await;
+    roles.set_password("migrator", "migrator");
+    assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
+    let itself = roles.start_as_migrator(&["roles", "apply"]).wait_output().await;
+    assert_eq!(itself.code, Some(2), "{}", itself.stderr);
+    assert!(itself.stderr.contains("roles.owner"), "{}", itself.stderr);
+}

@@ -1,0 +1,150 @@
+//! `roles apply` by roles that are no superusers.
+
+use test_support::{Cluster, Output, TestDatabase};
+
+use crate::roles::{Roles, allowed};
+
+/// An operator who may log in, and what else `attributes` say.
+async fn operator(roles: &Roles, attributes: &str) -> String {
+    let name = format!("{}_operator", roles.database.name());
+    roles
+        .execute(&format!(
+            "CREATE ROLE {name} LOGIN PASSWORD 'operator' {attributes}"
+        ))
+        .await;
+    name
+}
+
+async fn run_as(roles: &Roles, operator: &str, arguments: &[&str]) -> Output {
+    let url = roles.url(operator, "operator");
+    roles.start_as(&url, arguments).wait_output().await
+}
+
+/// What a provider's "administrator" is: owns the database, and may make roles.
+async fn owner_of_the_database(roles: &Roles) -> String {
+    let operator = operator(roles, "CREATEROLE").await;
+    roles
+        .execute(&format!(
+            "ALTER DATABASE {{database}} OWNER TO {operator}; ALTER SCHEMA public OWNER TO {operator}"
+        ))
+        .await;
+    operator
+}
+
+#[tokio::test]
+async fn who_owns_the_database_and_may_create_roles_needs_no_superuser() {
+    let roles = Roles::on(TestDatabase::empty().await);
+    let operator = owner_of_the_database(&roles).await;
+    assert_eq!(
+        run_as(&roles, &operator, &["up", "--to", "2"]).await.code,
+        Some(0)
+    );
+
+    let first = run_as(&roles, &operator, &["roles", "apply"]).await;
+    let second = run_as(&roles, &operator, &["roles", "apply"]).await;
+    let checked = run_as(&roles, &operator, &["roles", "check"]).await;
+
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let member = format!("granted {} to {operator}", roles.name("owner"));
+    assert!(
+        first.stdout.lines().any(|line| line == member),
+        "{}",
+        first.stdout
+    );
+    assert_eq!(second.stdout, "nothing to change\n", "{}", second.stderr);
+    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+    roles.assert_as_they_should_be().await;
+    assert_eq!(roles.owners().await, [[roles.name("owner")]]);
+
+    roles.set_password("migrator", "migrator");
+    let rotated = run_as(&roles, &operator, &["roles", "apply"]).await;
+    let line = format!("set the password of {}\n", roles.name("migrator"));
+    assert_eq!(rotated.stdout, line, "{}", rotated.stderr);
+    let rest = roles.start_as_migrator(&["up"]).wait_output().await;
+    assert_eq!(rest.code, Some(0), "{}", rest.stderr);
+    roles.assert_as_they_should_be().await;
+}
+
+#[tokio::test]
+async fn whether_a_password_is_right_is_asked_without_a_failed_login() {
+    let roles = Roles::on(TestDatabase::empty().await);
+    let operator = owner_of_the_database(&roles).await;
+    assert_eq!(run_as(&roles, &operator, &["roles", "apply"]).await.code, Some(0));
+
+    let again = run_as(&roles, &operator, &["roles", "apply"]).await;
+
+    assert_eq!(again.stdout, "nothing to change\n");
+    let failed = format!("password authentication failed for user \"{}", roles.name(""));
+    assert!(!Cluster::shared().log().contains(&failed));
+    roles.set_password("app", "another");
+    let differs = run_as(&roles, &operator, &["roles", "check"]).await;
+    assert_eq!(differs.code, Some(9), "{}", differs.stderr);
+    let finding = format!(
+        "differs: password of {} is not that of roles.app_password_file\n",
+        roles.name("app")
+    );
+    assert_eq!(differs.stdout, finding);
+}
+
+#[tokio::test]
+async fn who_may_not_gets_exit_9_with_what_and_nothing_is_done_by_halves() {
+    for attributes in ["", "CREATEROLE"] {
+        let roles = Roles::on(TestDatabase::migrated().await);
+        let operator = operator(&roles, attributes).await;
+
+        let output = run_as(&roles, &operator, &["roles", "apply"]).await;
+
+        assert_eq!(output.code, Some(9), "{attributes}: {}", output.stderr);
+        let last = output.stderr.lines().last().unwrap();
+        assert!(last.contains("nothing was changed"), "{last}");
+        assert!(last.contains("CREATEROLE"), "{last}");
+        assert_eq!(output.stdout, "");
+        assert!(!roles.exists("owner").await);
+    }
+}
+
+#[tokio::test]
+async fn anybody_may_check() {
+    let roles = Roles::in_place().await;
+
+    roles.set_password("readonly", "readonly");
+    assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
+    let url = roles.url(&roles.name("readonly"), "readonly");
+    let output = roles.start_as(&url, &["roles", "check"]).wait_output().await;
+
+    assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_granted_is_taken_back_all_the_same() {
+    let roles = Roles::on(TestDatabase::migrated().await);
+    let operator = owner_of_the_database(&roles).await;
+    roles.execute(&format!("GRANT order_food TO {operator}")).await;
+    assert_eq!(run_as(&roles, &operator, &["roles", "apply"]).await.code, Some(0));
+    let [owner, app, loader] = ["owner", "app", "loader"].map(|role| roles.name(role));
+    roles
+        .execute(&format!(
+            "SET SESSION AUTHORIZATION {operator}; GRANT {owner} TO {app}"
+        ))
+        .await;
+    roles
+        .execute(
+            "GRANT SELECT ON products TO {app} WITH GRANT OPTION;
+             SET ROLE {app}; GRANT SELECT ON products TO {loader}, PUBLIC",
+        )
+        .await;
+
+    let checked = roles.run(&["roles", "check"]).await;
+    let applied = roles.run(&["roles", "apply"]).await;
+
+    assert_eq!(checked.code, Some(9), "{}", checked.stderr);
+    assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+    assert!(
+        applied.stdout.contains(&format!("revoked {owner} from {app}\n")),
+        "{}",
+        applied.stdout
+    );
+    roles.assert_as_they_should_be().await;
+    allowed(&roles.client("loader").await, "SELECT id FROM products").await;
+    assert!(!checked.stdout.contains(&loader), "{}", checked.stdout);
+}

@@ -1,0 +1,211 @@
+//! Each role does what it is for, and tries what it must not do.
+
+use test_support::TestDatabase;
+
+use crate::roles::{Roles, allowed, refused};
+
+/// Rows to look at and to try to change.
+async fn with_rows() -> Roles {
+    let roles = Roles::in_place().await;
+    roles
+        .execute(
+            "SET ROLE {owner};
+             INSERT INTO products (id, name, price, category) VALUES (1, 'Waffle', 9.99, 'Waffle');
+             INSERT INTO users (id, email, name, role) VALUES (gen_random_uuid(), 'a@b.c', 'A', 'customer');
+             INSERT INTO api_keys (id, key_hash, hash_key_id, user_id, scopes)
+             SELECT gen_random_uuid(), sha256('key'), 'id', id, ARRAY['create_order'] FROM users;
+             INSERT INTO promotions (code, kind, value, max_uses) VALUES ('LIMITED', 'fixed', 1, 5);
+             INSERT INTO orders (id, api_key_id, subtotal, discount, total)
+             SELECT gen_random_uuid(), id, 10, 0, 10 FROM api_keys;
+             INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+             SELECT id, 1, 1, 'Waffle', 'Waffle', 10, 1 FROM orders",
+        )
+        .await;
+    roles
+}
+
+const DDL: [&str; 10] = [
+    "CREATE TABLE mine (id bigint)",
+    "CREATE TEMPORARY TABLE mine (id bigint)",
+    "CREATE SCHEMA mine",
+    "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "ALTER TABLE orders ADD note text",
+    "ALTER TABLE orders OWNER TO CURRENT_USER",
+    "CREATE INDEX mine ON orders (total)",
+    "DROP TABLE orders",
+    "TRUNCATE orders",
+    "CREATE ROLE mine",
+];
+
+const LEDGER: [&str; 4] = [
+    "INSERT INTO schema_migrations SELECT version + 100, name, up_sha256, down_sha256, now(), 1, build, 1 FROM schema_migrations",
+    "UPDATE schema_migrations SET up_sha256 = down_sha256",
+    "DELETE FROM schema_migrations",
+    "TRUNCATE schema_migrations",
+];
+
+#[tokio::test]
+async fn the_app_takes_orders_and_changes_neither_schema_nor_ledger_nor_reference_data() {
+    let roles = with_rows().await;
+    let app = roles.client("app").await;
+
+    for sql in [
+        "LISTEN dataset_published; UNLISTEN *",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT max(version) FROM schema_migrations; COMMIT",
+        "SELECT api_keys.id, key_hash, scopes, expires_at FROM api_keys JOIN users ON users.id = user_id AND users.active",
+        "SELECT id, name, price, category, image FROM products WHERE available",
+        "SELECT code, max_uses FROM promotions; SELECT code FROM coupon_codes; SELECT version FROM dataset_versions",
+        "SELECT id, outcome FROM bootstrap_runs",
+        "INSERT INTO orders (id, api_key_id, subtotal, discount, total) VALUES (gen_random_uuid(), gen_random_uuid(), 5, 0, 5)
+         ON CONFLICT (id) DO NOTHING RETURNING id, created_at",
+        "INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+         VALUES (gen_random_uuid(), 1, 1, 'Waffle', 'Waffle', 5, 1) RETURNING order_id",
+        "BEGIN; INSERT INTO promotion_uses (code) VALUES ('LIMITED') ON CONFLICT (code) DO NOTHING;
+         SELECT uses FROM promotion_uses WHERE code = 'LIMITED' FOR UPDATE;
+         UPDATE promotion_uses SET uses = uses + 1 WHERE code = 'LIMITED' RETURNING uses; COMMIT",
+        "INSERT INTO promotion_uses (code, uses) VALUES ('LIMITED', 1)
+         ON CONFLICT (code) DO UPDATE SET uses = promotion_uses.uses + 1",
+        "INSERT INTO idempotency_keys (api_key_id, key, request_hash, order_id, response, expires_at)
+         VALUES (gen_random_uuid(), 'k', sha256(''), gen_random_uuid(), '', now())
+         ON CONFLICT (api_key_id, key) DO UPDATE SET response = excluded.response, expires_at = excluded.expires_at
+         WHERE idempotency_keys.expires_at <= now() RETURNING order_id",
+        "SELECT response FROM idempotency_keys; DELETE FROM idempotency_keys WHERE expires_at <= now()",
+    ] {
+        allowed(&app, sql).await;
+    }
+    for sql in DDL.iter().chain(&LEDGER).chain(&[
+        "UPDATE orders SET total = 0, subtotal = 0",
+        "DELETE FROM orders",
+        "UPDATE order_items SET quantity = 2",
+        "DELETE FROM order_items",
+        "UPDATE products SET price = 0",
+        "INSERT INTO promotions (code, kind, value) VALUES ('FREE', 'fixed', 1)",
+        "UPDATE promotion_uses SET code = 'OTHER'",
+        "DELETE FROM promotion_uses",
+        "UPDATE api_keys SET revoked_at = NULL",
+        "INSERT INTO coupon_codes VALUES (1, 'FREEFREE')",
+        "SELECT email FROM users",
+        "SELECT row FROM dataset_rows",
+        "DELETE FROM bootstrap_runs",
+        "UPDATE dataset_versions SET state = 'retired'",
+    ]) {
+        refused(&app, sql).await;
+    }
+    // Not an error, but nothing comes of it.
+    allowed(&app, "GRANT SELECT ON orders TO PUBLIC").await;
+    roles.assert_as_they_should_be().await;
+}
+
+#[tokio::test]
+async fn the_loader_brings_data_and_changes_neither_schema_nor_ledger_nor_what_was_ordered() {
+    let roles = with_rows().await;
+    let loader = roles.client("loader").await;
+
+    for sql in [
+        "INSERT INTO bootstrap_runs (id, task, build, host) VALUES ('00000000-0000-7000-8000-000000000000', 'database-load', 'b', 'h')",
+        "UPDATE bootstrap_runs SET heartbeat_at = now() WHERE outcome = 'running'",
+        "INSERT INTO dataset_versions (profile, datasets, fingerprint, content_sha256, hash_key_id, format, run_id)
+         VALUES ('p', ARRAY['products'], sha256(''), sha256(''), 'id', 1, '00000000-0000-7000-8000-000000000000') RETURNING version",
+        "SELECT version FROM dataset_versions FOR UPDATE; UPDATE dataset_versions SET fingerprint = sha256('x')",
+        "INSERT INTO dataset_rows SELECT version, 'products', '1', '{}', 1 FROM dataset_versions; SELECT row FROM dataset_rows",
+        "INSERT INTO coupon_codes SELECT version, 'FREEFREE' FROM dataset_versions; DELETE FROM coupon_codes",
+        "DELETE FROM dataset_rows; DELETE FROM dataset_versions",
+        "UPDATE products SET price = 8.99 WHERE id = 1; INSERT INTO products (id, name, price, category) VALUES (2, 'b', 1, 'c')",
+        "UPDATE users SET name = 'B'; INSERT INTO users (id, email, name, role) VALUES (gen_random_uuid(), 'd@e.f', 'D', 'staff')",
+        "UPDATE api_keys SET key_hash = sha256('other'), hash_key_id = 'x', active = true",
+        "INSERT INTO api_keys (id, key_hash, hash_key_id, user_id, scopes)
+         SELECT gen_random_uuid(), sha256('third'), 'id', id, ARRAY['read_orders'] FROM users LIMIT 1",
+        "UPDATE promotions SET active = true; INSERT INTO promotions (code, kind, value) VALUES ('NEW', 'fixed', 1)",
+        "INSERT INTO promotion_uses (code) VALUES ('LIMITED') ON CONFLICT (code) DO NOTHING",
+        "INSERT INTO orders (id, api_key_id, subtotal, discount, total) VALUES (gen_random_uuid(), gen_random_uuid(), 5, 0, 5)",
+        "INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+         VALUES (gen_random_uuid(), 1, 1, 'Waffle', 'Waffle', 5, 1)",
+        "SELECT max(version) FROM schema_migrations; NOTIFY dataset_published",
+    ] {
+        allowed(&loader, sql).await;
+    }
+    let copied = loader
+        .copy_in("COPY coupon_codes (version, code) FROM STDIN")
+        .await;
+    let sink: tokio_postgres::CopyInSink<&[u8]> = copied.unwrap();
+    drop(sink);
+    for sql in DDL.iter().chain(&LEDGER).chain(&[
+        "UPDATE orders SET total = 0, subtotal = 0",
+        "DELETE FROM orders",
+        "UPDATE order_items SET quantity = 2",
+        "DELETE FROM order_items",
+        "UPDATE promotion_uses SET uses = 0",
+        "DELETE FROM promotion_uses",
+        "UPDATE api_keys SET revoked_at = NULL",
+        "DELETE FROM api_keys",
+        "DELETE FROM products",
+        "SELECT key FROM idempotency_keys",
+        "DELETE FROM idempotency_keys",
+        "DELETE FROM bootstrap_runs",
+    ]) {
+        refused(&loader, sql).await;
+    }
+}
+
+#[tokio::test]
+async fn the_read_only_role_sees_everything_but_key_hashes_and_writes_nothing() {
+    let roles = with_rows().await;
+    let readonly = roles.client("readonly").await;
+    let tables = roles
+        .database
+        .rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        .await;
+
+    for table in tables.iter().flatten() {
+        allowed(&readonly, &format!("SELECT count(*) FROM {table}")).await;
+        refused(&readonly, &format!("DELETE FROM {table}")).await;
+        refused(&readonly, &format!("TRUNCATE {table}")).await;
+        refused(&readonly, &format!("INSERT INTO {table} DEFAULT VALUES")).await;
+    }
+    allowed(
+        &readonly,
+        "SELECT id, scopes, expires_at, revoked_at FROM api_keys",
+    )
+    .await;
+    for sql in DDL.iter().chain(&LEDGER).chain(&[
+        "SELECT key_hash FROM api_keys",
+        "SELECT * FROM api_keys",
+        "SELECT api_keys FROM api_keys",
+        "COPY api_keys TO STDOUT",
+        "SELECT row FROM dataset_rows",
+        "UPDATE products SET price = 0",
+        "UPDATE orders SET status = 'placed'",
+        "SELECT id FROM orders FOR UPDATE",
+    ]) {
+        refused(&readonly, sql).await;
+    }
+}
+
+#[tokio::test]
+async fn the_migrator_changes_the_schema_and_nobody_becomes_somebody_else() {
+    let roles = Roles::on(TestDatabase::empty().await);
+    assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
+    let migrator = roles.client("migrator").await;
+
+    allowed(
+        &migrator,
+        "CREATE TABLE t (id bigint); ALTER TABLE t ADD note text; DROP TABLE t",
+    )
+    .await;
+    refused(&migrator, "CREATE ROLE mine").await;
+    refused(&migrator, "CREATE DATABASE mine").await;
+    for role in ["app", "loader", "readonly"] {
+        let client = roles.client(role).await;
+        refused(&client, &format!("SET ROLE \"{}\"", roles.name("owner"))).await;
+        refused(&client, &format!("SET ROLE \"{}\"", roles.name("migrator"))).await;
+    }
+    let owner = roles.superuser_client().await;
+    let login = owner
+        .query_one(
+            "SELECT rolcanlogin FROM pg_roles WHERE rolname = $1",
+            &[&roles.name("owner")],
+        )
+        .await
+        .unwrap();
+    assert!(!login.get::<_, bool>(0));
+}

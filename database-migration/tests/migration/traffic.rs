@@ -1,0 +1,117 @@
+//! A migration that wants a busy table lets orders through again and again.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use database_migration::Event;
+use test_support::{TestDatabase, eventually};
+use tokio_postgres::Client;
+
+use crate::own::{self, NEXT};
+
+/// What the service writes for an order.
+const ORDER: &str = "
+WITH placed AS (
+    INSERT INTO orders (id, api_key_id, subtotal, discount, total)
+    VALUES (gen_random_uuid(), gen_random_uuid(), 10, 0, 10) RETURNING id)
+INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+SELECT id, 1, 1, 'Chicken Waffle', 'Waffle', 10, 1 FROM placed
+";
+
+/// How long one attempt of a migration waits for a lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a loaded machine may add to it.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// Orders, one after the other, until they are stopped.
+#[derive(Default)]
+struct Orders {
+    stop: AtomicBool,
+    stored: AtomicUsize,
+}
+
+impl Orders {
+    /// Returns how long the slowest of them took.
+    async fn place(&self, client: Client) -> Duration {
+        let mut longest = Duration::ZERO;
+        while !self.stop.load(Ordering::Relaxed) {
+            let started = Instant::now();
+            client.batch_execute(ORDER).await.unwrap();
+            longest = longest.max(started.elapsed());
+            self.stored.fetch_add(1, Ordering::Relaxed);
+        }
+        longest
+    }
+}
+
+#[tokio::test]
+async fn orders_never_wait_longer_than_one_attempt_of_a_migration_that_a_long_reader_keeps_waiting() {
+    let database = TestDatabase::migrated().await;
+    let reader = database.client().await;
+    reader
+        .batch_execute("BEGIN; SELECT count(*) FROM orders")
+        .await
+        .unwrap();
+    let orders = Arc::new(Orders::default());
+    let stream = tokio::spawn({
+        let (orders, client) = (Arc::clone(&orders), database.client().await);
+        async move { orders.place(client).await }
+    });
+    let stored_at_retries = Arc::new(Mutex::new(Vec::new()));
+    let note = own::migration(
+        NEXT,
+        "yes",
+        "ALTER TABLE orders ADD COLUMN note text;",
+        "ALTER TABLE orders DROP COLUMN note;",
+    );
+    let mut migrator = own::migrator(&database, &[note]);
+    migrator.observer = {
+        let (orders, seen) = (Arc::clone(&orders), Arc::clone(&stored_at_retries));
+        Arc::new(move |event| {
+            if let Event::StepRetried { .. } = event {
+                seen.lock().unwrap().push(orders.stored.load(Ordering::Relaxed));
+            }
+        })
+    };
+
+    let migration = tokio::spawn(async move { migrator.up(None).await });
+    eventually("two attempts are given up", async || {
+        stored_at_retries.lock().unwrap().len() >= 2
+    })
+    .await;
+    let alive =
+        "SELECT heartbeat_at > started_at + interval '4 s' FROM bootstrap_runs WHERE outcome = 'running'";
+    eventually("the run shows that it is alive", async || {
+        database.value(alive).await == "t"
+    })
+    .await;
+    reader.batch_execute("COMMIT").await.unwrap();
+    let done = migration.await.unwrap().unwrap();
+    orders.stop.store(true, Ordering::Relaxed);
+    let longest = stream.await.unwrap();
+
+    let stored = stored_at_retries.lock().unwrap().clone();
+    assert!(
+        stored.windows(2).all(|pair| pair[0] < pair[1]),
+        "orders got through between any two attempts: {stored:?}"
+    );
+    assert!(longest < LOCK_TIMEOUT + SLACK, "an order took {longest:?}");
+    assert_eq!((done.after, done.retries as usize), (NEXT, stored.len()));
+    let count = orders.stored.load(Ordering::Relaxed).to_string();
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM orders JOIN order_items ON order_id = id")
+            .await,
+        count
+    );
+    let record =
+        "SELECT outcome, message FROM bootstrap_runs WHERE command = 'up' ORDER BY started_at DESC LIMIT 1";
+    let said = format!(
+        "changed|from version {} to {NEXT}, {} attempts given up for want of a lock",
+        NEXT - 1,
+        stored.len()
+    );
+    assert_eq!(database.value(record).await, said);
+}

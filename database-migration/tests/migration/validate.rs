@@ -1,0 +1,274 @@
+//! `validate` finds what was edited, in files or by hand; `repair` accepts files.
+
+use test_support::{TestDatabase, eventually};
+
+use crate::program::{NEWEST, run, start, start_at};
+
+const EDIT: &str = "UPDATE schema_migrations SET up_sha256 = sha256('edited') WHERE version = 2";
+
+async fn sums(database: &TestDatabase) -> Vec<Vec<String>> {
+    database
+        .rows("SELECT version, name, up_sha256, down_sha256 FROM schema_migrations ORDER BY version")
+        .await
+}
+
+#[tokio::test]
+async fn a_schema_as_the_migrations_make_it_is_valid_and_stays_as_it_is() {
+    for version in [2, NEWEST] {
+        let database = TestDatabase::empty().await;
+        run(&database, &["up", "--to", &version.to_string()]).await;
+        let before = sums(&database).await;
+
+        let output = run(&database, &["validate"]).await;
+
+        assert_eq!(
+            output.code,
+            Some(0),
+            "{version}: {}{}",
+            output.stdout,
+            output.stderr
+        );
+        assert!(
+            output.stdout.contains("tables as the migrations make them"),
+            "{}",
+            output.stdout
+        );
+        assert_eq!(sums(&database).await, before);
+        let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rehearsal%'";
+        assert_eq!(database.value(schemas).await, "0");
+    }
+}
+
+#[tokio::test]
+async fn every_change_by_hand_is_named_and_ends_with_5() {
+    let changes = [
+        (
+            "DROP INDEX orders_api_key_id_id_idx",
+            "index orders_api_key_id_id_idx of orders is missing",
+        ),
+        (
+            "ALTER TABLE orders ALTER total TYPE numeric(20, 2)",
+            "column total of orders is numeric(20,2) NOT NULL, not numeric(14,2) NOT NULL",
+        ),
+        (
+            "ALTER TABLE products ALTER name DROP NOT NULL",
+            "column name of products is text, not text NOT NULL",
+        ),
+        (
+            "ALTER TABLE orders DROP CONSTRAINT orders_total_adds_up",
+            "constraint orders_total_adds_up of orders is missing",
+        ),
+        (
+            "ALTER TABLE orders ADD COLUMN note text",
+            "column note of orders is not of the migrations",
+        ),
+        ("DROP TABLE idempotency_keys", "table idempotency_keys is missing"),
+        (
+            "ALTER TABLE coupon_codes SET UNLOGGED",
+            "table coupon_codes is unlogged, not logged",
+        ),
+    ];
+    let database = TestDatabase::migrated().await;
+    for (change, _) in changes {
+        database.execute(change).await;
+    }
+
+    let output = run(&database, &["validate"]).await;
+
+    assert_eq!(output.code, Some(5), "{}", output.stderr);
+    for (_, said) in changes {
+        assert!(
+            output.stdout.contains(&format!("schema: {said}\n")),
+            "{said}: {}",
+            output.stdout
+        );
+        assert!(output.stderr.contains(said), "{said}: {}", output.stderr);
+    }
+    assert_eq!(
+        output.stdout.matches("schema: ").count(),
+        changes.len(),
+        "{}",
+        output.stdout
+    );
+}
+
+#[tokio::test]
+async fn tables_of_others_in_the_same_schema_are_no_drift() {
+    let database = TestDatabase::migrated().await;
+    database
+        .execute("CREATE TABLE theirs (a int); CREATE VIEW shown AS SELECT id FROM orders")
+        .await;
+
+    assert_eq!(run(&database, &["validate"]).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_role_that_may_make_no_schema_validates_and_goes_back_too() {
+    let database = TestDatabase::empty().await;
+    assert_eq!(run(&database, &["up"]).await.code, Some(0));
+    let own = format!("REVOKE CREATE ON DATABASE {} FROM CURRENT_USER", database.name());
+    database.execute(&own).await;
+
+    let output = run(&database, &["validate"]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+    assert!(
+        output.stdout.contains("tables as the migrations make them"),
+        "{}",
+        output.stdout
+    );
+    database.execute("DROP TABLE coupon_codes").await;
+    assert_eq!(run(&database, &["validate"]).await.code, Some(5));
+    assert_eq!(run(&database, &["down", "--steps", "1"]).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_is_checked_by_its_ledger_alone() {
+    let database = TestDatabase::migrated().await;
+    let read_only = format!(
+        "ALTER DATABASE {} SET default_transaction_read_only = on",
+        database.name()
+    );
+    database.execute(&read_only).await;
+
+    let output = run(&database, &["validate"]).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(output.stdout.contains("not compared"), "{}", output.stdout);
+}
+
+#[tokio::test]
+async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
+    let database = TestDatabase::migrated().await;
+    let original = sums(&database).await;
+    let here = database
+        .value("SELECT encode(up_sha256, 'hex') FROM schema_migrations WHERE version = 2")
+        .await;
+    database.execute(EDIT).await;
+    database
+        .execute("UPDATE schema_migrations SET down_sha256 = sha256('edited') WHERE version = 3")
+        .await;
+    let there = database.value("SELECT encode(sha256('edited'), 'hex')").await;
+    let validation = run(&database, &["validate"]).await;
+    assert_eq!(validation.code, Some(5));
+    for file in ["0002_orders.up.sql", "0003_datasets.down.sql"] {
+        assert!(
+            validation.stdout.contains(file),
+            "all are named: {}",
+            validation.stdout
+        );
+    }
+
+    let output = run(&database, &["repair"]).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let change = format!("0002_orders.up.sql: SHA-256 {there} is now {here}");
+    assert!(output.stderr.contains(&change), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("0003_datasets.down.sql: SHA-256"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output.stderr.lines().last().unwrap().contains("outcome changed"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(sums(&database).await, original);
+    let record = "SELECT outcome, exit_code, position('0002_orders.up.sql: SHA-256' IN message) FROM bootstrap_runs WHERE command = 'repair'";
+    assert_eq!(database.value(record).await, "changed|0|1");
+    assert_eq!(run(&database, &[]).await.code, Some(0));
+
+    let again = run(&database, &["repair"]).await;
+    assert!(again.stderr.contains("outcome unchanged"), "{}", again.stderr);
+}
+
+#[tokio::test]
+async fn repair_takes_a_renamed_file_for_the_applied_one_only_if_its_text_is_the_same() {
+    let database = TestDatabase::migrated().await;
+    let original = sums(&database).await;
+    let rename = "UPDATE schema_migrations SET name = 'x' WHERE version = 2";
+    database.execute(rename).await;
+
+    let output = run(&database, &["repair"]).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("0002_x is now 0002_orders"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(sums(&database).await, original);
+
+    database.execute(rename).await;
+    database.execute(EDIT).await;
+    let strange = sums(&database).await;
+    let output = run(&database, &["repair"]).await;
+    assert_eq!(output.code, Some(5), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("version 2 is x there and orders here"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(sums(&database).await, strange);
+}
+
+#[tokio::test]
+async fn repair_invents_no_missing_row_and_leaves_newer_ledgers_alone() {
+    let damages = [
+        ("DELETE FROM schema_migrations WHERE version = 2".to_owned(), 5),
+        (
+            format!(
+                "INSERT INTO schema_migrations SELECT version + 1, 'later', up_sha256, down_sha256, now(), 1, 'later', 1
+                 FROM schema_migrations WHERE version = {NEWEST}"
+            ),
+            7,
+        ),
+    ];
+    for (damage, code) in damages {
+        let database = TestDatabase::migrated().await;
+        database.execute(&damage).await;
+        let before = sums(&database).await;
+
+        let output = run(&database, &["repair"]).await;
+
+        assert_eq!(output.code, Some(code), "{damage}: {}", output.stderr);
+        assert_eq!(sums(&database).await, before);
+    }
+}
+
+#[tokio::test]
+async fn repair_waits_for_a_migrator_that_runs() {
+    let database = TestDatabase::migrated().await;
+    database.execute(EDIT).await;
+    let holder = database.client().await;
+    holder
+        .query("SELECT pg_advisory_lock($1)", &[&database::locks::MIGRATION])
+        .await
+        .unwrap();
+
+    let mut repair = start(&database, &["repair"]);
+    repair
+        .wait_for_text("Waiting: the migration lock is held by")
+        .await;
+    drop(holder);
+
+    assert_eq!(repair.wait_output().await.code, Some(0));
+    eventually("the ledger is repaired", async || {
+        run(&database, &["validate"]).await.code == Some(0)
+    })
+    .await;
+    assert_eq!(
+        start_at(database.url(), &["up"]).wait_output().await.code,
+        Some(0)
+    );
+}
+
+#[tokio::test]
+async fn an_empty_database_is_valid() {
+    let database = TestDatabase::empty().await;
+
+    let output = run(&database, &["validate"]).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(output.stdout.contains("version 0 of"), "{}", output.stdout);
+}
