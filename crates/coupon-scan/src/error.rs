@@ -46,7 +46,72 @@ pub enum ScanError {
         /// What is wrong there.
         reason: String,
     },
+    /// The file had to be read twice and was not the same the second time.
+    #[error("{file} was changed while it was read")]
+    Changed {
+        /// Name of the file.
+        file: String,
+    },
+    /// Usage: the file asks its reader to remember more than the scan may use.
+    #[error("{file} was compressed with a window of {window} bytes: allow more memory than {memory} bytes")]
+    Window {
+        /// Name of the file.
+        file: String,
+        /// What it takes to decompress the file.
+        window: u64,
+        /// The whole working memory.
+        memory: u64,
+    },
+    /// The codes fit neither in memory nor in the folder for temporary files.
+    #[error("no room for temporary data in {folder}")]
+    Temporary {
+        /// [`Options::temp_dir`](crate::Options::temp_dir).
+        folder: String,
+        /// What the operating system says.
+        #[source]
+        cause: io::Error,
+    },
+    /// The system does not give memory or a thread.
+    #[error("the system gives no {what}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What the operating system says.
+        #[source]
+        cause: io::Error,
+    },
     /// [`Options::interrupt`](crate::Options::interrupt) was set.
     #[error("the scan was interrupted")]
     Interrupted,
+}
+
+/// Whose fault a [`ScanError`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// What was asked makes no sense: too few or too many files, a file twice, too little memory for a file.
+    Usage,
+    /// A file, the disk or the system failed: it may work later.
+    System,
+    /// A file's content is damaged.
+    Damaged,
+    /// Somebody asked to stop.
+    Interrupted,
+}
+
+impl ScanError {
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            ScanError::Files { .. }
+            | ScanError::MinFiles { .. }
+            | ScanError::SameFile { .. }
+            | ScanError::Window { .. } => ErrorKind::Usage,
+            ScanError::Unreadable { .. }
+            | ScanError::Changed { .. }
+            | ScanError::Temporary { .. }
+            | ScanError::System { .. } => ErrorKind::System,
+            ScanError::Damaged { .. } => ErrorKind::Damaged,
+            ScanError::Interrupted => ErrorKind::Interrupted,
+        }
+    }
 }

@@ -1,0 +1,63 @@
+use crate::store::records;
+
+/// Most bytes of a list: positions in it have 32 bits.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Codes of any characters, one after the other, each after its length; and where each one begins, in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Texts {
+    bytes: Vec<u8>,
+    starts: Vec<u32>,
+}
+
+impl Texts {
+    /// Lists that are to be sorted. Takes piece after piece, so that no piece lies in memory twice for long.
+    pub(super) fn lists(pieces: Vec<Vec<u8>>) -> Vec<Texts> {
+        let mut left: usize = pieces.iter().map(Vec::len).sum();
+        let mut lists: Vec<Texts> = Vec::new();
+        for piece in pieces {
+            let has_room = |list: &&mut Texts| list.bytes.len() + piece.len() <= MOST_BYTES;
+            match lists.last_mut().filter(has_room) {
+                Some(list) => list.bytes.extend_from_slice(&piece),
+                None => {
+                    let mut bytes = Vec::with_capacity(left.min(MOST_BYTES));
+                    bytes.extend_from_slice(&piece);
+                    lists.push(Texts {
+                        bytes,
+                        starts: Vec::new(),
+                    });
+                }
+            }
+            left -= piece.len();
+        }
+        lists
+    }
+
+    pub(super) fn sort(&mut self) {
+        let mut starts = Vec::with_capacity(records(&self.bytes).count());
+        let mut start = 0;
+        for record in records(&self.bytes) {
+            starts.push(start);
+            start += record.len() as u32;
+        }
+        self.starts = starts;
+        let bytes = &self.bytes;
+        self.starts.sort_unstable_by_key(|start| text(bytes, *start));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.starts.iter().map(|start| text(&self.bytes, *start))
+    }
+}
+
+fn text(bytes: &[u8], start: u32) -> &[u8] {
+    let start = start as usize;
+    let length = bytes.get(start).copied().unwrap_or_default();
+    bytes
+        .get(start + 1..start + 1 + usize::from(length))
+        .unwrap_or_default()
+}

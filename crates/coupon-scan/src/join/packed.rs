@@ -1,0 +1,115 @@
+use super::table::{Entry, Full, Put, Table};
+use super::{Found, Join, Part, Partition, Reader};
+use crate::ScanError;
+use crate::pack::sortable;
+
+/// Joins partitions of packed codes.
+pub(super) struct PackedJoin<E> {
+    table: Table<E>,
+    /// Of the part at hand: it may have to be joined once more.
+    valid: Vec<u64>,
+    repeats: u64,
+}
+
+impl<E: Entry> PackedJoin<E> {
+    pub(super) fn new(join: &Join<'_>) -> PackedJoin<E> {
+        PackedJoin {
+            // While it grows there are one and a half of it.
+            table: Table::new(join.memory / 3, join.groups.len() as u32),
+            valid: Vec::new(),
+            repeats: 0,
+        }
+    }
+
+    fn join_part(
+        &mut self,
+        reader: &mut Reader<'_>,
+        partition: usize,
+        part: Part,
+    ) -> Result<Result<(), Full>, ScanError> {
+        self.table.clear();
+        self.valid.clear();
+        self.repeats = 0;
+        let join = reader.join;
+        let files = join.files(partition);
+        let first_files = join.first_files(files.len());
+        for (place, file) in files.into_iter().enumerate() {
+            let inserts = place < first_files;
+            let mut result = Ok(());
+            reader.read(file, partition, |codes| {
+                result = match join.shape.width {
+                    _ if result.is_err() => return codes.len(),
+                    4 => self.take::<4>(join, codes, file as u32, part, inserts),
+                    5 => self.take::<5>(join, codes, file as u32, part, inserts),
+                    _ => self.take::<6>(join, codes, file as u32, part, inserts),
+                };
+                codes.len() / join.shape.width * join.shape.width
+            })?;
+            if result.is_err() {
+                return Ok(result);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn take<const WIDTH: usize>(
+        &mut self,
+        join: &Join<'_>,
+        codes: &[u8],
+        file: u32,
+        part: Part,
+        inserts: bool,
+    ) -> Result<(), Full> {
+        let (codes, _) = codes.as_chunks::<WIDTH>();
+        for bytes in codes {
+            let code = number(bytes);
+            if !part.contains(code, join.shape.rest_bits) {
+                continue;
+            }
+            let put = match inserts {
+                true => self.table.insert(code, file)?,
+                false => self.table.note(code, file),
+            };
+            match put {
+                Put::Now(count) if count == join.min_files => self.valid.push(code),
+                Put::Again => self.repeats += 1,
+                Put::Now(_) | Put::Absent => (),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<E: Entry> Partition for PackedJoin<E> {
+    fn join(
+        &mut self,
+        reader: &mut Reader<'_>,
+        partition: usize,
+        found: &mut Found,
+    ) -> Result<(), ScanError> {
+        let join = reader.join;
+        let mut parts = vec![Part::WHOLE];
+        while let Some(part) = parts.pop() {
+            match self.join_part(reader, partition, part)? {
+                Err(Full) => parts.extend(part.halves()),
+                Ok(()) => {
+                    found.distinct += self.table.used() as u64;
+                    found.repeats += self.repeats;
+                    for code in &self.valid {
+                        found.add(sortable(join.kind, join.shape.code(partition, *code)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[inline]
+fn number<const WIDTH: usize>(bytes: &[u8; WIDTH]) -> u64 {
+    let mut all = [0; 8];
+    for (to, from) in all.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u64::from_le_bytes(all)
+}

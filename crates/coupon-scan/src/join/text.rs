@@ -1,0 +1,116 @@
+use std::collections::HashMap;
+
+use super::table::{Full, Put};
+use super::{Found, Join, Part, Partition, Reader};
+use crate::ScanError;
+use crate::store::records;
+
+/// What an entry of the table takes beside its text, bytes: hash, pointer, length, files, and what the allocator adds.
+const ENTRY: usize = 64;
+
+/// Joins partitions of texts.
+pub(super) struct TextJoin {
+    /// The files in which each text stands, one bit for each.
+    files: HashMap<Box<[u8]>, u64>,
+    most: usize,
+    /// Of the part at hand, each after its length.
+    valid: Vec<u8>,
+    repeats: u64,
+}
+
+impl TextJoin {
+    pub(super) fn new(join: &Join<'_>) -> TextJoin {
+        TextJoin {
+            files: HashMap::new(),
+            most: (join.memory / 3 / ENTRY).max(16),
+            valid: Vec::new(),
+            repeats: 0,
+        }
+    }
+
+    fn join_part(
+        &mut self,
+        reader: &mut Reader<'_>,
+        partition: usize,
+        part: Part,
+    ) -> Result<Result<(), Full>, ScanError> {
+        self.files.clear();
+        self.valid.clear();
+        self.repeats = 0;
+        let join = reader.join;
+        let files = join.files(partition);
+        let first_files = join.first_files(files.len());
+        for (place, file) in files.into_iter().enumerate() {
+            let inserts = place < first_files;
+            let mut result = Ok(());
+            reader.read(file, partition, |texts| {
+                let mut taken = 0;
+                for record in records(texts) {
+                    taken += record.len();
+                    if result.is_ok() && is_in(part, join, record) {
+                        result = self.take(join.min_files, record, file, inserts);
+                    }
+                }
+                taken
+            })?;
+            if result.is_err() {
+                return Ok(result);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn take(&mut self, min_files: u32, record: &[u8], file: usize, inserts: bool) -> Result<(), Full> {
+        let is_full = self.files.len() >= self.most;
+        let put = match self.files.get_mut(record) {
+            Some(files) if *files & 1 << file != 0 => Put::Again,
+            Some(files) => {
+                *files |= 1 << file;
+                Put::Now(files.count_ones())
+            }
+            None if !inserts => Put::Absent,
+            None if is_full => return Err(Full),
+            None => {
+                self.files.insert(record.into(), 1 << file);
+                Put::Now(1)
+            }
+        };
+        match put {
+            Put::Now(count) if count == min_files => self.valid.extend_from_slice(record),
+            Put::Again => self.repeats += 1,
+            Put::Now(_) | Put::Absent => (),
+        }
+        Ok(())
+    }
+}
+
+fn is_in(part: Part, join: &Join<'_>, record: &[u8]) -> bool {
+    let bits = join.shape.rest_bits;
+    let rest = |text| join.seed.hash(text) & (u64::MAX >> (u64::BITS - bits));
+    part.bits == 0
+        || record
+            .get(1..)
+            .is_some_and(|text| part.contains(rest(text), bits))
+}
+
+impl Partition for TextJoin {
+    fn join(
+        &mut self,
+        reader: &mut Reader<'_>,
+        partition: usize,
+        found: &mut Found,
+    ) -> Result<(), ScanError> {
+        let mut parts = vec![Part::WHOLE];
+        while let Some(part) = parts.pop() {
+            match self.join_part(reader, partition, part)? {
+                Err(Full) => parts.extend(part.halves()),
+                Ok(()) => {
+                    found.distinct += self.files.len() as u64;
+                    found.repeats += self.repeats;
+                    records(&self.valid).for_each(|record| found.add_text(record));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+use super::{ScannedFile, Units};
+use crate::ScanError;
+use crate::kind::Kind;
+use crate::memory::Plan;
+
+/// Threads go on with the file they had, as long as it is not further than this before the last one: its state is in their
+/// cache.
+const AHEAD: f64 = 1.0 / 64.0;
+
+/// Where the files are while they are read.
+pub(super) struct Yard {
+    slots: Vec<Slot>,
+    /// Codes that must be written to disk.
+    spills: Vec<(usize, Kind)>,
+    /// Threads that have a file.
+    running: usize,
+    /// What is kept.
+    pub(super) units: Units,
+    failure: Option<ScanError>,
+}
+
+struct Slot {
+    /// `None` while a thread has it.
+    file: Option<Box<ScannedFile>>,
+    place: Place,
+    /// What its decompressor has to remember, bytes.
+    window: u64,
+}
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Not opened yet.
+    Waiting,
+    /// Between two slices.
+    Parked,
+    /// Read to its end, or not to be read.
+    Done,
+}
+
+impl Yard {
+    pub(super) fn new(files: Vec<Box<ScannedFile>>, numbers: &[usize], units: Units) -> Yard {
+        let slots = files.into_iter().enumerate().map(|(number, file)| Slot {
+            file: Some(file),
+            place: match numbers.contains(&number) {
+                true => Place::Waiting,
+                false => Place::Done,
+            },
+            window: 0,
+        });
+        Yard {
+            slots: slots.collect(),
+            spills: Vec::new(),
+            running: 0,
+            units,
+            failure: None,
+        }
+    }
+
+    /// The files, in their order, and what was kept.
+    pub(super) fn end(self) -> Result<(Vec<Box<ScannedFile>>, Units), ScanError> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok((
+                self.slots.into_iter().filter_map(|slot| slot.file).collect(),
+                self.units,
+            )),
+        }
+    }
+
+    /// Only the first failure counts: others may follow from it.
+    pub(super) fn fail(&mut self, failure: ScanError) {
+        self.failure.get_or_insert(failure);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.running == 0 && self.spills.is_empty() && self.slots.iter().all(|slot| slot.place == Place::Done)
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.running
+    }
+
+    /// The file to read next: the one of which the least was read, or the thread's last one.
+    pub(super) fn choose(&self, plan: &Plan, last: Option<usize>) -> Option<usize> {
+        let opened = self.slots.iter().filter(|slot| slot.place == Place::Parked);
+        let windows: u64 = opened.clone().map(|slot| slot.window).sum();
+        let may_open = opened.count() < plan.active && windows <= plan.windows;
+        let known: Vec<f64> = self.files().filter_map(|(_, file)| file.fraction()).collect();
+        // A file of unknown size goes with the others.
+        let average = known.iter().sum::<f64>() / known.len().max(1) as f64;
+        let choices = self.slots.iter().enumerate().filter_map(|(number, slot)| {
+            let file = slot.file.as_ref()?;
+            match slot.place {
+                Place::Parked => Some((number, file.fraction().unwrap_or(average), 0)),
+                Place::Waiting if may_open => Some((number, 0.0, file.size.unwrap_or(u64::MAX))),
+                Place::Waiting | Place::Done => None,
+            }
+        });
+        let choices: Vec<(usize, f64, u64)> = choices.collect();
+        let (number, least, _) = choices
+            .iter()
+            .copied()
+            .min_by(|one, other| one.1.total_cmp(&other.1).then(other.2.cmp(&one.2)))?;
+        let goes_on = choices
+            .iter()
+            .any(|(number, fraction, _)| Some(*number) == last && *fraction <= least + AHEAD);
+        match last {
+            Some(last) if goes_on => Some(last),
+            _ => Some(number),
+        }
+    }
+
+    pub(super) fn take(&mut self, number: usize) -> Option<Box<ScannedFile>> {
+        let slot = self.slots.get_mut(number)?;
+        let file = slot.file.take()?;
+        if slot.place == Place::Waiting {
+            slot.place = Place::Parked;
+        }
+        self.running += 1;
+        Some(file)
+    }
+
+    /// Gives back what was taken; without a place it stays what it was.
+    pub(super) fn put(
+        &mut self,
+        number: usize,
+        file: Box<ScannedFile>,
+        place: Result<Option<Place>, ScanError>,
+    ) {
+        self.running -= 1;
+        let place = place.unwrap_or_else(|error| {
+            self.fail(error);
+            None
+        });
+        if let Some(slot) = self.slots.get_mut(number) {
+            slot.window = file.window();
+            slot.file = Some(file);
+            slot.place = place.unwrap_or(slot.place);
+        }
+    }
+
+    pub(super) fn spill(&mut self, number: usize, kind: Kind) {
+        self.spills.push((number, kind));
+    }
+
+    /// Codes to write to disk, if nobody has the file.
+    pub(super) fn take_spill(&mut self) -> Option<(usize, Box<ScannedFile>, Kind)> {
+        let is_here = |number: usize| self.slots.get(number).is_some_and(|slot| slot.file.is_some());
+        let at = self.spills.iter().position(|(number, _)| is_here(*number))?;
+        let (number, kind) = self.spills.swap_remove(at);
+        let slot = self.slots.get_mut(number)?;
+        let file = slot.file.take()?;
+        self.running += 1;
+        Some((number, file, kind))
+    }
+
+    /// The files that no thread has.
+    pub(super) fn files(&self) -> impl Iterator<Item = (usize, &ScannedFile)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(number, slot)| Some((number, slot.file.as_deref()?)))
+    }
+
+    pub(super) fn files_mut(&mut self) -> impl Iterator<Item = (usize, &mut ScannedFile)> {
+        let slots = self.slots.iter_mut().enumerate();
+        slots.filter_map(|(number, slot)| Some((number, slot.file.as_deref_mut()?)))
+    }
+}

@@ -1,0 +1,189 @@
+//! Inputs as text: opened, told apart by content, decompressed.
+
+mod gzip;
+mod raw;
+mod zstandard;
+
+use std::io::{self, Read as _};
+use std::sync::Arc;
+
+use flate2::Crc;
+
+use crate::{Input, Progress, ScanError};
+use gzip::Gzip;
+pub(crate) use raw::READ_BUFFER;
+use raw::Raw;
+use zstandard::Zstd;
+
+/// Bytes that tell what a file is: magic numbers, or as much as shows that it is text.
+const LOOK: usize = 64;
+
+/// Why there is no more text.
+enum Fault {
+    /// The operating system does not give it.
+    Unreadable(io::Error),
+    /// At the byte that was to be taken in next.
+    Damaged(String),
+    /// It takes this many bytes to decompress it.
+    Window(u64),
+}
+
+impl From<io::Error> for Fault {
+    fn from(cause: io::Error) -> Fault {
+        Fault::Unreadable(cause)
+    }
+}
+
+impl Fault {
+    fn damaged(reason: impl Into<String>) -> Fault {
+        Fault::Damaged(reason.into())
+    }
+
+    fn cut_off() -> Fault {
+        Fault::damaged("the compressed data are cut off")
+    }
+}
+
+/// How inputs are opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) sha256: bool,
+    /// Bytes to read at once.
+    pub(crate) buffer: usize,
+    /// Most bytes of a decompressor's window.
+    pub(crate) window: u64,
+    /// The whole working memory, for errors.
+    pub(crate) memory: u64,
+}
+
+/// An input that is being read.
+pub(crate) struct Stream {
+    input: Input,
+    raw: Raw,
+    format: Format,
+    text: Text,
+    memory: u64,
+}
+
+enum Format {
+    Plain,
+    Gzip(Box<Gzip>),
+    Zstd(Box<Zstd>),
+}
+
+/// What tells one text from another. The gzip members' own sums stand for theirs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) file_bytes: u64,
+    pub(crate) text_bytes: u64,
+    sum: u64,
+}
+
+/// The text that was handed out.
+#[derive(Debug, Default)]
+struct Text {
+    bytes: u64,
+    crc: Crc,
+}
+
+impl Stream {
+    pub(crate) fn open(input: &Input, opening: &Opening) -> Result<Stream, ScanError> {
+        let reader = input.open().map_err(|cause| input.unreadable(cause))?;
+        let mut stream = Stream {
+            input: input.clone(),
+            raw: Raw::new(reader, input.size().0.is_none(), opening),
+            format: Format::Plain,
+            text: Text::default(),
+            memory: opening.memory,
+        };
+        let head = stream.raw.look(LOOK).map_err(|cause| input.unreadable(cause))?;
+        let format = format(head, input.is_called_compressed(), opening.window);
+        stream.format = format.map_err(|fault| stream.error(fault))?;
+        Ok(stream)
+    }
+
+    /// The next bytes of the text; 0 at its end.
+    pub(crate) fn read(&mut self, text: &mut [u8]) -> Result<usize, ScanError> {
+        let read = match &mut self.format {
+            Format::Plain => self.raw.read(text).map_err(Fault::from),
+            Format::Gzip(gzip) => gzip.read(&mut self.raw, text),
+            Format::Zstd(zstd) => zstd.read(&mut self.raw, text),
+        };
+        let read = read.map_err(|fault| self.error(fault))?;
+        self.text.bytes += read as u64;
+        if !matches!(self.format, Format::Gzip(_)) {
+            self.text.crc.update(text.get(..read).unwrap_or_default());
+        }
+        Ok(read)
+    }
+
+    /// Bytes of the input that were read so far.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.raw.read_bytes()
+    }
+
+    /// Memory beside the buffers, bytes: what a decompressor has to remember.
+    pub(crate) fn window(&self) -> u64 {
+        match &self.format {
+            Format::Zstd(zstd) => zstd.window(),
+            _ => 0,
+        }
+    }
+
+    /// At the end: what was read.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            file_bytes: self.raw.read_bytes(),
+            text_bytes: self.text.bytes,
+            sum: match &self.format {
+                Format::Gzip(gzip) => gzip.sum(),
+                _ => u64::from(self.text.crc.sum()),
+            },
+        }
+    }
+
+    /// At the end: SHA-256 of the input, if that was asked for.
+    pub(crate) fn sha256(&mut self) -> Option<[u8; 32]> {
+        self.raw.sha256()
+    }
+
+    fn error(&self, fault: Fault) -> ScanError {
+        let file = self.input.name();
+        match fault {
+            Fault::Unreadable(cause) => ScanError::Unreadable { file, cause },
+            Fault::Damaged(reason) => ScanError::Damaged {
+                file,
+                offset: self.raw.offset(),
+                reason,
+            },
+            Fault::Window(window) => ScanError::Window {
+                file,
+                window,
+                memory: self.memory,
+            },
+        }
+    }
+}
+
+/// A name is no proof: text may be called `.gz`. But what is called so and is neither compressed nor text is damaged.
+fn format(head: &[u8], called_compressed: bool, window: u64) -> Result<Format, Fault> {
+    if Gzip::begins(head) {
+        return Ok(Format::Gzip(Box::default()));
+    }
+    if Zstd::begins(head) {
+        return Ok(Format::Zstd(Box::new(Zstd::new(window)?)));
+    }
+    let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t');
+    if called_compressed && head.is_empty() {
+        return Err(Fault::damaged("empty, neither gzip nor zstd"));
+    }
+    if called_compressed && (head.iter().any(is_control) || !is_utf8_but_cut(head)) {
+        return Err(Fault::damaged("neither gzip, zstd nor text"));
+    }
+    Ok(Format::Plain)
+}
+
+fn is_utf8_but_cut(text: &[u8]) -> bool {
+    std::str::from_utf8(text).map_or_else(|error| error.error_len().is_none(), |_| true)
+}

@@ -1,0 +1,142 @@
+//! The temporary file.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use coupon_scan::{Options, ScanError};
+
+use crate::corpus::{Lines, Sort, text};
+use crate::oracle::answer;
+use crate::{inputs, scan, texts};
+
+/// A folder of one test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Half of the codes of one file are in the next one.
+fn overlapping() -> Vec<Vec<u8>> {
+    (0..3)
+        .map(|number| text(&[Lines::new(Sort::Ten, number * 20_000, 40_000)], true))
+        .collect()
+}
+
+fn options(folder: &Path) -> Options {
+    Options {
+        memory: 60_000,
+        temp_dir: folder.to_owned(),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn the_temporary_file_is_never_seen_and_gone_afterwards() {
+    let folder = Folder::new("unseen");
+    let (done, seen) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let files = overlapping();
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                seen.lock().unwrap().extend(folder.names());
+            }
+        });
+        let report = scan(&files, &options(&folder.0));
+        done.store(true, Ordering::Relaxed);
+        report
+    });
+    assert_eq!(texts(&report), answer(&files, 2).codes);
+    assert!(report.effort.spilled_bytes > 0);
+    assert_eq!(*seen.lock().unwrap(), folder.names());
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn a_scan_that_ends_early_leaves_nothing_behind() {
+    let folder = Folder::new("early");
+    let mut files = overlapping();
+    files[2] = crate::compression::gzip(&files[2]);
+    let end = files[2].len() - 10;
+    files[2].truncate(end);
+    let result = coupon_scan::scan(&inputs(&files), &options(&folder.0));
+    assert!(matches!(result, Err(ScanError::Damaged { .. })), "{result:?}");
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn an_interrupted_scan_ends_and_leaves_nothing_behind() {
+    let folder = Folder::new("interrupted");
+    let options = Options {
+        interrupt: Arc::new(AtomicBool::new(true)),
+        ..options(&folder.0)
+    };
+    let result = coupon_scan::scan(&inputs(&overlapping()), &options);
+    assert!(matches!(result, Err(ScanError::Interrupted)), "{result:?}");
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn a_scan_ends_soon_after_it_is_interrupted() {
+    let options = options(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let interrupt = Arc::clone(&options.interrupt);
+    // Would take for ever: the file has no end.
+    let endless = coupon_scan::Input::reader("-", std::io::repeat(b'A'));
+    let other = coupon_scan::Input::content("other", b"AAAAAAAA".as_slice().into());
+    let progress = Arc::clone(&options.progress);
+    let scan = std::thread::spawn(move || coupon_scan::scan(&[endless, other], &options));
+    while progress.read() < 1 << 20 {
+        std::thread::yield_now();
+    }
+    interrupt.store(true, Ordering::Relaxed);
+    assert!(matches!(scan.join().unwrap(), Err(ScanError::Interrupted)));
+}
+
+#[test]
+fn a_full_disk_is_made_do_without() {
+    // The limit on a file's size fails as a full disk does, in the middle of writing.
+    let tests = std::env::current_exe().unwrap();
+    let limited = "trap '' XFSZ; ulimit -f 200; exec \"$0\" --exact --ignored disk::with_little_room";
+    let output = Command::new("sh")
+        .args(["-c", limited])
+        .arg(tests)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+}
+
+#[test]
+#[ignore = "run by the test above, with room for some hundred kilobytes a file"]
+fn with_little_room() {
+    let folder = Folder::new("little-room");
+    let files = overlapping();
+    let options = Options {
+        memory: 300_000,
+        ..options(&folder.0)
+    };
+    let report = scan(&files, &options);
+    assert_eq!(texts(&report), answer(&files, 2).codes);
+    assert!(report.effort.spilled_bytes > 0, "{:?}", report.effort);
+    assert!(report.effort.second_reads > 0, "{:?}", report.effort);
+    assert!(folder.names().is_empty());
+}
