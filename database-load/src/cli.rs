@@ -3,17 +3,21 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use database_load::coupons::Coupons;
+use database_load::input::OnUnreachable;
 
 const EXAMPLES: &str = "\
 Example:
   DATABASE_URL=postgres://user:password@localhost:5432/food database-load -p default
 
 Exit status; nothing is changed unless it is 0:
-  0 done, or nothing to do          6 input, disk or network failed
-  1 unexpected error                7 the database is newer and does not allow this build
-  2 wrong usage, settings, source   9 the schema, or the right to use it, is missing
-  3 database not reachable         10 invalid data, or far fewer rows
-  4 lock timeout                  143 stopped by a signal";
+  0 done, or nothing to do          7 the database, or a version's rows, are of a newer build
+  1 unexpected error                9 the schema, or the right to use it, is missing
+  2 wrong usage, settings, source  10 invalid data, or far fewer rows
+  3 database not reachable         11 freshness: checked too long ago
+  4 lock timeout                  143 stopped by a signal
+  5 verify: rows were changed
+  6 input, disk, network failed, or --timeout is over";
 
 /// Brings the shop's data to the version in its sources: whole, or not at all.
 ///
@@ -37,9 +41,18 @@ pub(crate) struct General {
     /// TOML file laid over the defaults; the environment goes over both
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Seconds to wait for the database and for its schema.
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    /// How long to wait for the database and for its schema: seconds, or 90s, 5m, 2h
+    #[arg(long, global = true, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(crate) wait_timeout: Duration,
+    /// How long to wait for another load of the same data
+    #[arg(long, global = true, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(crate) lock_timeout: Duration,
+    /// How long all of it may take; what was not published by then is rolled back, exit 6
+    #[arg(long, global = true, value_name = "TIME", default_value = "15m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Answer with one JSON value on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,9 +60,30 @@ pub(crate) enum Command {
     /// Load what changed (the default).
     #[command(after_help = "Example: database-load run -p default --dry-run")]
     Run(Run),
+    /// Say what `run` would do, row by row; writes nothing and locks nothing.
+    #[command(after_help = "Example: database-load plan -p default --json")]
+    Plan(Plan),
     /// Show the versions in force and the last runs.
     #[command(after_help = "Example: database-load status --wait-timeout 0")]
     Status,
+    /// Show all versions and runs, newest first.
+    #[command(after_help = "Example: database-load history -p default --limit 50")]
+    History(History),
+    /// Compare the rows in the database with the versions in force; exit 5 names what differs.
+    #[command(after_help = "Example: database-load verify --json")]
+    Verify(Profiles),
+    /// Bring an earlier version back; automatic runs leave it alone until the sources are new.
+    #[command(after_help = "Example: database-load rollback -p default --previous")]
+    Rollback(Rollback),
+    /// Delete the rows of old versions; never those of the active one, nor of the one before it.
+    #[command(after_help = "Example: database-load prune --keep 3")]
+    Prune(Prune),
+    /// Say how long ago the sources were compared with success; exit 11 if that is too long.
+    #[command(after_help = "Example: database-load freshness --max-age 12h")]
+    Freshness(Freshness),
+    /// Work with bulk coupon files; needs no database and no settings.
+    #[command(subcommand)]
+    Coupons(Coupons),
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Args)]
@@ -60,29 +94,94 @@ pub(crate) struct Run {
     /// Load unchanged or older data too, and data with far fewer rows.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Validate and count what would change, in a transaction that is rolled back.
-    ///
-    /// Costs what a load costs but for the commit: it takes the loader's locks and locks the rows that would change, waiting
-    /// at most 5 s for each, and uses up a version number.
+    /// Only say what would change: the same as `plan`
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Seconds to wait for another load of the same data [default: 600]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    lock_timeout: Option<Duration>,
+    /// What to do when a source cannot be reached: exit 6, or keep what is in force and exit 0. Without it: as set
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_unreachable: Option<OnUnreachable>,
 }
 
-impl Run {
-    pub(crate) fn lock_timeout(&self) -> Duration {
-        self.lock_timeout.unwrap_or(Duration::from_secs(600))
-    }
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Profile to look at, as for `run`; may be repeated
+    #[arg(short, long = "profile", value_name = "PROFILE")]
+    pub(crate) profiles: Vec<String>,
+    /// As if `run --force` were asked
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// What to do when a source cannot be reached, as for `run`
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_unreachable: Option<OnUnreachable>,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let most = 24 * 60 * 60;
-    let number = text.parse().ok().filter(|seconds| *seconds <= most);
-    number
+#[derive(Debug, Args)]
+pub(crate) struct Profiles {
+    /// Profile to look at; may be repeated. Without it: all whose data are in force
+    #[arg(short, long = "profile", value_name = "PROFILE")]
+    pub(crate) profiles: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    #[command(flatten)]
+    pub(crate) of: Profiles,
+    /// How many versions and how many runs
+    #[arg(long, value_name = "NUMBER", default_value = "20")]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("target").required(true)))]
+pub(crate) struct Rollback {
+    /// The profile
+    #[arg(short, long, value_name = "PROFILE")]
+    pub(crate) profile: String,
+    /// The version that is to be in force; `history` lists them. The active one is restored where its rows were changed
+    #[arg(long, value_name = "VERSION", group = "target")]
+    pub(crate) to: Option<i64>,
+    /// The newest version before the active one whose data differ
+    #[arg(long, group = "target")]
+    pub(crate) previous: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    #[command(flatten)]
+    pub(crate) of: Profiles,
+    /// How many of the newest versions of each profile are kept
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Freshness {
+    #[command(flatten)]
+    pub(crate) of: Profiles,
+    /// How long ago the last successful check may be: seconds, or 90m, 12h, 2d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) max_age: Duration,
+}
+
+/// A number of seconds, or of what its last letter says.
+fn duration(text: &str) -> Result<Duration, String> {
+    let most = 1000 * 24 * 60 * 60;
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((end, 's')) => (text.get(..end), 1),
+        Some((end, 'm')) => (text.get(..end), 60),
+        Some((end, 'h')) => (text.get(..end), 60 * 60),
+        Some((end, 'd')) => (text.get(..end), 24 * 60 * 60),
+        _ => (Some(text), 1),
+    };
+    let is_number = |number: &&str| number.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = number
+        .filter(is_number)
+        .and_then(|number| number.parse::<u64>().ok())
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|seconds| *seconds <= most);
+    seconds
         .map(Duration::from_secs)
-        .ok_or_else(|| format!("a whole number of seconds up to {most} is expected"))
+        .ok_or_else(|| "a whole number of seconds, or one with s, m, h or d behind it, is expected".into())
 }
 
 impl Cli {
@@ -99,7 +198,7 @@ impl Cli {
                 run.profiles.splice(..0, before.profiles);
                 run.force |= before.force;
                 run.dry_run |= before.dry_run;
-                run.lock_timeout = run.lock_timeout.or(before.lock_timeout);
+                run.on_unreachable = run.on_unreachable.or(before.on_unreachable);
                 Command::Run(run)
             }
             Some(other) if before == Run::default() => other,
@@ -109,5 +208,44 @@ impl Cli {
             }
         };
         Ok((command, general))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_seconds_or_say_their_unit() {
+        for (text, seconds) in [
+            ("0", 0),
+            ("45", 45),
+            ("45s", 45),
+            ("90m", 5400),
+            ("12h", 43_200),
+            ("2d", 172_800),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in [
+            "",
+            "h",
+            "1.5h",
+            "-1",
+            "+1",
+            "1w",
+            "1 h",
+            "12H",
+            "9999999999d",
+            "18446744073709551615d",
+            "1ｈ",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 }

@@ -8,6 +8,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use shop::HashKeys;
 
+use crate::{coupons, input};
+
 /// Every key with its default and a comment.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
 
@@ -26,6 +28,10 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     /// Secrets under which API keys are hashed.
     pub api_key_hash_key: Option<SecretString>,
+    /// How sources are reached.
+    pub sources: input::Settings,
+    /// How coupon files are scanned.
+    pub coupons: coupons::Settings,
     /// Logs and traces.
     pub telemetry: telemetry::Settings,
     /// Where the database is.
@@ -43,6 +49,8 @@ impl Settings {
             ("DATA_DIR", "data_dir"),
             ("API_KEY_HASH_KEY", "api_key_hash_key"),
         ];
+        environment.extend(input::ENVIRONMENT);
+        environment.extend(coupons::ENVIRONMENT);
         environment.extend(telemetry::ENVIRONMENT);
         environment.extend(database::ENVIRONMENT);
         settings::load(&settings::Source {

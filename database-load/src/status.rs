@@ -1,91 +1,122 @@
-//! What is in force and what the last runs did.
-
-use std::io::{self, Write};
-use std::time::Duration;
+//! What is in force, what was, and what the runs did.
 
 use database::Database;
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::exit::Failure;
+use serde_json::json;
 
+use crate::listing::{self, Answer, Column};
 use crate::run;
+use crate::terms::{Stop, Terms};
 
+/// The versions of each profile that are still of interest: `{}` says which.
+///
+/// A profile is rolled back while a version newer than the active one was active before: automatic runs leave it alone.
 const VERSIONS: &str = "
-    SELECT profile, version, coalesce(source_version::text, '-'),
-           to_char(activated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
-           (SELECT string_agg(name || ' ' || count, ', ' ORDER BY name) FROM jsonb_each_text(row_counts) AS rows (name, count))
-    FROM dataset_versions WHERE state = 'active'
-    ORDER BY profile";
+    SELECT profile, version, source_version, state, datasets,
+           (SELECT jsonb_object_agg(name, count) FROM jsonb_each(row_counts) AS rows (name, count)
+            WHERE jsonb_typeof(count) = 'number') AS rows,
+           to_char(staged_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS staged_at,
+           to_char(activated_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS activated_at,
+           to_char(retired_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS retired_at,
+           to_char(pruned_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS pruned_at,
+           CASE WHEN pruned_at IS NOT NULL THEN 'pruned' ELSE state END AS now,
+           CASE WHEN state = 'active' THEN (
+               SELECT max(newer.version) FROM dataset_versions AS newer
+               WHERE newer.profile = dataset_versions.profile AND newer.version > dataset_versions.version
+                 AND newer.state = 'retired'
+           ) END AS rolled_back_from,
+           run_id
+    FROM dataset_versions";
 
 /// A run that has shown no life for a minute is lost.
 const RUNS: &str = "
-    SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), coalesce(profile, '-'),
-           CASE WHEN outcome = 'running' AND heartbeat_at < now() - interval '60 s' THEN 'lost' ELSE outcome END,
-           coalesce(version::text, '-'), '+' || rows_added || ' ~' || rows_changed || ' -' || rows_retired, id::text
-    FROM bootstrap_runs WHERE task = 'database-load'
-    ORDER BY started_at DESC LIMIT 10";
+    SELECT id, command, profile,
+           CASE WHEN outcome = 'running' AND heartbeat_at < now() - interval '60 s' THEN 'lost' ELSE outcome END AS outcome,
+           exit_code, version, rows_added, rows_changed, rows_retired,
+           '+' || rows_added || ' ~' || rows_changed || ' -' || rows_retired AS rows,
+           to_char(started_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS started_at,
+           to_char(heartbeat_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS heartbeat_at,
+           to_char(finished_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS finished_at,
+           message, build, host
+    FROM bootstrap_runs
+    WHERE task = 'database-load' AND (cardinality($1::text[]) = 0 OR profile = ANY ($1))
+    ORDER BY bootstrap_runs.started_at DESC, id DESC LIMIT $2";
 
-/// Writes the active versions and the last ten runs as two tables.
+const RUN_COLUMNS: &[Column] = &[
+    ("started", "started_at"),
+    ("command", "command"),
+    ("profile", "profile"),
+    ("outcome", "outcome"),
+    ("exit", "exit_code"),
+    ("version", "version"),
+    ("rows", "rows"),
+    ("run", "id"),
+];
+
+/// The active versions and the last ten runs.
 ///
 /// # Errors
-/// Those of the database and the schema, as for a run; `Input` when `out` cannot be written to.
-pub async fn status(
-    database: &Database,
-    wait_timeout: Duration,
-    out: &mut impl Write,
-) -> Result<(), Failure> {
-    let client = run::connect(database, wait_timeout).await?;
-    for (title, head, query) in [
-        (
-            "Versions in force",
-            ["profile", "version", "stated", "since", "rows"].as_slice(),
-            VERSIONS,
-        ),
-        (
-            "Last runs",
-            &["started", "profile", "outcome", "version", "rows", "run"],
-            RUNS,
-        ),
-    ] {
-        let rows = client
-            .query(query, &[])
-            .await
-            .or_exit(ExitCode::Input, "read the status")?;
-        let mut table = vec![head.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()];
-        for row in rows {
-            table.push((0..head.len()).map(|column| cell(&row, column)).collect());
-        }
-        print(out, title, &table).or_exit(ExitCode::Input, "write the status")?;
-    }
-    Ok(())
-}
-
-fn cell(row: &tokio_postgres::Row, column: usize) -> String {
-    let text = row.try_get::<_, Option<String>>(column).ok();
-    text.map_or_else(
-        || row.get::<_, i64>(column).to_string(),
-        Option::unwrap_or_default,
-    )
-}
-
-fn print(out: &mut impl Write, title: &str, table: &[Vec<String>]) -> io::Result<()> {
-    writeln!(out, "{title}")?;
-    let columns = table.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        table
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
+/// Those of the database and the schema, as for a run.
+pub async fn status(database: &Database, terms: &Terms) -> Result<Answer, Failure> {
+    let look = async {
+        let client = run::connect(database, terms.wait_timeout).await?;
+        let active = format!("{VERSIONS} WHERE state = 'active' ORDER BY profile");
+        let versions = listing::rows(&client, &active, &[]).await?;
+        let runs = listing::rows(&client, RUNS, &[&no_names(), &10_i64]).await?;
+        let columns = &[
+            ("profile", "profile"),
+            ("version", "version"),
+            ("stated", "source_version"),
+            ("since", "activated_at"),
+            ("rows", "rows"),
+            ("rolled back from", "rolled_back_from"),
+        ];
+        let text = listing::table("Versions in force", columns, &versions)
+            + &listing::table("Last runs", RUN_COLUMNS, &runs);
+        let json = json!({ "versions": versions, "runs": runs });
+        Ok(Answer { text, json })
     };
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| width(column).unwrap_or_default())
-        .collect();
-    for row in table {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        writeln!(out, "  {}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
+    Stop::new(terms).or(look).await
+}
+
+/// All versions that were ever staged and are not forgotten, and all runs, newest first; `limit` of each.
+///
+/// Without profiles those of all.
+///
+/// # Errors
+/// Those of the database and the schema, as for a run.
+pub async fn history(
+    database: &Database,
+    terms: &Terms,
+    profiles: &[String],
+    limit: u32,
+) -> Result<Answer, Failure> {
+    let look = async {
+        let client = run::connect(database, terms.wait_timeout).await?;
+        let (limit, profiles) = (i64::from(limit), profiles.to_vec());
+        let all = format!(
+            "{VERSIONS} WHERE cardinality($1::text[]) = 0 OR profile = ANY ($1) ORDER BY version DESC LIMIT $2"
+        );
+        let versions = listing::rows(&client, &all, &[&profiles, &limit]).await?;
+        let runs = listing::rows(&client, RUNS, &[&profiles, &limit]).await?;
+        let columns = &[
+            ("version", "version"),
+            ("profile", "profile"),
+            ("state", "now"),
+            ("stated", "source_version"),
+            ("since", "activated_at"),
+            ("until", "retired_at"),
+            ("rows", "rows"),
+            ("run", "run_id"),
+        ];
+        let text = listing::table("Versions, newest first", columns, &versions)
+            + &listing::table("Runs, newest first", RUN_COLUMNS, &runs);
+        let json = json!({ "versions": versions, "runs": runs });
+        Ok(Answer { text, json })
+    };
+    Stop::new(terms).or(look).await
+}
+
+fn no_names() -> Vec<String> {
+    Vec::new()
 }

@@ -1,6 +1,7 @@
 use process::exit::Failure;
 use sha2::{Digest as _, Sha256};
 
+use super::remote::Stamp;
 use super::{Content, Input};
 use crate::ROW_FORMAT;
 
@@ -9,26 +10,50 @@ pub type Fingerprint = [u8; 32];
 
 /// The fingerprint of a profile's text, its inputs, the row format, the hash key, and whether development rows are refused.
 ///
-/// Of large inputs it has size and time only: where it is new, [`content_sha256`] decides.
+/// Of large inputs it has size and time only, of those elsewhere what their servers say of them, or the checksum that the
+/// profile states: where it is new, [`content_sha256`] decides.
 pub fn fingerprint(profile: &str, inputs: &[Input], hash_key_id: &str, production: bool) -> Fingerprint {
     sum(profile, hash_key_id, production, |add| {
         for input in inputs {
             add(input.name.as_bytes());
-            match &input.content {
-                Content::Read(bytes) => {
+            match (&input.content, input.stated, input.sha256.get()) {
+                (Content::Read { bytes, .. }, ..) => {
                     add(b"content");
                     add(bytes);
                 }
-                Content::OnDisk { size, modified, .. } => {
+                (_, Some(sum), _) => {
+                    add(b"sha256");
+                    add(&sum);
+                }
+                (Content::Fetched(_), None, Some(sum)) => {
+                    add(b"sha256");
+                    add(sum);
+                }
+                (Content::OnDisk { about, .. }, ..) => {
                     add(b"file");
                     for number in [
-                        size.to_be_bytes(),
-                        modified.0.to_be_bytes(),
-                        modified.1.to_be_bytes(),
+                        about.size.to_be_bytes(),
+                        about.modified.0.to_be_bytes(),
+                        about.modified.1.to_be_bytes(),
                     ] {
                         add(&number);
                     }
                 }
+                (Content::Elsewhere(remote), ..) => {
+                    add(b"elsewhere");
+                    if let Some(Stamp {
+                        e_tag,
+                        size,
+                        modified,
+                    }) = &remote.stamp
+                    {
+                        add(e_tag.as_deref().unwrap_or_default().as_bytes());
+                        add(&size.unwrap_or(u64::MAX).to_be_bytes());
+                        add(&modified.unwrap_or_default().to_be_bytes());
+                    }
+                }
+                // Fetched without a sum: cannot be.
+                (Content::Fetched(_), None, None) => add(b"unknown"),
             }
         }
     })
@@ -80,9 +105,15 @@ mod tests {
     fn input(name: &str, content: &[u8]) -> Input {
         Input {
             name: name.into(),
-            path: name.into(),
-            content: Content::Read(content.into()),
+            format: None,
+            source: 0,
+            content: Content::Read {
+                path: name.into(),
+                bytes: content.into(),
+            },
+            stated: None,
             sha256: Arc::default(),
+            max_text: u64::MAX,
         }
     }
 

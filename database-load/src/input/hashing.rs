@@ -2,17 +2,17 @@ use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
 
-use super::Digest;
+use super::Sum;
 
 /// Hashes what is read through it and notes the sum when there is no more.
 pub(super) struct Hashing<R> {
     reader: R,
     sum: Sha256,
-    noted: Digest,
+    noted: Sum,
 }
 
 impl<R: Read> Hashing<R> {
-    pub(super) fn new(reader: R, noted: Digest) -> Hashing<R> {
+    pub(super) fn new(reader: R, noted: Sum) -> Hashing<R> {
         Hashing {
             reader,
             sum: Sha256::new(),

@@ -1,14 +1,18 @@
 //! Profiles: which datasets are brought, and from where.
 
 mod graph;
+mod source;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use process::exit::{ExitCode, Failure, OrExit as _};
 use serde::Deserialize;
 
 use crate::input;
+use source::Entry;
+pub(crate) use source::is_pattern;
+pub use source::{Location, Source};
 
 /// A set of rows that is brought, published and taken back as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -82,15 +86,6 @@ pub struct Operation {
     pub min_files: usize,
 }
 
-/// A file that a profile names.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// As the profile has it.
-    pub name: String,
-    /// Where that is, seen from the profile's folder.
-    pub path: PathBuf,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -115,7 +110,7 @@ struct Operations {
 struct Rows {
     #[serde(default)]
     needs: Vec<String>,
-    sources: Vec<String>,
+    sources: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
@@ -123,9 +118,9 @@ struct Rows {
 struct Users {
     #[serde(default)]
     needs: Vec<String>,
-    sources: Vec<String>,
+    sources: Vec<Entry>,
     #[serde(default)]
-    api_keys: Vec<String>,
+    api_keys: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
@@ -133,7 +128,7 @@ struct Users {
 struct CouponCodes {
     #[serde(default)]
     needs: Vec<String>,
-    sources: Vec<String>,
+    sources: Vec<Entry>,
     #[serde(default = "two")]
     min_files: usize,
 }
@@ -158,7 +153,7 @@ impl Profile {
     }
 
     /// The name of the profile in this file, whatever the file holds.
-    pub(crate) fn name_of(path: &Path) -> String {
+    pub fn name_of(path: &Path) -> String {
         path.file_stem()
             .unwrap_or_default()
             .to_string_lossy()
@@ -196,14 +191,10 @@ impl Profile {
         let File {
             version, operations, ..
         } = toml::from_str(&text).map_err(|error| one_line(&error, &text))?;
-        let sources = |names: Vec<String>| -> Vec<Source> {
-            names
-                .into_iter()
-                .map(|name| Source {
-                    path: folder.join(&name),
-                    name,
-                })
-                .collect()
+        let sources = |dataset, entries: Vec<Entry>| -> Result<Vec<Source>, String> {
+            let is_table = dataset != Dataset::CouponCodes;
+            let parse = |entry| Source::parse(entry, is_table, folder);
+            entries.into_iter().map(parse).collect()
         };
         let mut found = Vec::new();
         let mut add = |dataset, needs: Vec<String>, names, api_keys, min_files| {
@@ -211,7 +202,11 @@ impl Profile {
                 .iter()
                 .map(|need| graph::need(dataset, need))
                 .collect::<Result<_, _>>()?;
-            let (sources, api_keys) = (sources(names), sources(api_keys));
+            let of_operation = |problem| format!("operations.{dataset}: {problem}");
+            let (sources, api_keys) = (
+                sources(dataset, names).map_err(of_operation)?,
+                sources(dataset, api_keys).map_err(of_operation)?,
+            );
             if sources.is_empty() {
                 return Err(format!("operations.{dataset}.sources is empty"));
             }
@@ -244,23 +239,26 @@ impl Profile {
             }
         }
         if let Some(codes) = coupon_codes {
-            let files = codes.sources.len();
-            if codes.min_files == 0 || codes.min_files > files || files > coupon_scan::MAX_FILES {
-                return Err(format!(
-                    "operations.coupon_codes: min_files is 1 to the number of sources, which is at most {}",
-                    coupon_scan::MAX_FILES
-                ));
-            }
+            let min_files = codes.min_files;
             add(
                 Dataset::CouponCodes,
                 codes.needs,
                 codes.sources,
                 Vec::new(),
-                codes.min_files,
+                min_files,
             )?;
         }
         if found.is_empty() {
             return Err("operations is empty".into());
+        }
+        if let Some(codes) = found.iter().find(|found| found.dataset == Dataset::CouponCodes) {
+            // How many files a folder holds is not known before it is looked at.
+            let may_be_more = codes.sources.iter().any(|source| source.location.is_plural());
+            codes.check_files(if may_be_more {
+                coupon_scan::MAX_FILES
+            } else {
+                codes.sources.len()
+            })?;
         }
         Ok(Profile {
             name: name.into(),
@@ -268,6 +266,23 @@ impl Profile {
             version,
             operations: graph::order(found)?,
         })
+    }
+}
+
+impl Operation {
+    /// Whether a code can be valid with so many coupon files.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(crate) fn check_files(&self, files: usize) -> Result<(), String> {
+        if files <= coupon_scan::MAX_FILES && (1..=files).contains(&self.min_files) {
+            return Ok(());
+        }
+        Err(format!(
+            "operations.coupon_codes: min_files is 1 to the number of sources, which is at most {}; \
+             the name of a folder ends in /",
+            coupon_scan::MAX_FILES
+        ))
     }
 }
 
@@ -306,9 +321,10 @@ mod tests {
             .map(|operation| operation.dataset)
             .collect();
         assert_eq!(order, [Dataset::Promotions, Dataset::Products, Dataset::Users]);
-        assert_eq!(
-            profile.operations[0].sources[0].path,
-            Path::new("/data/promotions.csv")
+        let promotions = &profile.operations[0].sources[0].location;
+        assert!(
+            matches!(promotions, Location::Local(path) if path == Path::new("/data/promotions.csv")),
+            "{promotions:?}"
         );
     }
 
@@ -338,6 +354,25 @@ mod tests {
             ("[operations.products]\nsources = []".into(), "sources is empty"),
             ("[operations]".into(), "operations is empty"),
             ("version = \"1\"".into(), "line 1: invalid type"),
+            (
+                "[operations.products]\nsources = [{ location = \"p.csv\", sum = \"\" }]".into(),
+                "line 2: unknown field `sum`",
+            ),
+            (
+                "[operations.products]\nsources = [{ location = \"p.csv\", sha256 = \"\" }]".into(),
+                "64 hexadecimal digits",
+            ),
+            (
+                format!(
+                    "[operations.products]\nsources = [{{ location = \"*.csv\", sha256 = \"{}\" }}]",
+                    "0".repeat(64)
+                ),
+                "sha256 is for a single file",
+            ),
+            (
+                "[operations.products]\nsources = [{ location = \"p\", format = \"xml\" }]".into(),
+                "unknown variant `xml`",
+            ),
             ("[operations.coupon_codes]\nsources = [\"a\"]".into(), "min_files"),
             (
                 "[operations.orders]\nsources = [\"o.jsonl\"]".into(),

@@ -66,8 +66,7 @@ pub(super) fn read(
     let mut keys = Vec::new();
     // A user whose row is bad is missing from `users`: that is reported once.
     let all_users_known = findings.is_empty();
-    for row in table::read(inputs, COLUMNS, findings)? {
-        let mut fields = Fields::new(&row, COLUMNS, findings);
+    table::read(inputs, COLUMNS, findings, |mut fields| {
         let id = fields.required("id", text::uuid);
         if let Some(id) = id {
             super::once(&mut ids, id, "id", &mut fields);
@@ -104,11 +103,11 @@ pub(super) fn read(
                 scopes: scopes.iter().map(Scope::name).collect(),
                 expires_at,
                 hashes,
-                file: Arc::clone(&row.file),
-                line: row.line,
+                file: Arc::clone(&fields.row.file),
+                line: fields.row.line,
             });
         }
-    }
+    })?;
     Ok(keys)
 }
 

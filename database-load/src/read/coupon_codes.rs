@@ -1,53 +1,71 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use coupon_scan::{Options, Report, ScanError};
-use process::exit::{ExitCode, Failure};
+use coupon_scan::{Code, Codes, Options, Report};
+use process::exit::Failure;
 use shop::CouponCode;
 use tracing::{info, warn};
 
+use super::Reading;
+use crate::coupons;
 use crate::input::Input;
 
-/// The codes that stand in at least `min_files` of the files, sorted.
-pub(super) fn read(
-    inputs: &[Input],
-    min_files: usize,
-    interrupt: &Arc<AtomicBool>,
-) -> Result<Vec<String>, Failure> {
+/// The codes that stand in enough of the files and that a client can send: packed, a few bytes each.
+#[derive(Debug, Default)]
+pub(crate) struct CouponCodes {
+    codes: Codes,
+    count: usize,
+}
+
+impl CouponCodes {
+    /// How many they are.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The codes in the order of their bytes, unpacked one at a time.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Code> + '_ {
+        self.codes.iter().filter(can_be_sent)
+    }
+}
+
+/// A client cannot send controls, and the database cannot hold NUL.
+fn can_be_sent(code: &Code) -> bool {
+    let text = code.as_str();
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric()) || CouponCode::parse(text).is_ok()
+}
+
+/// The codes that stand in at least `min_files` of the files.
+pub(super) fn read(inputs: &[Input], min_files: usize, reading: &Reading) -> Result<CouponCodes, Failure> {
     let scanned: Vec<coupon_scan::Input> = inputs.iter().map(Input::for_scan).collect();
     let options = Options {
         min_files,
-        interrupt: Arc::clone(interrupt),
+        interrupt: Arc::clone(&reading.interrupt),
+        progress: Arc::clone(&reading.progress),
+        ..reading.coupons.options()
     };
-    let Report { mut codes, counts } = coupon_scan::scan(&scanned, &options).map_err(failure)?;
+    let Report {
+        codes,
+        counts,
+        effort,
+        ..
+    } = coupon_scan::scan(&scanned, &options).map_err(coupons::failure)?;
     inputs.iter().try_for_each(Input::unchanged)?;
-    let valid = codes.len();
-    // A client cannot send controls, and the database cannot hold NUL.
-    codes.retain(|code| CouponCode::parse(code.as_str()).is_ok());
-    if codes.len() < valid {
+    let count = codes.iter().filter(can_be_sent).count();
+    if count < codes.len() {
         warn!(
-            codes = valid - codes.len(),
+            codes = codes.len() - count,
             "coupon codes with control characters are left out: nobody can send them"
         );
     }
     info!(
         lines = counts.lines,
         in_range = counts.in_range,
-        distinct = counts.distinct,
-        repeats = counts.repeats,
         not_utf8 = counts.not_utf8,
-        valid = codes.len(),
+        valid = count,
+        text_bytes = counts.text_bytes,
+        spilled_bytes = effort.spilled_bytes,
+        elapsed_ms = u64::try_from(effort.elapsed.as_millis()).unwrap_or(u64::MAX),
         "coupon files are read"
     );
-    Ok(codes)
-}
-
-fn failure(error: ScanError) -> Failure {
-    let code = match &error {
-        ScanError::Files { .. } | ScanError::MinFiles { .. } | ScanError::SameFile { .. } => ExitCode::Usage,
-        ScanError::Unreadable { .. } => ExitCode::Input,
-        ScanError::Damaged { .. } => ExitCode::InvalidData,
-        ScanError::Interrupted => ExitCode::Terminated,
-    };
-    Failure::new(code, "coupon codes").context_from(error)
+    Ok(CouponCodes { codes, count })
 }

@@ -19,9 +19,11 @@ use shop::{HashKeys, Promotion};
 use tracing::{Span, info_span};
 
 pub(crate) use api_keys::ApiKey;
+pub(crate) use coupon_codes::CouponCodes;
 
+use crate::coupons;
 use crate::input::Input;
-use crate::profile::{Dataset, Operation, Profile};
+use crate::profile::{Dataset, Operation, Profile, Source};
 use crate::table::{Fields, Findings};
 
 /// Where a value was met first: file and line.
@@ -35,7 +37,7 @@ pub struct Data {
     pub(crate) api_keys: Vec<ApiKey>,
     promotions: Vec<Promotion>,
     orders: Vec<orders::Order>,
-    pub(crate) coupon_codes: Vec<String>,
+    pub(crate) coupon_codes: CouponCodes,
     /// One per operation, open until its rows are staged.
     pub(crate) spans: HashMap<Dataset, Span>,
 }
@@ -54,11 +56,15 @@ pub struct Reading {
     pub hash_keys: HashKeys,
     /// Whether rows marked `development` are refused.
     pub production: bool,
+    /// How coupon files are scanned.
+    pub coupons: coupons::Settings,
+    /// How far the scan of coupon files is.
+    pub progress: Arc<coupon_scan::Progress>,
     /// Set from another thread, it ends a long scan.
     pub interrupt: Arc<AtomicBool>,
 }
 
-/// Reads everything that the profile brings; `inputs` are those of [`Profile::sources`], in that order.
+/// Reads everything that the profile brings; `inputs` are what [`open`](crate::input::open) found.
 ///
 /// # Errors
 /// `InvalidData`, caused by [`Findings`], when rows are not valid; `Usage` for a kind of file that is not known, and for
@@ -146,11 +152,15 @@ impl Inputs {
             .filter_map(|dataset| profile.operation(dataset))
             .map(|earlier| earlier.sources.len() + earlier.api_keys.len())
             .sum();
-        let mut own = inputs.iter().skip(first).cloned();
-        let sources = own.by_ref().take(operation.sources.len()).collect();
+        // A source may stand for several files.
+        let of = |first: usize, sources: &[Source]| -> Vec<Input> {
+            let numbers = first..first + sources.len();
+            let own = inputs.iter().filter(|input| numbers.contains(&input.source));
+            own.cloned().collect()
+        };
         Inputs {
-            sources,
-            api_keys: own.take(operation.api_keys.len()).collect(),
+            sources: of(first, &operation.sources),
+            api_keys: of(first + operation.sources.len(), &operation.api_keys),
         }
     }
 }
@@ -174,7 +184,7 @@ impl Data {
             }
             Dataset::Promotions => self.promotions = promotions::read(sources, findings, development)?,
             Dataset::CouponCodes => {
-                self.coupon_codes = coupon_codes::read(sources, operation.min_files, &reading.interrupt)?;
+                self.coupon_codes = coupon_codes::read(sources, operation.min_files, reading)?;
             }
             Dataset::Orders => {
                 let known = orders::Known::new(&self.products, &self.api_keys, &self.promotions);

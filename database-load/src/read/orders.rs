@@ -83,8 +83,7 @@ pub(super) fn read(
 ) -> Result<Vec<Order>, Failure> {
     let mut ids: Seen<Uuid> = HashMap::new();
     let mut orders = Vec::new();
-    for row in table::read(inputs, COLUMNS, findings)? {
-        let mut fields = Fields::new(&row, COLUMNS, findings);
+    table::read(inputs, COLUMNS, findings, |mut fields| {
         let taken = fields.required("id", order_id);
         if let Some((id, _)) = taken {
             super::once(&mut ids, id, "id", &mut fields);
@@ -128,7 +127,7 @@ pub(super) fn read(
                 items,
             });
         }
-    }
+    })?;
     Ok(orders)
 }
 

@@ -50,8 +50,7 @@ pub(super) fn read(
 ) -> Result<Vec<Product>, Failure> {
     let mut seen: Seen<i64> = HashMap::new();
     let mut products = Vec::new();
-    for row in table::read(inputs, COLUMNS, findings)? {
-        let mut fields = Fields::new(&row, COLUMNS, findings);
+    table::read(inputs, COLUMNS, findings, |mut fields| {
         let id = fields.required("id", ProductId::parse);
         if let Some(id) = id {
             super::once(&mut seen, id.number(), "id", &mut fields);
@@ -72,7 +71,7 @@ pub(super) fn read(
                 image,
             });
         }
-    }
+    })?;
     Ok(products)
 }
 

@@ -56,8 +56,7 @@ pub(super) fn read(
 ) -> Result<Vec<Promotion>, Failure> {
     let mut codes: Seen<CouponCode> = HashMap::new();
     let mut promotions = Vec::new();
-    for row in table::read(inputs, COLUMNS, findings)? {
-        let mut fields = Fields::new(&row, COLUMNS, findings);
+    table::read(inputs, COLUMNS, findings, |mut fields| {
         let code = fields.required("code", code);
         if let Some(code) = &code {
             super::once(&mut codes, code.clone(), "code", &mut fields);
@@ -96,7 +95,7 @@ pub(super) fn read(
                 max_uses,
             });
         }
-    }
+    })?;
     Ok(promotions)
 }
 

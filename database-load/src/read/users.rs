@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Development, Seen};
 use crate::input::Input;
-use crate::table::{self, Column, Fields, Findings, optional, required, secret, text};
+use crate::table::{self, Column, Findings, optional, required, secret, text};
 
 const COLUMNS: &[Column] = &[
     required("id"),
@@ -34,8 +34,7 @@ pub(super) fn read(
     let mut ids: Seen<Uuid> = HashMap::new();
     let mut emails: Seen<String> = HashMap::new();
     let mut users = Vec::new();
-    for row in table::read(inputs, COLUMNS, findings)? {
-        let mut fields = Fields::new(&row, COLUMNS, findings);
+    table::read(inputs, COLUMNS, findings, |mut fields| {
         let id = fields.required("id", text::uuid);
         if let Some(id) = id {
             super::once(&mut ids, id, "id", &mut fields);
@@ -55,7 +54,7 @@ pub(super) fn read(
                 role,
             });
         }
-    }
+    })?;
     Ok(users)
 }
 

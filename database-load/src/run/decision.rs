@@ -15,6 +15,8 @@ pub(super) enum Decision {
     Unchanged { active: i64 },
     /// The sources are older than the active version.
     Held { active: Option<i64> },
+    /// A source cannot be reached, and the active version stays.
+    Kept { active: i64 },
 }
 
 impl Decision {
@@ -23,13 +25,14 @@ impl Decision {
             Decision::Load { .. } => Outcome::Changed,
             Decision::Unchanged { .. } => Outcome::Unchanged,
             Decision::Held { .. } => Outcome::Held,
+            Decision::Kept { .. } => Outcome::Kept,
         }
     }
 
     pub(super) fn active(self) -> Option<i64> {
         match self {
             Decision::Load { active } | Decision::Held { active } => active,
-            Decision::Unchanged { active } => Some(active),
+            Decision::Unchanged { active } | Decision::Kept { active } => Some(active),
         }
     }
 }
@@ -73,6 +76,9 @@ pub(super) async fn decide(client: &Client, job: &Job, force: bool) -> Result<(D
         }
     }
     let version = active.map(|(version, _)| version);
+    if let Some(unreachable) = &job.unreachable {
+        return Ok((keep(name, version, unreachable)?, lost));
+    }
     let stated = active.and_then(|(_, stated)| stated);
     let is_lower = matches!((job.profile.version, stated), (Some(ours), Some(active)) if ours < active);
     let decision = match version {
@@ -121,6 +127,24 @@ pub(super) async fn decide_by_content(
     }
     not_brought_back(name);
     Ok(Decision::Held { active })
+}
+
+/// What is in force stays because a source cannot be reached.
+///
+/// # Errors
+/// Exit 6 when nothing is in force.
+pub(super) fn keep(profile: &str, active: Option<i64>, unreachable: &Failure) -> Result<Decision, Failure> {
+    let cause = unreachable.line();
+    let Some(active) = active else {
+        return Err(Failure::new(unreachable.code, cause));
+    };
+    warn!(
+        profile,
+        cause,
+        version = active,
+        "a source cannot be reached; what is in force stays"
+    );
+    Ok(Decision::Kept { active })
 }
 
 fn not_brought_back(profile: &str) {

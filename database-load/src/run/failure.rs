@@ -6,13 +6,9 @@ use database::ConnectError;
 use process::exit::{ExitCode, Failure};
 use tokio_postgres::error::SqlState;
 
-/// Exit 143.
-pub(super) fn canceled() -> Failure {
-    Failure::new(ExitCode::Terminated, "stopped by a signal; nothing was changed")
-}
-
 /// For `map_err`: what was being done when the database failed.
-pub(super) fn database(doing: &str) -> impl FnOnce(tokio_postgres::Error) -> Failure {
+pub(crate) fn database(doing: &str) -> impl FnOnce(tokio_postgres::Error) -> Failure + use<> {
+    let doing = doing.to_owned();
     move |error| {
         let code = match error.code() {
             Some(state) => code(state),

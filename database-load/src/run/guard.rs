@@ -46,6 +46,26 @@ pub(super) async fn stored_keys(client: &Client, profile: &str, data: &Data) -> 
     }
 }
 
+const REVOKED: &str = "
+    SELECT key, api_keys.id::text
+    FROM dataset_rows JOIN api_keys ON key_hash = decode(row ->> 'key_hash', 'hex') AND key <> api_keys.id::text
+    WHERE version = $1 AND dataset = 'api_keys' AND revoked_at IS NOT NULL
+    LIMIT 1";
+
+/// Refuses to bring back a version in which a key that was revoked since had another id, under which it is not revoked.
+pub(crate) async fn revoked_keys(client: &Client, version: i64) -> Result<(), Failure> {
+    let found = client.query_opt(REVOKED, &[&version]).await;
+    let Some(row) = found.map_err(failure::database("look for revoked API keys"))? else {
+        return Ok(());
+    };
+    let (id, revoked): (String, String) = (row.get(0), row.get(1));
+    let message = format!(
+        "version {version} has the API key {id}, which was revoked as {revoked} since; nothing was changed; revoke {id} too, \
+         or load data without it"
+    );
+    Err(Failure::new(ExitCode::InvalidData, message))
+}
+
 /// A version's counts are those of its datasets, and of the keys that come with its users.
 const IN_FORCE: &str = "
     WITH in_force AS (

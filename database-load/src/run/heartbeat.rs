@@ -11,7 +11,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const BEAT: &str = "UPDATE bootstrap_runs SET heartbeat_at = now() WHERE id = ANY ($1::text[]::uuid[]) AND outcome = 'running'";
 
 /// Shows that the runs are alive, until it is dropped.
-pub(super) struct Heartbeat(JoinHandle<()>);
+pub(crate) struct Heartbeat(JoinHandle<()>);
 
 impl Drop for Heartbeat {
     fn drop(&mut self) {
@@ -20,7 +20,7 @@ impl Drop for Heartbeat {
 }
 
 /// Beats every 5 s, over the connection that holds the locks: it has nothing else to do while another one works.
-pub(super) fn start(client: Arc<Client>, run_ids: Vec<Uuid>) -> Heartbeat {
+pub(crate) fn start(client: Arc<Client>, run_ids: Vec<Uuid>) -> Heartbeat {
     let ids: Vec<String> = run_ids.iter().map(Uuid::to_string).collect();
     Heartbeat(tokio::spawn(async move {
         loop {

@@ -72,7 +72,7 @@ async fn sweep_one(client: &Client, version: i64) -> Result<(), Failure> {
 }
 
 /// Removes what was staged of these datasets. Whoever holds their locks knows that nobody works on it.
-pub(super) async fn remove_of(client: &Client, datasets: &[Dataset]) -> Result<(), Failure> {
+pub(crate) async fn remove_of(client: &Client, datasets: &[Dataset]) -> Result<(), Failure> {
     let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
     let rows = client.query(STAGED, &[&names]).await;
     let rows = rows.map_err(failure::database("look for leftovers"))?;

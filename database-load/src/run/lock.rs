@@ -26,7 +26,7 @@ const HOLDER: &str = "
 ///
 /// # Errors
 /// `LockTimeout`, naming the holder, when another load goes on for longer than `timeout`.
-pub(super) async fn acquire(
+pub(crate) async fn acquire(
     client: &Client,
     datasets: &[Dataset],
     timeout: Duration,
@@ -67,7 +67,7 @@ pub(super) async fn attempt(client: &Client, dataset: Dataset) -> Result<bool, F
 }
 
 /// Gives back what [`attempt`] took.
-pub(super) async fn release(client: &Client, dataset: Dataset) -> Result<(), Failure> {
+pub(crate) async fn release(client: &Client, dataset: Dataset) -> Result<(), Failure> {
     let query = "SELECT pg_advisory_unlock($1, hashtext($2))";
     let released = client.execute(query, &[&locks::LOAD, &dataset.name()]).await;
     released

@@ -1,17 +1,18 @@
 //! One run of the loader: decide, read, stage, publish; every step is recorded.
 
-mod audit;
+pub(crate) mod audit;
 mod decision;
-mod failure;
-mod guard;
-mod heartbeat;
-mod leftovers;
-mod lock;
+pub(crate) mod failure;
+pub(crate) mod guard;
+pub(crate) mod heartbeat;
+pub(crate) mod leftovers;
+pub(crate) mod lock;
+mod plan;
 mod prepare;
-mod progress;
-mod publish;
-mod session;
-mod stage;
+pub(crate) mod progress;
+pub(crate) mod publish;
+pub(crate) mod session;
+pub(crate) mod stage;
 mod statement;
 mod steps;
 mod summary;
@@ -19,20 +20,22 @@ mod summary;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use database::Database;
 use process::exit::{ExitCode, Failure, OrExit as _};
 use shop::HashKeys;
-use tokio_util::sync::CancellationToken;
 use tracing::{Span, warn};
 use uuid::Uuid;
 
+pub use plan::{Plan, ProfilePlan, plan};
 pub use summary::{Changes, Outcome, ProfileRun, Summary};
 
-use crate::input::{Fingerprint, Input, fingerprint};
+use crate::coupons;
+use crate::input::{self, Fingerprint, Input, OnUnreachable, fingerprint};
 use crate::profile::Profile;
 use crate::read::Data;
+use crate::terms::{Stop, Terms};
 pub(crate) use prepare::connect;
 use steps::Run;
 
@@ -43,24 +46,20 @@ pub struct RunOptions {
     pub profiles: Vec<PathBuf>,
     /// Load although nothing changed, although the data were active before, and although many rows would go.
     pub force: bool,
-    /// Read, validate and count; write nothing, not even an audit row.
-    pub dry_run: bool,
-    /// How long to wait for the database, and for the schema in it.
-    pub wait_timeout: Duration,
-    /// How long to wait for another load to end.
-    pub lock_timeout: Duration,
     /// Under which API keys are hashed.
     pub hash_keys: HashKeys,
     /// Whether rows marked `development` are refused.
     pub production: bool,
-    /// The version of this build, for the record.
-    pub build: String,
-    /// Cancels the run: what was not published is rolled back.
-    pub cancel: CancellationToken,
+    /// How sources are reached.
+    pub sources: input::Settings,
+    /// How coupon files are scanned.
+    pub coupons: coupons::Settings,
+    /// How long to wait, and what stops it.
+    pub terms: Terms,
 }
 
 impl RunOptions {
-    /// A run of these profiles as in development: the default hash key, a minute's wait.
+    /// A run of these profiles as in development: the default hash key, the default terms.
     ///
     /// # Errors
     /// None today: the development hash key is valid.
@@ -68,13 +67,11 @@ impl RunOptions {
         Ok(RunOptions {
             profiles,
             force: false,
-            dry_run: false,
-            wait_timeout: Duration::from_secs(60),
-            lock_timeout: Duration::from_secs(600),
             hash_keys: HashKeys::parse(None, false)?,
             production: false,
-            build: env!("CARGO_PKG_VERSION").into(),
-            cancel: CancellationToken::new(),
+            sources: input::Settings::default(),
+            coupons: coupons::Settings::default(),
+            terms: Terms::default(),
         })
     }
 }
@@ -85,6 +82,8 @@ struct Job {
     profile: Profile,
     inputs: Vec<Input>,
     fingerprint: Fingerprint,
+    /// Why there are no inputs; only where that may be.
+    unreachable: Option<Failure>,
 }
 
 /// A job whose sources were read and are valid.
@@ -94,14 +93,6 @@ struct ReadJob {
     active: Option<i64>,
     data: Data,
     content_sha256: Fingerprint,
-}
-
-/// A job whose rows lie under a version of their own, not yet active.
-struct Staged {
-    job: Job,
-    version: i64,
-    active: Option<i64>,
-    coupon_codes: Changes,
 }
 
 /// Brings the profiles' data to the version in their sources: all of them become visible together, or none.
@@ -136,19 +127,17 @@ async fn attempt(
     summary: &mut Summary,
 ) -> Result<(), Failure> {
     let interrupt = Arc::new(AtomicBool::new(false));
+    let stop = Stop::new(&options.terms);
     let run = Run {
         database,
         options,
+        stop: &stop,
         interrupt: Arc::clone(&interrupt),
         started: Instant::now(),
     };
     let mut client = None;
     // Dropping the work rolls back what is under way; only the publication ends by itself.
-    let staged = tokio::select! {
-        biased;
-        () = options.cancel.cancelled() => Err(failure::canceled()),
-        staged = run.stage(runs, &mut client, summary) => staged,
-    };
+    let staged = stop.or(run.stage(runs, &mut client, summary)).await;
     interrupt.store(true, Ordering::Relaxed);
     let published = match staged {
         Ok(None) => Ok(()),
@@ -162,15 +151,16 @@ async fn attempt(
     let is_open = |run: &&(Uuid, String)| summary.profiles.iter().all(|done| done.run_id != run.0);
     let open: Vec<(Uuid, String)> = runs.iter().filter(is_open).cloned().collect();
     let end = audit::End {
+        command: "run",
         runs: &open,
         outcome: outcome_of(&failure),
         failure: &failure,
-        build: &options.build,
+        build: &options.terms.build,
     };
     // What could not be reached in all the time of the wait is not tried again.
     let is_hopeless = client.is_none() && failure.code == ExitCode::DatabaseUnreachable;
     let mut in_force = Vec::new();
-    if !options.dry_run && !is_hopeless {
+    if !is_hopeless {
         in_force = audit::failed(database, client.as_deref(), &end).await;
     }
     if in_force.is_empty() {
@@ -195,7 +185,7 @@ async fn attempt(
     Ok(())
 }
 
-fn outcome_of(failure: &Failure) -> Outcome {
+pub(crate) fn outcome_of(failure: &Failure) -> Outcome {
     if failure.code == ExitCode::Terminated {
         Outcome::Canceled
     } else {
@@ -204,44 +194,61 @@ fn outcome_of(failure: &Failure) -> Outcome {
 }
 
 /// The failure with the runs that it ended: it becomes the last line of the log.
-fn last_words(failure: Failure, runs: &[(Uuid, String)]) -> Failure {
-    let names: Vec<String> = runs
-        .iter()
-        .map(|(run_id, profile)| format!("run {run_id} of profile {profile}"))
-        .collect();
+pub(crate) fn last_words(failure: Failure, runs: &[(Uuid, String)]) -> Failure {
+    let name = |(run_id, profile): &(Uuid, String)| match profile.as_str() {
+        "" => format!("run {run_id}"),
+        profile => format!("run {run_id} of profile {profile}"),
+    };
+    let names: Vec<String> = runs.iter().map(name).collect();
     let message = format!("{}: {}", names.join(", "), outcome_of(&failure).name());
     Failure::new(failure.code, message).context_from(failure)
 }
 
-/// Reads profiles and small inputs, before the database is asked for anything.
+/// Reads profiles and small inputs, and asks for the rest, before the database is asked for anything.
 async fn open(options: &RunOptions, runs: &[(Uuid, String)]) -> Result<Vec<Job>, Failure> {
-    let (options, runs) = (options.clone(), runs.to_vec());
-    let open = move || {
-        let mut jobs: Vec<Job> = Vec::with_capacity(options.profiles.len());
-        for (path, (run_id, _)) in options.profiles.iter().zip(runs) {
-            let profile = Profile::read(path)?;
-            if jobs.iter().any(|job| job.profile.name == profile.name) {
+    let paths = options.profiles.clone();
+    let profiles = blocking(move || {
+        let mut profiles: Vec<Profile> = Vec::with_capacity(paths.len());
+        for path in paths {
+            let profile = Profile::read(&path)?;
+            if profiles.iter().any(|read| read.name == profile.name) {
                 return Err(Failure::new(
                     ExitCode::Usage,
                     format!("profile {} is given twice", profile.name),
                 ));
             }
-            let inputs = profile
-                .sources()
-                .map(Input::open)
-                .collect::<Result<Vec<_>, _>>()?;
-            let key = options.hash_keys.writer().id();
-            let fingerprint = fingerprint(&profile.text, &inputs, key, options.production);
-            jobs.push(Job {
+            profiles.push(profile);
+        }
+        Ok(profiles)
+    })
+    .await?;
+    let mut jobs = Vec::with_capacity(profiles.len());
+    for (profile, (run_id, _)) in profiles.into_iter().zip(runs) {
+        let (inputs, unreachable) = match input::open(&profile, &options.sources).await {
+            Ok(inputs) => (inputs, None),
+            Err(failure) if may_stay(options, &failure) => (Vec::new(), Some(failure)),
+            Err(failure) => return Err(failure),
+        };
+        let (run_id, production) = (*run_id, options.production);
+        let key = options.hash_keys.writer().id().to_owned();
+        let job = blocking(move || {
+            let fingerprint = fingerprint(&profile.text, &inputs, &key, production);
+            Ok(Job {
                 run_id,
                 profile,
                 inputs,
                 fingerprint,
-            });
-        }
-        Ok(jobs)
-    };
-    blocking(open).await
+                unreachable,
+            })
+        });
+        jobs.push(job.await?);
+    }
+    Ok(jobs)
+}
+
+/// Whether what is in force may stay because a source cannot be reached.
+fn may_stay(options: &RunOptions, failure: &Failure) -> bool {
+    options.sources.on_unreachable == OnUnreachable::Keep && input::is_unreachable(failure)
 }
 
 /// Runs work that blocks, inside the current span.

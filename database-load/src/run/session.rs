@@ -24,7 +24,7 @@ const SESSION: &str = "
 ///
 /// # Errors
 /// `DatabaseUnreachable` or `Usage` when there is none.
-pub(super) async fn open(database: &Database) -> Result<Client, Failure> {
+pub(crate) async fn open(database: &Database) -> Result<Client, Failure> {
     let client = database.connect().await.map_err(failure::connecting)?;
     client
         .batch_execute(SESSION)

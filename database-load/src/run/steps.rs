@@ -12,18 +12,21 @@ use uuid::Uuid;
 
 use super::decision::{self, Decision};
 use super::progress::Progress;
+use super::publish::{self, Publication};
 use super::{
-    Changes, Job, Outcome, ProfileRun, ReadJob, RunOptions, Staged, Summary, audit, blocking, failure, guard,
-    heartbeat, leftovers, lock, open, prepare, publish, session, stage,
+    Changes, Job, Outcome, ProfileRun, ReadJob, RunOptions, Summary, audit, blocking, guard, heartbeat,
+    leftovers, lock, may_stay, open, prepare, session, stage,
 };
-use crate::input::content_sha256;
+use crate::input::{self, content_sha256};
 use crate::profile::Dataset;
 use crate::read::{self, Reading};
+use crate::terms::Stop;
 
 /// A run under way.
 pub(super) struct Run<'a> {
     pub(super) database: &'a Database,
     pub(super) options: &'a RunOptions,
+    pub(super) stop: &'a Stop,
     /// Set when nobody waits for what is being read any more.
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) started: Instant,
@@ -31,7 +34,7 @@ pub(super) struct Run<'a> {
 
 /// Everything that waits to be published, and the connections: one holds the locks, the other has staged and publishes.
 pub(super) struct AllStaged {
-    jobs: Vec<Staged>,
+    publications: Vec<Publication>,
     locks: Arc<Client>,
     client: Client,
     _heartbeat: heartbeat::Heartbeat,
@@ -48,7 +51,7 @@ impl Run<'_> {
         summary: &mut Summary,
     ) -> Result<Option<AllStaged>, Failure> {
         let jobs = open(self.options, runs).await?;
-        let locks = Arc::new(prepare::connect(self.database, self.options.wait_timeout).await?);
+        let locks = Arc::new(prepare::connect(self.database, self.options.terms.wait_timeout).await?);
         *connected = Some(Arc::clone(&locks));
         let loads = self.news(&locks, jobs, summary).await?;
         if loads.is_empty() {
@@ -58,7 +61,7 @@ impl Run<'_> {
         let run_ids = loads.iter().map(|job| job.run_id).collect();
         let heartbeat = heartbeat::start(Arc::clone(&locks), run_ids);
         let datasets = datasets(&loads);
-        lock::acquire(&locks, &datasets, self.options.lock_timeout, &progress).await?;
+        lock::acquire(&locks, &datasets, self.options.terms.lock_timeout, &progress).await?;
         let mut news = Vec::new();
         for read in self.read_news(&locks, loads, &progress, summary).await? {
             guard::stored_keys(&locks, &read.job.profile.name, &read.data).await?;
@@ -69,26 +72,13 @@ impl Run<'_> {
             return Ok(None);
         }
         // Before anything is staged: a server without room for it is found out in time.
-        let mut client = session::open(self.database).await?;
-        if self.options.dry_run {
-            self.try_out(&mut client, news, &progress, summary).await?;
-            return Ok(None);
-        }
+        let client = session::open(self.database).await?;
         leftovers::remove_of(&locks, &datasets).await?;
-        let mut jobs = Vec::new();
-        for read in news {
-            progress.phase(&format!("staging profile {}", read.job.profile.name));
-            let key = self.options.hash_keys.writer().id();
-            let (version, coupon_codes) = stage::stage(&client, &read, key, &progress).await?;
-            jobs.push(Staged {
-                job: read.job,
-                version,
-                active: read.active,
-                coupon_codes,
-            });
-        }
+        progress.phase("staging");
+        let key = self.options.hash_keys.writer().id();
+        let publications = stage::stage(self.database, &client, &news, key, &progress).await?;
         Ok(Some(AllStaged {
-            jobs,
+            publications,
             locks,
             client,
             _heartbeat: heartbeat,
@@ -111,16 +101,11 @@ impl Run<'_> {
                 loads.push(job);
                 continue;
             }
-            if !self.options.dry_run {
-                audit::insert_finished(client, &job, &decision, &self.options.build).await?;
-            }
+            audit::insert_finished(client, &job, &decision, &self.options.terms.build).await?;
             summary.add(self.done(&job, &decision));
         }
-        if self.options.dry_run {
-            return Ok(loads);
-        }
         for job in &loads {
-            audit::insert_running(client, job, &self.options.build).await?;
+            audit::insert_running(client, &self.record(job)).await?;
         }
         leftovers::sweep(client, &lost).await;
         Ok(loads)
@@ -143,14 +128,18 @@ impl Run<'_> {
             }
         }
         let mut news = Vec::new();
-        for (job, active) in decided {
+        for (mut job, active) in decided {
             progress.phase(&format!("reading profile {}", job.profile.name));
-            let read = self.read(job, active).await?;
+            if let Some(kept) = fetch(self.options, &mut job, active).await? {
+                self.finish(client, &job, &kept, summary).await?;
+                continue;
+            }
+            let read = self.read(job, active, progress).await?;
             if self.options.force {
                 news.push(read);
                 continue;
             }
-            match decision::decide_by_content(client, &read, !self.options.dry_run).await? {
+            match decision::decide_by_content(client, &read, true).await? {
                 Decision::Load { .. } => news.push(read),
                 done => self.finish(client, &read.job, &done, summary).await?,
             }
@@ -165,98 +154,120 @@ impl Run<'_> {
         decision: &Decision,
         summary: &mut Summary,
     ) -> Result<(), Failure> {
-        if !self.options.dry_run {
-            audit::finish(client, job, decision).await?;
-        }
+        audit::finish(client, job, decision).await?;
         summary.add(self.done(job, decision));
         Ok(())
     }
 
-    async fn read(&self, job: Job, active: Option<i64>) -> Result<ReadJob, Failure> {
-        let reading = Reading {
-            hash_keys: self.options.hash_keys.clone(),
-            production: self.options.production,
-            interrupt: Arc::clone(&self.interrupt),
-        };
-        blocking(move || {
-            let data = read::read(&job.profile, &job.inputs, &reading)?;
-            let key = reading.hash_keys.writer().id();
-            let content_sha256 = content_sha256(&job.profile.text, &job.inputs, key, reading.production)?;
-            Ok(ReadJob {
-                job,
-                active,
-                data,
-                content_sha256,
-            })
-        })
-        .await
-    }
-
-    /// Does everything in a transaction that is rolled back, to count what would change.
-    async fn try_out(
-        &self,
-        client: &mut Client,
-        news: Vec<ReadJob>,
-        progress: &Progress,
-        summary: &mut Summary,
-    ) -> Result<(), Failure> {
-        let transaction = client.transaction().await.map_err(failure::database("begin"))?;
-        let patience = transaction.batch_execute("SET LOCAL lock_timeout = '5s'").await;
-        patience.map_err(failure::database("begin"))?;
-        for read in news {
-            let job = &read.job;
-            audit::insert_running(transaction.client(), job, &self.options.build).await?;
-            let key = self.options.hash_keys.writer().id();
-            let (version, codes) = stage::stage(transaction.client(), &read, key, progress).await?;
-            let cancel = &self.options.cancel;
-            let changes = publish::apply(&transaction, &job.profile, version, codes, cancel).await?;
-            summary.add(self.ended(job, Outcome::DryRun, None, changes));
-        }
-        transaction
-            .rollback()
-            .await
-            .map_err(failure::database("roll back"))
+    async fn read(&self, job: Job, active: Option<i64>, progress: &Progress) -> Result<ReadJob, Failure> {
+        read_job(self.options, &self.interrupt, &progress.scan(), job, active).await
     }
 
     /// Makes everything that was staged the version in force.
     pub(super) async fn publish(&self, mut staged: AllStaged, summary: &mut Summary) -> Result<(), Failure> {
         staged.progress.phase("publishing");
         let span = tracing::info_span!("dataload.publish");
-        let published = publish::publish(
-            &mut staged.client,
-            &staged.locks,
-            &staged.jobs,
-            &self.options.cancel,
-        )
-        .instrument(span)
-        .await?;
-        for (staged, changes) in staged.jobs.iter().zip(published) {
-            summary.add(self.ended(&staged.job, Outcome::Changed, Some(staged.version), changes));
+        let AllStaged {
+            publications,
+            client,
+            locks,
+            ..
+        } = &mut staged;
+        let published = publish::publish(client, locks, publications, self.stop)
+            .instrument(span)
+            .await?;
+        for (publication, changes) in publications.iter().zip(published) {
+            let Publication {
+                run_id,
+                profile,
+                version,
+                ..
+            } = publication;
+            summary.add(self.ended(*run_id, profile, Outcome::Changed, Some(*version), changes));
         }
         Ok(())
     }
 
+    fn record<'a>(&'a self, job: &'a Job) -> audit::Record<'a> {
+        audit::Record {
+            run_id: job.run_id,
+            command: "run",
+            profile: Some(&job.profile.name),
+            build: &self.options.terms.build,
+        }
+    }
+
     fn done(&self, job: &Job, decision: &Decision) -> ProfileRun {
-        self.ended(job, decision.outcome(), decision.active(), Vec::new())
+        let (run_id, profile) = (job.run_id, &job.profile.name);
+        self.ended(run_id, profile, decision.outcome(), decision.active(), Vec::new())
     }
 
     fn ended(
         &self,
-        job: &Job,
+        run_id: Uuid,
+        profile: &str,
         outcome: Outcome,
         version: Option<i64>,
         changes: Vec<(&'static str, Changes)>,
     ) -> ProfileRun {
-        let profile = job.profile.name.clone();
         ProfileRun {
-            run_id: job.run_id,
-            profile,
+            run_id,
+            profile: profile.to_owned(),
             outcome,
             version,
             changes,
             elapsed: self.started.elapsed(),
         }
     }
+}
+
+/// Fetches what is elsewhere; the decision when it cannot be had and what is in force may stay.
+pub(super) async fn fetch(
+    options: &RunOptions,
+    job: &mut Job,
+    active: Option<i64>,
+) -> Result<Option<Decision>, Failure> {
+    match input::fetch(std::mem::take(&mut job.inputs)).await {
+        Ok(inputs) => {
+            job.inputs = inputs;
+            Ok(None)
+        }
+        Err(failure) if may_stay(options, &failure) => {
+            let kept = decision::keep(&job.profile.name, active, &failure)?;
+            job.unreachable = Some(failure);
+            Ok(Some(kept))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Reads and validates what a job brings.
+pub(super) async fn read_job(
+    options: &RunOptions,
+    interrupt: &Arc<AtomicBool>,
+    scan: &Arc<coupon_scan::Progress>,
+    job: Job,
+    active: Option<i64>,
+) -> Result<ReadJob, Failure> {
+    let reading = Reading {
+        hash_keys: options.hash_keys.clone(),
+        production: options.production,
+        coupons: options.coupons.clone(),
+        progress: Arc::clone(scan),
+        interrupt: Arc::clone(interrupt),
+    };
+    blocking(move || {
+        let data = read::read(&job.profile, &job.inputs, &reading)?;
+        let key = reading.hash_keys.writer().id();
+        let content_sha256 = content_sha256(&job.profile.text, &job.inputs, key, reading.production)?;
+        Ok(ReadJob {
+            job,
+            active,
+            data,
+            content_sha256,
+        })
+    })
+    .await
 }
 
 /// What the jobs bring, each once, in a fixed order: locks are taken in it.

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
 use tracing::info;
 use uuid::Uuid;
 
@@ -14,13 +15,13 @@ pub struct Summary {
 /// What a run did with one profile.
 #[derive(Clone, Debug)]
 pub struct ProfileRun {
-    /// `bootstrap_runs.id`; in a dry run it is the id of no row.
+    /// `bootstrap_runs.id`.
     pub run_id: Uuid,
     /// The profile's name.
     pub profile: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// The version in force afterwards; none after a dry run.
+    /// The version in force afterwards.
     pub version: Option<i64>,
     /// What was written, table by table; empty when nothing was.
     pub changes: Vec<(&'static str, Changes)>,
@@ -37,8 +38,8 @@ pub enum Outcome {
     Unchanged,
     /// The sources are older than the version in force.
     Held,
-    /// Nothing was written on purpose.
-    DryRun,
+    /// A source could not be reached; the version in force stays.
+    Kept,
     /// Nothing was changed, because of an error.
     Failed,
     /// Nothing was changed, because the run was told to stop.
@@ -46,7 +47,7 @@ pub enum Outcome {
 }
 
 /// Rows of one table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
     /// New rows.
     pub added: u64,
@@ -63,7 +64,7 @@ impl Outcome {
             Outcome::Changed => "changed",
             Outcome::Unchanged => "unchanged",
             Outcome::Held => "held",
-            Outcome::DryRun => "dry run",
+            Outcome::Kept => "kept",
             Outcome::Failed => "failed",
             Outcome::Canceled => "canceled",
         }
@@ -72,7 +73,7 @@ impl Outcome {
 
 impl Summary {
     /// Adds a profile and says so in the log: the last line of its run.
-    pub(super) fn add(&mut self, run: ProfileRun) {
+    pub fn add(&mut self, run: ProfileRun) {
         info!(run_id = %run.run_id, profile = run.profile, outcome = run.outcome.name(), version = run.version, "{run}");
         self.profiles.push(run);
     }

@@ -1,17 +1,17 @@
 //! Comma-separated values with a header line; quotes as in RFC 4180, lines end in `\n` or `\r\n`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::{BadRow, Cell, Column, Findings, Row, unknown_column};
+use super::{Cell, Sink};
 
-pub(super) fn read(file: &Arc<str>, text: &[u8], columns: &[Column], findings: &mut Findings) -> Vec<Row> {
+pub(super) fn read(text: &[u8], sink: &mut Sink<'_>) {
     if let Some(line) = open_quote(text) {
         // The reader would take the rest of the file for one value.
-        findings.add(BadRow::new(file, line, "ends inside the quotes that begin here"));
-        return Vec::new();
+        sink.findings
+            .add(sink.bad(line, "ends inside the quotes that begin here"));
+        return;
     }
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
@@ -27,64 +27,57 @@ pub(super) fn read(file: &Arc<str>, text: &[u8], columns: &[Column], findings: &
     let mut next = |record: &mut ByteRecord| reader.read_byte_record(record).unwrap_or(false);
 
     if !next(&mut record) {
-        findings.add(BadRow::new(
-            file,
-            1,
-            "is empty: a first line with the names of the columns is expected",
-        ));
-        return Vec::new();
+        let reason = "is empty: a first line with the names of the columns is expected";
+        sink.findings.add(sink.bad(1, reason));
+        return;
     }
-    let before = findings.count;
+    let before = sink.findings.count;
     let line = lines.of(&record);
     let header: Vec<String> = record
         .iter()
         .map(|name| String::from_utf8_lossy(name).into_owned())
         .collect();
-    check_header(file, line, &header, columns, findings);
-    if findings.count > before {
-        return Vec::new();
+    check_header(line, &header, sink);
+    if sink.findings.count > before {
+        return;
     }
-    let mut rows = Vec::new();
     while next(&mut record) {
         let line = lines.of(&record);
         if record.len() != header.len() {
             let reason = format!("has {} columns, the header has {}", record.len(), header.len());
-            findings.add(BadRow::new(file, line, reason));
+            sink.findings.add(sink.bad(line, reason));
             continue;
         }
         let mut cells = BTreeMap::new();
-        let before = findings.count;
+        let before = sink.findings.count;
         for (name, value) in header.iter().zip(&record) {
             match std::str::from_utf8(value) {
                 Ok("") => (),
                 Ok(value) => {
                     cells.insert(name.clone(), Cell::Text(value.into()));
                 }
-                Err(_) => findings.add(BadRow::new(file, line, "is not UTF-8").column(name)),
+                Err(_) => sink.reject(sink.bad(line, "is not UTF-8").column(name), value),
             }
         }
-        if findings.count == before {
-            rows.push(Row {
-                file: Arc::clone(file),
-                line,
-                cells,
-            });
+        if sink.findings.count == before {
+            sink.row(line, cells);
         }
     }
-    rows
 }
 
-fn check_header(file: &str, line: u64, header: &[String], columns: &[Column], findings: &mut Findings) {
+fn check_header(line: u64, header: &[String], sink: &mut Sink<'_>) {
     for (position, name) in header.iter().enumerate() {
-        if !columns.iter().any(|column| column.name == name) {
-            findings.add(unknown_column(file, line, position + 1, name, columns));
+        if !sink.columns.iter().any(|column| column.name == name) {
+            sink.findings.add(sink.unknown_column(line, position + 1, name));
         } else if header.iter().take(position).any(|earlier| earlier == name) {
-            findings.add(BadRow::new(file, line, "stands there twice").column(name));
+            sink.findings
+                .add(sink.bad(line, "stands there twice").column(name));
         }
     }
-    for column in columns.iter().filter(|column| column.required) {
+    for column in sink.columns.iter().filter(|column| column.required) {
         if !header.iter().any(|name| name == column.name) {
-            findings.add(BadRow::new(file, line, "is missing").column(column.name));
+            sink.findings
+                .add(sink.bad(line, "is missing").column(column.name));
         }
     }
 }

@@ -2,89 +2,79 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{BadRow, Cell, Column, Findings, Row, unknown_column};
+use super::{Cell, Sink};
 
-pub(super) fn read_lines(
-    file: &Arc<str>,
-    text: &[u8],
-    columns: &[Column],
-    findings: &mut Findings,
-) -> Vec<Row> {
-    let mut rows = Vec::new();
+pub(super) fn read_lines(text: &[u8], sink: &mut Sink<'_>) {
     for (line, text) in (1..).zip(text.split(|byte| *byte == b'\n')) {
         if text.trim_ascii().is_empty() {
             continue;
         }
         match std::str::from_utf8(text) {
-            Ok(text) => rows.extend(object(file, line, text, columns, findings)),
-            Err(_) => findings.add(BadRow::new(file, line, "is not UTF-8")),
+            Ok(text) => object(line, text, sink),
+            Err(_) => sink.reject(sink.bad(line, "is not UTF-8"), text.trim_ascii()),
         }
     }
-    rows
 }
 
-pub(super) fn read_array(
-    file: &Arc<str>,
-    text: &[u8],
-    columns: &[Column],
-    findings: &mut Findings,
-) -> Vec<Row> {
+pub(super) fn read_array(text: &[u8], sink: &mut Sink<'_>) {
     let line_of = |end: usize| 1 + text.iter().take(end).filter(|byte| **byte == b'\n').count() as u64;
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
-            findings.add(BadRow::new(file, line_of(error.valid_up_to()), "is not UTF-8"));
-            return Vec::new();
+            let (before, wrong) = text.split_at(error.valid_up_to());
+            // What stands before it in its line helps to find it.
+            let start = before
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |end| end + 1);
+            let end = wrong
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .unwrap_or(wrong.len());
+            let value = text.get(start..before.len() + end).unwrap_or_default();
+            sink.reject(
+                sink.bad(line_of(before.len()), "is not UTF-8"),
+                value.trim_ascii(),
+            );
+            return;
         }
     };
     let objects: Vec<&RawValue> = match serde_json::from_str(text) {
         Ok(objects) => objects,
         Err(error) => {
             let reason = format!("is not a JSON array of objects (column {})", error.column());
-            findings.add(BadRow::new(file, error.line() as u64, reason));
-            return Vec::new();
+            sink.findings.add(sink.bad(error.line() as u64, reason));
+            return;
         }
     };
-    let mut rows = Vec::new();
     let (mut counted, mut line) = (0, 1);
     for raw in objects {
         // Each value is a piece of `text`.
         let start = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-        line += text
-            .bytes()
-            .take(start)
-            .skip(counted)
-            .filter(|byte| *byte == b'\n')
-            .count() as u64;
+        let passed = text.as_bytes().get(counted..start).unwrap_or_default();
+        line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
         counted = start;
-        rows.extend(object(file, line, raw.get(), columns, findings));
+        object(line, raw.get(), sink);
     }
-    rows
 }
 
-fn object(
-    file: &Arc<str>,
-    line: u64,
-    text: &str,
-    columns: &[Column],
-    findings: &mut Findings,
-) -> Option<Row> {
+fn object(line: u64, text: &str, sink: &mut Sink<'_>) {
     // The error's own text may quote the value, which may be a secret.
     let Ok(Members(members)) = serde_json::from_str(text) else {
-        findings.add(BadRow::new(file, line, "is not a JSON object"));
-        return None;
+        sink.reject(sink.bad(line, "is not a JSON object"), text.trim().as_bytes());
+        return;
     };
-    let before = findings.count;
+    let before = sink.findings.count;
     for (position, (name, _)) in members.iter().enumerate() {
-        if !columns.iter().any(|column| column.name == name) {
-            findings.add(unknown_column(file, line, position + 1, name, columns));
+        if !sink.columns.iter().any(|column| column.name == name) {
+            sink.findings.add(sink.unknown_column(line, position + 1, name));
         } else if members.iter().take(position).any(|(earlier, _)| earlier == name) {
-            findings.add(BadRow::new(file, line, "stands there twice").column(name));
+            sink.findings
+                .add(sink.bad(line, "stands there twice").column(name));
         }
     }
     let cells: BTreeMap<String, Cell> = members
@@ -92,11 +82,9 @@ fn object(
         .filter(|(_, value)| value.get() != "null")
         .map(|(name, value)| (name, Cell::Json(value.get().into())))
         .collect();
-    (findings.count == before).then(|| Row {
-        file: Arc::clone(file),
-        line,
-        cells,
-    })
+    if sink.findings.count == before {
+        sink.row(line, cells);
+    }
 }
 
 /// The members of an object as they stand in it; a map would keep one of two with the same name.

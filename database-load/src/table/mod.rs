@@ -3,6 +3,7 @@
 mod csv;
 mod fields;
 mod findings;
+mod format;
 mod json;
 pub(crate) mod text;
 
@@ -13,8 +14,9 @@ use process::exit::{ExitCode, Failure};
 
 pub(crate) use fields::Fields;
 pub use findings::{BadRow, Findings};
+pub use format::Format;
 
-use crate::input::Input;
+use crate::input::{BadText, Input};
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
@@ -84,30 +86,83 @@ enum Cell {
     Json(String),
 }
 
-/// Reads all rows of all inputs. What is wrong with a row goes to `findings`; the rows returned have known columns only.
+/// Hands every row of every input to `take`, file by file. What is wrong with a row goes to `findings`; the rows handed on
+/// have known columns only.
 ///
 /// # Errors
-/// `Usage` for a file whose name ends in none of `.csv`, `.json`, `.jsonl`, `.ndjson`; `Input` when it cannot be read.
+/// `Usage` for a file whose name does not say what it is; `Input` when it cannot be read.
 pub(crate) fn read(
     inputs: &[Input],
     columns: &[Column],
     findings: &mut Findings,
-) -> Result<Vec<Row>, Failure> {
-    let mut rows = Vec::new();
+    mut take: impl FnMut(Fields<'_>),
+) -> Result<(), Failure> {
     for input in inputs {
         let file: Arc<str> = input.name.as_str().into();
-        let read = match input.path.extension().and_then(|extension| extension.to_str()) {
-            Some("csv") => csv::read,
-            Some("json") => json::read_array,
-            Some("jsonl" | "ndjson") => json::read_lines,
-            _ => {
-                let message = format!("source {file}: the name ends in none of .csv, .json, .jsonl, .ndjson");
-                return Err(Failure::new(ExitCode::Usage, message));
+        let Some(format) = input.format else {
+            let message = format!(
+                "source {file}: the name ends in none of .csv, .json, .jsonl, .ndjson (and .gz or .zst after it); \
+                 format = \"csv\" beside its location says what it is"
+            );
+            return Err(Failure::new(ExitCode::Usage, message));
+        };
+        let text = match input.text()? {
+            Ok(text) => text,
+            Err(BadText { line, reason }) => {
+                findings.add(BadRow::new(&file, line, reason));
+                continue;
             }
         };
-        let bytes = input.bytes()?;
-        let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
-        rows.append(&mut read(&file, text, columns, findings));
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+        let mut take = |row: &Row, findings: &mut Findings| take(Fields::new(row, columns, findings));
+        let mut sink = Sink {
+            file: &file,
+            columns,
+            findings,
+            take: &mut take,
+        };
+        match format {
+            Format::Csv => csv::read(text, &mut sink),
+            Format::Json => json::read_array(text, &mut sink),
+            Format::JsonLines => json::read_lines(text, &mut sink),
+        }
     }
-    Ok(rows)
+    Ok(())
+}
+
+/// Where the reader of a file leaves what it finds.
+struct Sink<'a> {
+    file: &'a Arc<str>,
+    columns: &'a [Column],
+    findings: &'a mut Findings,
+    take: &'a mut dyn FnMut(&Row, &mut Findings),
+}
+
+impl Sink<'_> {
+    fn row(&mut self, line: u64, cells: BTreeMap<String, Cell>) {
+        let row = Row {
+            file: Arc::clone(self.file),
+            line,
+            cells,
+        };
+        (self.take)(&row, self.findings);
+    }
+
+    fn bad(&self, line: u64, reason: impl Into<String>) -> BadRow {
+        BadRow::new(self.file, line, reason)
+    }
+
+    /// Notes what is wrong with a value, showing it unless the table holds secrets.
+    fn reject(&mut self, bad: BadRow, value: &[u8]) {
+        let shown = String::from_utf8_lossy(value);
+        self.findings.add(if is_secret(self.columns) {
+            bad
+        } else {
+            bad.value(&shown)
+        });
+    }
+
+    fn unknown_column(&self, line: u64, position: usize, name: &str) -> BadRow {
+        unknown_column(self.file, line, position, name, self.columns)
+    }
 }

@@ -322,3 +322,29 @@ async fn a_publication_that_the_server_ends_for_another_is_tried_again() {
     assert_eq!(database.value("SELECT last_value FROM attempts").await, "3");
     assert_eq!(database.value("SELECT count(*) FROM products").await, "10");
 }
+
+#[tokio::test]
+async fn operations_are_staged_side_by_side_and_published_together() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let codes: String = (0..2000).map(|number| format!("C{number:08}\n")).collect();
+    data.write("default/coupons1.txt", &codes);
+    data.write("default/coupons2.txt", codes);
+    let blocker = database.client().await;
+    let lock = "BEGIN; LOCK TABLE coupon_codes IN SHARE MODE";
+    blocker.batch_execute(lock).await.unwrap();
+
+    let process = spawn(&database, &data, &[], &[]);
+    eventually("everything else is staged while the codes wait", async || {
+        let staged = "SELECT count(DISTINCT dataset), (SELECT count(*) FROM pg_stat_activity
+                          WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'COPY coupon_codes%')
+                      FROM dataset_rows";
+        database.value(staged).await == "5|1"
+    })
+    .await;
+
+    assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(process.wait_output().await.code, Some(0));
+    assert_eq!(database.value("SELECT count(*) FROM products").await, "10");
+    assert_eq!(database.value("SELECT count(*) FROM coupon_codes").await, "2000");
+}

@@ -199,6 +199,7 @@ async fn status_shows_versions_and_runs() {
     for text in ["default", "products 10", "changed", "unchanged"] {
         assert!(output.stdout.contains(text), "{text}: {}", output.stdout);
     }
+    assert!(!output.stdout.contains("sum"), "{}", output.stdout);
 }
 
 #[tokio::test]

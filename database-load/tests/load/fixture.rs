@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use database_load::{Findings, RunOptions, Summary};
+use database_load::{Findings, Plan, ProfileRun, RollbackOptions, RunOptions, Summary, Target, Terms};
 use process::exit::Failure;
+use shop::HashKeys;
 use test_support::{Output, Process, TestDatabase};
 
 /// The data that the product ships.
@@ -56,11 +57,16 @@ impl Data {
     }
 
     pub(crate) fn options(&self) -> RunOptions {
-        let wait = Duration::from_secs(10);
         RunOptions {
-            wait_timeout: wait,
+            terms: terms(),
             ..RunOptions::development(vec![self.profile()]).unwrap()
         }
+    }
+
+    pub(crate) async fn plan(&self, database: &TestDatabase) -> Plan {
+        database_load::plan(&database.database(), &self.options())
+            .await
+            .unwrap_or_else(|failure| panic!("{}", failure.line()))
     }
 
     pub(crate) async fn load(&self, database: &TestDatabase) -> Summary {
@@ -88,6 +94,61 @@ impl Drop for Data {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Waits less long than the default for a database that is there.
+pub(crate) fn terms() -> Terms {
+    Terms {
+        wait_timeout: Duration::from_secs(10),
+        ..Terms::default()
+    }
+}
+
+pub(crate) async fn try_rollback(database: &TestDatabase, target: Target) -> Result<ProfileRun, Failure> {
+    let options = RollbackOptions {
+        profile: "default".into(),
+        target,
+        hash_keys: HashKeys::parse(None, false).unwrap(),
+        terms: terms(),
+    };
+    database_load::rollback(&database.database(), &options).await
+}
+
+pub(crate) async fn rollback(database: &TestDatabase, target: Target) -> ProfileRun {
+    try_rollback(database, target)
+        .await
+        .unwrap_or_else(|failure| panic!("{}", failure.line()))
+}
+
+/// The columns of all tables that a version decides, row by row; not what run time owns.
+pub(crate) async fn dataset_rows(database: &TestDatabase) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for query in [
+        "SELECT 'products', id, name, price, category, image, available FROM products ORDER BY id",
+        "SELECT 'users', id, email, name, role, active FROM users ORDER BY id",
+        "SELECT 'api_keys', id, CASE WHEN active THEN encode(key_hash, 'hex') END, hash_key_id, user_id, scopes, expires_at, active
+         FROM api_keys ORDER BY id",
+        "SELECT 'promotions', code, kind, value, min_items, max_discount, starts_at, ends_at, max_uses, active
+         FROM promotions ORDER BY code",
+        "SELECT 'coupon_codes', code FROM coupon_codes JOIN dataset_versions USING (version) WHERE state = 'active' ORDER BY code",
+    ] {
+        all.extend(database.rows(query).await);
+    }
+    all
+}
+
+/// What run time owns, and where it lies: the same before and after means that nothing touched it.
+pub(crate) async fn run_time_rows(database: &TestDatabase) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for query in [
+        "SELECT 'api_keys', id::text, revoked_at, 0::text FROM api_keys ORDER BY id",
+        "SELECT 'promotion_uses', code, uses, xmin::text FROM promotion_uses ORDER BY code",
+        "SELECT 'orders', id, total, xmin::text FROM orders ORDER BY id",
+        "SELECT 'order_items', order_id, unit_price, xmin::text FROM order_items ORDER BY order_id, line",
+    ] {
+        all.extend(database.rows(query).await);
+    }
+    all
 }
 
 /// The bad rows of a failed load.

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use database_load::{Changes, Outcome, RunOptions};
+use database_load::{Changes, Outcome};
 use process::exit::ExitCode;
 use test_support::TestDatabase;
 
@@ -192,51 +192,6 @@ async fn forcing_repairs_what_was_changed_by_hand() {
 }
 
 #[tokio::test]
-async fn a_dry_run_counts_and_writes_nothing() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
-    let before = places(&database).await;
-    data.edit("default/products.csv", "9.99", "10.49");
-    data.edit("default/coupons3.txt", "FIFTYOFF", "PIZZA2025");
-    let options = RunOptions {
-        dry_run: true,
-        ..data.options()
-    };
-
-    let summary = database_load::run(&database.database(), &options).await.unwrap();
-
-    let changes = &summary.profiles[0].changes;
-    assert_eq!(summary.profiles[0].outcome, Outcome::DryRun);
-    assert!(
-        changes.contains(&(
-            "products",
-            Changes {
-                added: 0,
-                changed: 1,
-                retired: 0
-            }
-        )),
-        "{changes:?}"
-    );
-    assert!(
-        changes.contains(&(
-            "coupon_codes",
-            Changes {
-                added: 1,
-                changed: 0,
-                retired: 1
-            }
-        )),
-        "{changes:?}"
-    );
-    // A rolled-back update leaves its mark in xmax, and nothing else.
-    let without_xmax =
-        |rows: Vec<Vec<String>>| rows.into_iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>();
-    assert_eq!(without_xmax(places(&database).await), without_xmax(before));
-    assert_eq!(outcomes(&database).await, ["changed"]);
-}
-
-#[tokio::test]
 async fn a_batch_with_a_repeated_line_loses_none_of_its_codes() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     let many: String = (0..50_000).map(|number| format!("C{number:08}\n")).collect();
@@ -317,19 +272,4 @@ async fn nothing_at_all_needs_force_on_the_first_load_too() {
         failure.line()
     );
     assert_eq!(data.force(&database).await.profiles[0].outcome, Outcome::Changed);
-}
-
-#[tokio::test]
-async fn a_dry_run_waits_for_no_lock_for_long() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    let blocker = database.client().await;
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE products IN SHARE MODE")
-        .await
-        .unwrap();
-
-    let output = load_binary(&database, &data, &["--dry-run"]).await;
-
-    assert_eq!(output.code, Some(4), "{}", output.stderr);
-    assert_eq!(outcomes(&database).await, Vec::<String>::new());
 }

@@ -252,7 +252,7 @@ fn slips() -> Vec<(&'static str, &'static str, String, &'static str)> {
             ORDERS,
             "{\"id\"",
             "\n{\"id\": ",
-            "orders.jsonl:2: is not a JSON object",
+            "orders.jsonl:2, value \"{\\\"id\\\": : ",
         ),
     ]
 }
@@ -283,9 +283,13 @@ async fn what_is_not_utf8_is_reported_where_it_is() {
         (
             PRODUCTS,
             "11,Caf\u{e9},1.00,Drinks,,,,\n",
-            "products.csv:12, column name: is not UTF-8",
+            "products.csv:12, column name, value \"Caf\u{fffd}\": is not UTF-8",
         ),
-        (ORDERS, "{\"id\": \"\u{e9}\"}\n", "orders.jsonl:4: is not UTF-8"),
+        (
+            ORDERS,
+            "{\"id\": \"\u{e9}\"}\n",
+            "orders.jsonl:4, value \"{\\\"id\\\": \\\"\u{fffd}\\\"}\": is not UTF-8",
+        ),
         (USERS, "\u{e9}", "users.json:15: is not UTF-8"),
     ] {
         let data = Data::copy();

@@ -8,16 +8,43 @@ use process::exit::{ExitCode, Failure};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
-use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
 use super::statement::traced;
-use super::{Changes, Staged, failure};
-use crate::profile::{Dataset, Profile};
+use super::{Changes, Outcome, failure};
+use crate::profile::Dataset;
+use crate::terms::Stop;
 use sql::Table;
 
 /// What one profile changed, table by table.
-type PerTable = Vec<(&'static str, Changes)>;
+pub(crate) type PerTable = Vec<(&'static str, Changes)>;
+
+/// A version that is to become the active one of its profile.
+#[derive(Clone, Debug)]
+pub(crate) struct Publication {
+    pub(crate) run_id: Uuid,
+    pub(crate) profile: String,
+    /// What the version brings, in the order in which it is published.
+    pub(crate) datasets: Vec<Dataset>,
+    pub(crate) version: i64,
+    /// The version that was active when the decision was made.
+    pub(crate) active: Option<i64>,
+    pub(crate) origin: Origin,
+    /// How its coupon codes differ from those in force.
+    pub(crate) coupon_codes: Changes,
+    /// What is worth knowing, for the record.
+    pub(crate) message: Option<String>,
+}
+
+/// Where a version comes from that is to become active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was just staged.
+    Staged,
+    /// It was active before: its rows are restored, and orders, which belong to run time, are left alone.
+    Kept,
+}
 
 /// How often a publication is tried again that the server ended in favor of another transaction.
 const RETRIES: u32 = 3;
@@ -25,23 +52,23 @@ const RETRIES: u32 = 3;
 /// Publishes all of them together; returns what each changed. `locks` is the connection that holds the locks.
 ///
 /// # Errors
-/// `Terminated` when `cancel` came before the commit; nothing was changed then, nor after any other error but one that
+/// That of `stop` when it came before the commit; nothing was changed then, nor after any other error but one that
 /// says so.
-pub(super) async fn publish(
+pub(crate) async fn publish(
     client: &mut Client,
     locks: &Client,
-    staged: &[Staged],
-    cancel: &CancellationToken,
+    publications: &[Publication],
+    stop: &Stop,
 ) -> Result<Vec<PerTable>, Failure> {
     let pid = client.query_one("SELECT pg_backend_pid()", &[]).await;
     let pid: i32 = pid.map_err(failure::database("publish"))?.get(0);
     let mut attempt = 1;
     loop {
         let published = {
-            let mut publish = std::pin::pin!(publish_all(client, staged, cancel));
+            let mut publish = std::pin::pin!(publish_all(client, publications, stop));
             tokio::select! {
                 published = &mut publish => published,
-                () = cancel.cancelled() => {
+                () = stop.requested() => {
                     cancel::statement(locks, pid).await;
                     publish.await
                 }
@@ -49,7 +76,7 @@ pub(super) async fn publish(
         };
         match published {
             Ok(all) => return Ok(all),
-            Err(_) if cancel.is_cancelled() => return Err(failure::canceled()),
+            Err(_) if stop.is_requested() => return Err(stop.failure()),
             Err(failure) if attempt <= RETRIES && is_worth_another_try(&failure) => {
                 info!(
                     attempt,
@@ -72,9 +99,9 @@ fn is_worth_another_try(failure: &Failure) -> bool {
     failure::state(failure).is_some_and(|state| states.contains(state))
 }
 
-fn stop_if(cancel: &CancellationToken) -> Result<(), Failure> {
-    if cancel.is_cancelled() {
-        Err(failure::canceled())
+fn stop_if(stop: &Stop) -> Result<(), Failure> {
+    if stop.is_requested() {
+        Err(stop.failure())
     } else {
         Ok(())
     }
@@ -82,8 +109,8 @@ fn stop_if(cancel: &CancellationToken) -> Result<(), Failure> {
 
 async fn publish_all(
     client: &mut Client,
-    staged: &[Staged],
-    cancel: &CancellationToken,
+    publications: &[Publication],
+    stop: &Stop,
 ) -> Result<Vec<PerTable>, Failure> {
     let transaction = client
         .build_transaction()
@@ -91,22 +118,26 @@ async fn publish_all(
         .start()
         .await
         .map_err(failure::database("publish"))?;
-    let mut all = Vec::with_capacity(staged.len());
-    for staged in staged {
-        is_still_active(&transaction, staged).await?;
-        let (profile, version) = (&staged.job.profile, staged.version);
-        all.push(apply(&transaction, profile, version, staged.coupon_codes, cancel).await?);
-        stop_if(cancel)?;
-        activate(&transaction, staged).await?;
+    let mut all = Vec::with_capacity(publications.len());
+    for publication in publications {
+        is_still_active(&transaction, publication).await?;
+        all.push(apply(&transaction, publication, stop).await?);
+        stop_if(stop)?;
+        if is_changed(publication, all.last()) {
+            activate(&transaction, publication).await?;
+        }
     }
     // Last of all: whoever writes to these rows meanwhile does not have to wait for long.
-    for (staged, changes) in staged.iter().zip(&all) {
-        record(&transaction, staged, changes).await?;
-        let version = staged.version.to_string();
+    for (publication, changes) in publications.iter().zip(&all) {
+        record(&transaction, publication, changes).await?;
+        if !is_changed(publication, Some(changes)) {
+            continue;
+        }
+        let version = publication.version.to_string();
         let notify = "SELECT pg_notify($1, $2)";
         execute(&transaction, notify, &[&channels::DATASET_PUBLISHED, &version]).await?;
     }
-    stop_if(cancel)?;
+    stop_if(stop)?;
     traced("COMMIT", None, async {
         transaction
             .commit()
@@ -117,25 +148,43 @@ async fn publish_all(
     Ok(all)
 }
 
-async fn is_still_active(transaction: &Transaction<'_>, staged: &Staged) -> Result<(), Failure> {
-    let name = &staged.job.profile.name;
+/// Whether anything was done at all: what is restored over itself may have been there as it was.
+pub(crate) fn is_changed(publication: &Publication, changes: Option<&PerTable>) -> bool {
+    publication.active != Some(publication.version)
+        || changes
+            .into_iter()
+            .flatten()
+            .any(|(_, changes)| *changes != Changes::default())
+}
+
+async fn is_still_active(transaction: &Transaction<'_>, publication: &Publication) -> Result<(), Failure> {
+    let name = &publication.profile;
     let active = transaction.query_opt(sql::ACTIVE, &[name]).await;
     let active = active.map_err(failure::database("publish"))?;
-    if active.map(|row| row.get::<_, i64>(0)) == staged.active {
+    if active.map(|row| row.get::<_, i64>(0)) == publication.active {
         return Ok(());
     }
     let message = format!("another run published profile {name} meanwhile; nothing was changed");
     Err(Failure::new(ExitCode::Unexpected, message))
 }
 
-async fn activate(transaction: &Transaction<'_>, staged: &Staged) -> Result<(), Failure> {
-    let (name, version) = (&staged.job.profile.name, staged.version);
+async fn activate(transaction: &Transaction<'_>, publication: &Publication) -> Result<(), Failure> {
+    let Publication {
+        profile,
+        version,
+        origin,
+        ..
+    } = publication;
+    let (activate, was) = match origin {
+        Origin::Staged => (sql::ACTIVATE, "staged"),
+        Origin::Kept => (sql::ACTIVATE_AGAIN, "there"),
+    };
     traced("UPDATE", Some("dataset_versions"), async {
-        execute(transaction, sql::RETIRE, &[name]).await?;
-        if execute(transaction, sql::ACTIVATE, &[&version]).await? == 1 {
+        execute(transaction, sql::RETIRE, &[profile]).await?;
+        if execute(transaction, activate, &[version]).await? == 1 {
             return Ok(());
         }
-        let message = format!("version {version} of profile {name} is no longer staged");
+        let message = format!("version {version} of profile {profile} is no longer {was}");
         Err(Failure::new(ExitCode::Unexpected, message))
     })
     .await
@@ -143,8 +192,8 @@ async fn activate(transaction: &Transaction<'_>, staged: &Staged) -> Result<(), 
 
 async fn record(
     transaction: &Transaction<'_>,
-    staged: &Staged,
-    changes: &[(&'static str, Changes)],
+    publication: &Publication,
+    changes: &PerTable,
 ) -> Result<(), Failure> {
     let sum = |of: fn(&Changes) -> u64| {
         changes
@@ -154,8 +203,14 @@ async fn record(
     };
     let (added, changed) = (sum(|changes| changes.added), sum(|changes| changes.changed));
     let retired = sum(|changes| changes.retired);
-    let run_id = staged.job.run_id.to_string();
-    let values: [&(dyn ToSql + Sync); 5] = [&run_id, &staged.version, &added, &changed, &retired];
+    let run_id = publication.run_id.to_string();
+    let (version, message) = (&publication.version, &publication.message);
+    let outcome = if is_changed(publication, Some(changes)) {
+        Outcome::Changed.name()
+    } else {
+        Outcome::Unchanged.name()
+    };
+    let values: [&(dyn ToSql + Sync); 7] = [&run_id, &outcome, version, &added, &changed, &retired, message];
     if execute(transaction, sql::RECORD, &values).await? == 1 {
         return Ok(());
     }
@@ -173,45 +228,43 @@ async fn execute(
 }
 
 /// Brings the rows of a version into the tables; returns what that changes.
-pub(super) async fn apply(
+async fn apply(
     transaction: &Transaction<'_>,
-    profile: &Profile,
-    version: i64,
-    coupon_codes: Changes,
-    cancel: &CancellationToken,
+    publication: &Publication,
+    stop: &Stop,
 ) -> Result<PerTable, Failure> {
     let mut changes = PerTable::new();
-    for table in tables(profile) {
-        let apply = async {
-            let mut rows = [0; 4];
-            for (statement, rows) in table.statements().into_iter().zip(&mut rows) {
-                stop_if(cancel)?;
-                if let Some(statement) = statement {
-                    *rows = execute(transaction, statement, &[&version]).await?;
+    for dataset in &publication.datasets {
+        for table in tables(*dataset, publication.origin) {
+            let apply = async {
+                let mut rows = [0; 4];
+                for (statement, rows) in table.statements().into_iter().zip(&mut rows) {
+                    stop_if(stop)?;
+                    if let Some(statement) = statement {
+                        *rows = execute(transaction, statement, &[&publication.version]).await?;
+                    }
                 }
-            }
-            Ok(counted(rows))
-        };
-        changes.push((table.name, traced("BATCH", Some(table.name), apply).await?));
+                Ok(counted(rows))
+            };
+            changes.push((table.name, traced("BATCH", Some(table.name), apply).await?));
+        }
     }
-    if profile.operation(Dataset::CouponCodes).is_some() {
-        changes.push((Dataset::CouponCodes.name(), coupon_codes));
+    if publication.datasets.contains(&Dataset::CouponCodes) {
+        changes.push((Dataset::CouponCodes.name(), publication.coupon_codes));
     }
     Ok(changes)
 }
 
-fn tables(profile: &Profile) -> impl Iterator<Item = &'static Table> {
-    profile
-        .datasets()
-        .into_iter()
-        .flat_map(|dataset| match dataset {
-            Dataset::Users => [&sql::USERS, &sql::API_KEYS].as_slice(),
-            Dataset::Products => &[&sql::PRODUCTS],
-            Dataset::Promotions => &[&sql::PROMOTIONS],
-            Dataset::Orders => &[&sql::ORDERS],
-            Dataset::CouponCodes => &[],
-        })
-        .copied()
+fn tables(dataset: Dataset, origin: Origin) -> &'static [&'static Table] {
+    match (dataset, origin) {
+        (Dataset::Users, Origin::Staged) => &[&sql::USERS, &sql::API_KEYS],
+        (Dataset::Users, Origin::Kept) => &[&sql::USERS, &sql::RESTORED_API_KEYS],
+        (Dataset::Products, _) => &[&sql::PRODUCTS],
+        (Dataset::Promotions, _) => &[&sql::PROMOTIONS],
+        (Dataset::Orders, Origin::Staged) => &[&sql::ORDERS],
+        // Run time owns them; codes are in force with their version.
+        (Dataset::Orders, Origin::Kept) | (Dataset::CouponCodes, _) => &[],
+    }
 }
 
 /// Rows written by the statements of [`Table::statements`].

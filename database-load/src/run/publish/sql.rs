@@ -33,11 +33,16 @@ pub(super) const ACTIVATE: &str = "
     UPDATE dataset_versions SET state = 'active', activated_at = clock_timestamp()
     WHERE version = $1 AND state = 'staged'";
 
+/// As [`ACTIVATE`], for a version that was active before and whose rows are still there.
+pub(super) const ACTIVATE_AGAIN: &str = "
+    UPDATE dataset_versions SET state = 'active', activated_at = clock_timestamp(), retired_at = NULL
+    WHERE version = $1 AND state = 'retired' AND pruned_at IS NULL";
+
 /// Nothing if another run took this one for lost.
 pub(super) const RECORD: &str = "
     UPDATE bootstrap_runs
-    SET outcome = 'changed', exit_code = 0, finished_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
-        version = $2, rows_added = $3, rows_changed = $4, rows_retired = $5
+    SET outcome = $2, exit_code = 0, finished_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
+        version = $3, rows_added = $4, rows_changed = $5, rows_retired = $6, message = $7
     WHERE id = $1::text::uuid AND outcome = 'running'";
 
 pub(super) const USERS: Table = Table {
@@ -97,6 +102,18 @@ pub(super) const API_KEYS: Table = Table {
         FROM dataset_rows, jsonb_to_record(row) AS new
             (id uuid, key_hash text, hash_key_id text, user_id uuid, scopes text[], expires_at timestamptz)
         WHERE version = $1 AND dataset = 'api_keys' AND NOT EXISTS (SELECT FROM api_keys WHERE api_keys.id = new.id)",
+};
+
+/// Keys may have changed hands since: another row that holds one of them gets a hash that no key has. What `change` then
+/// writes is unique again. A load never needs this: it refuses a key that is stored under another id.
+pub(super) const RESTORED_API_KEYS: Table = Table {
+    release: Some(
+        "UPDATE api_keys SET key_hash = sha256(convert_to('released ' || id || clock_timestamp(), 'UTF8'))
+         FROM dataset_rows
+         WHERE version = $1 AND dataset = 'api_keys' AND api_keys.key_hash = decode(row ->> 'key_hash', 'hex')
+           AND key <> api_keys.id::text",
+    ),
+    ..API_KEYS
 };
 
 pub(super) const PRODUCTS: Table = Table {
@@ -173,7 +190,8 @@ pub(super) const PROMOTIONS: Table = Table {
         SELECT code, kind, value, min_items, max_discount, starts_at, ends_at, max_uses FROM new",
 };
 
-/// Orders belong to run time: they are added once and never touched again.
+/// Orders belong to run time: they are added once and never touched again. Those that are there are told by their keys:
+/// most are, and their rows need not be taken apart.
 pub(super) const ORDERS: Table = Table {
     name: "orders",
     retire: None,
@@ -185,7 +203,7 @@ pub(super) const ORDERS: Table = Table {
              (line smallint, product_id bigint, product_name text, category text, unit_price numeric(10, 2),
               quantity integer)
          WHERE version = $1 AND dataset = 'orders'
-           AND NOT EXISTS (SELECT FROM orders WHERE orders.id = (row ->> 'id')::uuid)",
+           AND NOT EXISTS (SELECT FROM orders WHERE orders.id = key::uuid)",
     ),
     change: None,
     add: "
@@ -194,5 +212,5 @@ pub(super) const ORDERS: Table = Table {
         FROM dataset_rows, jsonb_to_record(row) AS new
             (id uuid, created_at timestamptz, api_key_id uuid, coupon_code text, subtotal numeric(14, 2),
              discount numeric(14, 2), total numeric(14, 2))
-        WHERE version = $1 AND dataset = 'orders' AND NOT EXISTS (SELECT FROM orders WHERE orders.id = new.id)",
+        WHERE version = $1 AND dataset = 'orders' AND NOT EXISTS (SELECT FROM orders WHERE orders.id = key::uuid)",
 };

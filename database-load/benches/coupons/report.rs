@@ -1,0 +1,211 @@
+//! The figures as tables and as JSON.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::measure::Figures;
+
+const MEBIBYTE: f64 = 1_048_576.0;
+
+/// One thing that is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) what: String,
+    /// Bytes of text, unpacked.
+    text_bytes: u64,
+    pub(crate) command: Vec<OsString>,
+    /// The file that its output has to equal.
+    pub(crate) valid: Option<PathBuf>,
+    /// The rows that follow are compared with it.
+    is_floor: bool,
+    /// Most of the floor's wall time, and most MiB.
+    target: Option<(f64, u64)>,
+    /// One for each round.
+    pub(crate) figures: Vec<Figures>,
+}
+
+impl Row {
+    pub(crate) fn new(what: String, text_bytes: u64, command: Vec<OsString>) -> Row {
+        Row {
+            what,
+            text_bytes,
+            command,
+            valid: None,
+            is_floor: false,
+            target: None,
+            figures: Vec::new(),
+        }
+    }
+
+    pub(crate) fn floor(mut self) -> Row {
+        self.is_floor = true;
+        self
+    }
+
+    pub(crate) fn target(mut self, floors: f64, mebibytes: u64) -> Row {
+        self.target = Some((floors, mebibytes));
+        self
+    }
+
+    fn median(&self, of: impl Fn(&Figures) -> f64) -> f64 {
+        let mut all: Vec<f64> = self.figures.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    fn wall_s(&self) -> f64 {
+        self.median(|figures| figures.wall_s)
+    }
+
+    /// Multiple of the floor: the median over the rounds, each compared within itself.
+    fn ratio(&self, floor: &Row) -> f64 {
+        let rounds = self.figures.iter().zip(&floor.figures);
+        let mut all: Vec<f64> = rounds.map(|(own, floor)| own.wall_s / floor.wall_s).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    /// The most of all rounds.
+    fn peak_mebibytes(&self) -> f64 {
+        let most = self.figures.iter().map(|figures| figures.peak_bytes).max();
+        most.unwrap_or_default() as f64 / MEBIBYTE
+    }
+}
+
+/// All that was measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    scale: f64,
+    rounds: usize,
+    pub(crate) targets: Vec<Row>,
+    pub(crate) scales: Vec<Row>,
+    pub(crate) threads: Vec<Row>,
+}
+
+impl Report {
+    pub(crate) fn new(scale: f64, rounds: usize) -> Report {
+        Report {
+            scale,
+            rounds,
+            targets: Vec::new(),
+            scales: Vec::new(),
+            threads: Vec::new(),
+        }
+    }
+
+    fn tables(&self) -> [(&'static str, &[Row]); 3] {
+        [
+            ("Targets", &self.targets),
+            ("Scales", &self.scales),
+            ("Threads", &self.threads),
+        ]
+    }
+
+    pub(crate) fn json(&self) -> String {
+        let tables = self.tables().map(|(title, rows)| {
+            let rows: Vec<Value> = with_floors(rows)
+                .map(|(row, floor)| {
+                    json!({
+                        "what": row.what,
+                        "wall_s": row.wall_s(),
+                        "of_floor": row.ratio(floor),
+                        "peak_mib": row.peak_mebibytes(),
+                        "is_exact": row.valid.as_ref().map(|_| true),
+                        "target_of_floor": row.target.map(|(floors, _)| floors),
+                        "target_mib": row.target.map(|(_, mebibytes)| mebibytes),
+                        "rounds": row.figures,
+                    })
+                })
+                .collect();
+            (title.to_lowercase(), Value::from(rows))
+        });
+        let mut all = json!({
+            "scale": self.scale,
+            "rounds": self.rounds,
+            "cores": cores(),
+            "processor": processor(),
+        });
+        if let Value::Object(all) = &mut all {
+            all.extend(tables);
+        }
+        format!("{all:#}\n")
+    }
+}
+
+/// Each row with the floor that stands before it.
+fn with_floors(rows: &[Row]) -> impl Iterator<Item = (&Row, &Row)> {
+    rows.iter().scan(None, |floor, row| {
+        if row.is_floor {
+            *floor = Some(row);
+        }
+        Some((row, floor.unwrap_or(row)))
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn processor() -> String {
+    let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = about.lines().find_map(|line| line.strip_prefix("model name"));
+    name.unwrap_or("unknown")
+        .trim_start_matches(['\t', ' ', ':'])
+        .to_owned()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { scale, rounds, .. } = self;
+        writeln!(
+            out,
+            "# Coupon corpus\n\nScale {scale}, {} cores ({}), {rounds} rounds: medians, and the highest peaks.",
+            cores(),
+            processor()
+        )?;
+        for (title, rows) in self.tables() {
+            if rows.is_empty() {
+                continue;
+            }
+            writeln!(out, "\n## {title}\n")?;
+            writeln!(
+                out,
+                "| {:<40} | {:>7} | {:>5} | {:>7} | {:>9} | {:>7} | {:>8} | {:>7} |",
+                "", "wall s", "MB/s", "× floor", "target", "peak", "target", "written"
+            )?;
+            writeln!(
+                out,
+                "|{:-<42}|{:->9}|{:->7}|{:->9}|{:->11}|{:->9}|{:->10}|{:->9}|",
+                "", "", "", "", "", "", "", ""
+            )?;
+            for (row, floor) in with_floors(rows) {
+                let (wall_s, ratio) = (row.wall_s(), row.ratio(floor));
+                let is_met = |is_met| if is_met { "" } else { " missed" };
+                let (floors, mebibytes) = row.target.map_or_else(Default::default, |(floors, mebibytes)| {
+                    (
+                        format!("≤ {floors:.2}{}", is_met(ratio <= floors)),
+                        format!(
+                            "≤ {mebibytes}{}",
+                            is_met(row.peak_mebibytes() <= mebibytes as f64)
+                        ),
+                    )
+                });
+                let written = row.median(|figures| figures.written_bytes as f64) / MEBIBYTE;
+                writeln!(
+                    out,
+                    "| {:<40} | {wall_s:>7.2} | {:>5.0} | {ratio:>7.2} | {floors:>9} | {:>7.0} | {mebibytes:>8} | {written:>7.0} |",
+                    row.what,
+                    row.text_bytes as f64 / 1e6 / wall_s,
+                    row.peak_mebibytes(),
+                )?;
+            }
+        }
+        writeln!(
+            out,
+            "\nPeak (resident memory) and written (to files and pipes) are MiB, MB/s is text. Every scan printed exactly the valid codes."
+        )
+    }
+}

@@ -1,0 +1,263 @@
+//! 200 products in 12 categories; the first ten are those of the profile `default`.
+
+/// Name and price in cents.
+type Dish = (&'static str, u32);
+
+const FIRST_TEN: [(&str, &str, u32); 10] = [
+    ("Chicken Waffle", "Waffle", 1299),
+    ("Belgian Waffle", "Waffle", 1099),
+    ("Blueberry Pancakes", "Pancakes", 999),
+    ("Chocolate Pancakes", "Pancakes", 1199),
+    ("Caesar Salad", "Salad", 899),
+    ("Greek Salad", "Salad", 949),
+    ("Margherita Pizza", "Pizza", 1399),
+    ("Pepperoni Pizza", "Pizza", 1599),
+    ("Cheeseburger", "Burger", 1149),
+    ("Veggie Burger", "Burger", 1049),
+];
+
+const WAFFLES: [Dish; 13] = [
+    ("Strawberry Waffle", 1149),
+    ("Banana Nutella Waffle", 1199),
+    ("Cinnamon Apple Waffle", 1129),
+    ("Salted Caramel Waffle", 1179),
+    ("Lemon Ricotta Waffle", 1159),
+    ("Bacon Maple Waffle", 1249),
+    ("Smoked Salmon Waffle", 1449),
+    ("Ham and Gruyère Waffle", 1279),
+    ("Spinach Feta Waffle", 1189),
+    ("Pulled Pork Waffle", 1349),
+    ("Vegan Oat Waffle", 1099),
+    ("Matcha Waffle", 1169),
+    ("Kids' Mini Waffles", 749),
+];
+const PANCAKES: [Dish; 13] = [
+    ("Buttermilk Pancakes", 899),
+    ("Banana Pancakes", 949),
+    ("Lemon Poppy Seed Pancakes", 999),
+    ("Apple Cinnamon Pancakes", 979),
+    ("Red Velvet Pancakes", 1149),
+    ("Japanese Soufflé Pancakes", 1399),
+    ("Protein Pancakes", 1129),
+    ("Gluten-Free Buckwheat Pancakes", 1079),
+    ("Bacon and Egg Pancakes", 1249),
+    ("Sweet Potato Pancakes", 1049),
+    ("Dutch Baby", 1199),
+    ("Potato Pancakes with Apple Sauce", 949),
+    ("Kids' Silver Dollar Pancakes", 649),
+];
+const SALADS: [Dish; 15] = [
+    ("Chicken Caesar Salad", 1149),
+    ("Cobb Salad", 1249),
+    ("Niçoise Salad", 1299),
+    ("Caprese Salad", 949),
+    ("Waldorf Salad", 979),
+    ("Quinoa Bowl", 1099),
+    ("Roasted Beet and Goat Cheese Salad", 1079),
+    ("Thai Beef Salad", 1349),
+    ("Asian Sesame Chicken Salad", 1199),
+    ("Falafel Salad", 1049),
+    ("Kale and Apple Salad", 969),
+    ("Warm Lentil Salad", 929),
+    ("Watermelon Feta Salad", 899),
+    ("Potato Salad", 549),
+    ("Side Salad", 449),
+];
+const PIZZAS: [Dish; 17] = [
+    ("Marinara Pizza", 1199),
+    ("Quattro Formaggi Pizza", 1549),
+    ("Quattro Stagioni Pizza", 1599),
+    ("Prosciutto e Funghi Pizza", 1579),
+    ("Diavola Pizza", 1499),
+    ("Hawaiian Pizza", 1449),
+    ("Capricciosa Pizza", 1559),
+    ("Tuna and Onion Pizza", 1499),
+    ("Barbecue Chicken Pizza", 1649),
+    ("Vegetarian Pizza", 1449),
+    ("Truffle Mushroom Pizza", 1799),
+    ("Parma Ham and Rocket Pizza", 1729),
+    ("Seafood Pizza", 1849),
+    ("Calzone", 1549),
+    ("White Pizza with Potatoes", 1429),
+    ("Gluten-Free Margherita Pizza", 1599),
+    ("Kids' Pizza", 899),
+];
+const BURGERS: [Dish; 15] = [
+    ("Hamburger", 1049),
+    ("Bacon Cheeseburger", 1299),
+    ("Double Cheeseburger", 1449),
+    ("Mushroom Swiss Burger", 1279),
+    ("Blue Cheese Burger", 1329),
+    ("Jalapeño Burger", 1249),
+    ("Barbecue Burger", 1299),
+    ("Crispy Chicken Burger", 1199),
+    ("Grilled Chicken Burger", 1179),
+    ("Fish Burger", 1229),
+    ("Lamb Burger", 1449),
+    ("Halloumi Burger", 1179),
+    ("Black Bean Burger", 1099),
+    ("Breakfast Burger", 1229),
+    ("Kids' Burger", 749),
+];
+const SANDWICHES: [Dish; 17] = [
+    ("Club Sandwich", 1199),
+    ("BLT", 949),
+    ("Reuben", 1249),
+    ("Pastrami on Rye", 1299),
+    ("Philly Cheesesteak", 1329),
+    ("Cuban Sandwich", 1229),
+    ("Bánh Mì", 1079),
+    ("Croque Monsieur", 999),
+    ("Croque Madame", 1079),
+    ("Grilled Cheese", 799),
+    ("Tuna Melt", 999),
+    ("Egg Salad Sandwich", 849),
+    ("Turkey Avocado Sandwich", 1129),
+    ("Caprese Panini", 979),
+    ("Chicken Pesto Panini", 1079),
+    ("Falafel Wrap", 949),
+    ("Chicken Caesar Wrap", 1029),
+];
+const PASTA: [Dish; 18] = [
+    ("Spaghetti Carbonara", 1349),
+    ("Spaghetti Bolognese", 1299),
+    ("Spaghetti Aglio e Olio", 1049),
+    ("Spaghetti with Clams", 1599),
+    ("Penne all'Arrabbiata", 1099),
+    ("Penne alla Vodka", 1249),
+    ("Fettuccine Alfredo", 1279),
+    ("Tagliatelle with Salmon", 1499),
+    ("Lasagne", 1399),
+    ("Vegetable Lasagne", 1329),
+    ("Gnocchi Gorgonzola", 1279),
+    ("Gnocchi Sorrentina", 1229),
+    ("Ravioli Ricotta e Spinaci", 1349),
+    ("Lobster Ravioli", 1799),
+    ("Cacio e Pepe", 1199),
+    ("Pesto Linguine", 1199),
+    ("Macaroni and Cheese", 1049),
+    ("Kids' Pasta", 699),
+];
+const SOUPS: [Dish; 16] = [
+    ("Tomato Soup", 649),
+    ("French Onion Soup", 799),
+    ("Minestrone", 729),
+    ("Chicken Noodle Soup", 779),
+    ("Clam Chowder", 899),
+    ("Lobster Bisque", 1149),
+    ("Pumpkin Soup", 699),
+    ("Broccoli Cheddar Soup", 749),
+    ("Leek and Potato Soup", 699),
+    ("Lentil Soup", 679),
+    ("Gazpacho", 669),
+    ("Borscht", 729),
+    ("Goulash Soup", 849),
+    ("Miso Soup", 449),
+    ("Tom Kha Gai", 879),
+    ("Soup of the Day", 599),
+];
+const SUSHI: [Dish; 18] = [
+    ("Salmon Nigiri", 649),
+    ("Tuna Nigiri", 699),
+    ("Shrimp Nigiri", 629),
+    ("Eel Nigiri", 749),
+    ("Tamago Nigiri", 499),
+    ("Salmon Sashimi", 1299),
+    ("Tuna Sashimi", 1399),
+    ("California Roll", 949),
+    ("Spicy Tuna Roll", 1049),
+    ("Philadelphia Roll", 1029),
+    ("Dragon Roll", 1449),
+    ("Rainbow Roll", 1499),
+    ("Cucumber Maki", 549),
+    ("Avocado Maki", 579),
+    ("Vegetable Roll", 799),
+    ("Poke Bowl with Salmon", 1549),
+    ("Sushi Platter for One", 1899),
+    ("Sushi Platter for Two", 3499),
+];
+const CURRIES: [Dish; 16] = [
+    ("Chicken Tikka Masala", 1449),
+    ("Butter Chicken", 1449),
+    ("Chicken Korma", 1399),
+    ("Lamb Rogan Josh", 1599),
+    ("Beef Vindaloo", 1549),
+    ("Prawn Madras", 1699),
+    ("Palak Paneer", 1299),
+    ("Chana Masala", 1149),
+    ("Dal Makhani", 1129),
+    ("Vegetable Biryani", 1249),
+    ("Chicken Biryani", 1449),
+    ("Thai Green Curry", 1399),
+    ("Thai Red Curry with Duck", 1699),
+    ("Massaman Curry", 1499),
+    ("Japanese Katsu Curry", 1479),
+    ("Garlic Naan", 349),
+];
+const DESSERTS: [Dish; 16] = [
+    ("Tiramisu", 749),
+    ("Panna Cotta", 649),
+    ("Crème Brûlée", 729),
+    ("New York Cheesecake", 779),
+    ("Chocolate Lava Cake", 799),
+    ("Apple Pie", 649),
+    ("Key Lime Pie", 679),
+    ("Carrot Cake", 679),
+    ("Brownie with Vanilla Ice Cream", 729),
+    ("Banana Split", 849),
+    ("Profiteroles", 749),
+    ("Baklava", 599),
+    ("Mango Sticky Rice", 699),
+    ("Vanilla Ice Cream", 449),
+    ("Lemon Sorbet", 449),
+    ("Fruit Salad", 599),
+];
+const DRINKS: [Dish; 16] = [
+    ("Espresso", 279),
+    ("Cappuccino", 379),
+    ("Caffè Latte", 399),
+    ("Iced Coffee", 429),
+    ("Hot Chocolate", 429),
+    ("Green Tea", 319),
+    ("Masala Chai", 369),
+    ("Fresh Orange Juice", 449),
+    ("Homemade Lemonade", 399),
+    ("Mango Lassi", 449),
+    ("Strawberry Milkshake", 549),
+    ("Chocolate Milkshake", 549),
+    ("Cola", 299),
+    ("Ginger Ale", 329),
+    ("Sparkling Water", 249),
+    ("Still Water", 229),
+];
+
+const CATEGORIES: [(&str, &[Dish]); 12] = [
+    ("Waffle", &WAFFLES),
+    ("Pancakes", &PANCAKES),
+    ("Salad", &SALADS),
+    ("Pizza", &PIZZAS),
+    ("Burger", &BURGERS),
+    ("Sandwich", &SANDWICHES),
+    ("Pasta", &PASTA),
+    ("Soup", &SOUPS),
+    ("Sushi", &SUSHI),
+    ("Curry", &CURRIES),
+    ("Dessert", &DESSERTS),
+    ("Drinks", &DRINKS),
+];
+
+/// Name, category and price in cents; a product's id is its place, from 1.
+pub(crate) fn products() -> Vec<(&'static str, &'static str, u32)> {
+    let rest = CATEGORIES
+        .iter()
+        .flat_map(|(category, dishes)| dishes.iter().map(move |(name, cents)| (*name, *category, *cents)));
+    FIRST_TEN.into_iter().chain(rest).collect()
+}
+
+pub(crate) fn csv() -> String {
+    let mut csv = "id,name,price,category\n".to_owned();
+    for (id, (name, category, cents)) in (1..).zip(products()) {
+        csv += &format!("{id},{name},{}.{:02},{category}\n", cents / 100, cents % 100);
+    }
+    csv
+}

@@ -1,0 +1,115 @@
+//! 10,000 orders of 90 days, from 2025-10-01 on: fixed days, so that the same data are loaded whenever that is.
+
+use std::fmt::Write as _;
+
+use super::random::Random;
+use super::{menu, people, promotions};
+
+const ORDERS: u64 = 10_000;
+const DAYS: u64 = 90;
+/// 2025-10-01T00:00:00Z, a Wednesday; seconds since 1970.
+const FIRST_DAY: u64 = 1_759_276_800;
+/// Orders by the hour (UTC) of a day: little breakfast, lunch, and most in the evening.
+const HOURS: [u64; 24] = [
+    2, 1, 0, 0, 0, 1, 3, 8, 14, 12, 14, 38, 60, 44, 20, 14, 18, 36, 66, 78, 60, 34, 16, 6,
+];
+
+struct Order {
+    time_ms: u64,
+    key: usize,
+    /// Ids and quantities.
+    items: Vec<(u64, u64)>,
+    coupon: Option<&'static str>,
+}
+
+pub(crate) fn lines() -> String {
+    let mut random = Random::new(0x0f00d);
+    let popularity = popularity(&mut random);
+    let mut orders: Vec<Order> = (0..ORDERS).map(|_| order(&mut random, &popularity)).collect();
+    orders.sort_by_key(|order| order.time_ms);
+    let mut lines = String::new();
+    for (number, order) in (0..).zip(orders) {
+        let items: Vec<String> = order
+            .items
+            .iter()
+            .map(|(product, quantity)| format!(r#"{{"product":"{product}","quantity":{quantity}}}"#))
+            .collect();
+        let coupon = order
+            .coupon
+            .map(|code| format!(r#""coupon":"{code}","#))
+            .unwrap_or_default();
+        let _ = writeln!(
+            lines,
+            r#"{{"id":"{}","api_key":"{}","items":[{}],{coupon}"development":true}}"#,
+            id(order.time_ms, number),
+            people::key(order.key),
+            items.join(",")
+        );
+    }
+    lines
+}
+
+/// A UUID of version 7 that counts where others have random bits.
+fn id(time_ms: u64, number: u64) -> String {
+    let (high, low) = (time_ms >> 16, time_ms & 0xffff);
+    format!("{high:08x}-{low:04x}-7000-8000-{number:012x}")
+}
+
+/// How often each product is ordered: a few often, most seldom.
+fn popularity(random: &mut Random) -> Vec<(u64, u64)> {
+    let products = (1..).zip(menu::products());
+    products
+        .map(|(id, (_, category, cents))| {
+            let category = match category {
+                "Pizza" | "Burger" | "Drinks" => 3,
+                "Waffle" | "Pasta" | "Curry" => 2,
+                _ => 1,
+            };
+            // The dearest dishes are ordered least.
+            let price = if cents > 1700 { 1 } else { 3 };
+            (id, category * price * (2 + 60 / (1 + random.below(40))))
+        })
+        .collect()
+}
+
+fn order(random: &mut Random, popularity: &[(u64, u64)]) -> Order {
+    // Friday to Sunday there are more, and a little more each week.
+    let days: Vec<(u64, u64)> = (0..DAYS)
+        .map(|day| {
+            let weekday = day % 7;
+            let weekend = if (2..=4).contains(&weekday) { 14 } else { 10 };
+            (day, weekend * (100 + day / 2))
+        })
+        .collect();
+    let hours: Vec<(u64, u64)> = (0..).zip(HOURS).collect();
+    let (day, hour) = (random.weighted(&days, 0), random.weighted(&hours, 12));
+    let time_ms = (FIRST_DAY + day * 86_400 + hour * 3600) * 1000 + random.below(3_600_000);
+    let distinct = random.weighted(&[(1, 26), (2, 34), (3, 22), (4, 11), (5, 5), (6, 2)], 1);
+    let mut items: Vec<(u64, u64)> = Vec::new();
+    while items.len() < distinct {
+        let product = random.weighted(popularity, 1);
+        if items.iter().all(|(earlier, _)| *earlier != product) {
+            items.push((product, random.weighted(&[(1, 70), (2, 22), (3, 6), (4, 2)], 1)));
+        }
+    }
+    let units = items.iter().map(|(_, quantity)| quantity).sum();
+    Order {
+        time_ms,
+        key: random.weighted(&people::shares(), 1),
+        coupon: coupon(random, day, units),
+        items,
+    }
+}
+
+/// One order in seven has one.
+fn coupon(random: &mut Random, day: u64, units: u64) -> Option<&'static str> {
+    if random.below(7) > 0 {
+        return None;
+    }
+    let fitting: Vec<(&str, u64)> = promotions::USED
+        .into_iter()
+        .filter(|(_, _, fewest, first, last)| units >= *fewest && (*first..=*last).contains(&day))
+        .map(|(code, weight, ..)| (code, weight))
+        .collect();
+    Some(random.weighted(&fitting, "SAVE10"))
+}

@@ -1,0 +1,189 @@
+//! The profiles that are shipped, and the example for those who bring their own.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use database_load::{Outcome, RunOptions, Summary};
+use test_support::{Process, TestDatabase};
+
+use crate::fixture::{SHIPPED, places, terms};
+
+#[path = "../../examples/demo/files.rs"]
+mod files;
+#[path = "../../examples/demo/menu.rs"]
+mod menu;
+#[path = "../../examples/demo/orders.rs"]
+mod orders;
+#[path = "../../examples/demo/people.rs"]
+mod people;
+#[path = "../../examples/demo/promotions.rs"]
+mod promotions;
+#[path = "../../examples/demo/random.rs"]
+mod random;
+
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+async fn load(database: &TestDatabase, profile: PathBuf, production: bool) -> Summary {
+    let options = RunOptions {
+        production,
+        terms: terms(),
+        ..RunOptions::development(vec![profile]).unwrap()
+    };
+    database_load::run(&database.database(), &options)
+        .await
+        .unwrap_or_else(|failure| panic!("{}", failure.line()))
+}
+
+fn shipped(profile: &str) -> PathBuf {
+    Path::new(SHIPPED).join(profile)
+}
+
+#[test]
+fn the_files_of_demo_are_what_the_generator_writes() {
+    let folder = shipped("demo");
+    let written = files::all();
+    for file in &written {
+        let mut committed = std::fs::read(folder.join(file.name)).unwrap();
+        if file.name.ends_with(".gz") {
+            let mut text = Vec::new();
+            flate2::read::GzDecoder::new(committed.as_slice())
+                .read_to_end(&mut text)
+                .unwrap();
+            committed = text;
+        }
+        // Not assert_eq: two megabytes would be shown.
+        assert!(
+            committed == file.text.as_bytes(),
+            "{} differs: cargo run -p database-load --example demo",
+            file.name
+        );
+    }
+    assert_eq!(folder.read_dir().unwrap().count(), written.len());
+}
+
+#[tokio::test]
+async fn demo_is_a_whole_shop_and_loading_it_again_touches_no_row() {
+    let database = TestDatabase::migrated().await;
+
+    load(&database, shipped("demo.toml"), false).await;
+
+    for (query, count) in [
+        ("SELECT count(*) FROM products WHERE available", "200"),
+        ("SELECT count(DISTINCT category) FROM products", "12"),
+        ("SELECT count(*) FROM users", "50"),
+        ("SELECT count(*) FROM promotions", "40"),
+        ("SELECT count(*) FROM orders", "10000"),
+        ("SELECT count(DISTINCT created_at::date) FROM orders", "90"),
+        (
+            "SELECT max(created_at)::date - min(created_at)::date FROM orders",
+            "89",
+        ),
+        ("SELECT count(*) > 1000 FROM orders WHERE discount > 0", "t"),
+        (
+            "SELECT count(*) FROM orders WHERE total < 0 OR subtotal - discount <> total",
+            "0",
+        ),
+        (
+            "SELECT count(*) FROM products WHERE id = 1 AND name = 'Chicken Waffle' AND price = 12.99",
+            "1",
+        ),
+    ] {
+        assert_eq!(database.value(query).await, count, "{query}");
+    }
+    let before = places(&database).await;
+    let again = load(&database, shipped("demo.toml"), false).await;
+    assert_eq!(again.profiles[0].outcome, Outcome::Unchanged);
+    assert_eq!(places(&database).await, before);
+}
+
+#[tokio::test]
+async fn minimal_loads_in_production_where_the_others_are_refused() {
+    let database = TestDatabase::migrated().await;
+    let run = |profile: &'static str| {
+        // As typed in a checkout: the folder of the profiles is found from there.
+        let script = format!(
+            "cd '{REPOSITORY}' && exec '{}' -p {profile}",
+            env!("CARGO_BIN_EXE_database-load")
+        );
+        let environment = [
+            ("DATABASE_URL", database.url()),
+            ("ENVIRONMENT", "production"),
+            ("API_KEY_HASH_KEY", "a secret of this test"),
+        ];
+        Process::spawn("/bin/sh", ["-c", &script], &environment).wait_output()
+    };
+
+    for profile in ["default", "demo"] {
+        let refused = run(profile).await;
+        assert_eq!(refused.code, Some(2), "{profile}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains("is marked `development`"),
+            "{}",
+            refused.stderr
+        );
+    }
+    assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
+    let loaded = run("minimal").await;
+
+    assert_eq!(loaded.code, Some(0), "{}", loaded.stderr);
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM products WHERE available")
+            .await,
+        "10"
+    );
+    for table in ["users", "api_keys", "promotions", "orders"] {
+        assert_eq!(
+            database.value(&format!("SELECT count(*) FROM {table}")).await,
+            "0",
+            "{table}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_example_of_own_data_loads_from_a_mounted_folder() {
+    let database = TestDatabase::migrated().await;
+    let folder = Path::new(REPOSITORY).join("docs/examples/own-data");
+    let environment = [
+        ("DATABASE_URL", database.url()),
+        ("DATA_DIR", folder.to_str().unwrap()),
+    ];
+
+    let output = Process::spawn(env!("CARGO_BIN_EXE_database-load"), ["-p", "shop"], &environment)
+        .wait_output()
+        .await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    for (table, rows) in [
+        ("products", "7"),
+        ("users", "2"),
+        ("api_keys", "2"),
+        ("promotions", "3"),
+    ] {
+        assert_eq!(
+            database.value(&format!("SELECT count(*) FROM {table}")).await,
+            rows,
+            "{table}"
+        );
+    }
+    let window = "SELECT starts_at = '2026-12-23 23:00:00Z' FROM promotions WHERE code = 'XMAS2026'";
+    assert_eq!(database.value(window).await, "t");
+    // Its keys are placeholders.
+    let refused = [
+        environment.as_slice(),
+        &[
+            ("ENVIRONMENT", "production"),
+            ("API_KEY_HASH_KEY", "a secret of this test"),
+        ],
+    ]
+    .concat();
+    let refused = Process::spawn(
+        env!("CARGO_BIN_EXE_database-load"),
+        ["-p", "shop", "--force"],
+        &refused,
+    )
+    .wait_output()
+    .await;
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+}

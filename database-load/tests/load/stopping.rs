@@ -1,0 +1,170 @@
+//! A command that takes too long, or is told to stop, leaves everything as it was.
+
+use test_support::{Process, TestDatabase, eventually};
+
+use crate::fixture::{Data, dataset_rows, outcomes, spawn};
+
+/// A lock that keeps a publication waiting until it is dropped.
+async fn block(database: &TestDatabase) -> tokio_postgres::Client {
+    let blocker = database.client().await;
+    let lock = "BEGIN; LOCK TABLE products IN SHARE MODE";
+    blocker.batch_execute(lock).await.unwrap();
+    blocker
+}
+
+async fn waits(database: &TestDatabase) {
+    eventually("the publication waits", async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%products%'";
+        database.value(waiting).await == "1"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_not_done_within_timeout_rolls_back_and_exits_6() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    let before = dataset_rows(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    let blocker = block(&database).await;
+
+    let publishing = spawn(&database, &data, &["--timeout", "1"], &[])
+        .wait_output()
+        .await;
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    let at_once = spawn(&database, &data, &["--timeout", "0s"], &[])
+        .wait_output()
+        .await;
+
+    for output in [&publishing, &at_once] {
+        assert_eq!(output.code, Some(6), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("(--timeout); nothing was changed"),
+            "{}",
+            output.stderr
+        );
+    }
+    assert_eq!(dataset_rows(&database).await, before);
+    assert_eq!(outcomes(&database).await, ["changed", "failed", "failed"]);
+    let staged = "SELECT count(*) FROM dataset_versions WHERE state = 'staged'";
+    assert_eq!(database.value(staged).await, "0");
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_another_ends_with_its_time() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let holder = database.client().await;
+    let lock = format!(
+        "SELECT pg_advisory_lock({}, hashtext('products'))",
+        database::locks::LOAD
+    );
+    holder.batch_execute(&lock).await.unwrap();
+
+    let output = spawn(
+        &database,
+        &data,
+        &["--timeout", "1s", "--lock-timeout", "1h"],
+        &[],
+    )
+    .wait_output()
+    .await;
+
+    assert_eq!(output.code, Some(6), "{}", output.stderr);
+    assert_eq!(outcomes(&database).await, ["failed"]);
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_stopped_rolls_back_and_exits_143() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    data.load(&database).await;
+    let before = dataset_rows(&database).await;
+    let _blocker = block(&database).await;
+    let process = spawn(
+        &database,
+        &data,
+        &["rollback", "-p", "default", "--previous"],
+        &[],
+    );
+    waits(&database).await;
+
+    process.signal("TERM");
+    let output = process.wait_output().await;
+
+    assert_eq!(output.code, Some(143), "{}", output.stderr);
+    assert_eq!(dataset_rows(&database).await, before);
+    assert_eq!(outcomes(&database).await, ["changed", "changed", "canceled"]);
+    let last = output.stderr.lines().last().unwrap();
+    assert!(
+        last.contains("canceled") && last.contains("stopped by a signal"),
+        "{last}"
+    );
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_killed_leaves_the_version_in_force_and_the_next_one_works() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    data.load(&database).await;
+    let before = dataset_rows(&database).await;
+    let blocker = block(&database).await;
+    let arguments = ["rollback", "-p", "default", "--previous"];
+    let process = spawn(&database, &data, &arguments, &[]);
+    waits(&database).await;
+
+    process.signal("KILL");
+    process.wait_output().await;
+    drop(blocker);
+    eventually("the killed one's session has ended", async || {
+        let sessions = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND application_name = 'database-load'";
+        database.value(sessions).await == "0"
+    })
+    .await;
+
+    assert_eq!(dataset_rows(&database).await, before);
+    let output = spawn(&database, &data, &arguments, &[]).wait_output().await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(
+        database.value("SELECT price FROM products WHERE id = 3").await,
+        "9.99"
+    );
+}
+
+#[tokio::test]
+async fn commands_that_only_read_stop_at_a_signal_too() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    let blocker = database.client().await;
+    let lock = "BEGIN; LOCK TABLE dataset_versions IN ACCESS EXCLUSIVE MODE";
+    blocker.batch_execute(lock).await.unwrap();
+    for arguments in [
+        ["status"].as_slice(),
+        &["history"],
+        &["verify"],
+        &["plan"],
+        &["freshness", "--max-age", "1h"],
+    ] {
+        let process: Process = spawn(&database, &data, arguments, &[]);
+        eventually("it waits", async || {
+            let waiting = "SELECT count(*) FROM pg_stat_activity
+                           WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%dataset_versions%'";
+            database.value(waiting).await != "0"
+        })
+        .await;
+
+        process.signal("TERM");
+        let output = process.wait_output().await;
+
+        assert_eq!(output.code, Some(143), "{arguments:?}: {}", output.stderr);
+        eventually("its session has ended", async || {
+            let sessions = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                            WHERE datname = current_database() AND application_name = 'database-load'";
+            database.value(sessions).await == "0"
+        })
+        .await;
+    }
+}

@@ -1,0 +1,217 @@
+//! Rows that other hands changed are found and named.
+
+use database_load::{READABLE_FORMATS, verify};
+use process::exit::ExitCode;
+use test_support::TestDatabase;
+
+use crate::fixture::{Data, load_binary, places, rollback, terms};
+
+#[tokio::test]
+async fn data_as_they_were_loaded_are_clean() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    data.edit("default/products.csv", "2,Belgian Waffle,10.99,Waffle,,,,\n", "");
+    data.load(&database).await;
+    // What run time does is no drift.
+    database
+        .execute(
+            "UPDATE api_keys SET revoked_at = now();
+             INSERT INTO orders (id, api_key_id, subtotal, discount, total)
+             SELECT gen_random_uuid(), api_key_id, 1, 0, 1 FROM orders",
+        )
+        .await;
+    let before = places(&database).await;
+
+    let second = load_binary(&database, &data, &["verify"]).await;
+    rollback(&database, database_load::Target::Previous).await;
+    let first = load_binary(&database, &data, &["verify"]).await;
+
+    assert_eq!(second.code, Some(0), "{}{}", second.stdout, second.stderr);
+    assert_eq!(second.stdout.matches("as loaded").count(), 5, "{}", second.stdout);
+    assert_eq!(first.code, Some(0), "{}{}", first.stdout, first.stderr);
+    assert_ne!(places(&database).await, before, "the rollback");
+}
+
+/// A change by other hands, and the lines that name it.
+const DRIFT: [(&str, &str); 12] = [
+    (
+        "UPDATE products SET price = 1 WHERE id = 3",
+        "products 3 changed: price 1.00 → 9.99",
+    ),
+    (
+        "UPDATE products SET available = false WHERE id = 10",
+        "products 10 changed: available false → true",
+    ),
+    (
+        "UPDATE products SET image = '{\"thumbnail\": \"x\"}' WHERE id = 5",
+        "products 5 changed: image",
+    ),
+    ("DELETE FROM products WHERE id = 4", "products 4 missing"),
+    (
+        "INSERT INTO products (id, name, price, category) VALUES (77, 'X', 1, 'X')",
+        "products 77 not of the version",
+    ),
+    (
+        "UPDATE promotions SET ends_at = '2030-01-01Z', value = 90 WHERE code = 'SAVE10'",
+        "promotions SAVE10 changed: ends_at 2030-01-01T00:00:00+00:00 → nothing, value 90.00 → 10.00",
+    ),
+    (
+        "INSERT INTO promotions (code, kind, value) VALUES ('FREE', 'percentage', 100)",
+        "promotions FREE not of the version",
+    ),
+    (
+        "UPDATE users SET email = 'thief@example.com' WHERE role = 'staff'",
+        "users 018f4e5a-0000-7000-8000-000000000001 changed: email\n",
+    ),
+    (
+        "UPDATE api_keys SET key_hash = decode(repeat('ab', 32), 'hex'), scopes = ARRAY['read_all_orders']",
+        "api_keys 018f4e5a-0000-7000-8000-0000000000a1 changed: key_hash, scopes\n",
+    ),
+    (
+        "DELETE FROM order_items WHERE order_id = (SELECT min(id::text)::uuid FROM orders);
+         DELETE FROM orders WHERE NOT EXISTS (SELECT FROM order_items WHERE order_id = id)",
+        "orders 01943b60-fec0-7000-8000-000000000001 missing",
+    ),
+    (
+        "DELETE FROM coupon_codes WHERE code = 'WAFFLE24'",
+        "coupon_codes: 3 codes of version 1 are there, 4 were loaded",
+    ),
+    (
+        "UPDATE coupon_codes SET code = 'WAFFLE25' WHERE code = 'WAFFLE24'",
+        "coupon_codes: the 4 codes of version 1 are not those that were loaded",
+    ),
+];
+
+#[tokio::test]
+async fn every_kind_of_drift_is_exit_5_and_named() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    for (change, line) in DRIFT {
+        let client = database.client().await;
+        client.batch_execute("SELECT 1").await.unwrap();
+        database.execute(change).await;
+
+        let output = load_binary(&database, &data, &["verify"]).await;
+
+        assert_eq!(output.code, Some(5), "{change}: {}", output.stderr);
+        assert!(output.stdout.contains(line), "{change}\n{}", output.stdout);
+        assert!(!output.stdout.contains("thief"), "{}", output.stdout);
+        let last = output.stderr.lines().last().unwrap();
+        assert!(
+            last.contains("the data are not those that were loaded: "),
+            "{last}"
+        );
+        // Forced, a load puts everything right but sample orders that are gone, which it adds again.
+        database
+            .execute("DELETE FROM coupon_codes; DELETE FROM dataset_versions")
+            .await;
+        database
+            .execute("DELETE FROM promotions WHERE code = 'FREE'; DELETE FROM products WHERE id = 77")
+            .await;
+        database
+            .execute("ALTER TABLE dataset_versions ALTER COLUMN version RESTART")
+            .await;
+        data.load(&database).await;
+        let output = load_binary(&database, &data, &["verify"]).await;
+        assert_eq!(output.code, Some(0), "{change}: {}", output.stdout);
+    }
+}
+
+#[tokio::test]
+async fn rows_that_a_rollback_would_miss_are_drift_too() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    database
+        .execute("DELETE FROM dataset_rows WHERE dataset = 'api_keys'")
+        .await;
+
+    let verification = verify(&database.database(), &terms(), &[]).await.unwrap();
+
+    assert!(!verification.is_clean());
+    let users = verification
+        .datasets
+        .iter()
+        .find(|dataset| dataset.dataset == "users")
+        .unwrap();
+    assert_eq!(
+        users.damage,
+        ["dataset_rows: 0 api_keys of version 1 are there, 1 were loaded"]
+    );
+    assert_eq!(users.differences[0].extra.count, 1);
+}
+
+#[tokio::test]
+async fn verify_is_json_for_programs() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    database
+        .execute("UPDATE products SET name = 'Pancakes', price = 0 WHERE id = 3")
+        .await;
+
+    let output = load_binary(&database, &data, &["verify", "--json"]).await;
+
+    assert_eq!(output.code, Some(5));
+    let answer: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(answer["drift"], true);
+    let products = answer["datasets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|dataset| dataset["dataset"] == "products")
+        .unwrap();
+    let different = &products["differences"][0]["different"];
+    assert_eq!(different["count"], 1);
+    let expected = serde_json::json!([{ "key": "3", "columns": [
+        { "column": "name", "stored": "Pancakes", "wanted": "Blueberry Pancakes" },
+        { "column": "price", "stored": "0.00", "wanted": "9.99" },
+    ] }]);
+    assert_eq!(different["rows"], expected);
+}
+
+#[tokio::test]
+async fn only_the_version_in_force_counts_and_a_profile_can_be_chosen() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.write(
+        "drinks.toml",
+        "[operations.promotions]\nsources = [\"drinks.csv\"]\n",
+    );
+    data.write("drinks.csv", "code,kind,value\nSPRITZ,fixed,1\n");
+    let both = load_binary(&database, &data, &["--force", "-p", "default", "-p", "drinks"]).await;
+    assert_eq!(both.code, Some(0), "{}", both.stderr);
+    database
+        .execute("UPDATE promotions SET value = 2 WHERE code = 'SPRITZ'")
+        .await;
+
+    let all = load_binary(&database, &data, &["verify"]).await;
+    let default = load_binary(&database, &data, &["verify", "-p", "default"]).await;
+    let other = load_binary(&database, &data, &["verify", "-p", "other"]).await;
+
+    assert_eq!(all.code, Some(5));
+    assert!(
+        all.stdout.contains("version 2 of profile drinks: changed since"),
+        "{}",
+        all.stdout
+    );
+    assert_eq!(default.code, Some(0), "{}", default.stdout);
+    assert!(!default.stdout.contains("promotions"), "{}", default.stdout);
+    assert_eq!(other.code, Some(9), "{}", other.stderr);
+}
+
+#[tokio::test]
+async fn nothing_loaded_is_exit_9_and_a_newer_row_format_exit_7() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let nothing = load_binary(&database, &data, &["verify"]).await;
+    data.load(&database).await;
+    let newer = READABLE_FORMATS.end() + 1;
+    database
+        .execute(&format!(
+            "UPDATE dataset_rows SET format = {newer} WHERE dataset = 'promotions'"
+        ))
+        .await;
+
+    let failure = verify(&database.database(), &terms(), &[]).await.unwrap_err();
+
+    assert_eq!(nothing.code, Some(9), "{}", nothing.stderr);
+    assert_eq!(failure.code, ExitCode::Incompatible);
+}
