@@ -27,6 +27,19 @@ impl TestDatabase {
         Self { name, url }
     }
 
+    /// The same database, seen and changed by the superuser.
+    #[must_use]
+    pub fn as_superuser(&self) -> Self {
+        let (server, _) = Cluster::shared()
+            .admin_url()
+            .rsplit_once('/')
+            .expect("an address with a database");
+        Self {
+            name: self.name.clone(),
+            url: format!("{server}/{}", self.name),
+        }
+    }
+
     /// Its name on the shared server.
     #[must_use]
     pub fn name(&self) -> &str {

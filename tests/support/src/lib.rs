@@ -14,11 +14,13 @@ mod cluster;
 mod database;
 pub mod otlp;
 mod process;
+mod soak;
 
 pub use binaries::binary;
 pub use cluster::{Cluster, OwnCluster, Stop, Tls};
 pub use database::{TestDatabase, settings};
 pub use process::{Output, Process};
+pub use soak::scaled;
 
 use std::time::{Duration, Instant};
 

@@ -58,6 +58,16 @@ impl OwnCluster {
         }
     }
 
+    /// A running server that replays what this one does, and takes no changes. This one is stopped while it is copied.
+    #[must_use]
+    pub fn standby(&mut self) -> Self {
+        self.stop(Stop::Fast);
+        let mut server = Server::standby(&self.server);
+        self.start_again();
+        server.start();
+        Self { server, tls: None }
+    }
+
     /// Stops the server; returns when it has ended.
     pub fn stop(&mut self, how: Stop) {
         self.server.stop(match how {

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use super::programs;
@@ -28,10 +28,30 @@ pub(super) struct Server {
 impl Server {
     /// A cluster with the given lines at the end of its `postgresql.conf`; not started.
     pub(super) fn create(settings: &str) -> Self {
+        let server = Self::copy_or_create(None, random_hex());
+        server.append(
+            "postgresql.conf",
+            "\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n",
+        );
+        server.append("postgresql.conf", settings);
+        server
+    }
+
+    /// A streaming standby of `primary`, which must not run while it is copied; not started.
+    pub(super) fn standby(primary: &Self) -> Self {
+        let server = Self::copy_or_create(Some(&primary.data()), primary.password.clone());
+        let (port, password) = (primary.port, &primary.password);
+        let source = format!("host=127.0.0.1 port={port} user=postgres password={password}");
+        server.append("postgresql.conf", &format!("primary_conninfo = '{source}'\n"));
+        server
+    }
+
+    fn copy_or_create(primary: Option<&Path>, password: String) -> Self {
         let mut supervisor = programs::command_as_owner("sh")
             .args(["-c", include_str!("supervise.sh"), "supervise"])
             .arg(programs::folder())
             .arg(programs::temporary_folder())
+            .args(primary)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -43,7 +63,6 @@ impl Server {
         let mut commands = supervisor.stdin.take().expect("a piped standard input");
         let mut answers = BufReader::new(supervisor.stdout.take().expect("a piped standard output"));
 
-        let password = random_hex();
         writeln!(commands, "{password}").expect("the supervisor listens");
         let mut line = String::new();
         answers.read_line(&mut line).expect("the supervisor answers");
@@ -51,20 +70,14 @@ impl Server {
             .trim()
             .strip_prefix("home ")
             .unwrap_or_else(|| panic!("no PostgreSQL cluster: {line:?}"));
-        let server = Self {
+        Self {
             home: PathBuf::from(home),
             commands: Some(commands),
             answers,
             supervisor,
             port: 0,
             password,
-        };
-        server.append(
-            "postgresql.conf",
-            "\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n",
-        );
-        server.append("postgresql.conf", settings);
-        server
+        }
     }
 
     /// Starts the server: on its port if it has one, else on a free one that it keeps.

@@ -3,7 +3,8 @@
 # Owns one throw-away PostgreSQL cluster for exactly as long as standard input stays open, so that
 # nothing is left behind however the test process ends.
 #
-# Arguments: the folder of the server programs, the folder to make the cluster's own folder in.
+# Arguments: the folder of the server programs, the folder to make the cluster's own folder in; for a standby the data
+# folder of its primary, which must not run.
 # Standard input: the superuser's password, then commands `start PORT`, `stop fast|immediate`.
 # Standard output: `home FOLDER`, then `done` or `failed REASON` for each command.
 set -u
@@ -23,7 +24,13 @@ trap : INT TERM HUP
 
 read -r password
 printf '%s\n' "$password" >"$home/password"
-if ! "$programs/initdb" -D "$data" --no-sync -U postgres --pwfile="$home/password" --auth=scram-sha-256 \
+if [ -n "${3:-}" ]; then
+    # Not pg_basebackup: not every server comes with it.
+    if ! cp -a "$3" "$data" 2>"$home/copy.log" || ! : >"$data/standby.signal"; then
+        echo "failed copy: $(tail -n 3 "$home/copy.log" | tr '\n' ' ')"
+        exit 1
+    fi
+elif ! "$programs/initdb" -D "$data" --no-sync -U postgres --pwfile="$home/password" --auth=scram-sha-256 \
     --encoding=UTF8 --locale=C >"$home/initdb.log" 2>&1 </dev/null; then
     echo "failed initdb: $(tail -n 3 "$home/initdb.log" | tr '\n' ' ')"
     exit 1

@@ -1,0 +1,147 @@
+//! `make bench`: how fast orders go, against what PostgreSQL and the HTTP server can do by themselves. docs/PERFORMANCE.md
+//! explains the method.
+
+mod answers;
+mod chart;
+mod cluster;
+mod figures;
+mod http;
+mod load;
+mod machine;
+mod markdown;
+mod pgbench;
+mod report;
+mod sections;
+mod server;
+mod setup;
+mod spans;
+mod sql;
+mod usage;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+use crate::report::Report;
+use crate::setup::Setup;
+
+/// Measures the order path on a PostgreSQL of its own with default durability; exit status 1 when an answer and the rows
+/// disagree, or something failed, but not for a target that was missed.
+#[derive(Parser)]
+struct Arguments {
+    /// Folder of PostgreSQL's programs
+    #[arg(long)]
+    programs: PathBuf,
+    /// Folder of database-load's data
+    #[arg(long, default_value = "database-load/data")]
+    data: PathBuf,
+    /// Folder for the database's files, on a real disk
+    #[arg(long, default_value = "/var/tmp")]
+    folder: PathBuf,
+    /// Folder for order-path.json, .svg and .md (order-path-large.… for `large` alone)
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+    /// Seconds of each measured run
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Times that the servers take turns
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// What to measure; all but `large` by default
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Section>,
+    /// Orders in the table of `large`
+    #[arg(long, default_value_t = 10_000_000)]
+    orders: u64,
+    /// Connections of the server that makes one transaction per order
+    #[arg(long, default_value_t = 32)]
+    transactions: usize,
+    /// Threads of wrk
+    #[arg(long, default_value_t = 1)]
+    threads: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// Orders over 64 connections
+    Post64,
+    /// A fresh Idempotency-Key on each order
+    Keyed,
+    /// A limited promotion on each order, with uses left and sold out
+    Promotions,
+    /// Orders over 256 connections
+    Post256,
+    /// Orders over one connection
+    Single,
+    /// A new database
+    Cold,
+    /// Products
+    Reads,
+    /// Millions of orders in the table
+    Large,
+}
+
+const DEFAULT: [Section; 7] = [
+    Section::Post64,
+    Section::Keyed,
+    Section::Promotions,
+    Section::Post256,
+    Section::Single,
+    Section::Cold,
+    Section::Reads,
+];
+
+fn main() -> std::process::ExitCode {
+    let outcome = measure(Arguments::parse());
+    let agreed = outcome.unwrap_or_else(|error| {
+        // Nothing is left to do if standard error is closed.
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "error: {}",
+            process::exit::line(&*error)
+        );
+        false
+    });
+    std::process::ExitCode::from(u8::from(!agreed))
+}
+
+/// Whether every answer agreed with what was stored.
+fn measure(arguments: Arguments) -> anyhow::Result<bool> {
+    let only = if arguments.only.is_empty() {
+        DEFAULT.to_vec()
+    } else {
+        arguments.only.clone()
+    };
+    let name = if only == [Section::Large] {
+        "order-path-large"
+    } else {
+        "order-path"
+    };
+    let to = arguments.out.join(name);
+    std::fs::create_dir_all(&arguments.out)?;
+    let setup = Setup::new(arguments)?;
+    let mut report = Report::new(&setup)?;
+    for section in only {
+        match section {
+            Section::Post64 => sections::post64::measure(&setup, &mut report)?,
+            Section::Keyed => sections::keyed::measure(&setup, &mut report)?,
+            Section::Promotions => sections::promotions::measure(&setup, &mut report)?,
+            Section::Post256 => sections::post256::measure(&setup, &mut report)?,
+            Section::Single => sections::single::measure(&setup, &mut report)?,
+            Section::Cold => sections::cold::measure(&setup, &mut report)?,
+            Section::Reads => sections::reads::measure(&setup, &mut report)?,
+            Section::Large => sections::large::measure(&setup, &mut report)?,
+        }
+    }
+    report.finish(&setup);
+    let mut json = serde_json::to_vec_pretty(&report)?;
+    json.push(b'\n');
+    std::fs::write(to.with_extension("json"), json)?;
+    std::fs::write(to.with_extension("svg"), chart::svg(&report))?;
+    std::fs::write(to.with_extension("md"), markdown::page(name, &report))?;
+    let mut terminal = std::io::stdout().lock();
+    write!(terminal, "{report}")?;
+    writeln!(terminal, "\nWritten: {0}.json, .svg and .md", to.display())?;
+    Ok(report.holds())
+}

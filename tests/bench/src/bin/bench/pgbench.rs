@@ -1,0 +1,93 @@
+//! What PostgreSQL does by itself: pgbench, one bare INSERT of one row per transaction, prepared.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::cluster::Cluster;
+use crate::figures::{Run, percentile};
+
+/// Two integers and a key, nothing to check, one index.
+pub(crate) const TABLE: &str =
+    "CREATE TABLE bare (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a integer, b integer)";
+
+const SCRIPT: &str = "\\set a random(1, 1000000)\nINSERT INTO bare (a, b) VALUES (:a, :a);\n";
+
+/// Runs `clients` for `seconds`. The latencies of one client come from pgbench's log of each transaction; with more the log
+/// would slow them down, and there are none.
+pub(crate) fn run(
+    programs: &Path,
+    folder: &Path,
+    (cluster, database): (&Cluster, &str),
+    clients: u64,
+    seconds: u64,
+) -> anyhow::Result<Run> {
+    let logs = folder.join("pgbench");
+    let _ = std::fs::remove_dir_all(&logs);
+    std::fs::create_dir(&logs)?;
+    let script = logs.join("insert.sql");
+    std::fs::write(&script, SCRIPT)?;
+    let output = Command::new(programs.join("pgbench"))
+        .args(["-n", "-M", "prepared", "-h", "127.0.0.1", "-U", "postgres"])
+        .args(["-p", &cluster.port.to_string()])
+        .args(["-c", &clients.to_string(), "-j", &clients.min(2).to_string()])
+        .args(["-T", &seconds.to_string()])
+        .args(if clients == 1 {
+            &["-l", "--log-prefix", "log"][..]
+        } else {
+            &[]
+        })
+        .arg("-f")
+        .arg(&script)
+        .arg(database)
+        .env("PGPASSWORD", cluster.password())
+        .env("LC_ALL", "C")
+        .current_dir(&logs)
+        .output()
+        .context("run pgbench")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        output.status.success(),
+        "pgbench: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let rate: f64 = said
+        .lines()
+        .find_map(|line| line.strip_prefix("tps = "))
+        .and_then(|rest| rest.split(' ').next())
+        .context("pgbench printed no tps")?
+        .parse()?;
+    let mut latencies = latencies(&logs)?;
+    latencies.sort_by(f64::total_cmp);
+    std::fs::remove_dir_all(&logs)?;
+    Ok(Run {
+        rate,
+        p50_ms: percentile(&latencies, 0.50),
+        p99_ms: percentile(&latencies, 0.99),
+        max_ms: percentile(&latencies, 1.0),
+        accepted: (rate * seconds as f64) as u64,
+        ..Run::default()
+    })
+}
+
+/// Milliseconds of each transaction.
+fn latencies(folder: &Path) -> anyhow::Result<Vec<f64>> {
+    let mut latencies = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with("log") {
+            continue;
+        }
+        for line in std::fs::read_to_string(entry.path())?.lines() {
+            // client, transaction, microseconds, …
+            let micros: f64 = line
+                .split(' ')
+                .nth(2)
+                .context("a line of pgbench's log")?
+                .parse()?;
+            latencies.push(micros / 1e3);
+        }
+    }
+    Ok(latencies)
+}

@@ -1,0 +1,15 @@
+//! One file for each measurement: its servers, their turns, and its targets.
+
+pub(crate) mod cold;
+pub(crate) mod keyed;
+pub(crate) mod large;
+pub(crate) mod post256;
+pub(crate) mod post64;
+pub(crate) mod promotions;
+pub(crate) mod reads;
+pub(crate) mod single;
+
+const FLOOR: &str = "floor: checks, prices, stores nothing";
+const ORDER_FOOD: &str = "order-food";
+const ONE_TRANSACTION: &str = "one transaction per order";
+const PGBENCH: &str = "pgbench, bare INSERT";

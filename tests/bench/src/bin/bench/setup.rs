@@ -1,0 +1,304 @@
+//! What all measurements share: the PostgreSQL server, a database to copy, the servers, and the check of what was stored.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::Arguments;
+use crate::cluster::{Cluster, free_port};
+use crate::figures::Run;
+use crate::load::{self, Requests};
+use crate::pgbench;
+use crate::report::Check;
+use crate::server::Server;
+use crate::spans::Collector;
+use crate::sql::{Sql, Stored};
+use crate::usage::Processor;
+
+pub(crate) struct Setup {
+    pub(crate) arguments: Arguments,
+    pub(crate) cluster: Cluster,
+    pub(crate) admin: Sql,
+    collector: Collector,
+    script: PathBuf,
+    binaries: PathBuf,
+    checks: RefCell<Vec<Check>>,
+}
+
+/// A database of one measurement.
+pub(crate) struct Database {
+    pub(crate) name: String,
+    pub(crate) sql: Sql,
+    url: String,
+}
+
+/// What becomes of the orders that are sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// They are answered 200 and stored.
+    Everything,
+    /// They are answered 200 and thrown away: the floor.
+    Nothing,
+    /// None is answered 200, and none is stored.
+    Refused,
+}
+
+/// Seconds of load before a run is measured.
+const WARM_UP_S: u64 = 1;
+
+const SCRIPT: &str = include_str!("../../../wrk/load.lua");
+
+/// What every other database is a copy of: migrated, loaded, vacuumed and analyzed, and no order in it.
+const TEMPLATE: &str = "shop";
+
+/// A promotion with uses left for ever, and one without any.
+const PROMOTIONS: &str = "
+    INSERT INTO promotions (code, kind, value, max_uses) VALUES
+        ('HOTDEAL', 'percentage', 10, 1000000000), ('SOLDOUT', 'percentage', 10, 1000);
+    INSERT INTO promotion_uses (code, uses) VALUES ('SOLDOUT', 1000)";
+
+impl Setup {
+    pub(crate) fn new(arguments: Arguments) -> anyhow::Result<Setup> {
+        let cluster = Cluster::start(&arguments.programs, &arguments.folder)?;
+        let admin = Sql::connect(&cluster.url("postgres"))?;
+        let script = cluster.home().join("load.lua");
+        std::fs::write(&script, SCRIPT)?;
+        let program = std::env::current_exe()?;
+        let setup = Setup {
+            collector: Collector::start()?,
+            script,
+            binaries: program.parent().context("a folder of programs")?.to_owned(),
+            checks: RefCell::default(),
+            arguments,
+            cluster,
+            admin,
+        };
+        setup.make_template()?;
+        Ok(setup)
+    }
+
+    fn make_template(&self) -> anyhow::Result<()> {
+        self.admin.run(&format!("CREATE DATABASE {TEMPLATE}"))?;
+        let url = self.cluster.url(TEMPLATE);
+        let data = self.arguments.data.to_string_lossy().into_owned();
+        for program in ["database-migration", "database-load"] {
+            let output = Command::new(self.binaries.join(program))
+                .env("DATABASE_URL", &url)
+                .env("DATA_DIR", &data)
+                .env("JAEGER_ENDPOINT", "none")
+                .output()
+                .with_context(|| format!("run {program}"))?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "{program}: {said}");
+        }
+        let sql = Sql::connect(&url)?;
+        sql.run(&format!(
+            "DELETE FROM order_items; DELETE FROM orders; {PROMOTIONS}"
+        ))?;
+        sql.run("VACUUM ANALYZE")
+    }
+
+    /// A new database without orders, called `name`; an earlier one of that name is gone.
+    pub(crate) fn database(&self, name: &str) -> anyhow::Result<Database> {
+        self.admin
+            .run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))?;
+        self.admin
+            .run(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))?;
+        let url = self.cluster.url(name);
+        Ok(Database {
+            name: name.to_owned(),
+            sql: Sql::connect(&url)?,
+            url,
+        })
+    }
+
+    pub(crate) fn order_food(&self, database: &Database) -> anyhow::Result<Server> {
+        self.start("order-food", database, &[])
+    }
+
+    pub(crate) fn floor(&self, database: &Database) -> anyhow::Result<Server> {
+        self.start("bench-floor", database, &[])
+    }
+
+    pub(crate) fn one_transaction(&self, database: &Database) -> anyhow::Result<Server> {
+        let size = self.arguments.transactions.to_string();
+        self.start("bench-one-transaction", database, &[("POOL_SIZE", size)])
+    }
+
+    /// Bare actix-web with the bytes that `like` answers.
+    pub(crate) fn bare(&self, like: &Server) -> anyhow::Result<Server> {
+        let mut connection = crate::http::Connection::open(like.port)?;
+        let port = free_port()?;
+        let mut arguments = vec![port.to_string()];
+        for (name, path) in [("list", "/api/product"), ("one", "/api/product/1")] {
+            let file = self.cluster.home().join(name);
+            std::fs::write(&file, connection.get(path)?.body)?;
+            arguments.push(file.to_string_lossy().into_owned());
+        }
+        let log = self.log("bench-bare");
+        let program = self.binaries.join("bench-bare");
+        Server::start(&program, arguments, &[], (port, "/api/product"), &log)
+    }
+
+    /// Prometheus on, 1 % of the requests traced, everything else as it is by default.
+    fn start(&self, program: &str, database: &Database, more: &[(&str, String)]) -> anyhow::Result<Server> {
+        let port = free_port()?;
+        let collector = format!("http://127.0.0.1:{}/v1/traces", self.collector.port);
+        let mut environment = vec![
+            ("DATABASE_URL", database.url.clone()),
+            ("BIND_ADDRESS", "127.0.0.1".to_owned()),
+            ("PORT", port.to_string()),
+            ("ENABLE_METRICS", "true".to_owned()),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collector),
+            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned()),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.01".to_owned()),
+        ];
+        environment.extend_from_slice(more);
+        let none: [&str; 0] = [];
+        let path = self.binaries.join(program);
+        let log = self.log(&format!("{program}-{}", database.name));
+        Server::start(&path, none, &environment, (port, "/ready"), &log)
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.cluster.home().join(format!("{name}.log"))
+    }
+
+    /// Runs the load of one measurement against a server, after a short one that is not measured.
+    pub(crate) fn load(
+        &self,
+        server: &Server,
+        connections: u64,
+        requests: Requests<'_>,
+    ) -> anyhow::Result<Run> {
+        self.send(server, connections, WARM_UP_S, requests)?;
+        self.measure(server, connections, requests)
+    }
+
+    fn measure(&self, server: &Server, connections: u64, requests: Requests<'_>) -> anyhow::Result<Run> {
+        let database = self.cluster.process()?;
+        let before = Processor::now(Some(server.process()), database)?;
+        let run = self.send(server, connections, self.arguments.seconds, requests)?;
+        let processor = Processor::now(Some(server.process()), database)?.since(before);
+        Ok(Run { processor, ..run })
+    }
+
+    fn send(
+        &self,
+        server: &Server,
+        connections: u64,
+        seconds: u64,
+        requests: Requests<'_>,
+    ) -> anyhow::Result<Run> {
+        let threads = self.arguments.threads;
+        load::send(
+            &self.script,
+            server.port,
+            (threads, connections),
+            seconds,
+            requests,
+        )
+    }
+
+    /// As [`Setup::load`], and compares what is stored afterwards with what was answered.
+    pub(crate) fn orders(
+        &self,
+        (server, database, keeps): (&Server, &Database, Keeps),
+        connections: u64,
+        requests: Requests<'_>,
+    ) -> anyhow::Result<Run> {
+        let before = database.sql.stored()?;
+        let warm = self.send(server, connections, WARM_UP_S, requests)?;
+        let run = self.measure(server, connections, requests)?;
+        self.check(
+            database,
+            keeps,
+            before,
+            warm.accepted + run.accepted,
+            2 * connections,
+        )?;
+        Ok(run)
+    }
+
+    /// As [`Setup::orders`], from the first request on.
+    pub(crate) fn cold_orders(
+        &self,
+        (server, database): (&Server, &Database),
+        connections: u64,
+        requests: Requests<'_>,
+    ) -> anyhow::Result<Run> {
+        let before = database.sql.stored()?;
+        let run = self.measure(server, connections, requests)?;
+        self.check(database, Keeps::Everything, before, run.accepted, connections)?;
+        Ok(run)
+    }
+
+    /// wrk leaves when its time is over: an order may be stored whose answer it did not wait for, one per connection.
+    fn check(
+        &self,
+        database: &Database,
+        keeps: Keeps,
+        before: Stored,
+        answered: u64,
+        unread: u64,
+    ) -> anyhow::Result<()> {
+        let stored = database.sql.stored()?.since(before);
+        let answered = match keeps {
+            Keeps::Nothing => 0,
+            _ => i64::try_from(answered)?,
+        };
+        let most = answered + i64::try_from(unread)?;
+        let holds = match keeps {
+            Keeps::Everything => {
+                (answered..=most).contains(&stored.orders)
+                    && stored.lines == 2 * stored.orders
+                    && [0, stored.orders].contains(&stored.keys)
+            }
+            Keeps::Nothing | Keeps::Refused => answered == 0 && stored == Stored::default(),
+        };
+        self.note(Check {
+            what: database.name.clone(),
+            answered,
+            stored,
+            unread: most - answered,
+            holds,
+        });
+        Ok(())
+    }
+
+    /// Remembers what a comparison of answers and rows found.
+    pub(crate) fn note(&self, check: Check) {
+        self.checks.borrow_mut().push(check);
+    }
+
+    pub(crate) fn checks(&self) -> Vec<Check> {
+        self.checks.borrow().clone()
+    }
+
+    /// Bytes of spans that the servers have sent.
+    pub(crate) fn span_bytes(&self) -> u64 {
+        self.collector.received()
+    }
+
+    /// pgbench's bare INSERT in a database that has its table.
+    pub(crate) fn pgbench(&self, database: &Database, clients: u64) -> anyhow::Result<Run> {
+        let folder: &Path = &std::env::temp_dir();
+        let process = self.cluster.process()?;
+        let bare = |seconds| {
+            pgbench::run(
+                &self.arguments.programs,
+                folder,
+                (&self.cluster, &database.name),
+                clients,
+                seconds,
+            )
+        };
+        bare(WARM_UP_S)?;
+        let before = Processor::now(None, process)?;
+        let run = bare(self.arguments.seconds)?;
+        let processor = Processor::now(None, process)?.since(before);
+        Ok(Run { processor, ..run })
+    }
+}

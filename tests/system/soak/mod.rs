@@ -1,0 +1,4 @@
+//! Long tests: a tenth of each in the suite, all of it under `make soak`.
+
+mod shop;
+mod visibility;
