@@ -86,7 +86,9 @@ impl ReadError {
 pub fn is_lost(error: &Error) -> bool {
     use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
     match error {
-        Error::DatabaseError(kind, _) => matches!(kind, ClosedConnection | UnableToSendCommand),
+        Error::DatabaseError(ClosedConnection | UnableToSendCommand, _) => true,
+        // The last word of a session that was ended; its SQLSTATE does not come through.
+        Error::DatabaseError(_, answer) => answer.message().starts_with("terminating connection"),
         Error::BrokenTransactionManager => true,
         _ => false,
     }
