@@ -87,13 +87,17 @@ impl Input {
 
     /// Bytes to read, if that is known, and whether they can be read twice.
     pub(crate) fn size(&self) -> (Option<u64>, bool) {
+        let on_disk = || {
+            let about = std::fs::metadata(&self.path).ok()?;
+            about.is_file().then(|| about.len())
+        };
         match &self.source {
             Source::Content(content) => (Some(content.len() as u64), true),
             Source::Once(_) => (self.bytes, false),
-            Source::Opened(_) => (self.bytes, true),
-            Source::File => match std::fs::metadata(&self.path) {
-                Ok(about) if about.is_file() => (Some(about.len()), true),
-                _ => (self.bytes, false),
+            Source::Opened(_) => (self.bytes.or_else(on_disk), true),
+            Source::File => match on_disk() {
+                Some(bytes) => (Some(bytes), true),
+                None => (self.bytes, false),
             },
         }
     }

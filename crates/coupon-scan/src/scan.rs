@@ -10,6 +10,9 @@ use crate::source::Opening;
 use crate::store::{Bits, Disk, Shape, Wanted};
 use crate::{Counts, Effort, Input, Options, Report, ScanError};
 
+/// More memory makes no thread join faster, bytes.
+const MOST_JOIN: u64 = 16 << 20;
+
 /// A scan from its first byte to its answer.
 pub(crate) struct Scan<'a> {
     options: &'a Options,
@@ -43,7 +46,7 @@ impl<'a> Scan<'a> {
                 window: plan.window,
                 memory: plan.memory,
             },
-            disk: Disk::new(&options.temp_dir),
+            disk: Disk::new(&options.temp_dir, &options.interrupt),
             options,
             plan,
             arena,
@@ -161,6 +164,9 @@ impl<'a> Scan<'a> {
     }
 
     fn join(&mut self, units: &Units) -> Result<(), ScanError> {
+        // What the arena has left comes on top of what the readers gave back.
+        self.arena.shrink();
+        let left = (self.arena.available() / self.plan.threads as u64).min(MOST_JOIN);
         for kind in Kind::ALL {
             if self.files_with(kind) < self.fewest_files() {
                 continue;
@@ -174,7 +180,7 @@ impl<'a> Scan<'a> {
                 min_files: self.options.min_files as u32,
                 count_distinct: self.options.count_distinct,
                 disk: &self.disk,
-                memory: self.plan.join,
+                memory: self.plan.join + left as usize,
                 threads: self.plan.threads,
                 interrupt: &self.options.interrupt,
             };

@@ -26,6 +26,16 @@ pub(crate) struct Figures {
     pub(crate) written_bytes: u64,
 }
 
+impl Figures {
+    pub(crate) fn wall(&self) -> f64 {
+        self.wall_s
+    }
+
+    pub(crate) fn processor_s(&self) -> f64 {
+        self.user_s + self.system_s
+    }
+}
+
 /// Runs a command whose standard output goes to `stdout`.
 ///
 /// A process of its own in between runs nothing else: what the kernel counts for its children is the command's.

@@ -57,13 +57,17 @@ impl Row {
     }
 
     fn wall_s(&self) -> f64 {
-        self.median(|figures| figures.wall_s)
+        self.median(Figures::wall)
+    }
+
+    fn processor_s(&self) -> f64 {
+        self.median(Figures::processor_s)
     }
 
     /// Multiple of the floor: the median over the rounds, each compared within itself.
-    fn ratio(&self, floor: &Row) -> f64 {
+    fn ratio(&self, floor: &Row, of: impl Fn(&Figures) -> f64) -> f64 {
         let rounds = self.figures.iter().zip(&floor.figures);
-        let mut all: Vec<f64> = rounds.map(|(own, floor)| own.wall_s / floor.wall_s).collect();
+        let mut all: Vec<f64> = rounds.map(|(own, floor)| of(own) / of(floor)).collect();
         all.sort_by(f64::total_cmp);
         all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
     }
@@ -111,7 +115,9 @@ impl Report {
                     json!({
                         "what": row.what,
                         "wall_s": row.wall_s(),
-                        "of_floor": row.ratio(floor),
+                        "processor_s": row.processor_s(),
+                        "of_floor": row.ratio(floor, Figures::wall),
+                        "of_floor_processor": row.ratio(floor, Figures::processor_s),
                         "peak_mib": row.peak_mebibytes(),
                         "is_exact": row.valid.as_ref().map(|_| true),
                         "target_of_floor": row.target.map(|(floors, _)| floors),
@@ -171,41 +177,44 @@ impl fmt::Display for Report {
                 continue;
             }
             writeln!(out, "\n## {title}\n")?;
-            writeln!(
-                out,
-                "| {:<40} | {:>7} | {:>5} | {:>7} | {:>9} | {:>7} | {:>8} | {:>7} |",
-                "", "wall s", "MB/s", "× floor", "target", "peak", "target", "written"
-            )?;
-            writeln!(
-                out,
-                "|{:-<42}|{:->9}|{:->7}|{:->9}|{:->11}|{:->9}|{:->10}|{:->9}|",
-                "", "", "", "", "", "", "", ""
-            )?;
+            let heads = [
+                "wall s", "MB/s", "× floor", "target", "cpu s", "× floor", "peak", "target", "written",
+            ];
+            let heads: String = heads.iter().map(|head| format!(" {head:>8} |")).collect();
+            writeln!(out, "| {:<38} |{heads}", "")?;
+            writeln!(out, "|{:-<40}|{}", "", "---------:|".repeat(9))?;
             for (row, floor) in with_floors(rows) {
-                let (wall_s, ratio) = (row.wall_s(), row.ratio(floor));
-                let is_met = |is_met| if is_met { "" } else { " missed" };
+                let (wall_s, ratio) = (row.wall_s(), row.ratio(floor, Figures::wall));
+                let peak = row.peak_mebibytes();
+                let target = |is_met, target: String| if is_met { target } else { format!("**{target}**") };
                 let (floors, mebibytes) = row.target.map_or_else(Default::default, |(floors, mebibytes)| {
                     (
-                        format!("≤ {floors:.2}{}", is_met(ratio <= floors)),
-                        format!(
-                            "≤ {mebibytes}{}",
-                            is_met(row.peak_mebibytes() <= mebibytes as f64)
-                        ),
+                        target(ratio <= floors, format!("≤ {floors:.2}")),
+                        target(peak <= mebibytes as f64, format!("≤ {mebibytes}")),
                     )
                 });
-                let written = row.median(|figures| figures.written_bytes as f64) / MEBIBYTE;
-                writeln!(
-                    out,
-                    "| {:<40} | {wall_s:>7.2} | {:>5.0} | {ratio:>7.2} | {floors:>9} | {:>7.0} | {mebibytes:>8} | {written:>7.0} |",
-                    row.what,
-                    row.text_bytes as f64 / 1e6 / wall_s,
-                    row.peak_mebibytes(),
-                )?;
+                let cells = [
+                    format!("{wall_s:.2}"),
+                    format!("{:.0}", row.text_bytes as f64 / 1e6 / wall_s),
+                    format!("{ratio:.2}"),
+                    floors,
+                    format!("{:.2}", row.processor_s()),
+                    format!("{:.2}", row.ratio(floor, Figures::processor_s)),
+                    format!("{peak:.0}"),
+                    mebibytes,
+                    format!(
+                        "{:.0}",
+                        row.median(|figures| figures.written_bytes as f64) / MEBIBYTE
+                    ),
+                ];
+                let cells: String = cells.iter().map(|cell| format!(" {cell:>8} |")).collect();
+                writeln!(out, "| {:<38} |{cells}", row.what)?;
             }
         }
         writeln!(
             out,
-            "\nPeak (resident memory) and written (to files and pipes) are MiB, MB/s is text. Every scan printed exactly the valid codes."
+            "\nMB/s is text; cpu is processor time of program and kernel; peak (resident memory) and written (to files and pipes) are \
+             MiB. A missed target is bold. Every scan printed exactly the valid codes."
         )
     }
 }

@@ -59,7 +59,10 @@ struct Part {
 }
 
 impl Part {
-    const WHOLE: Part = Part { bits: 0, number: 0 };
+    /// All parts of a partition: 2 to the power of `bits`.
+    fn all(bits: u32) -> Vec<Part> {
+        (0..1 << bits).map(|number| Part { bits, number }).collect()
+    }
 
     #[inline]
     fn contains(self, code: u64, code_bits: u32) -> bool {

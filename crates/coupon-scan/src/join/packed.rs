@@ -6,6 +6,8 @@ use crate::pack::sortable;
 /// Joins partitions of packed codes.
 pub(super) struct PackedJoin<E> {
     table: Table<E>,
+    /// In how many parts, to the power of two, a partition had to be joined: the next one is as large.
+    parts: u32,
     /// Of the part at hand: it may have to be joined once more.
     valid: Vec<u64>,
     repeats: u64,
@@ -14,8 +16,8 @@ pub(super) struct PackedJoin<E> {
 impl<E: Entry> PackedJoin<E> {
     pub(super) fn new(join: &Join<'_>) -> PackedJoin<E> {
         PackedJoin {
-            // While it grows there are one and a half of it.
-            table: Table::new(join.memory / 3, join.groups.len() as u32),
+            table: Table::new(join.memory / 2, join.groups.len() as u32),
+            parts: 0,
             valid: Vec::new(),
             repeats: 0,
         }
@@ -88,10 +90,13 @@ impl<E: Entry> Partition for PackedJoin<E> {
         found: &mut Found,
     ) -> Result<(), ScanError> {
         let join = reader.join;
-        let mut parts = vec![Part::WHOLE];
+        let mut parts = Part::all(self.parts);
         while let Some(part) = parts.pop() {
             match self.join_part(reader, partition, part)? {
-                Err(Full) => parts.extend(part.halves()),
+                Err(Full) => {
+                    parts.extend(part.halves());
+                    self.parts = self.parts.max(part.bits + 1);
+                }
                 Ok(()) => {
                     found.distinct += self.table.used() as u64;
                     found.repeats += self.repeats;

@@ -13,6 +13,8 @@ pub(super) struct TextJoin {
     /// The files in which each text stands, one bit for each.
     files: HashMap<Box<[u8]>, u64>,
     most: usize,
+    /// As of [`PackedJoin`](super::packed::PackedJoin).
+    parts: u32,
     /// Of the part at hand, each after its length.
     valid: Vec<u8>,
     repeats: u64,
@@ -22,7 +24,8 @@ impl TextJoin {
     pub(super) fn new(join: &Join<'_>) -> TextJoin {
         TextJoin {
             files: HashMap::new(),
-            most: (join.memory / 3 / ENTRY).max(16),
+            most: (join.memory / 2 / ENTRY).max(16),
+            parts: 0,
             valid: Vec::new(),
             repeats: 0,
         }
@@ -100,10 +103,13 @@ impl Partition for TextJoin {
         partition: usize,
         found: &mut Found,
     ) -> Result<(), ScanError> {
-        let mut parts = vec![Part::WHOLE];
+        let mut parts = Part::all(self.parts);
         while let Some(part) = parts.pop() {
             match self.join_part(reader, partition, part)? {
-                Err(Full) => parts.extend(part.halves()),
+                Err(Full) => {
+                    parts.extend(part.halves());
+                    self.parts = self.parts.max(part.bits + 1);
+                }
                 Ok(()) => {
                     found.distinct += self.files.len() as u64;
                     found.repeats += self.repeats;

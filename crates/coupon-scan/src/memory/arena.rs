@@ -30,10 +30,6 @@ impl Arena {
         self.limit.saturating_sub(self.state().used)
     }
 
-    pub(crate) fn limit(&self) -> u64 {
-        self.limit
-    }
-
     /// Most bytes that were in use at once.
     pub(crate) fn most(&self) -> u64 {
         self.state().most

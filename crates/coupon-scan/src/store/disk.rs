@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Store;
@@ -47,6 +47,7 @@ pub(crate) struct Disk {
     folder: PathBuf,
     state: Mutex<State>,
     written: AtomicU64,
+    interrupt: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -59,11 +60,12 @@ struct State {
 }
 
 impl Disk {
-    pub(crate) fn new(folder: &Path) -> Disk {
+    pub(crate) fn new(folder: &Path, interrupt: &Arc<AtomicBool>) -> Disk {
         Disk {
             folder: folder.to_owned(),
             state: Mutex::default(),
             written: AtomicU64::new(0),
+            interrupt: Arc::clone(interrupt),
         }
     }
 
@@ -129,6 +131,9 @@ impl Disk {
         let mut at = offset;
         let mut buffer = Vec::with_capacity(WRITE_BUFFER);
         let mut write = |buffer: &mut Vec<u8>| -> io::Result<()> {
+            if self.interrupt.load(Ordering::Relaxed) {
+                return Err(io::Error::from(io::ErrorKind::Interrupted));
+            }
             file.write_all_at(buffer, at)?;
             at += buffer.len() as u64;
             self.written.fetch_add(buffer.len() as u64, Ordering::Relaxed);

@@ -42,10 +42,6 @@ impl Store {
         self.held
     }
 
-    pub(crate) fn is_on_disk(&self) -> bool {
-        !self.extents.is_empty()
-    }
-
     pub(crate) fn reached(&self) -> &Bits {
         &self.reached
     }

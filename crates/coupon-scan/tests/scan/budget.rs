@@ -102,7 +102,7 @@ fn without_room_on_disk_the_files_are_read_several_times() {
     let files: Vec<Vec<u8>> = (0..3)
         .map(|number| text(&[Lines::new(Sort::Nine, number * 10_000, 20_000)], true))
         .collect();
-    let report = scan(&files, &nowhere(60_000));
+    let report = scan(&files, &nowhere(80_000));
     check(&report, &files);
     assert_eq!(report.codes.len(), 20_000);
     assert_eq!(report.effort.spilled_bytes, 0);
