@@ -4,10 +4,10 @@ set -euo pipefail
 # shellcheck source=place.sh
 . "$(dirname "${BASH_SOURCE[0]}")/place.sh"
 
-# find_programs [MAJOR]: those of the PATH first, since somebody put them there.
+# find_programs [MAJOR]: those of the PATH first, since somebody put them there; a link leads to the folder that has all of them.
 find_programs() {
   local folder version
-  for folder in "$(dirname "$(command -v postgres || echo /nowhere/postgres)")" \
+  for folder in "$(dirname "$(readlink -f "$(command -v postgres || echo /nowhere/postgres)")")" \
     /usr/lib/postgresql/{18,17,16,15,14}/bin /usr/pgsql-{18,17,16,15,14}/bin \
     {/opt/homebrew,/usr/local}/opt/postgresql@{18,17,16,15,14}/bin; do
     [[ -x $folder/postgres && -x $folder/initdb && -x $folder/pg_ctl ]] || continue

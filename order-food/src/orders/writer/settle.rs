@@ -197,13 +197,15 @@ impl Settlement {
                 let second = piece.split_off(piece.len() / 2);
                 self.pieces.extend([piece, second]);
             }
+            // Who holds the lock, a migration for example, may let go of it while there is time for another attempt.
+            Remedy::FindSlow => self.pieces.push_back(piece),
             Remedy::FindGuilty => {
                 for pending in piece {
                     error!(order.id = %pending.new.order.id, error = process::exit::line(&*cause), "the database refuses an order");
                     pending.answer(Verdict::Refused(cause.clone()));
                 }
             }
-            Remedy::FindSlow | Remedy::Leave | Remedy::GiveUp => {
+            Remedy::Leave | Remedy::GiveUp => {
                 let (in_doubt, others): (Vec<_>, Vec<_>) =
                     piece.into_iter().partition(|pending| pending.in_doubt);
                 for pending in others {

@@ -23,7 +23,8 @@ pub(super) enum Remedy {
     Renew,
     /// One order's data are to blame (classes 21, 22, 23, 54): halve the batch until it stands alone.
     FindGuilty,
-    /// One order waits for a lock or takes too long (55P03, 57014): halve the batch until it stands alone.
+    /// One order waits for a lock or takes too long (55P03, 57014): halve the batch until it stands alone, and send that one
+    /// again while there is time.
     FindSlow,
     /// No order can be stored over this connection (25006: the server is read-only).
     Leave,

@@ -3,6 +3,7 @@
 mod cold;
 mod database;
 mod load;
+mod migrations;
 mod refreshes;
 mod sessions;
 mod slow_client;
