@@ -4,6 +4,7 @@
 use std::future::Future;
 
 use actix_web::http::header::HeaderValue;
+use futures_util::TryFutureExt;
 use tracing::{Instrument, Span, error, info_span};
 
 tokio::task_local! {
@@ -23,29 +24,33 @@ pub(crate) fn request_id() -> Option<String> {
 }
 
 /// Runs `statement` within a client span called `name` (operation, then table) when the current request is sampled.
-pub(crate) async fn database<T, E, F>(name: &'static str, statement: F) -> Result<T, E>
+pub(crate) fn database<T, E, F>(name: &'static str, statement: F) -> impl Future<Output = Result<T, E>>
 where
     F: Future<Output = Result<T, E>>,
     E: std::error::Error + 'static,
 {
     // Without a sampled parent the span would be a trace of its own.
-    if !process::telemetry::recording() {
-        return statement.await;
-    }
+    let span = match process::telemetry::recording() {
+        true => client_span(name),
+        false => Span::none(),
+    };
+    statement.instrument(span.clone()).inspect_err(move |error| {
+        if !span.is_none() {
+            process::telemetry::fail(&span, error);
+        }
+    })
+}
+
+fn client_span(name: &'static str) -> Span {
     let operation = name.split(' ').next().unwrap_or(name);
-    let span = info_span!(
+    info_span!(
         "database.query",
         otel.name = name,
         otel.kind = "client",
         db.system.name = "postgresql",
         db.operation.name = operation,
         db.query.summary = name,
-    );
-    let outcome = statement.instrument(span.clone()).await;
-    if let Err(error) = &outcome {
-        process::telemetry::fail(&span, error);
-    }
-    outcome
+    )
 }
 
 /// Logs a failure once, with its causes, and marks the current span with it.

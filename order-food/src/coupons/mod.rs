@@ -47,7 +47,8 @@ pub(crate) async fn check<'a>(
     let known = match &snapshot.coupon_codes {
         CouponCodes::None => false,
         CouponCodes::Held(codes) => codes.contains(code.as_str()),
-        CouponCodes::Stored(version) => queries::is_stored(pool, *version, code, limit)
+        // On the heap: most orders need no look-up in the database, and are not to carry it about.
+        CouponCodes::Stored(version) => Box::pin(queries::is_stored(pool, *version, code, limit))
             .await
             .map_err(CouponError::Unavailable)?,
     };

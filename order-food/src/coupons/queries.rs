@@ -7,6 +7,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use shop::CouponCode;
 
+use crate::spans;
+
 /// Whether the code stands in the table under `version`: one cached statement on the primary key, in `limit` at most.
 pub(super) async fn is_stored(
     pool: &Pool,
@@ -16,7 +18,11 @@ pub(super) async fn is_stored(
 ) -> Result<bool, ReadError> {
     pool.read(limit, async |connection| {
         let row = coupon_codes::table.find((version, code.as_str()));
-        diesel::select(exists(row)).get_result(connection).await
+        spans::database(
+            "SELECT coupon_codes",
+            diesel::select(exists(row)).get_result(connection),
+        )
+        .await
     })
     .await
 }

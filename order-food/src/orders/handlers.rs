@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use shop::Scope;
@@ -52,7 +54,7 @@ pub(crate) async fn place_order(
     let caller = authorize(&request, &shop, &[Scope::CreateOrder])?;
     let body = body::read_json(&request, payload, shop.body_timeout).await?;
     let idempotency_key = IdempotencyKey::of(request.headers())?;
-    let claim = idempotency_key.map(|key| Claim::new(caller.key, key, &body));
+    let claim = idempotency_key.map(|key| Arc::new(Claim::new(caller.key, key, &body)));
     let order_request = OrderRequest::parse(&body)?;
     match place(&shop, &caller.snapshot, caller.key, order_request, claim).await {
         Ok(placed) => Ok(accepted(&shop, placed)),

@@ -65,7 +65,7 @@ pub struct NewOrder {
     /// How often its promotion may be used in all; `None`: any number of times, or no promotion.
     pub limited_to: Option<u64>,
     /// The Idempotency-Key under which its answer is remembered.
-    pub claim: Option<(Claim, Bytes)>,
+    pub claim: Option<(Arc<Claim>, Bytes)>,
 }
 
 impl OrderLine {

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use shop::{CouponCode, PricedLine, ProductId, Promotion, Quantity, TotalTooLarge, Totals};
@@ -55,12 +56,12 @@ pub(crate) async fn place(
     snapshot: &Snapshot,
     key: ApiKeyId,
     request: OrderRequest<'_>,
-    claim: Option<Claim>,
+    claim: Option<Arc<Claim>>,
 ) -> Result<Placed, PlaceError> {
     let deadline = Instant::now() + shop.order_deadline;
     let (order, limited_to) = match price(shop, snapshot, key, request, deadline).await {
         Ok(priced) => priced,
-        Err(refusal) => return earlier_or(shop, claim, deadline, refusal).await,
+        Err(refusal) => return Box::pin(earlier_or(shop, claim, deadline, refusal)).await,
     };
     let (answer, totals) = (
         Bytes::from(serde_json::to_vec(&OrderAnswer::of(&order))?),
@@ -79,7 +80,7 @@ pub(crate) async fn place(
 
 async fn earlier_or(
     shop: &Shop,
-    claim: Option<Claim>,
+    claim: Option<Arc<Claim>>,
     deadline: Instant,
     refusal: PlaceError,
 ) -> Result<Placed, PlaceError> {

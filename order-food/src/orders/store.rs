@@ -10,7 +10,8 @@ use super::{Claim, NewOrder};
 
 /// Where placed orders go: the group-commit writer, or what the benchmarks put in its place.
 pub trait OrderStore: Send + Sync {
-    /// Stores the order with its lines, the use of its promotion and its claim, all or nothing, and answers after COMMIT.
+    /// Stores the order with its lines, the use of its promotion and its claim, all or nothing, and answers after COMMIT. It is
+    /// on its way before the answer is waited for.
     ///
     /// # Errors
     /// [`NotStored`], by the deadline.

@@ -16,6 +16,7 @@ mod statement;
 mod ticket;
 mod trouble;
 
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -37,7 +38,7 @@ use crate::spans;
 use lane::{Entrance, Lane, Nudge};
 use link::Limits;
 use settle::Settler;
-use ticket::{Found, Pending, Verdict};
+use ticket::{Found, Pending, Verdict, Waiting};
 
 /// Pauses between attempts: doubled each time, up to the longest.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -49,6 +50,7 @@ pub(crate) struct Writer {
     limited: Entrance,
     running: Running,
     pool: Pool,
+    metrics: ShopMetrics,
     stop: CancellationToken,
     ended: CancellationToken,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -139,6 +141,7 @@ impl Writer {
             limited,
             running: Running::default(),
             pool,
+            metrics,
             stop,
             ended,
             thread: Mutex::new(Some(thread)),
@@ -169,8 +172,9 @@ impl Writer {
         }
     }
 
-    async fn place(&self, new: NewOrder, deadline: Instant) -> Result<Stored, NotStored> {
-        let (id, claim) = (new.order.id, new.claim.as_ref().map(|(claim, _)| claim.clone()));
+    /// Queues an order; who waits for it, and its claim.
+    fn admit(&self, new: NewOrder, deadline: Instant) -> Result<(Waiting, Option<Arc<Claim>>), NotStored> {
+        let claim = new.claim.as_ref().map(|(claim, _)| claim.clone());
         let turn = match &claim {
             Some(claim) => Some(self.running.enter(claim).ok_or(NotStored::KeyInUse)?),
             None => None,
@@ -182,8 +186,20 @@ impl Writer {
         };
         let (pending, waiting) = ticket::pair(new, deadline, turn);
         if !lane.admit(pending) {
+            self.metrics.queue_full();
             return Err(NotStored::Unavailable(Arc::new(Full(lane.length()))));
         }
+        Ok((waiting, claim))
+    }
+
+    /// What became of an order that was queued.
+    async fn outcome(
+        &self,
+        id: Uuid,
+        waiting: Waiting,
+        claim: Option<Arc<Claim>>,
+        deadline: Instant,
+    ) -> Result<Stored, NotStored> {
         let found = async {
             let (verdict, in_doubt) = waiting.verdict().await?;
             Ok((verdict.found(id)?, in_doubt))
@@ -216,11 +232,13 @@ impl Writer {
         }
     }
 
+    /// On the heap, as all that few orders need: what every order waits for stays small.
     async fn earlier(&self, claim: &Claim, deadline: Instant) -> Result<Option<Remembered>, NotStored> {
         let read = self.pool.read(deadline - Instant::now(), async |connection| {
             spans::database("SELECT idempotency_keys", remembered(connection, claim)).await
         });
-        read.await
+        Box::pin(read)
+            .await
             .map_err(|error| NotStored::Unavailable(Arc::new(error)))
     }
 
@@ -228,7 +246,8 @@ impl Writer {
         let read = self.pool.read(deadline - Instant::now(), async |connection| {
             spans::database("SELECT orders", queries::is_stored(connection, id)).await
         });
-        read.await
+        Box::pin(read)
+            .await
             .map_err(|error| NotStored::Unavailable(Arc::new(error)))
     }
 }
@@ -248,7 +267,11 @@ impl Remembered {
 
 impl OrderStore for Writer {
     fn store(&self, new: NewOrder, deadline: Instant) -> LocalBoxFuture<'_, Result<Stored, NotStored>> {
-        self.place(new, deadline).boxed_local()
+        let id = new.order.id;
+        match self.admit(new, deadline) {
+            Ok((waiting, claim)) => self.outcome(id, waiting, claim, deadline).boxed_local(),
+            Err(refusal) => ready(Err(refusal)).boxed_local(),
+        }
     }
 
     fn recall<'a>(

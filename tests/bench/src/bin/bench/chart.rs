@@ -119,6 +119,7 @@ fn title(section: &str) -> &str {
         "post256" => "POST /api/order by connections",
         "single" => "POST /api/order, 1 connection",
         "cold" => "POST /api/order, 64 connections, into a new database",
+        "coupons" => "POST /api/order, 1 connection, with codes of the coupon files",
         "reads" => "Products, 64 connections",
         "large" => "With millions of orders stored: POST over 64 connections, GET over 1",
         other => other,

@@ -76,19 +76,22 @@ enum Section {
     Single,
     /// A new database
     Cold,
+    /// Orders over one connection, with codes of the coupon files
+    Coupons,
     /// Products
     Reads,
     /// Millions of orders in the table
     Large,
 }
 
-const DEFAULT: [Section; 7] = [
+const DEFAULT: [Section; 8] = [
     Section::Post64,
     Section::Keyed,
     Section::Promotions,
     Section::Post256,
     Section::Single,
     Section::Cold,
+    Section::Coupons,
     Section::Reads,
 ];
 
@@ -130,6 +133,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
             Section::Post256 => sections::post256::measure(&setup, &mut report)?,
             Section::Single => sections::single::measure(&setup, &mut report)?,
             Section::Cold => sections::cold::measure(&setup, &mut report)?,
+            Section::Coupons => sections::coupons::measure(&setup, &mut report)?,
             Section::Reads => sections::reads::measure(&setup, &mut report)?,
             Section::Large => sections::large::measure(&setup, &mut report)?,
         }
