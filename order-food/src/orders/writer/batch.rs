@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use database::amount::Amount;
 use tokio_postgres::types::ToSql;
@@ -35,10 +35,22 @@ struct LineColumns<'a> {
     quantity: Vec<i32>,
 }
 
+/// What the claiming statement takes beside them: the Idempotency-Keys, sorted.
+pub(super) struct Claims<'a> {
+    api_key: Vec<Uuid>,
+    key: Vec<&'a str>,
+    request_hash: Vec<&'a [u8]>,
+    order: Vec<Uuid>,
+    response: Vec<&'a [u8]>,
+    lifetime_hours: i32,
+}
+
 /// What the checked statement takes beside them.
 pub(super) struct Checks<'a> {
     /// Limited promotions, each once.
     codes: Vec<&'a str>,
+    /// The largest limit that an order of the batch knows for each.
+    limits: Vec<i64>,
     most_uses: Vec<Option<i64>>,
     rank: Vec<Option<i64>>,
     key: Vec<Option<&'a str>>,
@@ -58,7 +70,12 @@ pub(super) struct Marks {
 pub(super) fn needs_checks(batch: &[Pending]) -> bool {
     batch
         .iter()
-        .any(|pending| pending.in_doubt || pending.new.limited_to.is_some() || pending.new.claim.is_some())
+        .any(|pending| pending.in_doubt || pending.new.limited_to.is_some())
+}
+
+/// Whether some of the batch have Idempotency-Keys.
+pub(super) fn has_claims(batch: &[Pending]) -> bool {
+    batch.iter().any(|pending| pending.new.claim.is_some())
 }
 
 /// The limited promotions of the batch.
@@ -69,6 +86,11 @@ pub(super) fn limited_codes(batch: &[Pending]) -> BTreeSet<&str> {
 pub(super) fn limited_code(pending: &Pending) -> Option<&str> {
     pending.new.limited_to?;
     pending.new.order.coupon_code.as_ref().map(|code| code.as_str())
+}
+
+fn most_uses(pending: &Pending) -> Option<i64> {
+    let limit = pending.new.limited_to?;
+    Some(i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
 impl<'a> Columns<'a> {
@@ -123,11 +145,53 @@ impl<'a> Columns<'a> {
     }
 }
 
+impl<'a> Claims<'a> {
+    pub(super) fn of(batch: &'a [Pending]) -> Claims<'a> {
+        let mut sorted: Vec<_> = batch
+            .iter()
+            .filter_map(|pending| Some((pending.new.order.id, pending.new.claim.as_ref()?)))
+            .collect();
+        sorted.sort_unstable_by_key(|(_, (claim, _))| (claim.api_key, &claim.key));
+        let (claims, responses): (Vec<_>, Vec<_>) = sorted
+            .iter()
+            .map(|(_, (claim, response))| (claim, response.as_ref()))
+            .unzip();
+        Claims {
+            api_key: claims.iter().map(|claim| claim.api_key).collect(),
+            key: claims.iter().map(|claim| claim.key.as_str()).collect(),
+            request_hash: claims.iter().map(|claim| claim.request_hash.as_slice()).collect(),
+            order: sorted.iter().map(|(order, _)| *order).collect(),
+            response: responses,
+            lifetime_hours: LIFETIME_HOURS.into(),
+        }
+    }
+
+    /// $14 to $19.
+    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 6] {
+        [
+            &self.api_key,
+            &self.key,
+            &self.request_hash,
+            &self.order,
+            &self.response,
+            &self.lifetime_hours,
+        ]
+    }
+}
+
 impl<'a> Checks<'a> {
     pub(super) fn of(batch: &'a [Pending]) -> Checks<'a> {
         let mut ranks: HashMap<&str, i64> = HashMap::new();
+        let mut limits: BTreeMap<&str, i64> = BTreeMap::new();
+        for pending in batch {
+            if let (Some(code), Some(limit)) = (limited_code(pending), most_uses(pending)) {
+                let known = limits.entry(code).or_default();
+                *known = limit.max(*known);
+            }
+        }
         let mut checks = Checks {
-            codes: limited_codes(batch).into_iter().collect(),
+            codes: limits.keys().copied().collect(),
+            limits: limits.into_values().collect(),
             most_uses: Vec::with_capacity(batch.len()),
             rank: Vec::with_capacity(batch.len()),
             key: Vec::with_capacity(batch.len()),
@@ -136,10 +200,7 @@ impl<'a> Checks<'a> {
             lifetime_hours: LIFETIME_HOURS.into(),
         };
         for pending in batch {
-            let limit = pending.new.limited_to;
-            checks
-                .most_uses
-                .push(limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)));
+            checks.most_uses.push(most_uses(pending));
             checks.rank.push(limited_code(pending).map(|code| {
                 let rank = ranks.entry(code).or_default();
                 *rank += 1;
@@ -155,8 +216,8 @@ impl<'a> Checks<'a> {
         checks
     }
 
-    /// $14 to $20.
-    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 7] {
+    /// $14 to $21.
+    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 8] {
         [
             &self.codes,
             &self.most_uses,
@@ -165,6 +226,7 @@ impl<'a> Checks<'a> {
             &self.request_hash,
             &self.response,
             &self.lifetime_hours,
+            &self.limits,
         ]
     }
 }

@@ -1,15 +1,17 @@
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use database::Database;
 use database::pool::LOCK_TIMEOUT;
 use tokio::time::timeout;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::SilentFor;
-use super::batch::{Checks, Columns, Marks, limited_codes, needs_checks};
-use super::statement::{BEGIN_COUNTING, STORE, STORE_CHECKED};
+use super::batch::{Checks, Claims, Columns, Marks, has_claims, limited_codes, needs_checks};
+use super::statement::{BEGIN_COUNTING, STORE, STORE_CHECKED, STORE_CLAIMING};
 use super::ticket::{Pending, Verdict};
 use super::trouble::Trouble;
 use crate::orders::Cause;
@@ -18,10 +20,13 @@ use crate::orders::Cause;
 pub(super) struct Link {
     client: Client,
     store: Statement,
+    store_claiming: Statement,
     store_checked: Statement,
     begin_counting: Statement,
     /// Promotions whose counting has begun.
     counting: Mutex<HashSet<String>>,
+    /// So many more batches with Idempotency-Keys are checked, since one met a key that was taken.
+    wary: AtomicU32,
     limits: Limits,
 }
 
@@ -37,6 +42,9 @@ pub(super) struct Limits {
 /// So long before we give up a connection, the server gives up the statement: then it is certain that nothing is stored, and no
 /// session is left behind that waits on.
 const MARGIN: Duration = Duration::from_millis(100);
+
+/// Where one request is repeated, others are: so many batches are then checked at once, and not only when they are refused.
+const WARY: u32 = 64;
 
 impl Limits {
     /// Half of what an order has, so that there is time for another attempt; not more than the settings let a statement run.
@@ -78,20 +86,23 @@ impl Link {
             client.batch_execute(&limits.session()).await?;
             Ok((
                 client.prepare(STORE).await?,
+                client.prepare(STORE_CLAIMING).await?,
                 client.prepare(STORE_CHECKED).await?,
                 client.prepare(BEGIN_COUNTING).await?,
             ))
         };
-        let (store, store_checked, begin_counting) = timeout(limits.statement * 2, prepared)
+        let (store, store_claiming, store_checked, begin_counting) = timeout(limits.statement * 2, prepared)
             .await
             .map_err(|_| cause(SilentFor(limits.statement * 2)))?
-            .map_err(cause::<tokio_postgres::Error>)?;
+            .map_err(cause::<Error>)?;
         Ok(Link {
             client,
             store,
+            store_claiming,
             store_checked,
             begin_counting,
             counting: Mutex::default(),
+            wary: AtomicU32::new(0),
             limits,
         })
     }
@@ -110,6 +121,8 @@ impl Link {
         let written = async {
             if needs_checks(batch) {
                 self.write_checked(batch).await
+            } else if has_claims(batch) {
+                self.write_claiming(batch).await
             } else {
                 let columns = Columns::of(batch);
                 self.client.execute(&self.store, &columns.parameters()).await?;
@@ -122,7 +135,26 @@ impl Link {
         }
     }
 
-    async fn write_checked(&self, batch: &[Pending]) -> Result<Vec<Option<Verdict>>, tokio_postgres::Error> {
+    /// First as if nobody had the keys.
+    async fn write_claiming(&self, batch: &[Pending]) -> Result<Vec<Option<Verdict>>, Error> {
+        let wary = self.wary.load(Ordering::Relaxed);
+        if wary > 0 {
+            self.wary.store(wary - 1, Ordering::Relaxed);
+            return self.write_checked(batch).await;
+        }
+        let (columns, claims) = (Columns::of(batch), Claims::of(batch));
+        let parameters = [&columns.parameters()[..], &claims.parameters()[..]].concat();
+        match self.client.execute(&self.store_claiming, &parameters).await {
+            Ok(_) => Ok(vec![Some(Verdict::Stored); batch.len()]),
+            Err(refusal) if refusal.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                self.wary.store(WARY, Ordering::Relaxed);
+                self.write_checked(batch).await
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    async fn write_checked(&self, batch: &[Pending]) -> Result<Vec<Option<Verdict>>, Error> {
         self.begin_counting(batch).await?;
         let (columns, checks) = (Columns::of(batch), Checks::of(batch));
         let parameters = [&columns.parameters()[..], &checks.parameters()[..]].concat();
@@ -140,7 +172,7 @@ impl Link {
     }
 
     /// A promotion's row must be there before it can be locked. Autocommitted before the batch, once per code.
-    async fn begin_counting(&self, batch: &[Pending]) -> Result<(), tokio_postgres::Error> {
+    async fn begin_counting(&self, batch: &[Pending]) -> Result<(), Error> {
         let new: Vec<String> = limited_codes(batch)
             .into_iter()
             .filter(|code| !self.with_counting(|counting| counting.contains(*code)))

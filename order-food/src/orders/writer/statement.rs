@@ -1,6 +1,6 @@
-//! The two statements that write orders; each is one transaction.
+//! The statements that write orders; each is one transaction.
 
-/// Parameters of both: the columns of the orders, then those of their lines. `unnest` stands in the SELECT list: in FROM,
+/// Parameters of all: the columns of the orders, then those of their lines. `unnest` stands in the SELECT list: in FROM,
 /// each column would be written to a buffer first.
 ///
 /// Orders that were never sent before, without a limited promotion or an Idempotency-Key: their ids are new, so nothing can
@@ -15,19 +15,41 @@ pub(super) const STORE: &str = "
     SELECT unnest($7::uuid[]), unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
         unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])";
 
+/// The same with Idempotency-Keys, as long as nobody else has one of them: then it is refused as a whole (23505), and
+/// [`STORE_CHECKED`] sorts it out. Claiming a key that is free costs a third less this way.
+///
+/// Keys come in order, so that two batches never wait for each other.
+pub(super) const STORE_CLAIMING: &str = "
+    WITH claimed AS (
+        INSERT INTO idempotency_keys (api_key_id, key, request_hash, order_id, response, expires_at)
+        SELECT unnest($14::uuid[]), unnest($15::text[]), unnest($16::bytea[]), unnest($17::uuid[]), unnest($18::bytea[]),
+            now() + make_interval(hours => $19::integer)
+    ),
+    placed AS (
+        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]),
+            unnest($4::numeric[]), unnest($5::numeric[]), unnest($6::numeric[])
+    )
+    INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+    SELECT unnest($7::uuid[]), unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
+        unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])";
+
 /// Everything an order can ask for, and any order again.
 ///
-/// - `counted` locks the rows of the limited promotions, in code order so that two batches never wait for each other, and reads how
-///   often they were used. `admitted` leaves out the orders beyond the limit: `rank` numbers the orders of one code.
+/// - `counted` locks the rows of the limited promotions that have uses left, in code order so that two batches never wait for
+///   each other, and reads how often they were used. Sold-out ones stay unlocked: a batch of nothing else writes nothing.
+/// - `admitted` leaves out the orders beyond the limit: `rank` numbers the orders of one code.
 /// - `claimed` takes the Idempotency-Keys, in key order; an expired one counts as free.
 /// - `placed` inserts what is admitted and has its key. An id that is there already was stored by an earlier attempt; if that
 ///   attempt is still under way, the insert waits for its end.
 /// - `used` adds what was inserted to the promotions.
 ///
-/// One row: the ids placed, the ids admitted, the codes counted.
+/// One row: the ids placed, the ids admitted, the codes whose uses are counted at all.
 pub(super) const STORE_CHECKED: &str = "
     WITH counted AS MATERIALIZED (
-        SELECT code, uses FROM promotion_uses WHERE code = ANY($14::text[]) ORDER BY code FOR UPDATE
+        SELECT code, uses FROM promotion_uses
+        WHERE code = ANY($14::text[]) AND uses < ($21::bigint[])[array_position($14::text[], code)]
+        ORDER BY code FOR UPDATE
     ),
     admitted AS MATERIALIZED (
         SELECT batch.*
@@ -73,7 +95,8 @@ pub(super) const STORE_CHECKED: &str = "
         ) AS taken
         WHERE promotion_uses.code = taken.coupon_code
     )
-    SELECT ARRAY(SELECT id FROM placed), ARRAY(SELECT id FROM admitted), ARRAY(SELECT code FROM counted)";
+    SELECT ARRAY(SELECT id FROM placed), ARRAY(SELECT id FROM admitted),
+        ARRAY(SELECT code FROM promotion_uses WHERE code = ANY($14::text[]))";
 
 /// Rows for promotions that were never used before; they must be there before they can be locked.
 pub(super) const BEGIN_COUNTING: &str = "
