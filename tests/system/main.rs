@@ -15,6 +15,8 @@ mod crash;
 mod exits;
 mod logs;
 mod lost;
+mod manual;
+mod observability;
 mod operations;
 mod orders;
 mod previous;

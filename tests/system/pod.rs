@@ -83,6 +83,20 @@ impl Pod {
         self.start(program, arguments).wait_output().await
     }
 
+    /// Runs shell commands in `folder`; the programs are found by their names.
+    pub(crate) async fn shell(&self, folder: &Path, commands: &str) -> Output {
+        let programs = PROGRAMS[API].parent().expect("a program lies in a folder");
+        let (programs, folder) = (programs.display(), folder.display());
+        let script = format!("set -euo pipefail; PATH={programs}:$PATH; cd {folder}\n{commands}");
+        let environment: Vec<(&str, &str)> = self
+            .0
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let shell = Process::spawn("/bin/bash", ["-c", &script], &environment);
+        shell.wait_output().await
+    }
+
     /// The first init container.
     pub(crate) async fn migrate(&self) -> Output {
         self.done(MIGRATION).await

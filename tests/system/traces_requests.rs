@@ -129,6 +129,34 @@ async fn an_order_is_a_server_span_of_a_trace_of_its_own_with_the_databases_span
 }
 
 #[tokio::test]
+async fn a_coupon_code_that_is_looked_up_in_the_table_is_a_span_of_its_order() {
+    let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
+    let pod = traced(&database, &receiver).await;
+    let many = "INSERT INTO coupon_codes (version, code)
+                SELECT version, 'MANY' || lpad(number::text, 6, '0')
+                FROM dataset_versions, generate_series(1, 10001) AS number WHERE state = 'active'";
+    database.execute(many).await;
+    let api = pod.serve().await;
+
+    let order = r#"{"items":[{"productId":"1","quantity":1}],"couponCode":"MANY000007"}"#;
+    assert_eq!(api.order(order).await.status, 200);
+
+    api.stop().await;
+    let spans = receiver
+        .wait_for(|spans| named(spans, "POST /api/order").is_some())
+        .await;
+    let request = named(&spans, "POST /api/order").unwrap();
+    let below = spans.iter().filter(|span| span.parent_span_id == request.span_id);
+    let below: Vec<(&str, &str)> = below
+        .map(|span| (span.name.as_str(), span.kind.as_str()))
+        .collect();
+    assert_eq!(
+        below,
+        [("SELECT coupon_codes", "client"), ("INSERT orders", "client")]
+    );
+}
+
+#[tokio::test]
 async fn an_incoming_traceparent_is_followed_and_its_no_is_a_no() {
     let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
     let api = traced(&database, &receiver).await.serve().await;

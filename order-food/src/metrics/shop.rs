@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, exponential_buckets,
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    exponential_buckets,
 };
 use shop::Totals;
 
@@ -20,18 +20,25 @@ pub(crate) struct ShopMetrics {
     batch_size: Histogram,
     commit_seconds: Histogram,
     queue_length: IntGauge,
+    queue_full: IntCounter,
     splits: IntCounter,
     resubmissions: IntCounter,
     database_up: IntGauge,
     pool: IntGaugeVec,
     products: IntGauge,
     snapshot_up_to_date: IntGauge,
-    dataset_age: Gauge,
-    dataset_changed: Gauge,
+    dataset_age: GaugeVec,
+    dataset_changed: GaugeVec,
     run_success: IntGaugeVec,
     run_duration: GaugeVec,
+    run_age: GaugeVec,
+    run_running: GaugeVec,
     run_failures: IntGaugeVec,
+    run_lost: IntGaugeVec,
 }
+
+/// Reasons for which orders are not stored, or perhaps not, that are no fault of the client's.
+const FAULTS: [&str; 3] = ["internal", "outcome_unknown", "unavailable"];
 
 const COMMIT_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
@@ -69,6 +76,10 @@ impl ShopMetrics {
             batch_size: Histogram::with_opts(batches.buckets(exponential_buckets(1.0, 2.0, 9)?))?,
             commit_seconds: Histogram::with_opts(commits.buckets(COMMIT_BUCKETS.to_vec()))?,
             queue_length: IntGauge::new("order_queue_length", "Orders that wait to be written")?,
+            queue_full: IntCounter::new(
+                "order_queue_full_total",
+                "Orders refused because too many waited to be written",
+            )?,
             splits: IntCounter::new(
                 "order_batch_splits_total",
                 "Batches halved to find the order that the database refuses",
@@ -88,24 +99,34 @@ impl ShopMetrics {
                 "snapshot_up_to_date",
                 "Whether the last attempt to read the shop's data succeeded",
             )?,
-            dataset_age: Gauge::new(
+            dataset_age: seconds(
                 "dataset_age_seconds",
                 "Time since the data were last checked or loaded with success",
+                &[],
             )?,
-            dataset_changed: Gauge::new(
+            dataset_changed: seconds(
                 "dataset_changed_seconds",
                 "Time since the active data were published",
+                &[],
             )?,
             run_success: gauges(
                 "bootstrap_last_run_success",
                 "Whether the last finished run succeeded",
                 &["task"],
             )?,
-            run_duration: GaugeVec::new(
-                Opts::new(
-                    "bootstrap_last_run_duration_seconds",
-                    "How long the last finished run took",
-                ),
+            run_duration: seconds(
+                "bootstrap_last_run_duration_seconds",
+                "How long the last finished run took",
+                &["task"],
+            )?,
+            run_age: seconds(
+                "bootstrap_last_run_age_seconds",
+                "Time since the last finished run ended",
+                &["task"],
+            )?,
+            run_running: seconds(
+                "bootstrap_running_seconds",
+                "How long a run has been going on; 0: none is",
                 &["task"],
             )?,
             run_failures: gauges(
@@ -113,7 +134,16 @@ impl ShopMetrics {
                 "Failed runs since the last success",
                 &["task"],
             )?,
+            run_lost: gauges(
+                "bootstrap_lost_runs",
+                "Runs since the last success that ended without a word",
+                &["task"],
+            )?,
         };
+        // Counted from 0, so that the first one is an increase.
+        for reason in FAULTS {
+            metrics.refused.with_label_values(&[reason]);
+        }
         metrics.register(registry)?;
         Ok(metrics)
     }
@@ -127,6 +157,7 @@ impl ShopMetrics {
         registry.register(Box::new(self.batch_size.clone()))?;
         registry.register(Box::new(self.commit_seconds.clone()))?;
         registry.register(Box::new(self.queue_length.clone()))?;
+        registry.register(Box::new(self.queue_full.clone()))?;
         registry.register(Box::new(self.splits.clone()))?;
         registry.register(Box::new(self.resubmissions.clone()))?;
         registry.register(Box::new(self.database_up.clone()))?;
@@ -137,7 +168,10 @@ impl ShopMetrics {
         registry.register(Box::new(self.dataset_changed.clone()))?;
         registry.register(Box::new(self.run_success.clone()))?;
         registry.register(Box::new(self.run_duration.clone()))?;
-        registry.register(Box::new(self.run_failures.clone()))
+        registry.register(Box::new(self.run_age.clone()))?;
+        registry.register(Box::new(self.run_running.clone()))?;
+        registry.register(Box::new(self.run_failures.clone()))?;
+        registry.register(Box::new(self.run_lost.clone()))
     }
 
     /// An order was stored.
@@ -157,6 +191,11 @@ impl ShopMetrics {
     /// A request was answered with the order of an earlier one.
     pub(crate) fn answered_again(&self) {
         self.answered_again.inc();
+    }
+
+    /// An order was refused because too many wait.
+    pub(crate) fn queue_full(&self) {
+        self.queue_full.inc();
     }
 
     /// A batch of `orders` orders was committed.
@@ -203,20 +242,38 @@ impl ShopMetrics {
             .set(i64::try_from(snapshot.catalogue.len()).unwrap_or(i64::MAX));
         let seconds_since = |instant: DateTime<Utc>| (snapshot.now() - instant).as_seconds_f64().max(0.0);
         if let Some(at) = snapshot.published_at {
-            self.dataset_changed.set(seconds_since(at));
+            self.dataset_changed
+                .with_label_values(NO_LABEL)
+                .set(seconds_since(at));
         }
         for run in &snapshot.runs {
             let task = &[run.task.as_str()];
             self.run_success.with_label_values(task).set(run.succeeded.into());
             self.run_duration.with_label_values(task).set(run.duration_s);
+            self.run_age
+                .with_label_values(task)
+                .set(seconds_since(run.ended_at));
+            self.run_running
+                .with_label_values(task)
+                .set(run.running_since.map_or(0.0, seconds_since));
             self.run_failures
                 .with_label_values(task)
                 .set(run.consecutive_failures.into());
+            self.run_lost.with_label_values(task).set(run.lost.into());
             if let (Some(at), "database-load") = (run.succeeded_at, run.task.as_str()) {
-                self.dataset_age.set(seconds_since(at));
+                self.dataset_age
+                    .with_label_values(NO_LABEL)
+                    .set(seconds_since(at));
             }
         }
     }
+}
+
+/// A gauge without labels that is absent until it is known.
+const NO_LABEL: &[&str] = &[];
+
+fn seconds(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+    GaugeVec::new(Opts::new(name, help), labels)
 }
 
 fn gauges(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {

@@ -278,11 +278,12 @@ async fn read_coupon_codes(
     })
 }
 
-/// Runs that bring schema or data up to date; a run without a heartbeat for 60 s has failed, too. What was kept because a source
-/// could not be reached is no failure, but no fresh look at the sources either.
+/// Runs that bring schema or data up to date; a run without a heartbeat for 60 s has failed, too: it is lost. What was kept because
+/// a source could not be reached is no failure, but no fresh look at the sources either.
 const LATEST_RUNS: &str = "
     WITH ended AS (
         SELECT task, started_at, finished_at, outcome, coalesce(exit_code, 1::smallint) AS exit_code,
+               coalesce(finished_at, heartbeat_at) AS ended_at,
                extract(epoch FROM coalesce(finished_at, heartbeat_at) - started_at)::float8 AS duration_s
         FROM bootstrap_runs
         WHERE command IN ('run', 'up') AND (finished_at IS NOT NULL OR heartbeat_at < now() - interval '60 s')
@@ -291,10 +292,17 @@ const LATEST_RUNS: &str = "
                max(finished_at) FILTER (WHERE outcome <> 'kept') AS succeeded_at
         FROM ended WHERE exit_code = 0 GROUP BY task
     )
-    SELECT DISTINCT ON (ended.task) ended.task, exit_code, duration_s, succeeded_at,
+    SELECT DISTINCT ON (ended.task) ended.task, exit_code, duration_s, ended_at, succeeded_at,
+           (SELECT min(started_at) FROM bootstrap_runs AS running
+            WHERE running.task = ended.task AND command IN ('run', 'up')
+              AND finished_at IS NULL AND heartbeat_at >= now() - interval '60 s') AS running_since,
            (SELECT count(*) FROM ended AS bad
             WHERE bad.task = ended.task AND exit_code <> 0
-              AND bad.started_at > coalesce(good.started_at, '-infinity'))::int4 AS failures
+              AND bad.started_at > coalesce(good.started_at, '-infinity'))::int4 AS failures,
+           (SELECT count(*) FROM bootstrap_runs AS silent
+            WHERE silent.task = ended.task
+              AND finished_at IS NULL AND heartbeat_at < now() - interval '60 s'
+              AND silent.started_at > coalesce(good.started_at, '-infinity'))::int4 AS lost
     FROM ended LEFT JOIN good USING (task)
     WHERE ended.task = ANY ($1)
     ORDER BY ended.task, ended.started_at DESC";
@@ -309,10 +317,16 @@ async fn read_runs(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Bootst
         exit_code: Option<i16>,
         #[diesel(sql_type = Nullable<diesel::sql_types::Double>)]
         duration_s: Option<f64>,
+        #[diesel(sql_type = Timestamptz)]
+        ended_at: DateTime<Utc>,
         #[diesel(sql_type = Nullable<Timestamptz>)]
         succeeded_at: Option<DateTime<Utc>>,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        running_since: Option<DateTime<Utc>>,
         #[diesel(sql_type = Integer)]
         failures: i32,
+        #[diesel(sql_type = Integer)]
+        lost: i32,
     }
     let rows: Vec<Row> = diesel::sql_query(LATEST_RUNS)
         .bind::<Array<Text>, _>(["database-migration", "database-load"].as_slice())
@@ -323,8 +337,11 @@ async fn read_runs(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Bootst
             task: row.task,
             succeeded: row.exit_code? == 0,
             duration_s: row.duration_s?,
+            ended_at: row.ended_at,
+            running_since: row.running_since,
             succeeded_at: row.succeeded_at,
             consecutive_failures: row.failures,
+            lost: row.lost,
         })
     });
     Ok(runs.collect())

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use prometheus_parse::{Sample, Scrape, Value};
+use test_support::{TestDatabase, eventually};
 
 use crate::client::Request;
 use crate::fixtures::{APITEST, PIZZA};
@@ -130,7 +131,10 @@ async fn no_client_can_make_new_labels() {
         "database-load",
         "database-migration",
         "idle",
+        "internal",
         "max",
+        "outcome_unknown",
+        "unavailable",
         "used",
         "waiting",
     ];
@@ -210,6 +214,7 @@ async fn orders_are_counted_with_what_they_brought() {
         ("order_batch_size", 6.0),
         ("order_batch_size_sum", 6.0),
         ("order_queue_length", 0.0),
+        ("order_queue_full_total", 0.0),
         ("order_batch_splits_total", 0.0),
         ("order_resubmissions_total", 0.0),
     ] {
@@ -219,6 +224,10 @@ async fn orders_are_counted_with_what_they_brought() {
         ("coupon_sold_out", 1.0),
         ("coupon_unknown", 1.0),
         ("unknown_product", 2.0),
+        // There before the first one, which would else be no increase.
+        ("internal", 0.0),
+        ("outcome_unknown", 0.0),
+        ("unavailable", 0.0),
     ] {
         assert_eq!(
             value(&scrape, "orders_refused_total", &[("reason", reason)]),
@@ -249,17 +258,94 @@ async fn pool_data_and_start_up_runs_are_shown() {
         (17.0..60.0).contains(&age) && (17.0..60.0).contains(&changed),
         "{age} {changed}"
     );
-    for (task, success, durations, failures) in [
-        ("database-migration", 1.0, 0.0..60.0, 0.0),
-        ("database-load", 0.0, 1.0..1.1, 1.0),
+    for (task, success, durations, ages, failures) in [
+        ("database-migration", 1.0, 0.0..60.0, 0.0..3_600.0, 0.0),
+        ("database-load", 0.0, 1.0..1.1, 8.0..51.0, 1.0),
     ] {
         let of = |name| value(&scrape, name, &[("task", task)]);
+        assert!(ages.contains(&of("bootstrap_last_run_age_seconds")), "{task}");
+        assert_eq!(of("bootstrap_running_seconds"), 0.0, "{task}");
+        assert_eq!(of("bootstrap_lost_runs"), 0.0, "{task}");
         assert_eq!(of("bootstrap_last_run_success"), success, "{task}");
         assert!(
             durations.contains(&of("bootstrap_last_run_duration_seconds")),
             "{task}"
         );
         assert_eq!(of("bootstrap_consecutive_failures"), failures, "{task}");
+    }
+}
+
+/// A run of database-load: id, command, begun and last heard of so many seconds ago, outcome, and the exit code of what is finished.
+type Run = (u8, &'static str, u16, u16, &'static str, Option<u8>);
+
+async fn insert(app: &TestApp, runs: &[Run]) {
+    for (id, command, begun, heard, outcome, exit_code) in runs {
+        let exit_code = exit_code.map_or("NULL".into(), |code| code.to_string());
+        let insert = format!(
+            "INSERT INTO bootstrap_runs (id, task, command, started_at, heartbeat_at, finished_at, outcome, exit_code, build, host)
+             SELECT '00000000-0000-7000-8000-0000000000{id}', 'database-load', '{command}', now() - interval '{begun} s',
+                    now() - interval '{heard} s', CASE WHEN {exit_code} IS NOT NULL THEN now() - interval '{heard} s' END,
+                    '{outcome}', {exit_code}, 'test', 'test'"
+        );
+        app.database.execute(&insert).await;
+    }
+    app.database.execute("NOTIFY dataset_published").await;
+}
+
+/// Waits until the run metric of database-load is in the range.
+async fn until_load(app: &TestApp, name: &str, range: std::ops::Range<f64>) {
+    eventually(&format!("{name} is in {range:?}"), async || {
+        let found = value(&scrape(app).await, name, &[("task", "database-load")]);
+        range.contains(&found)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_is_shown_with_its_time_and_a_silent_one_as_lost_until_the_next_success() {
+    let app = TestApp::with(|settings| settings.refresh_interval_s = 1).await;
+
+    insert(&app, &[(20, "run", 7, 1, "running", None)]).await;
+    until_load(&app, "bootstrap_running_seconds", 7.0..60.0).await;
+    until_load(&app, "bootstrap_lost_runs", 0.0..1.0).await;
+
+    // Before the last success nobody is missed; prunings and rollbacks are missed as well.
+    insert(
+        &app,
+        &[
+            (21, "run", 400, 390, "running", None),
+            (22, "run", 300, 299, "unchanged", Some(0)),
+            (23, "run", 200, 100, "running", None),
+            (24, "rollback", 200, 100, "running", None),
+        ],
+    )
+    .await;
+    app.database
+        .execute("UPDATE bootstrap_runs SET started_at = now() - interval '250 s' WHERE outcome = 'changed'")
+        .await;
+    until_load(&app, "bootstrap_lost_runs", 2.0..2.5).await;
+    until_load(&app, "bootstrap_running_seconds", 7.0..60.0).await;
+
+    insert(&app, &[(25, "run", 1, 0, "unchanged", Some(0))]).await;
+    app.database
+        .execute("DELETE FROM bootstrap_runs WHERE id::text LIKE '%20'")
+        .await;
+    until_load(&app, "bootstrap_lost_runs", 0.0..1.0).await;
+    until_load(&app, "bootstrap_running_seconds", 0.0..0.1).await;
+}
+
+#[tokio::test]
+async fn ages_of_data_are_absent_until_there_are_data() {
+    let app = TestApp::over(TestDatabase::migrated().await, |_| ());
+    eventually("the database answers", async || {
+        value(&scrape(&app).await, "database_up", &[]) == 1.0
+    })
+    .await;
+
+    let scrape = scrape(&app).await;
+
+    for name in ["dataset_age_seconds", "dataset_changed_seconds"] {
+        assert!(sample(&scrape, name, &[]).is_none(), "{name}");
     }
 }
 

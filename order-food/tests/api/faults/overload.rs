@@ -24,6 +24,7 @@ async fn orders_beyond_the_queue_are_refused_at_once_and_the_others_stored() {
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
     assert!(metric(&app.server, "order_queue_length").await <= 2);
+    assert!(metric(&app.server, "order_queue_full_total").await >= 34);
     assert_eq!(app.get("/api/product").await.status(), 200);
     gate.open().await;
     let mut stored = 0;

@@ -1,0 +1,227 @@
+//! What docs/OPERATIONS.md tells people on call to type works on a running system. Its kubectl commands need a cluster: `make
+//! e2e-k8s` runs them, by the script whose list is checked here.
+
+use std::path::Path;
+use std::process::Command;
+
+use test_support::TestDatabase;
+
+use crate::data::Data;
+use crate::pod::Pod;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// A block of code of the manual.
+struct Block {
+    section: String,
+    language: String,
+    text: String,
+}
+
+fn blocks(manual: &str) -> Vec<Block> {
+    let (mut found, mut section) = (Vec::new(), String::new());
+    let mut lines = manual.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with('#') {
+            section = line.trim_start_matches(['#', ' ']).to_owned();
+        }
+        let Some(language) = line.strip_prefix("```").map(str::to_owned) else {
+            continue;
+        };
+        let text: Vec<&str> = lines
+            .by_ref()
+            .take_while(|line| !line.starts_with("```"))
+            .collect();
+        found.push(Block {
+            section: section.clone(),
+            language,
+            text: text.join("\n") + "\n",
+        });
+    }
+    found
+}
+
+fn manual() -> String {
+    std::fs::read_to_string(Path::new(ROOT).join("docs/OPERATIONS.md")).unwrap()
+}
+
+/// The chapters that say what to type for an alert or a question.
+fn on_call(manual: &str) -> &str {
+    let (_, rest) = manual.split_once("\n## Alerts\n").unwrap();
+    let (chapters, _) = rest.split_once("\n## Exit codes").unwrap();
+    chapters
+}
+
+fn is_for_a_cluster(block: &Block) -> bool {
+    block.text.contains("kubectl ")
+}
+
+const PRICE: &str = "SELECT price FROM products WHERE id = 1";
+
+/// Commands of the manual, and what must be so afterwards.
+const EFFECTS: [(&str, &str, &str); 4] = [
+    ("database-load run -p default\n", PRICE, "13.09"),
+    ("database-load rollback -p default --previous\n", PRICE, "12.99"),
+    ("database-load run -p default --force\n", PRICE, "13.09"),
+    (
+        "SET revoked_at = now()",
+        "SELECT count(*) FROM api_keys WHERE revoked_at IS NOT NULL",
+        "1",
+    ),
+];
+
+#[tokio::test]
+async fn every_command_for_an_alert_or_a_question_works_on_a_running_system() {
+    let (database, data) = (TestDatabase::empty().await.as_superuser(), Data::copy());
+    let mut pod = Pod::on(&database).data(data.folder());
+    for role in [
+        "ROLE_OWNER",
+        "ROLE_MIGRATOR",
+        "ROLE_APP",
+        "ROLE_LOADER",
+        "ROLE_READONLY",
+    ] {
+        pod = pod.with(role, format!("{}_{}", database.name(), role.to_lowercase()));
+    }
+    pod.migrate().await;
+    pod.load().await;
+    let cheaper = data.read("default/products.csv");
+    data.write("default/products.csv", &cheaper.replace("12.99", "13.09"));
+    pod.load().await;
+    let api = pod.serve().await;
+    let placed = api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#).await;
+    let pod = pod
+        .with("API", format!("http://127.0.0.1:{}", api.port))
+        .with("API_KEY", "apitest")
+        .with("ORDER_ID", placed.member("id"))
+        .with("NEW_PASSWORD", "new");
+    let key = database
+        .value("SELECT id FROM api_keys ORDER BY id LIMIT 1")
+        .await;
+    let manual = manual();
+
+    let (mut commands, mut statements, mut effects) = (0, 0, 0);
+    for block in blocks(on_call(&manual)) {
+        if is_for_a_cluster(&block) {
+            continue;
+        }
+        match block.language.as_str() {
+            "sh" => {
+                let output = pod.shell(data.folder(), &block.text).await;
+                assert_eq!(
+                    output.code,
+                    Some(0),
+                    "{}: {}{}",
+                    block.section,
+                    block.text,
+                    output.stderr
+                );
+                assert!(
+                    !output.stdout.is_empty() || !output.stderr.is_empty(),
+                    "{}",
+                    block.text
+                );
+                commands += 1;
+            }
+            "sql" => {
+                database
+                    .execute(&block.text.replace("'…'", &format!("'{key}'")))
+                    .await;
+                statements += 1;
+            }
+            other => panic!("{}: a block of {other:?}", block.section),
+        }
+        for (command, question, answer) in EFFECTS {
+            if block.text.contains(command) {
+                assert_eq!(
+                    database.value(question).await,
+                    answer,
+                    "{}: {command}",
+                    block.section
+                );
+                effects += 1;
+            }
+        }
+    }
+
+    assert!(commands >= 15 && statements >= 6, "{commands} {statements}");
+    assert!(effects >= EFFECTS.len(), "{effects}");
+    assert_eq!(
+        api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#)
+            .await
+            .status,
+        403
+    );
+    let password = format!(
+        "SELECT rolcanlogin FROM pg_roles WHERE rolname = '{}_role_app'",
+        database.name()
+    );
+    assert_eq!(database.value(&password).await, "t");
+}
+
+#[tokio::test]
+async fn every_statement_of_the_manual_is_understood_by_the_database() {
+    let database = TestDatabase::migrated().await;
+    let manual = manual();
+
+    let mut count = 0;
+    for block in blocks(&manual).iter().filter(|block| block.language == "sql") {
+        database
+            .execute(&block.text.replace("'…'", "gen_random_uuid()"))
+            .await;
+        count += 1;
+    }
+
+    assert!(count >= 8, "{count}");
+}
+
+#[test]
+fn the_script_for_a_cluster_knows_every_kubectl_command_of_the_manual() {
+    let manual = manual();
+    let expected: String = blocks(on_call(&manual))
+        .into_iter()
+        .filter(is_for_a_cluster)
+        .map(|block| block.text)
+        .collect();
+
+    let script = Path::new(ROOT).join("scripts/e2e/manual.sh");
+    let output = Command::new(script).arg("--list").output().unwrap();
+
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && expected.lines().count() > 20,
+        "{listed}"
+    );
+    let commands = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with("# "));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(commands(&listed), commands(&expected));
+}
+
+#[test]
+fn every_link_within_the_manual_leads_somewhere() {
+    let manual = manual();
+    let anchor = |heading: &str| -> String {
+        let kept = heading.to_lowercase();
+        let kept = kept
+            .chars()
+            .filter(|next| next.is_alphanumeric() || " -_".contains(*next));
+        kept.map(|next| if next == ' ' { '-' } else { next }).collect()
+    };
+    let anchors: Vec<String> = manual
+        .lines()
+        .filter(|line| line.starts_with("##"))
+        .map(|line| anchor(line.trim_start_matches(['#', ' '])))
+        .collect();
+
+    let links = manual
+        .split("](#")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap());
+    let broken: Vec<&str> = links
+        .filter(|link| !anchors.iter().any(|anchor| anchor == link))
+        .collect();
+
+    assert_eq!(broken, Vec::<&str>::new());
+}

@@ -1,0 +1,124 @@
+//! What rules and dashboard ask for, the running programs export.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use test_support::TestDatabase;
+
+use super::promql::{AGGREGATIONS, mentions, unguarded_divisors};
+use super::{dashboard, file, rules};
+use crate::pod::Pod;
+
+/// Metrics of others, `name type exporter` a line.
+const EXTERNAL: &str = "tests/system/observability/external-metrics.txt";
+
+fn external() -> BTreeMap<String, String> {
+    let text = file(EXTERNAL);
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut found = BTreeMap::new();
+    for line in lines {
+        let [name, kind, _exporter] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("name type exporter expected: {line}");
+        };
+        assert!(["counter", "gauge"].contains(&kind), "{line}");
+        assert!(found.insert(name.into(), kind.into()).is_none(), "twice: {line}");
+    }
+    found
+}
+
+/// Names and types of what a pod that took an order exports.
+async fn exported() -> BTreeMap<String, String> {
+    let database = TestDatabase::empty().await;
+    let pod = Pod::on(&database);
+    pod.migrate().await;
+    pod.load().await;
+    let api = pod.serve().await;
+    let placed = api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#).await;
+    assert_eq!(placed.status, 200);
+    let answer = api.get("/metrics").await;
+    let text = answer.text();
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        let Some(kind) = line.strip_prefix("# TYPE ") else {
+            continue;
+        };
+        match kind.split_once(' ').expect("a name and a type") {
+            (name, "histogram") => {
+                for suffix in ["bucket", "sum", "count"] {
+                    found.insert(format!("{name}_{suffix}"), "counter".to_owned());
+                }
+            }
+            (name, kind) => drop(found.insert(name.to_owned(), kind.to_owned())),
+        }
+    }
+    // A type is announced with samples only.
+    for name in found.keys() {
+        let is_shown = |line: &str| {
+            line.strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.starts_with([' ', '{']))
+        };
+        assert!(text.lines().any(is_shown), "{name} has no sample");
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_metric_of_rules_and_dashboard_is_exported_or_on_the_list_of_external_ones() {
+    let (exported, external) = (exported().await, external());
+    let rules = rules::rules();
+    let alerts = rules.iter().map(|rule| (rule.alert.clone(), rule.expr.clone()));
+    let panels = dashboard::expressions()
+        .into_iter()
+        .map(|text| ("dashboard".to_owned(), text));
+    let mut used = BTreeSet::new();
+
+    for (place, expression) in alerts.chain(panels) {
+        assert_eq!(
+            unguarded_divisors(&expression),
+            Vec::<String>::new(),
+            "{place}: {expression}"
+        );
+        for mention in mentions(&expression) {
+            let name = &mention.metric;
+            let kind = exported.get(name).or_else(|| external.get(name));
+            let kind = kind.unwrap_or_else(|| panic!("{place}: nobody exports {name}"));
+            let innermost = mention.within.last().map(String::as_str);
+            let is_rate = matches!(innermost, Some("rate" | "irate" | "increase"));
+            assert!(
+                !is_rate || kind == "counter",
+                "{place}: {name} is a {kind}: {mention:?}"
+            );
+            // Restarts are read as they stand: more than three since the pod was made.
+            let is_count = name.ends_with("_restarts_total");
+            assert!(
+                is_rate || is_count || kind == "gauge",
+                "{place}: {name} is a {kind}: {mention:?}"
+            );
+            if place != "dashboard" {
+                let is_aggregated = mention
+                    .within
+                    .iter()
+                    .any(|name| AGGREGATIONS.contains(&name.as_str()));
+                assert!(is_aggregated, "{place}: replicas are not aggregated: {mention:?}");
+            }
+            used.insert(name.clone());
+        }
+    }
+
+    let unused: Vec<&String> = external.keys().filter(|name| !used.contains(*name)).collect();
+    assert_eq!(
+        unused,
+        Vec::<&String>::new(),
+        "{EXTERNAL} has what nobody asks for"
+    );
+    let ours: Vec<&String> = external
+        .keys()
+        .filter(|name| exported.contains_key(*name))
+        .collect();
+    assert_eq!(
+        ours,
+        Vec::<&String>::new(),
+        "{EXTERNAL} has what order-food exports"
+    );
+}
