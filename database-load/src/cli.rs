@@ -134,9 +134,9 @@ pub(crate) struct History {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("target").required(true)))]
 pub(crate) struct Rollback {
-    /// The profile
+    /// The profile. Without it: that of the settings, if they name one
     #[arg(short, long, value_name = "PROFILE")]
-    pub(crate) profile: String,
+    pub(crate) profile: Option<String>,
     /// The version that is to be in force; `history` lists them. The active one is restored where its rows were changed
     #[arg(long, value_name = "VERSION", group = "target")]
     pub(crate) to: Option<i64>,

@@ -114,7 +114,7 @@ impl Commands<'_> {
 
     async fn rollback(&self, arguments: Rollback) -> Result<Ending, Failure> {
         let options = RollbackOptions {
-            profile: name(&arguments.profile),
+            profile: self.one_profile(arguments.profile.as_deref())?,
             target: arguments.to.map_or(Target::Previous, Target::Version),
             hash_keys: self.settings.hash_keys()?,
             terms: self.terms.clone(),
@@ -178,6 +178,21 @@ impl Commands<'_> {
             coupons: self.settings.coupons.clone(),
             terms: self.terms.clone(),
         })
+    }
+
+    /// What a rollback is about: never more than one profile.
+    fn one_profile(&self, named: Option<&str>) -> Result<String, Failure> {
+        match (named, self.settings.profiles.as_slice()) {
+            (Some(named), _) => Ok(name(named)),
+            (None, [only]) => Ok(name(only)),
+            (None, several) => Err(Failure::new(
+                ExitCode::Usage,
+                format!(
+                    "-p: name the profile to roll back; the settings name {}",
+                    several.len()
+                ),
+            )),
+        }
     }
 
     /// What was done has been said in the log; programs get it as JSON.

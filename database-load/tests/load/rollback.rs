@@ -398,3 +398,28 @@ async fn a_profile_that_brings_less_than_before_goes_back_to_all_of_it() {
 
     assert_eq!(dataset_rows(&database).await, second);
 }
+
+#[tokio::test]
+async fn without_a_name_the_profile_of_the_settings_is_rolled_back_if_it_is_the_only_one() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    data.load(&database).await;
+    let price = "SELECT price FROM products WHERE id = 3";
+
+    let two = [("PROFILES", "default,minimal")];
+    let refused = spawn(&database, &data, &["rollback", "--previous"], &two)
+        .wait_output()
+        .await;
+    let kept = database.value(price).await;
+    let done = load_binary(&database, &data, &["rollback", "--previous"]).await;
+
+    assert_eq!(
+        (refused.code, kept.as_str()),
+        (Some(2), "10.49"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert_eq!(database.value(price).await, "9.99");
+}
