@@ -2,12 +2,14 @@
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_CYCLONEDX_VERSION := 0.5.9
+CARGO_CYCLONEDX := .tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Start everything and serve on http://localhost:8080 (PORT=…, DATABASE_URL=… to choose); Ctrl-C stops it
@@ -17,9 +19,49 @@ run: ## Start everything and serve on http://localhost:8080 (PORT=…, DATABASE_
 reset: ## Stop this checkout's private PostgreSQL and forget its data
 	@scripts/postgres/cluster.sh reset
 
+.PHONY: up
+up: ## Start everything in containers, http://localhost:8080 (OBSERVABILITY=1 adds Jaeger, Prometheus, Grafana; PORT=… to choose)
+	@scripts/compose/up.sh
+
+.PHONY: down
+down: ## Stop the containers of `make up` (PURGE=1 forgets the data)
+	@scripts/compose/compose.sh --profile observability down $(if $(filter-out 0,$(PURGE)),--volumes)
+
+.PHONY: logs
+logs: ## Follow the logs of the containers (SERVICE=order-food for one of them)
+	@scripts/compose/compose.sh --profile observability logs --follow --tail=100 $(SERVICE)
+
+.PHONY: images
+images: ## Build the three images, tagged with revision, appVersion and latest (RUST_IMAGE=… DEBIAN_IMAGE=… to choose)
+	@scripts/images/build.sh
+
+.PHONY: push
+push: ## Build the images and push them to REGISTRY=…
+	@scripts/images/push.sh
+
+.PHONY: sbom
+sbom: $(CARGO_CYCLONEDX) ## List what each program is made of, as CycloneDX, in target/sbom
+	@scripts/images/sbom.sh $(abspath $(CARGO_CYCLONEDX))
+
+.PHONY: deploy
+deploy: ## Deploy to the current Kubernetes context (NAMESPACE=default ENVIRONMENT=dev|staging|production POSTGRES=external REGISTRY=…)
+	@scripts/deploy/deploy.sh
+
+.PHONY: undeploy
+undeploy: ## Take away what `make deploy` brought (NAMESPACE=…; PURGE=1 forgets the data)
+	@scripts/deploy/undeploy.sh
+
+.PHONY: job
+job: ## Run a CronJob now and follow it, JOB=database-load (NAMESPACE=…)
+	@scripts/deploy/job.sh
+
 .PHONY: test
 test: ## Run every test, on throw-away PostgreSQL servers of their own
+	@scripts/images/check.sh
+	@scripts/tools/helm.sh >/dev/null
+	@scripts/tools/kubernetes-schemas.sh >/dev/null
 	@scripts/postgres/binaries.sh >/dev/null
+	@scripts/tools/promtool.sh >/dev/null
 	@scripts/previous-release.sh
 	cargo test --workspace --locked
 
@@ -52,6 +94,18 @@ bench-load: ## Measure database-load: first load, unchanged sources, a changed p
 bench-coupons: ## Measure the coupon scanner against decompression alone, about 10 min (SCALE=1.0 ROUNDS=3 OUT=target/bench to choose); needs 5 GB of disk
 	cargo bench --locked -p database-load --bench coupons -- $(if $(SCALE),--scale $(SCALE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(PARTS),--parts $(PARTS)) $(if $(OUT),--out $(abspath $(OUT)))
+
+.PHONY: e2e-compose
+e2e-compose: ## Prove images and docker-compose.yml with a real Docker daemon, about 5 min (POSTGRES_IMAGE=… to choose)
+	@scripts/e2e/compose.sh
+
+.PHONY: e2e-observability
+e2e-observability: ## Prove the alerts with a real Prometheus, about 5 min: faults are made and mended, alerts fire and clear
+	@scripts/e2e/observability.sh
+
+.PHONY: e2e-k8s
+e2e-k8s: ## Prove charts and `make deploy` on the current Kubernetes context, about 10 min (IMAGE_LOADER=… POSTGRES_IMAGE=… to choose)
+	@scripts/e2e/k8s.sh
 
 bench_options = $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	$(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
@@ -96,8 +150,20 @@ openapi: ## Write docs/openapi.yaml and docs/openapi.json from the code
 			&& mv docs/.openapi.new docs/openapi.$$format || { rm -f docs/.openapi.new; exit 1; }; \
 	done
 
+.PHONY: charts
+charts: ## Write the charts' README tables and golden files
+	@scripts/tools/helm.sh >/dev/null
+	cargo run --quiet --locked -p charts-tests --example write
+
 .PHONY: tools
-tools: $(CARGO_DENY) ## Install the pinned tools into .tools/
+tools: $(CARGO_DENY) $(CARGO_CYCLONEDX) ## Install the pinned tools into .tools/
+	@scripts/tools/hadolint.sh
+	@scripts/tools/helm.sh
+	@scripts/tools/kubernetes-schemas.sh
+	@scripts/tools/promtool.sh
 
 $(CARGO_DENY):
 	cargo install --locked cargo-deny@$(CARGO_DENY_VERSION) --root .tools/cargo-deny-$(CARGO_DENY_VERSION)
+
+$(CARGO_CYCLONEDX):
+	cargo install --locked cargo-cyclonedx@$(CARGO_CYCLONEDX_VERSION) --root .tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)

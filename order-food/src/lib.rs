@@ -16,5 +16,5 @@ mod snapshot;
 mod spans;
 
 pub use application::Application;
-pub use health::probe;
+pub use health::{probe, try_order};
 pub use settings::Settings;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use order_food::{Application, Settings, docs, probe};
+use order_food::{Application, Settings, docs, probe, try_order};
 use process::exit::{ExitCode, Failure, OrExit};
 use process::telemetry::{self, Role};
 use tracing::info_span;
@@ -47,6 +47,19 @@ enum Command {
         #[arg(long)]
         url: Option<String>,
     },
+    /// Place an order with a running server and read it back; exit code 0 if it is the same.
+    #[command(after_help = "Example: order-food try-order --url http://127.0.0.1:8080 --api-key apitest")]
+    TryOrder {
+        /// Where the server is.
+        #[arg(long)]
+        url: String,
+        /// API key with the scopes create_order and read_orders
+        #[arg(long, value_name = "KEY", required_unless_present = "api_key_file")]
+        api_key: Option<String>,
+        /// File that holds the API key in one line
+        #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
+        api_key_file: Option<PathBuf>,
+    },
     /// Print the API's description.
     #[command(after_help = "Example: order-food openapi --format json")]
     Openapi {
@@ -67,6 +80,11 @@ fn main() -> std::process::ExitCode {
     let outcome = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(arguments.config),
         Command::Health { url } => return process::exit::report_beside(health(url, arguments.config)),
+        Command::TryOrder {
+            url,
+            api_key,
+            api_key_file,
+        } => return process::exit::report_beside(trial(&url, api_key, api_key_file)),
         Command::Openapi { format: Format::Yaml } => print(&docs::yaml()),
         Command::Openapi { format: Format::Json } => print(&docs::json()),
     };
@@ -79,6 +97,14 @@ fn health(url: Option<String>, config: Option<PathBuf>) -> Result<ExitCode, Fail
         None => format!("http://127.0.0.1:{}/health", Settings::load(config)?.port),
     };
     print(&probe(&url)?)
+}
+
+fn trial(url: &str, api_key: Option<String>, api_key_file: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    let api_key = match api_key_file {
+        Some(file) => std::fs::read_to_string(&file).or_exit(ExitCode::Usage, "--api-key-file")?,
+        None => api_key.unwrap_or_default(),
+    };
+    print(&try_order(url, api_key.trim())?)
 }
 
 fn serve(config: Option<PathBuf>) -> Result<ExitCode, Failure> {

@@ -1,10 +1,13 @@
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use process::exit::{ExitCode, Failure};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Most bytes of an answer that are read: a catalogue of thousands of products.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Asks `url` (`http://host:port/path`) and returns the body of a 2xx answer: what container probes need, without a shell
 /// or curl in the image.
@@ -12,46 +15,101 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// Exit code 2 for a URL that is not of that form; 1 when nobody answers within 2 s, or not with 2xx.
 pub fn probe(url: &str) -> Result<String, Failure> {
-    let usage = || {
-        Failure::new(
-            ExitCode::Usage,
-            format!("--url: {url} is not of the form http://host:port/path"),
-        )
-    };
-    let rest = url.strip_prefix("http://").ok_or_else(usage)?;
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let authority = if authority.contains(':') {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
-    };
-    let address = authority
-        .to_socket_addrs()
-        .map_err(|_| usage())?
-        .next()
-        .ok_or_else(usage)?;
+    let url = Url::parse(url).map_err(usage)?;
+    url.get(&[])
+}
 
-    let unhealthy = |problem: String| Failure::new(ExitCode::Unexpected, format!("{url}: {problem}"));
-    let answer = ask(address, &authority, path).map_err(|error| unhealthy(error.to_string()))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    if status.starts_with('2') {
-        Ok(body.to_owned())
-    } else {
-        Err(unhealthy(format!("answered {status} {body}")))
+/// The address of an HTTP server with the path that is asked for.
+pub(super) struct Url {
+    address: SocketAddr,
+    authority: String,
+    path: String,
+}
+
+impl Url {
+    /// Reads `http://host:port/path` and looks the host up; without a port it is 80.
+    pub(super) fn parse(url: &str) -> Result<Self, String> {
+        let problem = || format!("{url} is not of the form http://host:port/path");
+        let rest = url.strip_prefix("http://").ok_or_else(problem)?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let authority = if authority.contains(':') {
+            authority.to_owned()
+        } else {
+            format!("{authority}:80")
+        };
+        let address = authority
+            .to_socket_addrs()
+            .map_err(|_| problem())?
+            .next()
+            .ok_or_else(problem)?;
+        let path = path.to_owned();
+        Ok(Self {
+            address,
+            authority,
+            path,
+        })
+    }
+
+    /// Another path of the same server, which starts with a slash.
+    pub(super) fn at(&self, path: &str) -> Self {
+        Self {
+            address: self.address,
+            authority: self.authority.clone(),
+            path: path.trim_start_matches('/').to_owned(),
+        }
+    }
+
+    /// The body of a 2xx answer.
+    pub(super) fn get(&self, headers: &[(&str, &str)]) -> Result<String, Failure> {
+        self.send("GET", headers, "")
+    }
+
+    /// Sends JSON and returns the body of a 2xx answer.
+    pub(super) fn post(&self, headers: &[(&str, &str)], body: &str) -> Result<String, Failure> {
+        self.send("POST", headers, body)
+    }
+
+    fn send(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Result<String, Failure> {
+        let Self { authority, path, .. } = self;
+        let unhealthy = |problem: String| {
+            Failure::new(
+                ExitCode::Unexpected,
+                format!("http://{authority}/{path}: {problem}"),
+            )
+        };
+        let mut head = format!("{method} /{path} HTTP/1.0\r\nHost: {authority}\r\nConnection: close\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if method == "POST" {
+            let length = body.len();
+            head.push_str(&format!(
+                "Content-Type: application/json\r\nContent-Length: {length}\r\n"
+            ));
+        }
+        let answer = exchange(self.address, &format!("{head}\r\n{body}"))
+            .map_err(|error| unhealthy(error.to_string()))?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).unwrap_or_default();
+        if status.starts_with('2') {
+            Ok(body.to_owned())
+        } else {
+            Err(unhealthy(format!("answered {status} {body}")))
+        }
     }
 }
 
-fn ask(address: std::net::SocketAddr, authority: &str, path: &str) -> std::io::Result<String> {
+pub(super) fn usage(problem: String) -> Failure {
+    Failure::new(ExitCode::Usage, format!("--url: {problem}"))
+}
+
+// HTTP/1.0: the answer is not chunked and ends with the connection.
+fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    // HTTP/1.0: the answer is not chunked and ends with the connection.
-    write!(
-        stream,
-        "GET /{path} HTTP/1.0\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
-    )?;
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(64 * 1024).read_to_end(&mut answer)?;
+    stream.take(MOST_BYTES).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }

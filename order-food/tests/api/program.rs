@@ -130,6 +130,9 @@ async fn the_program_serves_answers_its_probe_and_stops_on_sigterm() {
     let ready = run(&["health", "--url", &url("/ready")], &[]).await;
     let by_settings = run(&["health"], &[("PORT", &*port.to_string())]).await;
     let missing = run(&["health", "--url", &url("/nowhere")], &[]).await;
+    let tried = run(&["try-order", "--url", &url(""), "--api-key", "apitest"], &[]).await;
+    let stored = database.value("SELECT count(*) FROM orders").await;
+    let refused = run(&["try-order", "--url", &url(""), "--api-key", "nobodys"], &[]).await;
     let order = order_request(r#"{"items":[{"productId":"7","quantity":2}]}"#)
         .header("Origin", "https://two.example");
     let placed = Connection::open(([127, 0, 0, 1], port).into())
@@ -154,6 +157,9 @@ async fn the_program_serves_answers_its_probe_and_stops_on_sigterm() {
         (missing.code, nobody.code, no_url.code),
         (Some(1), Some(1), Some(2))
     );
+    assert_eq!((tried.code, &*stored), (Some(0), "1"), "{tried:?}");
+    assert!(tried.stdout.contains("was placed and read back"), "{tried:?}");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
     let allowed = placed.header("access-control-allow-origin");
     assert_eq!((placed.status(), allowed), (200, Some("https://two.example")));
     assert_eq!((output.code, output.signal), (Some(0), None), "{output:?}");

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# `make deploy`: images, then the releases postgres, database-load and order-food on the current context, tried by `helm test`.
+# NAMESPACE, ENVIRONMENT, POSTGRES=external, REGISTRY choose; TIMEOUT bounds each release; IMAGE_LOADER is a command that brings
+# images to another kind of cluster; SKIP_BUILD=1 takes the images that are there; POSTGRES_ARGS, DATABASE_LOAD_ARGS and
+# ORDER_FOOD_ARGS are more words for helm.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+# shellcheck source=place.sh
+. "$here/place.sh"
+# shellcheck source=images.sh
+. "$here/images.sh"
+# shellcheck source=rollback.sh
+. "$here/rollback.sh"
+cd "$root"
+
+environment=${ENVIRONMENT:-dev}
+timeout=${TIMEOUT:-10m}
+
+check_settings() {
+  case $environment in
+    dev | staging | production) ;;
+    *) fail "ENVIRONMENT: expected dev, staging or production, not $environment" ;;
+  esac
+  case ${POSTGRES:-} in
+    '') [[ $environment != production ]] ||
+      fail "the chart postgres is for development; with a database of your own, type: make deploy ENVIRONMENT=production POSTGRES=external" ;;
+    external) kube get secret order-food-database >/dev/null 2>&1 ||
+      fail "there is no Secret order-food-database in the namespace $namespace; type:" \
+        "kubectl create secret generic order-food-database -n $namespace --from-literal=url='postgres://…?sslmode=verify-full'" \
+        "--from-literal=api-key-hash-key=\"\$(openssl rand -hex 32)\"" ;;
+    *) fail "POSTGRES: expected external or nothing, not $POSTGRES" ;;
+  esac
+}
+
+# release NAME ARGUMENT…: installs or upgrades it and waits for it; what goes wrong is shown, then all is as it was before.
+release() {
+  local name=$1
+  shift
+  remember "$name"
+  printf '\n=== %s\n' "$name"
+  helm upgrade --install "$name" "charts/$name" --create-namespace --values "charts/$name/values-$environment.yaml" \
+    --wait --wait-for-jobs --timeout "$timeout" "$@" >/dev/null || {
+    explain
+    take_back
+    fail "$name was not deployed; what Kubernetes says about it is above, and everything is as it was before"
+  }
+  helm status "$name" | sed -n '/^REVISION/p; /^STATUS/p; /WARNING/,$p'
+}
+
+# Production has no sample key to order with.
+example() {
+  if [[ $environment == production ]]; then
+    echo "curl -sS http://localhost:8080/api/product"
+  else
+    PORT=8080 "$root/scripts/example-order.sh"
+  fi
+}
+
+words() {
+  read -ra more <<<"${!1:-}"
+}
+
+need_cluster
+find_helm
+check_settings
+check_images
+prepare_images
+
+if [[ -z ${POSTGRES:-} ]]; then
+  words POSTGRES_ARGS
+  # A node without a storage class would let the volume wait for ever.
+  if [[ -z $(kubectl get storageclass -o name) && ${POSTGRES_ARGS:-} != *persistence* ]]; then
+    echo "This cluster has no storage class: PostgreSQL's data will be gone with its pod."
+    more+=(--set persistence.enabled=false)
+  fi
+  release postgres "${more[@]}"
+fi
+
+words DATABASE_LOAD_ARGS
+release database-load --set "image.repository=${repository}database-load" --set-string "image.tag=$tag" \
+  --set "image.pullPolicy=$pull_policy" "${more[@]}"
+
+words ORDER_FOOD_ARGS
+release order-food --set "image.repository=${repository}order-food" --set-string "image.tag=$tag" \
+  --set "image.pullPolicy=$pull_policy" \
+  --set "initContainers.databaseMigration.image.repository=${repository}database-migration" \
+  --set-string "initContainers.databaseMigration.image.tag=$tag" \
+  --set "initContainers.databaseMigration.image.pullPolicy=$pull_policy" \
+  --set "initContainers.databaseLoad.image.repository=${repository}database-load" \
+  --set-string "initContainers.databaseLoad.image.tag=$tag" \
+  --set "initContainers.databaseLoad.image.pullPolicy=$pull_policy" "${more[@]}"
+
+printf '\n=== helm test\n'
+for name in order-food database-load; do
+  helm test "$name" --timeout "$timeout" >/dev/null || {
+    explain
+    fail "$name is deployed, and helm test fails; its pods are kept: kubectl logs -n $namespace -l app.kubernetes.io/component=test"
+  }
+  echo "$name: passed"
+done
+
+cat <<DONE
+
+order-food $tag serves in the namespace $namespace. Type, in a terminal of its own,
+
+  kubectl port-forward -n $namespace svc/order-food 8080:80
+
+and ask it:
+
+$(example)
+DONE

@@ -1,0 +1,412 @@
+use charts_tests::helm::render;
+use charts_tests::object::variable;
+use charts_tests::repository;
+use serde_json::json;
+
+use crate::everything;
+
+#[test]
+fn migration_and_load_run_before_the_api_in_this_order() {
+    let objects = render("order-food").objects();
+    let deployment = objects.only("Deployment");
+    let names = |list: &str| -> Vec<String> {
+        let containers = deployment
+            .at(&format!("/spec/template/spec/{list}"))
+            .as_array()
+            .unwrap();
+        containers
+            .iter()
+            .map(|container| container["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names("initContainers"), ["database-migration", "database-load"]);
+    assert_eq!(names("containers"), ["order-food"]);
+    let alone = render("order-food")
+        .own_values("ci/api-alone-values.yaml")
+        .objects();
+    assert!(
+        alone
+            .only("Deployment")
+            .at("/spec/template/spec/initContainers")
+            .is_null()
+    );
+}
+
+#[test]
+fn a_roll_out_never_has_fewer_pods_and_is_reported_when_it_hangs() {
+    let objects = render("order-food").objects();
+    let deployment = objects.only("Deployment");
+    let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+    assert_eq!(*deployment.at("/spec/strategy"), strategy);
+    let other = render("order-food").set("strategy.type=Recreate").objects();
+    assert_eq!(
+        *other.only("Deployment").at("/spec/strategy"),
+        json!({"type": "Recreate"})
+    );
+    // The init containers may take 300 and 900 seconds.
+    assert!(deployment.at("/spec/progressDeadlineSeconds").as_i64().unwrap() > 1200);
+    let own = render("order-food").set("progressDeadlineSeconds=77").objects();
+    assert_eq!(own.only("Deployment").at("/spec/progressDeadlineSeconds"), 77);
+}
+
+#[test]
+fn the_number_of_pods_is_the_autoscalers_where_there_is_one() {
+    let fixed = render("order-food").set("replicaCount=4").objects();
+    assert_eq!(fixed.only("Deployment").at("/spec/replicas"), 4);
+    assert!(fixed.of("HorizontalPodAutoscaler").is_empty());
+
+    let scaled = render("order-food").set("autoscaling.enabled=true").objects();
+    assert!(scaled.only("Deployment").at("/spec").get("replicas").is_none());
+    let autoscaler = scaled.only("HorizontalPodAutoscaler");
+    assert_eq!(autoscaler.at("/apiVersion"), "autoscaling/v2");
+    assert_eq!(
+        *autoscaler.at("/spec/scaleTargetRef"),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "order-food"})
+    );
+    assert_eq!(
+        (
+            autoscaler.at("/spec/minReplicas"),
+            autoscaler.at("/spec/maxReplicas")
+        ),
+        (&json!(2), &json!(5))
+    );
+    assert_eq!(
+        autoscaler.at("/spec/behavior/scaleDown/stabilizationWindowSeconds"),
+        300
+    );
+    assert_eq!(autoscaler.at("/spec/metrics").as_array().unwrap().len(), 1);
+    assert_eq!(
+        everything()
+            .objects()
+            .only("HorizontalPodAutoscaler")
+            .at("/spec/metrics")
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+}
+
+#[test]
+fn a_budget_for_disruptions_exists_only_for_more_than_one_pod() {
+    for (assignments, budgets) in [
+        (&["replicaCount=1"][..], 0),
+        (&["replicaCount=2"], 1),
+        (&["replicaCount=2", "podDisruptionBudget.enabled=false"], 0),
+        (
+            &[
+                "replicaCount=1",
+                "autoscaling.enabled=true",
+                "autoscaling.minReplicas=2",
+            ],
+            1,
+        ),
+        (
+            &[
+                "replicaCount=5",
+                "autoscaling.enabled=true",
+                "autoscaling.minReplicas=1",
+            ],
+            0,
+        ),
+    ] {
+        let objects = assignments
+            .iter()
+            .fold(render("order-food"), |rendering, set| rendering.set(set))
+            .objects();
+        assert_eq!(
+            objects.of("PodDisruptionBudget").len(),
+            budgets,
+            "{assignments:?}"
+        );
+    }
+    let objects = render("order-food").objects();
+    let budget = objects.only("PodDisruptionBudget");
+    assert_eq!(
+        (budget.at("/spec/maxUnavailable"), budget.at("/spec/minAvailable")),
+        (&json!(1), &json!(null))
+    );
+}
+
+#[test]
+fn a_pod_is_killed_only_after_the_whole_drain() {
+    for (assignments, grace) in [
+        (&[][..], 35),
+        (&["drain.waitSeconds=30", "drain.shutdownTimeoutSeconds=60"], 100),
+        (&["terminationGracePeriodSeconds=26"], 26),
+    ] {
+        let objects = assignments
+            .iter()
+            .fold(render("order-food"), |rendering, set| rendering.set(set))
+            .objects();
+        let pod = objects.only("Deployment").pod().unwrap();
+        let container = pod.container("order-food");
+        let seconds = |name| {
+            variable(container, name)
+                .as_str()
+                .unwrap()
+                .parse::<i64>()
+                .unwrap()
+        };
+        assert_eq!(pod.spec["terminationGracePeriodSeconds"], grace);
+        assert!(
+            grace > seconds("DRAIN_WAIT") + seconds("SHUTDOWN_TIMEOUT"),
+            "{assignments:?}"
+        );
+        // The drain is the process's own.
+        assert!(container["lifecycle"].is_null());
+    }
+    let refusal = render("order-food")
+        .set("terminationGracePeriodSeconds=25")
+        .refusal();
+    assert!(refusal.contains("is not above drain"), "{refusal}");
+}
+
+#[test]
+fn the_probes_ask_for_life_and_readiness() {
+    let objects = render("order-food").objects();
+    let pod = objects.only("Deployment").pod().unwrap();
+    let container = pod.container("order-food");
+    for (probe, path) in [
+        ("startupProbe", "/health"),
+        ("livenessProbe", "/health"),
+        ("readinessProbe", "/ready"),
+    ] {
+        assert_eq!(
+            container[probe]["httpGet"],
+            json!({"path": path, "port": "http"}),
+            "{probe}"
+        );
+    }
+    assert_eq!(
+        container["ports"],
+        json!([{"name": "http", "containerPort": 8080, "protocol": "TCP"}])
+    );
+    assert_eq!(variable(container, "PORT"), "8080");
+}
+
+#[test]
+fn the_service_leads_from_port_80_to_8080() {
+    let objects = render("order-food").objects();
+    let service = objects.only("Service");
+    assert_eq!(
+        service.at("/spec/ports/0"),
+        &json!({"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"})
+    );
+    assert_eq!(service.at("/spec/type"), "ClusterIP");
+    let balanced = everything().objects();
+    let spec = balanced.only("Service").at("/spec").clone();
+    assert_eq!(
+        (
+            &spec["type"],
+            &spec["ports"][0]["port"],
+            &spec["ports"][0]["nodePort"]
+        ),
+        (&json!("LoadBalancer"), &json!(8081), &json!(30080))
+    );
+    assert_eq!(spec["externalTrafficPolicy"], "Local");
+}
+
+#[test]
+fn the_ingress_serves_tls_and_keeps_metrics_inside() {
+    assert!(render("order-food").objects().of("Ingress").is_empty());
+    let objects = everything().objects();
+    let ingress = objects.only("Ingress");
+    assert_eq!(ingress.at("/spec/ingressClassName"), "nginx");
+    assert_eq!(
+        *ingress.at("/spec/tls"),
+        json!([{"secretName": "shop-tls", "hosts": ["shop.example.com"]}])
+    );
+    assert_eq!(
+        *ingress.at("/spec/rules/0/http/paths/0"),
+        json!({"path": "/api", "pathType": "Prefix", "backend": {"service": {"name": "order-food", "port": {"name": "http"}}}})
+    );
+    let default = render("order-food").set("ingress.enabled=true").objects();
+    let paths = default
+        .only("Ingress")
+        .at("/spec/rules/0/http/paths")
+        .as_array()
+        .unwrap()
+        .clone();
+    for path in &paths {
+        assert!(
+            !["/", "/metrics", "/health", "/ready"].contains(&path["path"].as_str().unwrap()),
+            "{path}"
+        );
+    }
+    // What lets the header through is said where the switch is.
+    let values = std::fs::read_to_string(repository().join("charts/order-food/values.yaml")).unwrap();
+    assert!(values.contains("enable-underscores-in-headers") && values.contains("X-API-Key"));
+}
+
+#[test]
+fn the_gateway_route_leads_to_the_service() {
+    let objects = everything().objects();
+    let route = objects.only("HTTPRoute");
+    assert_eq!(
+        *route.at("/spec/rules/0/backendRefs"),
+        json!([{"name": "order-food", "port": 8081, "weight": 1}])
+    );
+    assert_eq!(route.at("/spec/rules/0/matches/0/path/value"), "/api");
+    assert_eq!(route.at("/spec/rules/0/filters/0/type"), "ResponseHeaderModifier");
+}
+
+#[test]
+fn pods_spread_over_nodes_and_zones() {
+    let objects = render("order-food").objects();
+    let deployment = objects.only("Deployment");
+    let constraints = deployment
+        .at("/spec/template/spec/topologySpreadConstraints")
+        .as_array()
+        .unwrap();
+    let keys: Vec<_> = constraints
+        .iter()
+        .map(|constraint| constraint["topologyKey"].as_str().unwrap())
+        .collect();
+    assert_eq!(keys, ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]);
+    for constraint in constraints {
+        assert_eq!(constraint["labelSelector"], *deployment.at("/spec/selector"));
+        assert_eq!(constraint["whenUnsatisfiable"], "ScheduleAnyway");
+    }
+}
+
+#[test]
+fn the_network_policy_names_who_may_talk_with_whom() {
+    let objects = everything().objects();
+    let policy = objects.only("NetworkPolicy");
+    assert_eq!(*policy.at("/spec/policyTypes"), json!(["Ingress", "Egress"]));
+    let from = policy.at("/spec/ingress/0/from/0/namespaceSelector/matchLabels");
+    assert_eq!(*from, json!({"kubernetes.io/metadata.name": "ingress-nginx"}));
+    let ports: Vec<_> = policy
+        .at("/spec/egress")
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| rule["ports"][0]["port"].clone())
+        .collect();
+    assert_eq!(ports, [53, 5432, 4318, 443]);
+    assert_eq!(policy.at("/spec/egress/1/to/0/ipBlock/cidr"), "10.1.0.0/16");
+
+    let open = render("order-food")
+        .set("networkPolicy.enabled=true")
+        .set("networkPolicy.egress.enabled=false")
+        .objects();
+    let policy = open.only("NetworkPolicy");
+    assert_eq!(*policy.at("/spec/policyTypes"), json!(["Ingress"]));
+    assert!(policy.at("/spec/ingress/0/from").is_null(), "empty: everybody");
+}
+
+#[test]
+fn settings_become_variables_that_the_program_has() {
+    let objects = everything().objects();
+    let pod = objects.only("Deployment").pod().unwrap();
+    let container = pod.container("order-food");
+    assert_eq!(variable(container, "POOL_SIZE"), "20");
+    assert_eq!(
+        variable(container, "CORS_ALLOWED_ORIGINS"),
+        "https://one.example,https://two.example"
+    );
+    assert_eq!(variable(container, "CORS_ALLOW_CREDENTIALS"), "true");
+    assert_eq!(variable(container, "TRUSTED_PROXIES"), "10.0.0.0/8");
+    assert_eq!(variable(container, "RATE_LIMIT_PER_KEY"), "6000000");
+    assert_eq!(variable(container, "ORDER_QUEUE"), "2048");
+    assert!(
+        variable(container, "HTTP_WORKERS").is_null(),
+        "null leaves the program its default"
+    );
+
+    let names = std::fs::read_to_string(repository().join("charts/order-food/templates/_pod.tpl")).unwrap();
+    let known = std::fs::read_to_string(repository().join("order-food/config/default.toml")).unwrap();
+    let variables: Vec<&str> = names
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("(list \"")?.split('"').nth(2))
+        .collect();
+    assert_eq!(variables.len(), 18);
+    for name in variables {
+        assert!(known.contains(name), "{name} is no variable of order-food");
+    }
+}
+
+#[test]
+fn what_pods_read_at_start_is_part_of_their_revision() {
+    let annotations = |assignments: &[&str]| {
+        let objects = assignments
+            .iter()
+            .fold(render("order-food"), |rendering, set| rendering.set(set))
+            .objects();
+        objects.only("Deployment").pod().unwrap().annotations.clone()
+    };
+    let (before, after) = (
+        annotations(&[]),
+        annotations(&["database.url=postgres://u:p@h/d"]),
+    );
+    assert_ne!(before["checksum/secret"], after["checksum/secret"]);
+    let source = [
+        "initContainers.databaseLoad.sources[0].dataset=products",
+        "initContainers.databaseLoad.sources[0].url=https://x.example/p.csv",
+    ];
+    assert_ne!(
+        before["checksum/sources"],
+        annotations(&source)["checksum/sources"]
+    );
+    assert_eq!(before["checksum/sources"], after["checksum/sources"]);
+}
+
+#[test]
+fn the_tests_list_the_products_and_place_an_order_that_they_read_back() {
+    let objects = render("order-food").objects();
+    let test = |name: &str| objects.named("Pod", &format!("order-food-test-{name}")).clone();
+    for name in ["list", "order"] {
+        assert_eq!(test(name).at("/metadata/annotations")["helm.sh/hook"], "test");
+    }
+    assert_eq!(
+        test("list").at("/spec/containers/0/args"),
+        &json!(["health", "--url", "http://order-food:80/api/product"])
+    );
+    assert_eq!(
+        test("order").at("/spec/containers/0/args"),
+        &json!([
+            "try-order",
+            "--url",
+            "http://order-food:80",
+            "--api-key",
+            "apitest"
+        ])
+    );
+
+    let secret = everything().objects();
+    let order = secret.named("Pod", "order-food-test-order");
+    assert_eq!(order.at("/spec/containers/0/args/3"), "--api-key-file");
+    assert_eq!(order.at("/spec/volumes/0/secret/secretName"), "test-key");
+    let production = render("order-food")
+        .own_values("values-production.yaml")
+        .objects();
+    assert_eq!(production.of("Pod").len(), 1, "no order in production");
+    let address = render("order-food").set("service.clusterIP=10.96.0.80").objects();
+    assert_eq!(
+        address
+            .named("Pod", "order-food-test-list")
+            .at("/spec/containers/0/args/2"),
+        "http://10.96.0.80:80/api/product"
+    );
+}
+
+#[test]
+fn the_monitor_scrapes_the_service_and_no_test() {
+    let objects = everything().objects();
+    let monitor = objects.only("ServiceMonitor");
+    assert_eq!(monitor.at("/apiVersion"), "monitoring.coreos.com/v1");
+    assert_eq!(monitor.at("/metadata/labels/release"), "prometheus");
+    let endpoint = monitor.at("/spec/endpoints/0");
+    assert_eq!(
+        (&endpoint["port"], &endpoint["path"], &endpoint["interval"]),
+        (&json!("http"), &json!("/metrics"), &json!("15s"))
+    );
+    let selector = monitor.at("/spec/selector/matchLabels");
+    assert!(charts_tests::object::selects(
+        selector,
+        objects.only("Service").at("/metadata/labels")
+    ));
+    let refusal = everything().set("metrics.enabled=false").refusal();
+    assert!(refusal.contains("serviceMonitor.enabled"), "{refusal}");
+}

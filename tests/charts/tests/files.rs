@@ -1,0 +1,51 @@
+use std::fs;
+
+use charts_tests::{chart, helm::render};
+use serde_json::Value;
+
+use crate::everything;
+
+#[test]
+fn the_rules_are_embedded_as_they_are() {
+    let text = fs::read_to_string(chart("order-food").join("files/rules.yaml")).unwrap();
+    let rendered = everything().text().unwrap();
+    // Byte for byte, but for the two blanks before each line.
+    let indented: String = text.lines().map(|line| format!("  {line}\n")).collect();
+    let flat = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    assert!(
+        flat(&rendered).contains(flat(&indented).trim_end()),
+        "rules.yaml was changed on its way"
+    );
+
+    let rules: Value = yaml_serde::from_str(&text).unwrap();
+    let objects = everything().objects();
+    let object = objects.only("PrometheusRule");
+    assert_eq!(*object.at("/spec"), rules);
+    assert!(!rules["groups"].as_array().unwrap().is_empty());
+    assert_eq!(object.at("/metadata/labels/release"), "prometheus");
+}
+
+#[test]
+fn the_dashboard_is_embedded_byte_for_byte() {
+    let text = fs::read_to_string(chart("order-food").join("files/dashboard.json")).unwrap();
+    let objects = everything().objects();
+    let dashboard = objects.named("ConfigMap", "order-food-dashboard");
+    assert_eq!(dashboard.text("/data/order-food.json"), text);
+    assert_eq!(dashboard.at("/metadata/labels/grafana_dashboard"), "1");
+    assert_eq!(dashboard.at("/metadata/annotations/grafana_folder"), "Shop");
+}
+
+#[test]
+fn monitoring_is_off_where_nobody_asked_for_it() {
+    let objects = render("order-food").objects();
+    for kind in [
+        "ServiceMonitor",
+        "PrometheusRule",
+        "ConfigMap",
+        "NetworkPolicy",
+        "Ingress",
+        "HTTPRoute",
+    ] {
+        assert!(objects.of(kind).is_empty(), "{kind}");
+    }
+}

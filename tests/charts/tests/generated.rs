@@ -1,0 +1,80 @@
+use std::fs;
+
+use charts_tests::helm::render;
+use charts_tests::{CHARTS, SERVICES, chart, golden, reference, repository};
+use serde_json::Value;
+
+#[test]
+fn the_default_renderings_are_the_golden_files() {
+    for name in CHARTS {
+        let expected = fs::read_to_string(golden(name)).unwrap();
+        let rendered = render(name).text().unwrap();
+        assert_eq!(
+            rendered, expected,
+            "{name}: if the change is meant, type: make charts"
+        );
+    }
+}
+
+#[test]
+fn the_tables_in_the_readmes_are_those_of_the_values() {
+    for name in CHARTS {
+        let written = fs::read_to_string(chart(name).join("README.md")).unwrap();
+        assert_eq!(written, reference::readme(name), "{name}: type: make charts");
+    }
+}
+
+#[test]
+fn every_value_has_a_comment() {
+    for name in CHARTS {
+        let entries = reference::entries(name);
+        assert!(entries.len() > 30, "{name}: {}", entries.len());
+        for entry in entries {
+            assert!(entry.comment.len() > 4, "{name}: {entry:?}");
+        }
+    }
+}
+
+#[test]
+fn templates_that_charts_share_are_the_same_in_each() {
+    for (file, charts) in [
+        ("_shop.tpl", &SERVICES[..]),
+        ("_migrator.tpl", &["database-migration", "order-food"]),
+        ("_loader.tpl", &["database-load", "order-food"]),
+    ] {
+        let texts: Vec<String> = charts
+            .iter()
+            .map(|name| fs::read_to_string(chart(name).join("templates").join(file)).unwrap())
+            .collect();
+        assert!(texts.iter().all(|text| *text == texts[0]), "{file} differs");
+    }
+}
+
+#[test]
+fn the_charts_say_what_they_are_and_need_no_download() {
+    let workspace = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    for name in CHARTS {
+        let text = fs::read_to_string(chart(name).join("Chart.yaml")).unwrap();
+        let about: Value = yaml_serde::from_str(&text).unwrap();
+        assert_eq!(
+            (&about["apiVersion"], &about["name"]),
+            (&"v2".into(), &name.into())
+        );
+        assert!(about["dependencies"].is_null(), "{name}");
+        assert!(
+            about["kubeVersion"].as_str().unwrap().starts_with(">=1.29"),
+            "{name}"
+        );
+        for annotation in ["category", "license", "images", "changes"] {
+            let key = format!("artifacthub.io/{annotation}");
+            assert!(about["annotations"][&key].is_string(), "{name}: {key}");
+        }
+        let images = about["annotations"]["artifacthub.io/images"].as_str().unwrap();
+        let own = format!("{name}:{}", about["appVersion"].as_str().unwrap());
+        assert!(images.contains(&own), "{images}");
+        if SERVICES.contains(&name) {
+            let version = format!("version = {}", about["appVersion"]);
+            assert!(workspace.contains(&version), "the crates are not of {version}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+use charts_tests::helm::render;
+use serde_json::{Value, json};
+
+#[test]
+fn the_default_is_a_cronjob_without_a_job() {
+    let objects = render("database-load").objects();
+    assert!(objects.of("Job").is_empty());
+    let cronjob = objects.only("CronJob");
+    for (field, value) in [
+        ("schedule", json!("0 */6 * * *")),
+        ("timeZone", json!("Etc/UTC")),
+        ("concurrencyPolicy", json!("Forbid")),
+        ("startingDeadlineSeconds", json!(600)),
+        ("successfulJobsHistoryLimit", json!(3)),
+        ("failedJobsHistoryLimit", json!(3)),
+        ("suspend", json!(false)),
+    ] {
+        assert_eq!(*cronjob.at(&format!("/spec/{field}")), value, "{field}");
+    }
+    let job = cronjob.at("/spec/jobTemplate/spec");
+    assert_eq!(
+        (&job["backoffLimit"], &job["template"]["spec"]["restartPolicy"]),
+        (&json!(2), &json!("OnFailure"))
+    );
+}
+
+#[test]
+fn the_commands_of_daily_work_render_what_they_say() {
+    let load = render("database-load")
+        .set("image.pullPolicy=Never")
+        .set("job.enabled=false")
+        .set("cronjob.enabled=true")
+        .objects();
+    let pod = load.only("CronJob").pod().unwrap();
+    assert_eq!(pod.container("database-load")["imagePullPolicy"], "Never");
+
+    let food = render("order-food")
+        .set("image.pullPolicy=Never")
+        .set("initContainers.databaseMigration.image.pullPolicy=Never")
+        .set("initContainers.databaseLoad.image.pullPolicy=Never")
+        .objects();
+    for object in &food.0 {
+        for container in object.pod().iter().flat_map(|pod| pod.containers()) {
+            assert_eq!(
+                container["imagePullPolicy"],
+                "Never",
+                "{} {}",
+                object.kind(),
+                container["name"]
+            );
+        }
+    }
+    let without = render("order-food")
+        .set("initContainers.databaseLoad.enabled=false")
+        .objects();
+    let names: Vec<_> = without
+        .only("Deployment")
+        .pod()
+        .unwrap()
+        .containers()
+        .into_iter()
+        .map(|container| &container["name"])
+        .collect();
+    assert_eq!(names, ["database-migration", "order-food"]);
+}
+
+/// The spec of the Job that a chart makes, or its CronJob.
+fn spec(chart: &str, which: &str, assignments: &[&str]) -> Value {
+    let objects = assignments
+        .iter()
+        .fold(render(chart), |rendering, set| rendering.set(set))
+        .objects();
+    match which {
+        "job" => objects.only("Job").at("/spec").clone(),
+        _ => objects.only("CronJob").at("/spec/jobTemplate/spec").clone(),
+    }
+}
+
+const JOBS: [(&str, &str); 3] = [
+    ("database-load", "job"),
+    ("database-load", "cronjob"),
+    ("database-migration", "job"),
+];
+
+#[test]
+fn exit_codes_decide_only_where_each_attempt_is_a_pod() {
+    for (chart, which) in JOBS {
+        let on = format!("{which}.enabled=true");
+        let default = spec(chart, which, &[&on]);
+        assert_eq!(default["template"]["spec"]["restartPolicy"], "OnFailure");
+        assert!(default["podFailurePolicy"].is_null(), "{chart} {which}");
+
+        let never = spec(chart, which, &[&on, &format!("{which}.restartPolicy=Never")]);
+        let container = never["template"]["spec"]["containers"][0]["name"].clone();
+        assert_eq!(
+            never["podFailurePolicy"]["rules"],
+            json!([
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                {"action": "FailJob", "onExitCodes": {
+                    "containerName": container, "operator": "In", "values": [2, 5, 7, 9, 10, 11],
+                }},
+            ]),
+            "{chart} {which}"
+        );
+        assert_eq!(container, chart);
+    }
+}
+
+#[test]
+fn only_jobs_of_their_own_are_removed_after_a_time() {
+    assert_eq!(
+        spec("database-load", "job", &["job.enabled=true"])["ttlSecondsAfterFinished"],
+        3600
+    );
+    assert_eq!(
+        spec(
+            "database-load",
+            "job",
+            &["job.enabled=true", "job.ttlSecondsAfterFinished=0"]
+        )["ttlSecondsAfterFinished"],
+        0
+    );
+    assert!(spec("database-load", "cronjob", &[])["ttlSecondsAfterFinished"].is_null());
+    let refusal = render("database-load")
+        .set("cronjob.ttlSecondsAfterFinished=60")
+        .refusal();
+    assert!(refusal.contains("ttlSecondsAfterFinished"), "{refusal}");
+}
+
+#[test]
+fn kubernetes_kills_no_run_that_could_still_end_by_itself() {
+    for (chart, which) in JOBS {
+        let on = format!("{which}.enabled=true");
+        for seconds in [60, 900, 7200] {
+            let job = spec(chart, which, &[&on, &format!("timeoutSeconds={seconds}")]);
+            let attempts = job["backoffLimit"].as_i64().unwrap() + 1;
+            let deadline = job["activeDeadlineSeconds"].as_i64().unwrap();
+            assert!(deadline > attempts * seconds, "{chart} {which}: {deadline}");
+        }
+        let set = format!("{which}.activeDeadlineSeconds=900");
+        let refusal = render(chart)
+            .set(&on)
+            .set("timeoutSeconds=900")
+            .set(&set)
+            .refusal();
+        assert!(refusal.contains("is not above timeoutSeconds"), "{refusal}");
+        let own = spec(chart, which, &[&on, "timeoutSeconds=899", &set]);
+        assert_eq!(own["activeDeadlineSeconds"], 900);
+    }
+}
+
+#[test]
+fn the_test_of_database_load_runs_verify_and_that_of_the_migration_status() {
+    for (chart, command) in [("database-load", "verify"), ("database-migration", "status")] {
+        let objects = render(chart).objects();
+        let test = objects.named("Pod", &format!("{chart}-test"));
+        assert_eq!(test.at("/metadata/annotations")["helm.sh/hook"], "test");
+        assert_eq!(test.at("/spec/restartPolicy"), "Never");
+        assert_eq!(test.pod().unwrap().container(chart)["args"][0], command);
+        assert!(
+            render(chart)
+                .set("tests.enabled=false")
+                .objects()
+                .of("Pod")
+                .is_empty()
+        );
+    }
+}

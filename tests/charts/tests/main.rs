@@ -1,0 +1,47 @@
+//! The charts: what a rendering shows of the promises in docs/DEPLOYMENT.md.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what fails in a test's helper is a failed test"
+)]
+
+mod api;
+mod database;
+mod files;
+mod generated;
+mod jobs;
+mod loader;
+mod names;
+mod notes;
+mod pods;
+mod schema;
+mod scripts;
+mod validity;
+mod values;
+
+use std::sync::OnceLock;
+
+use charts_tests::helm::{Objects, Render, render};
+use charts_tests::{CHARTS, values_files};
+
+/// A rendering of each chart with each file of values that comes with it, and how it was made.
+fn all_renderings() -> &'static [(String, Objects)] {
+    static RENDERINGS: OnceLock<Vec<(String, Objects)>> = OnceLock::new();
+    RENDERINGS.get_or_init(|| {
+        let renderings = CHARTS.into_iter().flat_map(|chart| {
+            let files = [values_files(chart, "ci", ""), values_files(chart, "", "values-")].concat();
+            files.into_iter().map(move |file| {
+                let name = format!("{chart} with {}", file.file_name().unwrap().display());
+                (name, render(chart).values(&file).objects())
+            })
+        });
+        renderings.collect()
+    })
+}
+
+/// The chart order-food with every switch on.
+fn everything() -> Render {
+    render("order-food").own_values("ci/everything-values.yaml")
+}

@@ -1,0 +1,111 @@
+use charts_tests::helm::render;
+
+use crate::everything;
+
+#[test]
+fn the_notes_say_what_to_type_next() {
+    let food = render("order-food").notes();
+    for command in [
+        "kubectl port-forward -n shop svc/order-food 8080:80",
+        "kubectl logs -n shop -l app.kubernetes.io/name=order-food -c database-migration",
+        "helm test order-food -n shop",
+    ] {
+        assert!(food.contains(command), "{food}");
+    }
+    let load = render("database-load").notes();
+    for command in [
+        "kubectl create job -n shop --from=cronjob/database-load manual-load",
+        r#"kubectl patch cronjob -n shop database-load -p '{"spec":{"suspend":true}}'"#,
+        "helm test database-load -n shop",
+    ] {
+        assert!(load.contains(command), "{load}");
+    }
+    assert!(
+        !food.contains("WARNING") && !load.contains("WARNING"),
+        "{food}{load}"
+    );
+}
+
+#[test]
+fn the_notes_warn_of_tags_that_move() {
+    for (chart, path) in [
+        ("order-food", "image.tag"),
+        ("order-food", "initContainers.databaseLoad.image.tag"),
+        ("database-load", "image.tag"),
+        ("database-migration", "image.tag"),
+    ] {
+        let notes = render(chart).set(&format!("{path}=latest")).notes();
+        assert!(notes.contains("WARNING: the tag `latest`"), "{notes}");
+    }
+}
+
+#[test]
+fn the_notes_warn_of_inline_secrets() {
+    for chart in ["order-food", "database-load", "database-migration"] {
+        let notes = render(chart).set("database.url=postgres://u:p@h/d").notes();
+        assert!(notes.contains("WARNING: database.url"), "{notes}");
+        assert!(!notes.contains("u:p@h"), "{notes}");
+    }
+}
+
+#[test]
+fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_are() {
+    let warned = |assignments: &[&str]| {
+        let rendering = assignments
+            .iter()
+            .fold(render("order-food"), |rendering, set| rendering.set(set));
+        let notes = rendering.notes();
+        let line = notes
+            .lines()
+            .find(|line| line.contains("connections"))
+            .map(str::to_owned);
+        line.filter(|line| line.starts_with("WARNING"))
+    };
+    // (5 + 1) · (10 + 4) = 84, and 98 with one more.
+    assert_eq!(warned(&["autoscaling.enabled=true"]), None);
+    assert_eq!(
+        warned(&["autoscaling.enabled=true", "autoscaling.maxReplicas=6"]),
+        None
+    );
+    let line = warned(&["autoscaling.enabled=true", "autoscaling.maxReplicas=7"]).unwrap();
+    assert!(
+        line.contains("8 pods") && line.contains("112 connections"),
+        "{line}"
+    );
+    assert_eq!(
+        warned(&[
+            "autoscaling.enabled=true",
+            "autoscaling.maxReplicas=7",
+            "databaseMaxConnections=112"
+        ]),
+        None
+    );
+    assert!(warned(&["settings.poolSize=40"]).is_some());
+}
+
+#[test]
+fn the_notes_warn_of_sample_data_in_production() {
+    for (chart, path) in [
+        ("order-food", "initContainers.databaseLoad.profiles"),
+        ("database-load", "profiles"),
+    ] {
+        let production = render(chart).set("environment=production");
+        assert!(
+            production
+                .clone()
+                .notes()
+                .contains("WARNING: the profile `default`")
+        );
+        assert!(
+            !production
+                .set(&format!("{path}={{minimal}}"))
+                .notes()
+                .contains("WARNING")
+        );
+    }
+    let notes = everything().notes();
+    assert!(
+        notes.contains("X-API-Key") && notes.contains("https://shop.example.com"),
+        "{notes}"
+    );
+}
