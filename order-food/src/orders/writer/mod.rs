@@ -26,7 +26,7 @@ use database::Database;
 use database::pool::Pool;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, Sender};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,7 +35,7 @@ use super::idempotency::{Claim, Remembered, Running, remembered};
 use super::{NewOrder, NotStored, OrderStore, Stored, queries};
 use crate::metrics::ShopMetrics;
 use crate::spans;
-use lane::{Entrance, Lane, Nudge};
+use lane::Lane;
 use link::Limits;
 use settle::Settler;
 use ticket::{Found, Pending, Verdict, Waiting};
@@ -46,8 +46,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Stores orders in batches, on a thread of its own.
 pub(crate) struct Writer {
-    unlimited: Entrance,
-    limited: Entrance,
+    unlimited: Sender<Pending>,
+    limited: Sender<Pending>,
     running: Running,
     pool: Pool,
     metrics: ShopMetrics,
@@ -102,26 +102,19 @@ impl Writer {
         let limits = Limits::new(order_deadline, database.statement_timeout());
         let settler = Settler::new(database.clone(), limits, metrics.clone());
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
-        let lane = |connections| {
+        let lane = || {
             let (entrance, queue) = mpsc::channel(queue);
-            let nudge = Arc::new(Nudge::default());
             let lane = Lane {
                 database: database.clone(),
                 limits,
                 queue,
-                nudge: nudge.clone(),
                 settler: settler.clone(),
                 metrics: metrics.clone(),
                 stop: stop.clone(),
-                connections,
-            };
-            let entrance = Entrance {
-                queue: entrance,
-                nudge,
             };
             (entrance, lane)
         };
-        let ((unlimited, first), (limited, second)) = (lane(2), lane(1));
+        let ((unlimited, first), (limited, second)) = (lane(), lane());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -150,10 +143,7 @@ impl Writer {
 
     /// How many orders wait, in both lanes.
     pub(crate) fn queue_length(&self) -> usize {
-        [&self.unlimited, &self.limited]
-            .into_iter()
-            .map(Entrance::length)
-            .sum()
+        [&self.unlimited, &self.limited].into_iter().map(length).sum()
     }
 
     /// Waits until the writer has ended: after [`Writer::stop`], or because it failed.
@@ -185,9 +175,9 @@ impl Writer {
             &self.unlimited
         };
         let (pending, waiting) = ticket::pair(new, deadline, turn);
-        if !lane.admit(pending) {
+        if lane.try_send(pending).is_err() {
             self.metrics.queue_full();
-            return Err(NotStored::Unavailable(Arc::new(Full(lane.length()))));
+            return Err(NotStored::Unavailable(Arc::new(Full(length(lane)))));
         }
         Ok((waiting, claim))
     }
@@ -291,6 +281,11 @@ impl OrderStore for Writer {
         }
         .boxed_local()
     }
+}
+
+/// Orders that wait in a lane.
+fn length(lane: &Sender<Pending>) -> usize {
+    lane.max_capacity() - lane.capacity()
 }
 
 /// Tells each order its verdict; returns those to be tried again.

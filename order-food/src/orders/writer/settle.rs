@@ -119,14 +119,14 @@ impl Settlement {
         alive
     }
 
-    async fn attempt(&mut self, piece: Vec<Pending>) {
+    async fn attempt(&mut self, mut piece: Vec<Pending>) {
         let latest = piece.iter().map(|pending| pending.deadline).max();
         let latest = latest.unwrap_or_else(Instant::now);
         let Some(link) = self.link(latest).await else {
             self.later(piece).await;
             return;
         };
-        let mut piece = to_be_sent(piece, self.settler.limits.statement);
+        let mut piece = to_be_sent(&mut piece, self.settler.limits.statement);
         if piece.is_empty() {
             self.link = Some(link);
             return;

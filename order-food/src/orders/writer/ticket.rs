@@ -71,10 +71,10 @@ const ABANDONED: u8 = 2;
 
 /// Those of `batch` that may be sent now. An order that has less time left than a statement may take is refused: it would not
 /// hear in time what became of it. One that is in doubt has nothing to lose.
-pub(super) fn to_be_sent(batch: Vec<Pending>, limit: Duration) -> Vec<Pending> {
+pub(super) fn to_be_sent(batch: &mut Vec<Pending>, limit: Duration) -> Vec<Pending> {
     let latest = Instant::now() + limit;
     let mut sent = Vec::with_capacity(batch.len());
-    for pending in batch {
+    for pending in batch.drain(..) {
         if !pending.in_doubt && pending.deadline < latest {
             pending.give_up(Arc::new(TooLate));
         } else if pending.begin() {
