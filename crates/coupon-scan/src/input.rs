@@ -89,7 +89,7 @@ impl Input {
     pub(crate) fn size(&self) -> (Option<u64>, bool) {
         let on_disk = || {
             let about = std::fs::metadata(&self.path).ok()?;
-            about.is_file().then(|| about.len())
+            about.is_file().then_some(about.len())
         };
         match &self.source {
             Source::Content(content) => (Some(content.len() as u64), true),
