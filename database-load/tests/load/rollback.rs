@@ -245,7 +245,7 @@ async fn versions_that_cannot_be_had_are_refused_and_nothing_changes() {
     }
     for usage in [
         ["-p", "default"].as_slice(),
-        &["--previous"],
+        &[],
         &["-p", "default", "--to", "1", "--previous"],
     ] {
         let arguments: Vec<&str> = ["rollback"].iter().chain(usage).copied().collect();
