@@ -214,6 +214,13 @@ has_run() { [[ $(scheduled) != "$last_run" ]]; }
 until_true "a run of the resumed CronJob" has_run
 proved "suspended, the CronJob starts nothing; resumed, it does"
 
+# With the namespace that the manual leaves to the context.
+kubectl config view --raw --minify --flatten >"$work/kubeconfig"
+KUBECONFIG=$work/kubeconfig kubectl config set-context --current --namespace="$namespace" >/dev/null
+KUBECONFIG=$work/kubeconfig scripts/e2e/manual.sh >"$work/manual.log" 2>&1 || fail "what the manual says does not work: $(tail -n 20 "$work/manual.log")"
+until_true "the price of the version before" has_price 12.99
+proved "$(tail -n 1 "$work/manual.log" | sed 's/\.$//'), the refresh was taken back by them"
+
 helm test database-load --timeout 2m >/dev/null
 make --no-print-directory undeploy PURGE=1 >"$work/undeploy.log" 2>&1 || fail "make undeploy failed: $(cat "$work/undeploy.log")"
 nothing_left() { [[ -z $(kube get all,secrets,configmaps,persistentvolumeclaims -l app.kubernetes.io/part-of=order-food -o name) ]]; }

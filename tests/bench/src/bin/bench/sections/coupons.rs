@@ -29,7 +29,7 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
         database.sql.text(&format!(
             "SELECT string_agg(code, ' ') FROM (
                  SELECT code FROM coupon_codes WHERE code NOT IN (SELECT code FROM promotions) ORDER BY md5(code) LIMIT {ASKED}
-             ) AS some"
+             ) AS asked"
         ))
     };
     let (few_asked, many_asked) = (asked(&few)?, asked(&many)?);
