@@ -137,6 +137,7 @@ expect "requests that failed" "$(failed)" 0
 expect "orders that were stored" "$(($(stored) - stored_before))" "$(placed)"
 proved "an upgrade and a rollback under traffic: $(answered) requests, none failed, every answered order is stored"
 
+until_true "the end of the pods that were replaced" has_ready_pods 2
 before=$(api_pods)
 if TIMEOUT=40s SKIP_BUILD=1 ORDER_FOOD_ARGS="$ORDER_FOOD_ARGS --set initContainers.databaseLoad.profiles={nowhere}" \
   make --no-print-directory deploy >"$work/failing.log" 2>&1; then
