@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub(crate) use found::Found;
 use packed::PackedJoin;
+use table::Full;
 use text::TextJoin;
 
 use crate::ScanError;
@@ -42,11 +43,18 @@ pub(crate) struct Join<'a> {
     pub(crate) interrupt: &'a AtomicBool,
 }
 
-/// Joins one partition; one for each thread.
-trait Partition {
-    /// Adds what is found in the partition to `found`.
-    fn join(&mut self, reader: &mut Reader<'_>, partition: usize, found: &mut Found)
-    -> Result<(), ScanError>;
+/// Joins parts of partitions; one for each thread.
+trait Joiner {
+    /// Reads a part into the table, unless the table gets too large; what was there before is thrown away.
+    fn join(
+        &mut self,
+        reader: &mut Reader<'_>,
+        partition: usize,
+        part: Part,
+    ) -> Result<Result<(), Full>, ScanError>;
+
+    /// Adds what was found in the part that was joined last.
+    fn add_to(&self, found: &mut Found, join: &Join<'_>, partition: usize);
 }
 
 /// A part of the codes of a partition: those of which so many of the highest bits, as they are stored, are this number.
@@ -114,6 +122,8 @@ impl Join<'_> {
         mut blocks: impl FnMut() -> Option<Range<usize>>,
     ) -> Result<(), ScanError> {
         let mut joiner = self.joiner();
+        // In how many parts, to the power of two, a partition had to be joined: the next one is as large.
+        let mut bits = 0;
         while let Some(block) = blocks() {
             let mut reader = Reader::new(self, block.end - 1);
             for partition in block {
@@ -124,14 +134,35 @@ impl Join<'_> {
                     return Err(ScanError::Interrupted);
                 }
                 if self.reaching(partition) >= self.fewest_files() {
-                    joiner.join(&mut reader, partition, found)?;
+                    self.join_partition(&mut *joiner, &mut reader, partition, &mut bits, found)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn joiner(&self) -> Box<dyn Partition> {
+    fn join_partition(
+        &self,
+        joiner: &mut dyn Joiner,
+        reader: &mut Reader<'_>,
+        partition: usize,
+        bits: &mut u32,
+        found: &mut Found,
+    ) -> Result<(), ScanError> {
+        let mut parts = Part::all(*bits);
+        while let Some(part) = parts.pop() {
+            match joiner.join(reader, partition, part)? {
+                Err(Full) => {
+                    parts.extend(part.halves());
+                    *bits = part.bits.saturating_add(1).max(*bits);
+                }
+                Ok(()) => joiner.add_to(found, self, partition),
+            }
+        }
+        Ok(())
+    }
+
+    fn joiner(&self) -> Box<dyn Joiner> {
         let files = self.groups.len() as u32;
         match self.kind {
             Kind::Other => Box::new(TextJoin::new(self)),

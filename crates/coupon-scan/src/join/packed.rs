@@ -1,13 +1,11 @@
 use super::table::{Entry, Full, Put, Table};
-use super::{Found, Join, Part, Partition, Reader};
+use super::{Found, Join, Joiner, Part, Reader};
 use crate::ScanError;
 use crate::pack::sortable;
 
 /// Joins partitions of packed codes.
 pub(super) struct PackedJoin<E> {
     table: Table<E>,
-    /// In how many parts, to the power of two, a partition had to be joined: the next one is as large.
-    parts: u32,
     /// Of the part at hand: it may have to be joined once more.
     valid: Vec<u64>,
     repeats: u64,
@@ -17,41 +15,9 @@ impl<E: Entry> PackedJoin<E> {
     pub(super) fn new(join: &Join<'_>) -> PackedJoin<E> {
         PackedJoin {
             table: Table::new(join.memory / 2, join.groups.len() as u32),
-            parts: 0,
             valid: Vec::new(),
             repeats: 0,
         }
-    }
-
-    fn join_part(
-        &mut self,
-        reader: &mut Reader<'_>,
-        partition: usize,
-        part: Part,
-    ) -> Result<Result<(), Full>, ScanError> {
-        self.table.clear();
-        self.valid.clear();
-        self.repeats = 0;
-        let join = reader.join;
-        let files = join.files(partition);
-        let first_files = join.first_files(files.len());
-        for (place, file) in files.into_iter().enumerate() {
-            let inserts = place < first_files;
-            let mut result = Ok(());
-            reader.read(file, partition, |codes| {
-                result = match join.shape.width {
-                    _ if result.is_err() => return codes.len(),
-                    4 => self.take::<4>(join, codes, file as u32, part, inserts),
-                    5 => self.take::<5>(join, codes, file as u32, part, inserts),
-                    _ => self.take::<6>(join, codes, file as u32, part, inserts),
-                };
-                codes.len() / join.shape.width * join.shape.width
-            })?;
-            if result.is_err() {
-                return Ok(result);
-            }
-        }
-        Ok(Ok(()))
     }
 
     fn take<const WIDTH: usize>(
@@ -82,31 +48,44 @@ impl<E: Entry> PackedJoin<E> {
     }
 }
 
-impl<E: Entry> Partition for PackedJoin<E> {
+impl<E: Entry> Joiner for PackedJoin<E> {
     fn join(
         &mut self,
         reader: &mut Reader<'_>,
         partition: usize,
-        found: &mut Found,
-    ) -> Result<(), ScanError> {
+        part: Part,
+    ) -> Result<Result<(), Full>, ScanError> {
+        self.table.clear();
+        self.valid.clear();
+        self.repeats = 0;
         let join = reader.join;
-        let mut parts = Part::all(self.parts);
-        while let Some(part) = parts.pop() {
-            match self.join_part(reader, partition, part)? {
-                Err(Full) => {
-                    parts.extend(part.halves());
-                    self.parts = self.parts.max(part.bits + 1);
-                }
-                Ok(()) => {
-                    found.distinct += self.table.used() as u64;
-                    found.repeats += self.repeats;
-                    for code in &self.valid {
-                        found.add(sortable(join.kind, join.shape.code(partition, *code)));
-                    }
-                }
+        let files = join.files(partition);
+        let first_files = join.first_files(files.len());
+        for (place, file) in files.into_iter().enumerate() {
+            let inserts = place < first_files;
+            let mut result = Ok(());
+            reader.read(file, partition, |codes| {
+                result = match join.shape.width {
+                    _ if result.is_err() => return codes.len(),
+                    4 => self.take::<4>(join, codes, file as u32, part, inserts),
+                    5 => self.take::<5>(join, codes, file as u32, part, inserts),
+                    _ => self.take::<6>(join, codes, file as u32, part, inserts),
+                };
+                codes.len() / join.shape.width * join.shape.width
+            })?;
+            if result.is_err() {
+                return Ok(result);
             }
         }
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    fn add_to(&self, found: &mut Found, join: &Join<'_>, partition: usize) {
+        found.distinct += self.table.used() as u64;
+        found.repeats += self.repeats;
+        for code in &self.valid {
+            found.add(sortable(join.kind, join.shape.code(partition, *code)));
+        }
     }
 }
 

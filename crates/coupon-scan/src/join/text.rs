@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::table::{Full, Put};
-use super::{Found, Join, Part, Partition, Reader};
+use super::{Found, Join, Joiner, Part, Reader};
 use crate::ScanError;
 use crate::store::records;
 
@@ -13,8 +13,6 @@ pub(super) struct TextJoin {
     /// The files in which each text stands, one bit for each.
     files: HashMap<Box<[u8]>, u64>,
     most: usize,
-    /// As of [`PackedJoin`](super::packed::PackedJoin).
-    parts: u32,
     /// Of the part at hand, each after its length.
     valid: Vec<u8>,
     repeats: u64,
@@ -25,42 +23,9 @@ impl TextJoin {
         TextJoin {
             files: HashMap::new(),
             most: (join.memory / 2 / ENTRY).max(16),
-            parts: 0,
             valid: Vec::new(),
             repeats: 0,
         }
-    }
-
-    fn join_part(
-        &mut self,
-        reader: &mut Reader<'_>,
-        partition: usize,
-        part: Part,
-    ) -> Result<Result<(), Full>, ScanError> {
-        self.files.clear();
-        self.valid.clear();
-        self.repeats = 0;
-        let join = reader.join;
-        let files = join.files(partition);
-        let first_files = join.first_files(files.len());
-        for (place, file) in files.into_iter().enumerate() {
-            let inserts = place < first_files;
-            let mut result = Ok(());
-            reader.read(file, partition, |texts| {
-                let mut taken = 0;
-                for record in records(texts) {
-                    taken += record.len();
-                    if result.is_ok() && is_in(part, join, record) {
-                        result = self.take(join.min_files, record, file, inserts);
-                    }
-                }
-                taken
-            })?;
-            if result.is_err() {
-                return Ok(result);
-            }
-        }
-        Ok(Ok(()))
     }
 
     fn take(&mut self, min_files: u32, record: &[u8], file: usize, inserts: bool) -> Result<(), Full> {
@@ -96,27 +61,42 @@ fn is_in(part: Part, join: &Join<'_>, record: &[u8]) -> bool {
             .is_some_and(|text| part.contains(rest(text), bits))
 }
 
-impl Partition for TextJoin {
+impl Joiner for TextJoin {
     fn join(
         &mut self,
         reader: &mut Reader<'_>,
         partition: usize,
-        found: &mut Found,
-    ) -> Result<(), ScanError> {
-        let mut parts = Part::all(self.parts);
-        while let Some(part) = parts.pop() {
-            match self.join_part(reader, partition, part)? {
-                Err(Full) => {
-                    parts.extend(part.halves());
-                    self.parts = self.parts.max(part.bits + 1);
+        part: Part,
+    ) -> Result<Result<(), Full>, ScanError> {
+        self.files.clear();
+        self.valid.clear();
+        self.repeats = 0;
+        let join = reader.join;
+        let files = join.files(partition);
+        let first_files = join.first_files(files.len());
+        for (place, file) in files.into_iter().enumerate() {
+            let inserts = place < first_files;
+            let mut result = Ok(());
+            reader.read(file, partition, |texts| {
+                let mut taken = 0;
+                for record in records(texts) {
+                    taken += record.len();
+                    if result.is_ok() && is_in(part, join, record) {
+                        result = self.take(join.min_files, record, file, inserts);
+                    }
                 }
-                Ok(()) => {
-                    found.distinct += self.files.len() as u64;
-                    found.repeats += self.repeats;
-                    records(&self.valid).for_each(|record| found.add_text(record));
-                }
+                taken
+            })?;
+            if result.is_err() {
+                return Ok(result);
             }
         }
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    fn add_to(&self, found: &mut Found, _: &Join<'_>, _: usize) {
+        found.distinct += self.files.len() as u64;
+        found.repeats += self.repeats;
+        records(&self.valid).for_each(|record| found.add_text(record));
     }
 }
