@@ -14,42 +14,8 @@ target=${CARGO_TARGET_DIR:-$root/target}
 cargo build --release --locked --target-dir "$target" -p database-migration
 binary=$target/release/database-migration
 
-# What the user has set for other servers, or for the migrator, must not reach the measurement.
-unset "${!PG@}" "${!DB_@}" "${!OTEL_@}" DATABASE_URL_FILE TRACEPARENT POD_UID
-export LC_ALL=C JAEGER_ENDPOINT=none
-
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/bench-migration.XXXXXX")
-[[ $EUID -ne 0 ]] || chown postgres: "$scratch"
-clean_up() {
-  as_owner "$programs/pg_ctl" -D "$scratch/data" -m immediate -w stop >/dev/null 2>&1 || true
-  rm -rf "$scratch"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-start_server() {
-  password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-  # shellcheck disable=SC2016 # sh expands its own arguments
-  as_owner sh -c 'umask 077; cat >"$1"' sh "$scratch/password" <<<"$password"
-  as_owner "$programs/initdb" -D "$scratch/data" -U postgres --pwfile="$scratch/password" --auth=scram-sha-256 \
-    --encoding=UTF8 --locale=C >/dev/null || fail "initdb failed"
-  { echo "CREATE DATABASE migrated" && printf 'CREATE DATABASE empty_%d\n' $(seq "$runs"); } |
-    as_owner "$programs/postgres" --single -D "$scratch/data" -c exit_on_error=true postgres >/dev/null 2>&1 ||
-    fail "cannot create the databases"
-  for _ in 1 2 3; do
-    port=$((20000 + RANDOM % 10000))
-    ! listening "$port" || continue
-    as_owner "$programs/pg_ctl" -D "$scratch/data" -l "$scratch/log" -w -t 60 \
-      -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=''" start >/dev/null 2>&1 && return
-  done
-  fail "PostgreSQL does not start; the end of its log:
-$(tail -n 10 "$scratch/log")"
-}
-
-url() {
-  echo "postgres://postgres:$password@127.0.0.1:$port/$1"
-}
+# shellcheck source=server.sh
+. "$here/server.sh"
 
 # measure DATABASE ARGUMENTS…: prints the microseconds that one run takes, from its start to its end.
 measure() {
@@ -85,6 +51,10 @@ newest() {
   DATABASE_URL=$(url migrated) "$binary" status --json | sed -E 's/.*"newest":([0-9]+).*/\1/'
 }
 
+make_server
+{ echo "CREATE DATABASE migrated" && printf 'CREATE DATABASE empty_%d\n' $(seq "$runs"); } |
+  as_owner "$programs/postgres" --single -D "$scratch/data" -c exit_on_error=true postgres >/dev/null 2>&1 ||
+  fail "cannot create the databases"
 start_server
 measure migrated up >/dev/null
 printf '\n%s on %s, durability as by default, %s processors\n\n' "$("$binary" --version)" "$("$programs/postgres" --version)" "$(nproc)"

@@ -49,6 +49,25 @@ impl Data {
         std::fs::write(self.path(file), content).unwrap();
     }
 
+    /// A change of every kind in every table.
+    pub(crate) fn edit_everything(&self) {
+        self.edit("default/products.csv", "9.99", "10.49");
+        self.edit("default/products.csv", "2,Belgian Waffle,10.99,Waffle,,,,\n", "");
+        self.edit(
+            "default/products.csv",
+            "10,Veggie",
+            "11,Lemonade,3.50,Drinks,,,,\n10,Veggie",
+        );
+        self.edit("default/users.json", "customer@", "guest@");
+        self.edit(
+            "default/promotions.csv",
+            "SAVE10,percentage,10",
+            "SAVE10,percentage,12",
+        );
+        self.edit("default/promotions.csv", "GNULINUX", "GNULINUS");
+        self.edit("default/coupons3.txt", "FIFTYOFF", "PIZZA2025");
+    }
+
     /// Replaces text that must be there.
     pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
         let before = std::fs::read_to_string(self.path(file)).unwrap();

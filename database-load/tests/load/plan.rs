@@ -13,31 +13,12 @@ fn counts(plan: &ProfilePlan, table: &str) -> (u64, u64, u64) {
     (found.missing.count, found.different.count, found.extra.count)
 }
 
-/// A change of every kind in every table.
-fn edit(data: &Data) {
-    data.edit("default/products.csv", "9.99", "10.49");
-    data.edit("default/products.csv", "2,Belgian Waffle,10.99,Waffle,,,,\n", "");
-    data.edit(
-        "default/products.csv",
-        "10,Veggie",
-        "11,Lemonade,3.50,Drinks,,,,\n10,Veggie",
-    );
-    data.edit("default/users.json", "customer@", "guest@");
-    data.edit(
-        "default/promotions.csv",
-        "SAVE10,percentage,10",
-        "SAVE10,percentage,12",
-    );
-    data.edit("default/promotions.csv", "GNULINUX", "GNULINUS");
-    data.edit("default/coupons3.txt", "FIFTYOFF", "PIZZA2025");
-}
-
 #[tokio::test]
 async fn a_plan_says_what_the_run_then_does() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     let first = data.plan(&database).await;
     data.load(&database).await;
-    edit(&data);
+    data.edit_everything();
 
     let plan = data.plan(&database).await;
     let summary = data.load(&database).await;
@@ -59,7 +40,7 @@ async fn a_plan_says_what_the_run_then_does() {
 async fn a_plan_names_rows_and_columns_but_no_value_of_keys_and_users() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
-    edit(&data);
+    data.edit_everything();
 
     let plan = data.plan(&database).await;
     let output = load_binary(&database, &data, &["--dry-run"]).await;
@@ -97,7 +78,7 @@ async fn a_plan_writes_nothing_locks_nothing_and_needs_no_more_than_to_read() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
     let before = places(&database).await;
-    edit(&data);
+    data.edit_everything();
     let blocker = database.client().await;
     // As a running load holds them.
     let lock = format!(

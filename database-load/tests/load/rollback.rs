@@ -8,31 +8,12 @@ use crate::fixture::{
     Data, dataset_rows, load_binary, outcomes, places, rollback, run_time_rows, spawn, try_rollback,
 };
 
-/// Another version of everything.
-fn edit(data: &Data) {
-    data.edit("default/products.csv", "9.99", "10.49");
-    data.edit("default/products.csv", "2,Belgian Waffle,10.99,Waffle,,,,\n", "");
-    data.edit(
-        "default/products.csv",
-        "10,Veggie",
-        "11,Lemonade,3.50,Drinks,,,,\n10,Veggie",
-    );
-    data.edit("default/users.json", "customer@", "guest@");
-    data.edit(
-        "default/promotions.csv",
-        "SAVE10,percentage,10",
-        "SAVE10,percentage,12",
-    );
-    data.edit("default/promotions.csv", "GNULINUX", "GNULINUS");
-    data.edit("default/coupons3.txt", "FIFTYOFF", "PIZZA2025");
-}
-
 #[tokio::test]
 async fn a_rollback_restores_every_row_and_forward_again_too() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
     let first = dataset_rows(&database).await;
-    edit(&data);
+    data.edit_everything();
     data.load(&database).await;
     let second = dataset_rows(&database).await;
     let listener = database.database().listen("dataset_published").await.unwrap();
@@ -96,7 +77,7 @@ async fn what_run_time_owns_stays_as_it_is() {
         "SIXTYOFF,percentage,60,,,,,100",
     );
     data.load(&database).await;
-    edit(&data);
+    data.edit_everything();
     data.load(&database).await;
     database
         .execute(
