@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::place::{PlaceError, Placed, place};
 use super::request::{OrderRequest, OrderRequestSchema};
-use super::{Claim, IdempotencyKey, NotStored, Order, OrderAnswer, queries};
+use super::{Claim, IdempotencyKey, NotStored, Order, OrderAnswer, Unredeemable, queries};
 use crate::application::Shop;
 use crate::auth::{Caller, authorize};
 use crate::coupons::CouponError;
@@ -200,19 +200,19 @@ impl From<PlaceError> for ApiError {
             PlaceError::UnknownProducts(_) => "unknown_product",
             PlaceError::TooLarge(_) => "order_too_large",
             PlaceError::NotACouponCode(_) => "coupon_invalid",
-            PlaceError::Coupon(CouponError::Unknown) => "coupon_unknown",
+            PlaceError::Coupon(CouponError::Unknown)
+            | PlaceError::NotStored(NotStored::Unredeemable(Unredeemable::Unknown)) => "coupon_unknown",
             PlaceError::Coupon(CouponError::Refused(Refusal::NotStarted)) => "coupon_not_started",
             PlaceError::Coupon(CouponError::Refused(Refusal::Expired)) => "coupon_expired",
             PlaceError::Coupon(CouponError::Refused(Refusal::TooFewItems { .. })) => "coupon_too_few_items",
-            PlaceError::NotStored(NotStored::SoldOut) => "coupon_sold_out",
+            PlaceError::NotStored(NotStored::Unredeemable(Unredeemable::SoldOut)) => "coupon_sold_out",
             PlaceError::NotStored(NotStored::KeyReused) => "idempotency_key_reused",
             PlaceError::NotStored(NotStored::KeyInUse) => return ApiError::KeyInUse,
             PlaceError::NotStored(NotStored::Unknown { id, .. }) => {
                 spans::failed(&refusal, "whether an order was stored is not known");
                 return ApiError::OutcomeUnknown(*id);
             }
-            PlaceError::Coupon(CouponError::Unavailable(_))
-            | PlaceError::NotStored(NotStored::Unavailable(_)) => {
+            PlaceError::NotStored(NotStored::Unavailable(_)) => {
                 spans::failed(&refusal, "an order could not be stored");
                 return ApiError::Unavailable;
             }

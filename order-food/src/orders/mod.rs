@@ -62,10 +62,32 @@ pub struct OrderLine {
 pub struct NewOrder {
     /// The order.
     pub order: Order,
-    /// How often its promotion may be used in all; `None`: any number of times, or no promotion.
-    pub limited_to: Option<u64>,
+    /// What must be true of its coupon in the transaction that stores it.
+    pub redemption: Redemption,
     /// The Idempotency-Key under which its answer is remembered.
     pub claim: Option<(Arc<Claim>, Bytes)>,
+}
+
+/// On what the coupon of an order still depends when the order is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redemption {
+    /// On nothing, or there is no coupon.
+    Free,
+    /// Its promotion may be used so often in all.
+    Limited(u64),
+    /// It is one of the bulk codes stored under this version.
+    Listed(i64),
+}
+
+/// Why a coupon could not be redeemed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unredeemable {
+    /// Its promotion was used as often as it may be.
+    #[error("the coupon code has been used up")]
+    SoldOut,
+    /// It is not among the bulk codes.
+    #[error("the coupon code is not known")]
+    Unknown,
 }
 
 impl OrderLine {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::request::{Item, MAX_ITEMS, OrderRequest};
-use super::{Claim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Stored};
+use super::{Claim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Redemption, Stored};
 use crate::application::Shop;
 use crate::coupons::{self, Accepted, CouponError};
 use crate::snapshot::{ApiKeyId, Snapshot};
@@ -59,7 +59,7 @@ pub(crate) async fn place(
     claim: Option<Arc<Claim>>,
 ) -> Result<Placed, PlaceError> {
     let deadline = Instant::now() + shop.order_deadline;
-    let (order, limited_to) = match price(shop, snapshot, key, request, deadline).await {
+    let (order, redemption) = match price(snapshot, key, request) {
         Ok(priced) => priced,
         Err(refusal) => return Box::pin(earlier_or(shop, claim, deadline, refusal)).await,
     };
@@ -69,7 +69,7 @@ pub(crate) async fn place(
     );
     let new = NewOrder {
         order,
-        limited_to,
+        redemption,
         claim: claim.map(|claim| (claim, answer.clone())),
     };
     match shop.orders.store(new, deadline).await? {
@@ -91,20 +91,22 @@ async fn earlier_or(
     }
 }
 
-/// The order, checked and priced, and how often its promotion may be used.
-async fn price(
-    shop: &Shop,
+/// The order, checked and priced, and on what its coupon still depends.
+fn price(
     snapshot: &Snapshot,
     key: ApiKeyId,
     request: OrderRequest<'_>,
-    deadline: Instant,
-) -> Result<(Order, Option<u64>), PlaceError> {
+) -> Result<(Order, Redemption), PlaceError> {
     let lines = lines(snapshot, request.items.unwrap_or_default())?;
     let coupon_code = match request.coupon_code {
         Some(code) if !code.is_empty() => Some(CouponCode::parse(code)?),
         _ => None,
     };
-    let promotion = promotion(shop, snapshot, coupon_code.as_ref(), &lines, deadline).await?;
+    let units = lines.iter().map(|line| u32::from(line.quantity.units())).sum();
+    let (promotion, redemption) = match &coupon_code {
+        Some(code) => coupons::check(snapshot, code, units)?.terms(),
+        None => (None, Redemption::Free),
+    };
     let priced: Vec<PricedLine> = lines.iter().map(OrderLine::priced).collect();
     let totals = Totals::of(&priced, promotion)?;
     let order = Order {
@@ -114,22 +116,20 @@ async fn price(
         coupon_code,
         totals,
     };
-    Ok((order, promotion.and_then(|promotion| promotion.max_uses)))
+    Ok((order, redemption))
 }
 
-/// The promotion that decides the discount, if the order carries one.
-async fn promotion<'a>(
-    shop: &Shop,
-    snapshot: &'a Snapshot,
-    code: Option<&CouponCode>,
-    lines: &[OrderLine],
-    deadline: Instant,
-) -> Result<Option<&'a Promotion>, PlaceError> {
-    let Some(code) = code else { return Ok(None) };
-    let units = lines.iter().map(|line| u32::from(line.quantity.units())).sum();
-    match coupons::check(snapshot, &shop.pool, code, units, deadline - Instant::now()).await? {
-        Accepted::Promotion(promotion) => Ok(Some(promotion)),
-        Accepted::BulkCode => Ok(None),
+impl<'a> Accepted<'a> {
+    /// The promotion that decides the discount, if any, and on what the coupon still depends.
+    fn terms(self) -> (Option<&'a Promotion>, Redemption) {
+        match self {
+            Accepted::Promotion(promotion) => (
+                Some(promotion),
+                promotion.max_uses.map_or(Redemption::Free, Redemption::Limited),
+            ),
+            Accepted::BulkCode => (None, Redemption::Free),
+            Accepted::BulkCodeIfListed(version) => (None, Redemption::Listed(version)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Claim, NewOrder};
+use super::{Claim, NewOrder, Unredeemable};
 
 /// Where placed orders go: the group-commit writer, or what the benchmarks put in its place.
 pub trait OrderStore: Send + Sync {
@@ -43,9 +43,9 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 /// Why an order was not stored.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NotStored {
-    /// The promotion was used as often as it may be.
-    #[error("the coupon code has been used up")]
-    SoldOut,
+    /// The coupon is not good for it.
+    #[error(transparent)]
+    Unredeemable(#[from] Unredeemable),
     /// An order with the same Idempotency-Key is under way.
     #[error("a request with this Idempotency-Key is still under way")]
     KeyInUse,

@@ -5,6 +5,11 @@ use serde_json::json;
 use crate::fixtures::{PANCAKES, PIZZA, WAFFLE};
 use crate::harness::TestApp;
 
+/// More codes than are held in memory.
+pub(crate) const MANY_CODES: &str = "
+    INSERT INTO coupon_codes SELECT version, 'M' || lpad(n::text, 8, '0')
+    FROM dataset_versions, generate_series(1, 10001) AS n";
+
 #[tokio::test]
 async fn every_sample_promotion_is_worth_what_it_says() {
     let app = TestApp::start().await;
@@ -241,11 +246,7 @@ async fn a_promotion_decides_although_the_code_is_a_bulk_code_too() {
 async fn many_bulk_codes_are_looked_up_in_the_table() {
     let app = TestApp::start().await;
 
-    app.publish(
-        "INSERT INTO coupon_codes SELECT version, 'M' || lpad(n::text, 8, '0')
-         FROM dataset_versions, generate_series(1, 10001) AS n",
-    )
-    .await;
+    app.publish(MANY_CODES).await;
 
     for code in ["BULKCODE", "M00000001", "M00010001"] {
         let order = app.place_order([(PIZZA, 2)]).coupon(code).accepted().await;
@@ -255,4 +256,54 @@ async fn many_bulk_codes_are_looked_up_in_the_table() {
         let answer = app.place_order([(PIZZA, 2)]).coupon(code).send().await;
         assert_eq!(answer.error(), (422, "coupon_unknown".into()), "{code}");
     }
+}
+
+#[tokio::test]
+async fn orders_written_together_are_each_told_about_their_own_code() {
+    let app = TestApp::start().await;
+    app.publish(MANY_CODES).await;
+    app.promotion("LIMITED").max_uses(5).insert().await;
+    let kinds = [
+        ("", None),
+        ("SAVE10", None),
+        ("M00000007", None),
+        ("M99999999", None),
+        ("M00000008", Some("listed")),
+        ("M99999998", Some("not listed")),
+        ("LIMITED", None),
+    ];
+    let orders = (0..70).map(|n| {
+        let (code, key) = kinds[n % kinds.len()];
+        let order = app.place_order([(PIZZA, 2)]).coupon(code);
+        let order = match key {
+            Some(key) => order.idempotency_key(&format!("{key} {n}")),
+            None => order,
+        };
+        async move { (code, order.send().await) }
+    });
+
+    for (code, answer) in futures_util::future::join_all(orders).await {
+        match code {
+            "M99999999" | "M99999998" => assert_eq!(answer.error(), (422, "coupon_unknown".into())),
+            "LIMITED" => assert!([200, 422].contains(&answer.status()), "{}", answer.text()),
+            _ => assert_eq!(answer.status(), 200, "{code}: {}", answer.text()),
+        }
+    }
+
+    let stored = "SELECT coupon_code, count(*), (SELECT count(*) FROM order_items) FROM orders
+                  GROUP BY 1 ORDER BY 1 NULLS FIRST";
+    assert_eq!(
+        app.database.rows(stored).await,
+        [
+            ["∅", "10", "45"],
+            ["LIMITED", "5", "45"],
+            ["M00000007", "10", "45"],
+            ["M00000008", "10", "45"],
+            ["SAVE10", "10", "45"],
+        ]
+    );
+    assert_eq!(
+        app.database.value("SELECT count(*) FROM idempotency_keys").await,
+        "10"
+    );
 }

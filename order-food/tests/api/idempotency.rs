@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use test_support::{eventually, scaled};
 
 use crate::client::{Answer, Request};
+use crate::coupons::MANY_CODES;
 use crate::fixtures::{APITEST, OTHER, PANCAKES, PIZZA, READER, key_id};
 use crate::harness::{TestApp, order_request};
 use crate::running::Running;
@@ -197,6 +198,29 @@ async fn an_order_is_answered_the_same_again_although_it_would_be_refused_by_now
     }
     assert_eq!(app.order_count().await, 3);
     assert_eq!(app.database.value("SELECT uses FROM promotion_uses").await, "1");
+}
+
+#[tokio::test]
+async fn an_order_is_answered_the_same_again_although_its_code_is_not_listed_any_more() {
+    let app = TestApp::start().await;
+    app.publish(MANY_CODES).await;
+    let order = |key| {
+        app.place_order([(PIZZA, 2)])
+            .coupon("M00000007")
+            .idempotency_key(key)
+    };
+    let first = order("first").send().await;
+    assert_eq!(first.status(), 200);
+
+    app.publish("DELETE FROM coupon_codes WHERE code = 'M00000007'; INSERT INTO coupon_codes SELECT version, 'ONEMORECDE' FROM dataset_versions")
+        .await;
+
+    assert_same(&order("first").send().await, &first);
+    assert_eq!(
+        order("second").send().await.error(),
+        (422, "coupon_unknown".into())
+    );
+    assert_eq!(app.order_count().await, 1);
 }
 
 #[tokio::test]

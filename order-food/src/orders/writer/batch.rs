@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::ticket::{Pending, Verdict};
 use crate::orders::idempotency::LIFETIME_HOURS;
+use crate::orders::{Redemption, Unredeemable};
 
 /// The columns of a batch as the statements take them.
 #[derive(Default)]
@@ -52,6 +53,7 @@ pub(super) struct Checks<'a> {
     /// The largest limit that an order of the batch knows for each.
     limits: Vec<i64>,
     most_uses: Vec<Option<i64>>,
+    version: Vec<Option<i64>>,
     rank: Vec<Option<i64>>,
     key: Vec<Option<&'a str>>,
     request_hash: Vec<Option<&'a [u8]>>,
@@ -66,11 +68,16 @@ pub(super) struct Marks {
     pub(super) counted: Vec<String>,
 }
 
-/// Whether the batch needs the checked statement.
+/// Whether the batch needs the checked statement, whatever else is in it.
 pub(super) fn needs_checks(batch: &[Pending]) -> bool {
     batch
         .iter()
-        .any(|pending| pending.in_doubt || pending.new.limited_to.is_some())
+        .any(|pending| pending.in_doubt || most_uses(pending).is_some())
+}
+
+/// Whether some of the batch have coupon codes that must be listed.
+pub(super) fn has_listed(batch: &[Pending]) -> bool {
+    batch.iter().any(|pending| version(pending).is_some())
 }
 
 /// Whether some of the batch have Idempotency-Keys.
@@ -84,13 +91,43 @@ pub(super) fn limited_codes(batch: &[Pending]) -> BTreeSet<&str> {
 }
 
 pub(super) fn limited_code(pending: &Pending) -> Option<&str> {
-    pending.new.limited_to?;
+    most_uses(pending)?;
     pending.new.order.coupon_code.as_ref().map(|code| code.as_str())
 }
 
 fn most_uses(pending: &Pending) -> Option<i64> {
-    let limit = pending.new.limited_to?;
-    Some(i64::try_from(limit).unwrap_or(i64::MAX))
+    match pending.new.redemption {
+        Redemption::Limited(limit) => Some(i64::try_from(limit).unwrap_or(i64::MAX)),
+        Redemption::Free | Redemption::Listed(_) => None,
+    }
+}
+
+/// For each order of the batch, the version under which its code must be listed.
+pub(super) fn versions(batch: &[Pending]) -> Vec<Option<i64>> {
+    batch.iter().map(version).collect()
+}
+
+/// The verdicts when these were placed, and the others' codes are not listed.
+pub(super) fn listed_verdicts(batch: &[Pending], placed: &[Uuid]) -> Vec<Option<Verdict>> {
+    if placed.len() == batch.len() {
+        return vec![Some(Verdict::Stored); batch.len()];
+    }
+    let placed: HashSet<&Uuid> = placed.iter().collect();
+    let verdict = |pending: &Pending| {
+        if placed.contains(&pending.new.order.id) {
+            Verdict::Stored
+        } else {
+            Verdict::Unredeemable(Unredeemable::Unknown)
+        }
+    };
+    batch.iter().map(|pending| Some(verdict(pending))).collect()
+}
+
+fn version(pending: &Pending) -> Option<i64> {
+    match pending.new.redemption {
+        Redemption::Listed(version) => Some(version),
+        Redemption::Free | Redemption::Limited(_) => None,
+    }
 }
 
 impl<'a> Columns<'a> {
@@ -193,6 +230,7 @@ impl<'a> Checks<'a> {
             codes: limits.keys().copied().collect(),
             limits: limits.into_values().collect(),
             most_uses: Vec::with_capacity(batch.len()),
+            version: versions(batch),
             rank: Vec::with_capacity(batch.len()),
             key: Vec::with_capacity(batch.len()),
             request_hash: Vec::with_capacity(batch.len()),
@@ -216,8 +254,8 @@ impl<'a> Checks<'a> {
         checks
     }
 
-    /// $14 to $21.
-    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 8] {
+    /// $14 to $22.
+    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 9] {
         [
             &self.codes,
             &self.most_uses,
@@ -227,6 +265,7 @@ impl<'a> Checks<'a> {
             &self.response,
             &self.lifetime_hours,
             &self.limits,
+            &self.version,
         ]
     }
 }
@@ -258,9 +297,12 @@ impl Marks {
                     None => Verdict::Stored,
                 });
             }
+            if version(pending).is_some() {
+                return Some(Verdict::Unredeemable(Unredeemable::Unknown));
+            }
             limited_code(pending)
                 .is_some_and(|code| counted.contains(code) && !unused.contains(code))
-                .then_some(Verdict::SoldOut)
+                .then_some(Verdict::Unredeemable(Unredeemable::SoldOut))
         };
         batch.iter().map(verdict).collect()
     }

@@ -8,10 +8,14 @@ use database::pool::LOCK_TIMEOUT;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Row, Statement};
+use uuid::Uuid;
 
 use super::SilentFor;
-use super::batch::{Checks, Claims, Columns, Marks, has_claims, limited_codes, needs_checks};
-use super::statement::{BEGIN_COUNTING, STORE, STORE_CHECKED, STORE_CLAIMING};
+use super::batch::{
+    Checks, Claims, Columns, Marks, has_claims, has_listed, limited_codes, listed_verdicts, needs_checks,
+    versions,
+};
+use super::statement::{BEGIN_COUNTING, STORE, STORE_CHECKED, STORE_CLAIMING, STORE_LISTED};
 use super::ticket::{Pending, Verdict};
 use super::trouble::Trouble;
 use crate::orders::Cause;
@@ -21,6 +25,7 @@ pub(super) struct Link {
     client: Client,
     store: Statement,
     store_claiming: Statement,
+    store_listed: Statement,
     store_checked: Statement,
     begin_counting: Statement,
     /// Promotions whose counting has begun.
@@ -87,11 +92,13 @@ impl Link {
             Ok((
                 client.prepare(STORE).await?,
                 client.prepare(STORE_CLAIMING).await?,
+                client.prepare(STORE_LISTED).await?,
                 client.prepare(STORE_CHECKED).await?,
                 client.prepare(BEGIN_COUNTING).await?,
             ))
         };
-        let (store, store_claiming, store_checked, begin_counting) = timeout(limits.statement * 2, prepared)
+        let prepared = timeout(limits.statement * 2, prepared);
+        let (store, store_claiming, store_listed, store_checked, begin_counting) = prepared
             .await
             .map_err(|_| cause(SilentFor(limits.statement * 2)))?
             .map_err(cause::<Error>)?;
@@ -99,6 +106,7 @@ impl Link {
             client,
             store,
             store_claiming,
+            store_listed,
             store_checked,
             begin_counting,
             counting: Mutex::default(),
@@ -119,10 +127,13 @@ impl Link {
     pub(super) async fn write(&self, batch: &[Pending]) -> Result<Vec<Option<Verdict>>, Trouble> {
         let limit = self.limits.statement;
         let written = async {
-            if needs_checks(batch) {
+            let (claims, listed) = (has_claims(batch), has_listed(batch));
+            if needs_checks(batch) || (claims && listed) {
                 self.write_checked(batch).await
-            } else if has_claims(batch) {
+            } else if claims {
                 self.write_claiming(batch).await
+            } else if listed {
+                self.write_listed(batch).await
             } else {
                 let columns = Columns::of(batch);
                 self.client.execute(&self.store, &columns.parameters()).await?;
@@ -133,6 +144,13 @@ impl Link {
             Ok(written) => written.map_err(Trouble::of),
             Err(_) => Err(Trouble::Lost(cause(SilentFor(limit)))),
         }
+    }
+
+    async fn write_listed(&self, batch: &[Pending]) -> Result<Vec<Option<Verdict>>, Error> {
+        let (columns, versions) = (Columns::of(batch), versions(batch));
+        let parameters = [&columns.parameters()[..], &[&versions]].concat();
+        let row: Row = self.client.query_one(&self.store_listed, &parameters).await?;
+        Ok(listed_verdicts(batch, &row.try_get::<_, Vec<Uuid>>(0)?))
     }
 
     /// First as if nobody had the keys.

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::idempotency::{Claim, Remembered, Running, remembered};
-use super::{NewOrder, NotStored, OrderStore, Stored, queries};
+use super::{NewOrder, NotStored, OrderStore, Redemption, Stored, queries};
 use crate::metrics::ShopMetrics;
 use crate::spans;
 use lane::Lane;
@@ -169,10 +169,9 @@ impl Writer {
             Some(claim) => Some(self.running.enter(claim).ok_or(NotStored::KeyInUse)?),
             None => None,
         };
-        let lane = if new.limited_to.is_some() {
-            &self.limited
-        } else {
-            &self.unlimited
+        let lane = match new.redemption {
+            Redemption::Limited(_) => &self.limited,
+            Redemption::Free | Redemption::Listed(_) => &self.unlimited,
         };
         let (pending, waiting) = ticket::pair(new, deadline, turn);
         if lane.try_send(pending).is_err() {
@@ -192,7 +191,7 @@ impl Writer {
     ) -> Result<Stored, NotStored> {
         let found = async {
             let (verdict, in_doubt) = waiting.verdict().await?;
-            Ok((verdict.found(id)?, in_doubt))
+            Ok::<_, NotStored>((verdict.found(id)?, in_doubt))
         };
         let (found, in_doubt) = spans::database("INSERT orders", found).await?;
         let doubtful = |problem: NotStored| match problem {
@@ -201,17 +200,19 @@ impl Writer {
         };
         match (found, claim) {
             (Found::Stored, _) => Ok(Stored::Now),
-            (Found::SoldOut, Some(claim)) => match self.earlier(&claim, deadline).await.map_err(doubtful)? {
-                Some(earlier) => earlier.answer_to(&claim, id),
-                None => Err(NotStored::SoldOut),
-            },
-            (Found::SoldOut, None) if in_doubt => {
-                match self.is_stored(id, deadline).await.map_err(doubtful)? {
-                    true => Ok(Stored::Now),
-                    false => Err(NotStored::SoldOut),
+            (Found::Unredeemable(reason), Some(claim)) => {
+                match self.earlier(&claim, deadline).await.map_err(doubtful)? {
+                    Some(earlier) => earlier.answer_to(&claim, id),
+                    None => Err(reason.into()),
                 }
             }
-            (Found::SoldOut, None) => Err(NotStored::SoldOut),
+            (Found::Unredeemable(reason), None) if in_doubt => {
+                match self.is_stored(id, deadline).await.map_err(doubtful)? {
+                    true => Ok(Stored::Now),
+                    false => Err(reason.into()),
+                }
+            }
+            (Found::Unredeemable(reason), None) => Err(reason.into()),
             (Found::KeyTaken, Some(claim)) => {
                 match self.earlier(&claim, deadline).await.map_err(doubtful)? {
                     Some(earlier) => earlier.answer_to(&claim, id),

@@ -34,11 +34,41 @@ pub(super) const STORE_CLAIMING: &str = "
     SELECT unnest($7::uuid[]), unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
         unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])";
 
+/// The same as [`STORE`], without the orders whose coupon code is not listed: $14 is the version under which each must be,
+/// null if it need not. One row: the ids placed.
+///
+/// A scalar subquery is one look-up in the index each time; EXISTS may become a hash of the whole table.
+pub(super) const STORE_LISTED: &str = "
+    WITH placed AS (
+        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
+        SELECT id, api_key_id, coupon_code, subtotal, discount, total
+        FROM (
+            SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS api_key_id, unnest($3::text[]) AS coupon_code,
+                unnest($4::numeric[]) AS subtotal, unnest($5::numeric[]) AS discount, unnest($6::numeric[]) AS total,
+                unnest($14::bigint[]) AS version
+        ) AS batch
+        WHERE version IS NULL OR (
+            SELECT true FROM coupon_codes
+            WHERE coupon_codes.version = batch.version AND coupon_codes.code = batch.coupon_code
+        )
+        RETURNING id
+    ),
+    lines AS (
+        INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+        SELECT * FROM (
+            SELECT unnest($7::uuid[]) AS order_id, unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
+                unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])
+        ) AS line
+        WHERE order_id IN (SELECT id FROM placed)
+    )
+    SELECT ARRAY(SELECT id FROM placed)";
+
 /// Everything an order can ask for, and any order again.
 ///
 /// - `counted` locks the rows of the limited promotions that have uses left, in code order so that two batches never wait for
 ///   each other, and reads how often they were used. Sold-out ones stay unlocked: a batch of nothing else writes nothing.
-/// - `admitted` leaves out the orders beyond the limit: `rank` numbers the orders of one code.
+/// - `admitted` leaves out the orders beyond the limit (`rank` numbers the orders of one code), and those whose code is not
+///   listed.
 /// - `claimed` takes the Idempotency-Keys, in key order; an expired one counts as free.
 /// - `placed` inserts what is admitted and has its key. An id that is there already was stored by an earlier attempt; if that
 ///   attempt is still under way, the insert waits for its end.
@@ -56,11 +86,15 @@ pub(super) const STORE_CHECKED: &str = "
         FROM (
             SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS api_key_id, unnest($3::text[]) AS coupon_code,
                 unnest($4::numeric[]) AS subtotal, unnest($5::numeric[]) AS discount, unnest($6::numeric[]) AS total,
-                unnest($15::bigint[]) AS most_uses, unnest($16::bigint[]) AS rank,
+                unnest($15::bigint[]) AS most_uses, unnest($16::bigint[]) AS rank, unnest($22::bigint[]) AS version,
                 unnest($17::text[]) AS key, unnest($18::bytea[]) AS request_hash, unnest($19::bytea[]) AS response
         ) AS batch
         LEFT JOIN counted ON counted.code = batch.coupon_code
-        WHERE batch.most_uses IS NULL OR counted.uses + batch.rank <= batch.most_uses
+        WHERE (batch.most_uses IS NULL OR counted.uses + batch.rank <= batch.most_uses)
+            AND (batch.version IS NULL OR (
+                SELECT true FROM coupon_codes
+                WHERE coupon_codes.version = batch.version AND coupon_codes.code = batch.coupon_code
+            ))
     ),
     claimed AS (
         INSERT INTO idempotency_keys AS held (api_key_id, key, request_hash, order_id, response, expires_at)

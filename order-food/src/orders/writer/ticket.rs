@@ -16,15 +16,15 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Stopped, TooLate};
 use crate::orders::idempotency::Turn;
-use crate::orders::{Cause, NewOrder, NotStored};
+use crate::orders::{Cause, NewOrder, NotStored, Unredeemable};
 
 /// How the writer's work on an order ended.
 #[derive(Clone, Debug)]
 pub(super) enum Verdict {
     /// The order is on disk.
     Stored,
-    /// Its promotion was used as often as it may be.
-    SoldOut,
+    /// Its coupon is not good for it.
+    Unredeemable(Unredeemable),
     /// Another order holds its Idempotency-Key.
     KeyTaken,
     /// Certainly not stored.
@@ -38,7 +38,7 @@ pub(super) enum Verdict {
 /// What an answer to the order depends on.
 pub(super) enum Found {
     Stored,
-    SoldOut,
+    Unredeemable(Unredeemable),
     KeyTaken,
 }
 
@@ -165,7 +165,7 @@ impl Verdict {
     pub(super) fn found(self, id: uuid::Uuid) -> Result<Found, NotStored> {
         match self {
             Verdict::Stored => Ok(Found::Stored),
-            Verdict::SoldOut => Ok(Found::SoldOut),
+            Verdict::Unredeemable(reason) => Ok(Found::Unredeemable(reason)),
             Verdict::KeyTaken => Ok(Found::KeyTaken),
             Verdict::Unavailable(cause) => Err(NotStored::Unavailable(cause)),
             Verdict::Refused(cause) => Err(NotStored::Refused(cause)),

@@ -5,6 +5,7 @@ use test_support::{TestDatabase, eventually};
 
 use super::proxy::{Proxy, Wire};
 use crate::client::Answer;
+use crate::coupons::MANY_CODES;
 use crate::fixtures::{self, APITEST, PIZZA};
 use crate::harness::TestApp;
 
@@ -96,6 +97,35 @@ async fn an_order_that_took_the_last_use_itself_is_not_told_that_the_coupon_is_u
         assert_eq!(next.error(), (422, "coupon_sold_out".into()));
     }
     assert_eq!(app.order_count().await, 3);
+}
+
+#[tokio::test]
+async fn an_order_that_was_stored_is_not_told_that_its_code_is_unknown_by_now() {
+    let (app, proxy) = over_a_wire().await;
+    app.publish(MANY_CODES).await;
+    let unlist = "
+        CREATE FUNCTION unlist() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN DELETE FROM coupon_codes WHERE code = NEW.coupon_code; RETURN NULL; END';
+        CREATE TRIGGER unlist AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION unlist()";
+    app.database.execute(unlist).await;
+
+    for (wire, code) in
+        CUTS.into_iter()
+            .zip(["M00000001", "M00000002", "M00000003", "M00000004", "M00000005"])
+    {
+        proxy.set(wire);
+
+        let order = || app.place_order([(PIZZA, 2)]).coupon(code);
+
+        order().accepted().await;
+        assert_eq!(
+            order().send().await.error(),
+            (422, "coupon_unknown".into()),
+            "{wire:?}"
+        );
+    }
+    assert_eq!(proxy.cuts(), 5);
+    assert_eq!(app.order_count().await, 5);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, Trans
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
 use order_food::Settings;
-use order_food::orders::{Claim, NewOrder, NotStored, Order, OrderStore, Stored};
+use order_food::orders::{Claim, NewOrder, NotStored, Order, OrderStore, Redemption, Stored, Unredeemable};
 use process::exit::{ExitCode, Failure, OrExit};
 use tokio::time::{Instant, timeout_at};
 
@@ -37,7 +37,7 @@ impl OrderStore for OneTransaction {
             let stored = timeout_at(deadline, self.write(&new)).await;
             match stored.unwrap_or(Err(Problem::Late)) {
                 Ok(true) => Ok(Stored::Now),
-                Ok(false) => Err(NotStored::SoldOut),
+                Ok(false) => Err(Unredeemable::SoldOut.into()),
                 Err(problem) => Err(NotStored::Unavailable(Arc::new(problem))),
             }
         }
@@ -66,7 +66,7 @@ impl OneTransaction {
         AnsiTransactionManager::begin_transaction(&mut *loan).await?;
         insert_order(&mut loan, &new.order).await?;
         insert_lines(&mut loan, &new.order).await?;
-        if let (Some(limit), Some(code)) = (new.limited_to, &new.order.coupon_code)
+        if let (Redemption::Limited(limit), Some(code)) = (new.redemption, &new.order.coupon_code)
             && count_use(&mut loan, code.as_str(), limit).await? == 0
         {
             AnsiTransactionManager::rollback_transaction(&mut *loan).await?;
