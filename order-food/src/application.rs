@@ -35,7 +35,9 @@ use crate::{docs, health, http, orders, products, spans};
 /// we in the moment in which they send an order.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// What the handlers share.
+/// What the handlers share. Cheap to clone: each thread of the server has one of its own, so that no request counts references
+/// that others count, too.
+#[derive(Clone)]
 pub(crate) struct Shop {
     pub(crate) current: Current,
     pub(crate) pool: Pool,
@@ -44,7 +46,7 @@ pub(crate) struct Shop {
     pub(crate) writer: Option<Arc<Writer>>,
     pub(crate) hash_keys: HashKeys,
     pub(crate) readiness: Arc<Readiness>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: ShopMetrics,
     pub(crate) order_deadline: Duration,
     pub(crate) body_timeout: Duration,
@@ -56,7 +58,7 @@ pub struct Application {
     port: u16,
     settings: Settings,
     database: Database,
-    shop: web::Data<Shop>,
+    shop: Shop,
     shutdown: CancellationToken,
 }
 
@@ -97,12 +99,12 @@ impl Application {
         let registry = Registry::new();
         let (shop, http_metrics) =
             shop(&settings, &database, &registry, store).or_exit(ExitCode::Unexpected, "start")?;
-        let observer = web::Data::new(Observer {
+        let observer = Observer {
             cors: Cors::new(&settings.cors_allowed_origins, settings.cors_allow_credentials),
             sampler,
             metrics: http_metrics,
             readiness: shop.readiness.clone(),
-        });
+        };
         let requests = metrics::requests(&registry)
             .map_err(|error| Failure::new(ExitCode::Unexpected, format!("metrics: {error}")))?;
         let address = (settings.bind_address.as_str(), settings.port);
@@ -121,8 +123,8 @@ impl Application {
         let state = shop.clone();
         let mut server = HttpServer::new(move || {
             App::new()
-                .app_data(state.clone())
-                .app_data(observer.clone())
+                .app_data(web::Data::new(state.clone()))
+                .app_data(web::Data::new(observer.clone()))
                 .app_data(documents.clone())
                 .app_data(registry.clone())
                 .wrap(from_fn(observe))
@@ -254,7 +256,7 @@ fn shop(
     database: &Database,
     registry: &Registry,
     store: Option<Arc<dyn OrderStore>>,
-) -> Result<(web::Data<Shop>, HttpMetrics), anyhow::Error> {
+) -> Result<(Shop, HttpMetrics), anyhow::Error> {
     let pool = Pool::new(
         database,
         settings.pool_size,
@@ -279,7 +281,7 @@ fn shop(
             current.clone(),
             Duration::from_secs(settings.ready_grace_s),
         )),
-        limits: Limits::new(&settings.rate_limit, registry)?,
+        limits: Arc::new(Limits::new(&settings.rate_limit, registry)?),
         hash_keys: settings.hash_keys()?,
         order_deadline,
         body_timeout: Duration::from_secs(settings.body_timeout_s),
@@ -287,7 +289,7 @@ fn shop(
         pool,
         metrics,
     };
-    Ok((web::Data::new(shop), HttpMetrics::new(registry)?))
+    Ok((shop, HttpMetrics::new(registry)?))
 }
 
 fn routes(service: &mut web::ServiceConfig, enable_metrics: bool, limit_addresses: bool) {

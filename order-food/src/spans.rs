@@ -11,9 +11,13 @@ tokio::task_local! {
     static REQUEST_ID: HeaderValue;
 }
 
-/// Runs `request` so that [`request_id`] answers its id within.
-pub(crate) async fn identified<F: Future>(id: HeaderValue, request: F) -> F::Output {
-    REQUEST_ID.scope(id, request).await
+/// Runs `request` so that [`request_id`] answers its id within, and gives the id back.
+pub(crate) async fn identified<F: Future>(id: HeaderValue, request: F) -> (F::Output, HeaderValue) {
+    let mut scope = std::pin::pin!(REQUEST_ID.scope(id, request));
+    let output = scope.as_mut().await;
+    // There until it is taken.
+    let id = scope.take_value().unwrap_or(HeaderValue::from_static("-"));
+    (output, id)
 }
 
 /// The id of the request that is being answered; `None` outside of one.

@@ -4,9 +4,9 @@
 {{- .Values.settings.poolSize | default 10 | int -}}
 {{- end }}
 
-{{/* Connections of one pod: for requests, two of the writer of orders, one of the refresher. */}}
+{{/* Connections of one pod: for requests, two of the writer of orders, two of the refresher. */}}
 {{- define "food.connections" -}}
-{{- add (include "food.poolSize" . | int) 3 -}}
+{{- add (include "food.poolSize" . | int) 4 -}}
 {{- end }}
 
 {{/* Most pods at the same time, with the one more of a roll-out. */}}

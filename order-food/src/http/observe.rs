@@ -23,7 +23,8 @@ use crate::health::Readiness;
 use crate::metrics::HttpMetrics;
 use crate::spans;
 
-/// What the middleware needs, one per application.
+/// What the middleware needs; each thread of the server has one of its own.
+#[derive(Clone)]
 pub(crate) struct Observer {
     pub(crate) cors: Cors,
     pub(crate) sampler: RequestSampler,
@@ -52,18 +53,20 @@ pub(crate) async fn observe(
     let allowed_origin = observer.cors.allowed(request.headers());
     let span = open_span(&observer.sampler, &request);
 
-    let mut response = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
-        request.into_response(ApiError::HeadersTooLarge.response(text(&request_id)))
+    let (mut response, request_id) = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
+        let refusal = ApiError::HeadersTooLarge.response(text(&request_id));
+        (request.into_response(refusal), request_id)
     } else if let Some(preflight) = observer.cors.preflight(&request) {
-        request.into_response(preflight)
+        (request.into_response(preflight), request_id)
     } else {
-        let answer = spans::identified(request_id.clone(), next.call(request));
-        let (request, answered) = answer.instrument(span.clone()).await?.into_parts();
-        ServiceResponse::new(request, as_json(answered, text(&request_id)))
+        let answer = spans::identified(request_id, next.call(request));
+        let (answered, request_id) = answer.instrument(span.clone()).await;
+        let (request, answered) = answered?.into_parts();
+        let answered = as_json(answered, text(&request_id));
+        (ServiceResponse::new(request, answered), request_id)
     };
 
     observer.cors.permit(allowed_origin, response.headers_mut());
-    response.headers_mut().insert(X_REQUEST_ID, request_id.clone());
     if observer.readiness.is_draining() {
         // A client that keeps its connection goes elsewhere before the connection is cut between two requests.
         response
@@ -76,6 +79,7 @@ pub(crate) async fn observe(
     }
     close_span(&span, &response);
     access_line(&span, &response, started, &request_id);
+    response.headers_mut().insert(X_REQUEST_ID, request_id);
     Ok(response)
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct HttpMetrics {
 }
 
 /// Counts a request as under way until it is dropped.
-pub(crate) struct Active(IntGauge);
+pub(crate) struct Active<'a>(&'a IntGauge);
 
 /// Upper bounds in seconds of `http_requests_duration_seconds`.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -56,15 +56,13 @@ impl HttpMetrics {
     }
 
     /// A request has come.
-    pub(crate) fn begin(&self, request: &ServiceRequest) -> Active {
-        let length = request
-            .headers()
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok());
-        self.request_bytes
-            .observe(length.and_then(|length| length.parse().ok()).unwrap_or(0.0));
+    pub(crate) fn begin(&self, request: &ServiceRequest) -> Active<'_> {
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        if let Some(bytes) = length.and_then(|length| length.to_str().ok()?.parse().ok()) {
+            self.request_bytes.observe(bytes);
+        }
         self.active.inc();
-        Active(self.active.clone())
+        Active(&self.active)
     }
 
     /// An answer of `bytes` bytes goes out.
@@ -74,7 +72,7 @@ impl HttpMetrics {
     }
 }
 
-impl Drop for Active {
+impl Drop for Active<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -8,6 +8,7 @@ use super::Product;
 use crate::application::Shop;
 use crate::http::{ApiError, ErrorBody, resource};
 use crate::paging;
+use crate::snapshot::Snapshot;
 
 /// Where the products are served.
 pub(crate) fn routes(service: &mut web::ServiceConfig) {
@@ -46,14 +47,15 @@ pub(crate) async fn list_products(
     shop: web::Data<Shop>,
 ) -> Result<HttpResponse, ApiError> {
     shop.limits.admit(&request)?;
-    let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
     let parameters = paging::Parameters::parse(request.query_string())?;
     let category = parameters.text("category");
     let limit = parameters.limit()?;
     let after = parameters.cursor(|text| ProductId::parse(text).ok())?;
     if category.is_none() && limit.is_none() && after.is_none() {
-        return Ok(snapshot.catalogue.whole().respond(&request));
+        let whole = |snapshot: &Snapshot| snapshot.catalogue.whole().respond(&request);
+        return shop.current.look(whole).ok_or(ApiError::Unavailable);
     }
+    let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
     let (page, next) = snapshot
         .catalogue
         .page(category, after, limit.unwrap_or(usize::MAX));
@@ -89,7 +91,7 @@ pub(crate) async fn get_product(
 ) -> Result<HttpResponse, ApiError> {
     shop.limits.admit(&request)?;
     let id = ProductId::parse(&id).map_err(|problem| ApiError::malformed("invalid_product_id", problem))?;
-    let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
-    let product = snapshot.catalogue.one(id).ok_or(ApiError::NotFound("product"))?;
-    Ok(product.respond(&request))
+    let answer = |snapshot: &Snapshot| Some(snapshot.catalogue.one(id)?.respond(&request));
+    let found = shop.current.look(answer).ok_or(ApiError::Unavailable)?;
+    found.ok_or(ApiError::NotFound("product"))
 }

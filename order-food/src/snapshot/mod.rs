@@ -60,6 +60,15 @@ impl Current {
             .filter(|snapshot| snapshot.published_at.is_some())
     }
 
+    /// What `look` finds in the snapshot in force, once data were published. For a short look: references are not counted.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> Option<T> {
+        let snapshot = self.0.load();
+        let published = snapshot
+            .as_deref()
+            .filter(|snapshot| snapshot.published_at.is_some());
+        published.map(look)
+    }
+
     /// The snapshot in force, data or not.
     pub(crate) fn any(&self) -> Option<Arc<Snapshot>> {
         self.0.load_full()

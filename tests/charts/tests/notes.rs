@@ -61,7 +61,7 @@ fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_
             .map(str::to_owned);
         line.filter(|line| line.starts_with("WARNING"))
     };
-    // (5 + 1) · (10 + 3) = 78, and 91 with one more.
+    // (5 + 1) · (10 + 4) = 84, and 98 with one more.
     assert_eq!(warned(&["autoscaling.enabled=true"]), None);
     assert_eq!(
         warned(&["autoscaling.enabled=true", "autoscaling.maxReplicas=6"]),
@@ -69,14 +69,14 @@ fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_
     );
     let line = warned(&["autoscaling.enabled=true", "autoscaling.maxReplicas=7"]).unwrap();
     assert!(
-        line.contains("8 pods") && line.contains("104 connections"),
+        line.contains("8 pods") && line.contains("112 connections"),
         "{line}"
     );
     assert_eq!(
         warned(&[
             "autoscaling.enabled=true",
             "autoscaling.maxReplicas=7",
-            "databaseMaxConnections=104"
+            "databaseMaxConnections=112"
         ]),
         None
     );
