@@ -58,9 +58,8 @@ impl HttpMetrics {
     /// A request has come.
     pub(crate) fn begin(&self, request: &ServiceRequest) -> Active<'_> {
         let length = request.headers().get(header::CONTENT_LENGTH);
-        if let Some(bytes) = length.and_then(|length| length.to_str().ok()?.parse().ok()) {
-            self.request_bytes.observe(bytes);
-        }
+        let bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        self.request_bytes.observe(bytes.unwrap_or(0.0));
         self.active.inc();
         Active(&self.active)
     }
