@@ -43,17 +43,23 @@ pub(crate) struct Join<'a> {
     pub(crate) interrupt: &'a AtomicBool,
 }
 
-/// Joins parts of partitions; one for each thread.
+/// Joins parts of partitions, one after the other; one for each thread.
 trait Joiner {
-    /// Reads a part into the table, unless the table gets too large; what was there before is thrown away.
-    fn join(
-        &mut self,
-        reader: &mut Reader<'_>,
-        partition: usize,
-        part: Part,
-    ) -> Result<Result<(), Full>, ScanError>;
+    /// Forgets the part at hand.
+    fn clear(&mut self);
 
-    /// Adds what was found in the part that was joined last.
+    /// Takes those of a file's codes that belong to the part, and says how many bytes whole codes are, unless the table gets too
+    /// large. Codes that are not in the table are left out unless `inserts`.
+    fn take(
+        &mut self,
+        join: &Join<'_>,
+        codes: &[u8],
+        file: usize,
+        part: Part,
+        inserts: bool,
+    ) -> Result<usize, Full>;
+
+    /// Adds what was found in the part at hand.
     fn add_to(&self, found: &mut Found, join: &Join<'_>, partition: usize);
 }
 
@@ -151,7 +157,7 @@ impl Join<'_> {
     ) -> Result<(), ScanError> {
         let mut parts = Part::all(*bits);
         while let Some(part) = parts.pop() {
-            match joiner.join(reader, partition, part)? {
+            match self.join_part(joiner, reader, partition, part)? {
                 Err(Full) => {
                     parts.extend(part.halves());
                     *bits = part.bits.saturating_add(1).max(*bits);
@@ -160,6 +166,36 @@ impl Join<'_> {
             }
         }
         Ok(())
+    }
+
+    fn join_part(
+        &self,
+        joiner: &mut dyn Joiner,
+        reader: &mut Reader<'_>,
+        partition: usize,
+        part: Part,
+    ) -> Result<Result<(), Full>, ScanError> {
+        joiner.clear();
+        let files = self.files(partition);
+        let first_files = self.first_files(files.len());
+        for (place, file) in files.into_iter().enumerate() {
+            let inserts = place < first_files;
+            let mut result = Ok(());
+            reader.read(file, partition, |codes| {
+                let taken = match result {
+                    Ok(()) => joiner.take(self, codes, file, part, inserts),
+                    Err(Full) => Err(Full),
+                };
+                taken.unwrap_or_else(|full| {
+                    result = Err(full);
+                    codes.len()
+                })
+            })?;
+            if result.is_err() {
+                return Ok(result);
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn joiner(&self) -> Box<dyn Joiner> {

@@ -1,6 +1,5 @@
 use super::table::{Entry, Full, Put, Table};
-use super::{Found, Join, Joiner, Part, Reader};
-use crate::ScanError;
+use super::{Found, Join, Joiner, Part};
 use crate::pack::sortable;
 
 /// Joins partitions of packed codes.
@@ -20,7 +19,7 @@ impl<E: Entry> PackedJoin<E> {
         }
     }
 
-    fn take<const WIDTH: usize>(
+    fn put_all<const WIDTH: usize>(
         &mut self,
         join: &Join<'_>,
         codes: &[u8],
@@ -49,35 +48,27 @@ impl<E: Entry> PackedJoin<E> {
 }
 
 impl<E: Entry> Joiner for PackedJoin<E> {
-    fn join(
-        &mut self,
-        reader: &mut Reader<'_>,
-        partition: usize,
-        part: Part,
-    ) -> Result<Result<(), Full>, ScanError> {
+    fn clear(&mut self) {
         self.table.clear();
         self.valid.clear();
         self.repeats = 0;
-        let join = reader.join;
-        let files = join.files(partition);
-        let first_files = join.first_files(files.len());
-        for (place, file) in files.into_iter().enumerate() {
-            let inserts = place < first_files;
-            let mut result = Ok(());
-            reader.read(file, partition, |codes| {
-                result = match join.shape.width {
-                    _ if result.is_err() => return codes.len(),
-                    4 => self.take::<4>(join, codes, file as u32, part, inserts),
-                    5 => self.take::<5>(join, codes, file as u32, part, inserts),
-                    _ => self.take::<6>(join, codes, file as u32, part, inserts),
-                };
-                codes.len() / join.shape.width * join.shape.width
-            })?;
-            if result.is_err() {
-                return Ok(result);
-            }
+    }
+
+    fn take(
+        &mut self,
+        join: &Join<'_>,
+        codes: &[u8],
+        file: usize,
+        part: Part,
+        inserts: bool,
+    ) -> Result<usize, Full> {
+        let file = file as u32;
+        match join.shape.width {
+            4 => self.put_all::<4>(join, codes, file, part, inserts)?,
+            5 => self.put_all::<5>(join, codes, file, part, inserts)?,
+            _ => self.put_all::<6>(join, codes, file, part, inserts)?,
         }
-        Ok(Ok(()))
+        Ok(codes.len() / join.shape.width * join.shape.width)
     }
 
     fn add_to(&self, found: &mut Found, join: &Join<'_>, partition: usize) {

@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 
 use super::table::{Full, Put};
-use super::{Found, Join, Joiner, Part, Reader};
-use crate::ScanError;
+use super::{Found, Join, Joiner, Part};
 use crate::store::records;
 
 /// What an entry of the table takes beside its text, bytes: hash, pointer, length, files, and what the allocator adds.
@@ -28,7 +27,7 @@ impl TextJoin {
         }
     }
 
-    fn take(&mut self, min_files: u32, record: &[u8], file: usize, inserts: bool) -> Result<(), Full> {
+    fn put(&mut self, min_files: u32, record: &[u8], file: usize, inserts: bool) -> Result<(), Full> {
         let is_full = self.files.len() >= self.most;
         let put = match self.files.get_mut(record) {
             Some(files) if *files & 1 << file != 0 => Put::Again,
@@ -62,36 +61,28 @@ fn is_in(part: Part, join: &Join<'_>, record: &[u8]) -> bool {
 }
 
 impl Joiner for TextJoin {
-    fn join(
-        &mut self,
-        reader: &mut Reader<'_>,
-        partition: usize,
-        part: Part,
-    ) -> Result<Result<(), Full>, ScanError> {
+    fn clear(&mut self) {
         self.files.clear();
         self.valid.clear();
         self.repeats = 0;
-        let join = reader.join;
-        let files = join.files(partition);
-        let first_files = join.first_files(files.len());
-        for (place, file) in files.into_iter().enumerate() {
-            let inserts = place < first_files;
-            let mut result = Ok(());
-            reader.read(file, partition, |texts| {
-                let mut taken = 0;
-                for record in records(texts) {
-                    taken += record.len();
-                    if result.is_ok() && is_in(part, join, record) {
-                        result = self.take(join.min_files, record, file, inserts);
-                    }
-                }
-                taken
-            })?;
-            if result.is_err() {
-                return Ok(result);
+    }
+
+    fn take(
+        &mut self,
+        join: &Join<'_>,
+        codes: &[u8],
+        file: usize,
+        part: Part,
+        inserts: bool,
+    ) -> Result<usize, Full> {
+        let mut taken = 0;
+        for record in records(codes) {
+            taken += record.len();
+            if is_in(part, join, record) {
+                self.put(join.min_files, record, file, inserts)?;
             }
         }
-        Ok(Ok(()))
+        Ok(taken)
     }
 
     fn add_to(&self, found: &mut Found, _: &Join<'_>, _: usize) {
