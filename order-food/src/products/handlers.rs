@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shop::ProductId;
 use utoipa::IntoParams;
 
-use super::Product;
+use super::{Catalogue, Product};
 use crate::application::Shop;
 use crate::http::{ApiError, ErrorBody, resource};
 use crate::paging;
@@ -47,19 +47,20 @@ pub(crate) async fn list_products(
     shop: web::Data<Shop>,
 ) -> Result<HttpResponse, ApiError> {
     shop.limits.admit(&request)?;
+    let answer = |snapshot: &Snapshot| list(&snapshot.catalogue, &request);
+    shop.current.look(answer).ok_or(ApiError::Unavailable)?
+}
+
+fn list(catalogue: &Catalogue, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let parameters = paging::Parameters::parse(request.query_string())?;
     let category = parameters.text("category");
     let limit = parameters.limit()?;
     let after = parameters.cursor(|text| ProductId::parse(text).ok())?;
     if category.is_none() && limit.is_none() && after.is_none() {
-        let whole = |snapshot: &Snapshot| snapshot.catalogue.whole().respond(&request);
-        return shop.current.look(whole).ok_or(ApiError::Unavailable);
+        return Ok(catalogue.whole().respond(request));
     }
-    let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
-    let (page, next) = snapshot
-        .catalogue
-        .page(category, after, limit.unwrap_or(usize::MAX));
-    let mut response = page.respond(&request);
+    let (page, next) = catalogue.page(category, after, limit.unwrap_or(usize::MAX));
+    let mut response = page.respond(request);
     if let Some(next) = next {
         let limit = limit.map_or_else(String::new, |limit| format!("limit={limit}&"));
         let category = category.map_or_else(String::new, |category| {

@@ -61,7 +61,8 @@ pub(super) struct Checks<'a> {
     lifetime_hours: i32,
 }
 
-/// What the checked statement answers.
+/// What the listed and the checked statement answer; the listed one admits and counts nothing.
+#[derive(Default)]
 pub(super) struct Marks {
     pub(super) placed: Vec<Uuid>,
     pub(super) admitted: Vec<Uuid>,
@@ -105,22 +106,6 @@ fn most_uses(pending: &Pending) -> Option<i64> {
 /// For each order of the batch, the version under which its code must be listed.
 pub(super) fn versions(batch: &[Pending]) -> Vec<Option<i64>> {
     batch.iter().map(version).collect()
-}
-
-/// The verdicts when these were placed, and the others' codes are not listed.
-pub(super) fn listed_verdicts(batch: &[Pending], placed: &[Uuid]) -> Vec<Option<Verdict>> {
-    if placed.len() == batch.len() {
-        return vec![Some(Verdict::Stored); batch.len()];
-    }
-    let placed: HashSet<&Uuid> = placed.iter().collect();
-    let verdict = |pending: &Pending| {
-        if placed.contains(&pending.new.order.id) {
-            Verdict::Stored
-        } else {
-            Verdict::Unredeemable(Unredeemable::Unknown)
-        }
-    };
-    batch.iter().map(|pending| Some(verdict(pending))).collect()
 }
 
 fn version(pending: &Pending) -> Option<i64> {

@@ -8,12 +8,10 @@ use database::pool::LOCK_TIMEOUT;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Row, Statement};
-use uuid::Uuid;
 
 use super::SilentFor;
 use super::batch::{
-    Checks, Claims, Columns, Marks, has_claims, has_listed, limited_codes, listed_verdicts, needs_checks,
-    versions,
+    Checks, Claims, Columns, Marks, has_claims, has_listed, limited_codes, needs_checks, versions,
 };
 use super::statement::{BEGIN_COUNTING, STORE, STORE_CHECKED, STORE_CLAIMING, STORE_LISTED};
 use super::ticket::{Pending, Verdict};
@@ -150,7 +148,11 @@ impl Link {
         let (columns, versions) = (Columns::of(batch), versions(batch));
         let parameters = [&columns.parameters()[..], &[&versions]].concat();
         let row: Row = self.client.query_one(&self.store_listed, &parameters).await?;
-        Ok(listed_verdicts(batch, &row.try_get::<_, Vec<Uuid>>(0)?))
+        let marks = Marks {
+            placed: row.try_get(0)?,
+            ..Marks::default()
+        };
+        Ok(marks.verdicts(batch))
     }
 
     /// First as if nobody had the keys.
