@@ -57,7 +57,15 @@ WHERE pronamespace = $1
 UNION ALL
 SELECT '', 'type', typname, coalesce((SELECT string_agg(enumlabel, ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = pg_type.oid), '')
 FROM pg_type
-WHERE typnamespace = $1 AND typtype IN ('e', 'd')
+WHERE typnamespace = $1 AND typtype = 'e'
+UNION ALL
+SELECT '', 'type', typname, concat_ws(' ', format_type(typbasetype, typtypmod),
+    CASE WHEN typnotnull THEN 'NOT NULL' END,
+    'DEFAULT ' || typdefault,
+    (SELECT string_agg(concat_ws(' ', 'CONSTRAINT', conname, pg_get_constraintdef(oid, true)), ' ' ORDER BY conname)
+     FROM pg_constraint WHERE contypid = pg_type.oid AND contype <> 'n'))
+FROM pg_type
+WHERE typnamespace = $1 AND typtype = 'd'
 ";
 
 /// Reads the schema with this object id.

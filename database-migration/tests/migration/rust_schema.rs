@@ -16,8 +16,10 @@ SELECT format('%s.%s %s %s', relname, attnum, attname,
     CASE WHEN attnotnull THEN type ELSE format('Nullable<%s>', type) END)
 FROM pg_attribute
 JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind = 'r'
+JOIN pg_type ON pg_type.oid = atttypid
+-- The client sees the base type of a domain.
 JOIN LATERAL (
-    SELECT CASE format_type(atttypid, NULL)
+    SELECT CASE format_type(CASE typtype WHEN 'd' THEN typbasetype ELSE atttypid END, NULL)
         WHEN 'bigint' THEN 'Int8'
         WHEN 'boolean' THEN 'Bool'
         WHEN 'bytea' THEN 'Bytea'

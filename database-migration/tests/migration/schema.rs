@@ -17,7 +17,7 @@ JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespa
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attnum > 0 AND NOT attisdropped
 UNION ALL
-SELECT format('constraint %s on %s %s', conname, conrelid::regclass, pg_get_constraintdef(oid))
+SELECT format('constraint %s on %s %s %s', conname, conrelid::regclass, contypid::regtype, pg_get_constraintdef(oid))
 FROM pg_constraint WHERE connamespace = 'public'::regnamespace
 UNION ALL
 SELECT format('index %s valid %s', pg_get_indexdef(indexrelid), indisvalid)
@@ -27,7 +27,7 @@ SELECT format('sequence %s', relname) FROM pg_class WHERE relnamespace = 'public
 UNION ALL
 SELECT format('function %s', oid::regprocedure) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 UNION ALL
-SELECT format('type %s', typname) FROM pg_type
+SELECT format('type %s %s', typname, format_type(typbasetype, typtypmod)) FROM pg_type
 WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd')
 UNION ALL
 SELECT format('trigger %s on %s', tgname, tgrelid::regclass) FROM pg_trigger WHERE NOT tgisinternal
@@ -109,14 +109,14 @@ async fn every_table_and_every_column_has_a_comment() {
 }
 
 #[tokio::test]
-async fn constraints_and_indexes_are_named_after_their_table() {
+async fn constraints_and_indexes_are_named_after_their_table_or_domain() {
     let database = TestDatabase::migrated().await;
 
     // PostgreSQL 18 names not-null constraints by itself (contype n).
     let misnamed = database
         .rows(
-            "SELECT conrelid::regclass, conname FROM pg_constraint
-             WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
+            "SELECT conrelid::regclass::text, conname FROM pg_constraint
+             WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND conrelid <> 0
                  AND NOT CASE contype
                      WHEN 'p' THEN conname = conrelid::regclass || '_pkey'
                      WHEN 'f' THEN conname LIKE conrelid::regclass || '\\_%\\_fkey'
@@ -124,7 +124,11 @@ async fn constraints_and_indexes_are_named_after_their_table() {
                      ELSE conname LIKE conrelid::regclass || '\\_%' AND conname !~ '_(check|key)[0-9]*$'
                  END
              UNION ALL
-             SELECT indrelid::regclass, relname FROM pg_index JOIN pg_class ON oid = indexrelid
+             SELECT contypid::regtype::text, conname FROM pg_constraint
+             WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND contypid <> 0
+                 AND (conname NOT LIKE contypid::regtype || '\\_%' OR conname ~ '_(check|key)[0-9]*$')
+             UNION ALL
+             SELECT indrelid::regclass::text, relname FROM pg_index JOIN pg_class ON oid = indexrelid
              WHERE relnamespace = 'public'::regnamespace
                  AND (relname NOT LIKE indrelid::regclass || '\\_%' OR relname ~ '_(idx|key)[0-9]+$')",
         )

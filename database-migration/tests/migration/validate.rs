@@ -48,7 +48,12 @@ async fn every_change_by_hand_is_named_and_ends_with_5() {
         ),
         (
             "ALTER TABLE orders ALTER total TYPE numeric(20, 2)",
-            "column total of orders is numeric(20,2) NOT NULL, not numeric(14,2) NOT NULL",
+            "column total of orders is numeric(20,2) NOT NULL, not order_amount NOT NULL",
+        ),
+        (
+            "ALTER DOMAIN order_quantity DROP CONSTRAINT order_quantity_in_range",
+            "type order_quantity is integer, \
+             not integer CONSTRAINT order_quantity_in_range CHECK (VALUE >= 1 AND VALUE <= 1000)",
         ),
         (
             "ALTER TABLE products ALTER name DROP NOT NULL",
