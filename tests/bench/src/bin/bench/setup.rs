@@ -59,6 +59,18 @@ const PROMOTIONS: &str = "
         ('HOTDEAL', 'percentage', 10, 1000000000), ('SOLDOUT', 'percentage', 10, 1000);
     INSERT INTO promotion_uses (code, uses) VALUES ('SOLDOUT', 1000)";
 
+/// Writes as much WAL as there may be before its files are used again. A server in use writes over the files that it has; one
+/// that has just begun fills new ones with zeros first, 16 MB at a time, while orders wait.
+const FILL_WAL: &str = "
+    DO $$
+    BEGIN
+        FOR file IN 1 .. pg_size_bytes(current_setting('max_wal_size')) / pg_size_bytes(current_setting('wal_segment_size')) LOOP
+            PERFORM pg_logical_emit_message(false, 'bench', 'fill');
+            PERFORM pg_switch_wal();
+        END LOOP;
+    END
+    $$";
+
 impl Setup {
     pub(crate) fn new(arguments: Arguments) -> anyhow::Result<Setup> {
         let cluster = Cluster::start(&arguments.programs, &arguments.folder)?;
@@ -76,6 +88,8 @@ impl Setup {
             admin,
         };
         setup.make_template()?;
+        setup.admin.run(FILL_WAL)?;
+        setup.admin.run("CHECKPOINT")?;
         Ok(setup)
     }
 
