@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +11,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::link::{Limits, Link};
+use super::link::{Limits, Link, within};
+use super::pace::{MOST, Pace};
 use super::settle::Settler;
 use super::ticket::{Pending, Verdict, to_be_sent};
 use super::trouble::{Remedy, Trouble};
@@ -17,26 +20,37 @@ use super::{Away, LONGEST_PAUSE, PAUSE, answer};
 use crate::metrics::ShopMetrics;
 use crate::orders::Cause;
 
-/// One queue and the connection that empties it: whatever has come while the last batch was being committed is the next
-/// batch. What goes wrong is settled elsewhere, so that the next batch need not wait for it.
+/// One queue and the connection that empties it: what has come while the last batch was being committed is the next batch, at
+/// most as large as [`Pace`] says. What goes wrong is settled elsewhere, so that the next batch need not wait for it.
 pub(super) struct Lane {
     pub(super) database: Database,
     pub(super) limits: Limits,
     pub(super) queue: Receiver<Pending>,
     pub(super) settler: Settler,
+    pub(super) pace: Pace,
     pub(super) metrics: ShopMetrics,
     pub(super) stop: CancellationToken,
 }
 
-/// A batch that was sent, and what came back.
-struct Flight {
-    batch: Vec<Pending>,
-    outcome: Result<Vec<Option<Verdict>>, Trouble>,
-    sent_at: Instant,
+/// A batch that was sent.
+struct Flight<'a> {
+    batch: Rc<Vec<Pending>>,
+    written: LocalBoxFuture<'a, Outcome>,
+    /// Since when the server has had nothing to do before it.
+    since: Instant,
 }
 
-/// The most orders of one batch.
-const MOST: usize = 256;
+/// A batch, and what came back.
+struct Landed {
+    batch: Vec<Pending>,
+    outcome: Outcome,
+    took: Duration,
+}
+
+type Outcome = Result<Vec<Option<Verdict>>, Trouble>;
+
+/// Batches that the server has at once: the second begins where the first ends, without waiting for us to hear of it.
+const UNDER_WAY: usize = 2;
 /// Orders wait so long for a database that is away; then they are refused until it is back.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -53,10 +67,11 @@ impl Lane {
 
     /// Writes as long as the connection is good; false when the lane is stopped and nothing is left.
     async fn write_over(&mut self, link: &Link, batch: &mut Vec<Pending>) -> bool {
-        let mut under_way: Option<LocalBoxFuture<'_, Flight>> = None;
+        let limit = self.limits.statement;
+        let mut under_way: VecDeque<Flight<'_>> = VecDeque::with_capacity(UNDER_WAY);
         loop {
-            let landed = match under_way.take() {
-                Some(flight) => Some(flight.await),
+            let landed = match under_way.pop_front() {
+                Some(flight) => Some(flight.land(limit).await),
                 None => {
                     if batch.is_empty() && !self.receive(batch).await {
                         return false;
@@ -64,16 +79,24 @@ impl Lane {
                     None
                 }
             };
-            let good = !link.is_closed() && landed.as_ref().is_none_or(Flight::leaves_the_link_good);
+            if let Some(next) = under_way.front_mut() {
+                next.since = Instant::now();
+            }
+            let good = !link.is_closed() && landed.as_ref().is_none_or(Landed::leaves_the_link_good);
             if good {
-                under_way = self.take_off(link, batch);
-                // On its way before anybody is told about the one before.
+                self.take_off(link, batch, &mut under_way);
+                // On their way before anybody is told about the one before.
                 tokio::task::yield_now().await;
             }
-            if let Some(flight) = landed {
-                self.land(flight);
+            let silent = landed.as_ref().is_some_and(Landed::is_lost);
+            if let Some(landed) = landed {
+                self.settle(landed);
             }
             if !good {
+                for flight in under_way {
+                    let landed = flight.land(if silent { Duration::ZERO } else { limit }).await;
+                    self.settle(landed);
+                }
                 return true;
             }
         }
@@ -92,48 +115,45 @@ impl Lane {
         }
     }
 
-    /// Sends what is queued.
+    /// Sends what is queued: the first batch however small, the next one when it is worth it.
     fn take_off<'a>(
         &mut self,
         link: &'a Link,
         batch: &mut Vec<Pending>,
-    ) -> Option<LocalBoxFuture<'a, Flight>> {
-        while batch.len() < MOST
-            && let Ok(pending) = self.queue.try_recv()
-        {
-            batch.push(pending);
-        }
-        let batch = to_be_sent(batch, self.limits.statement);
-        if batch.is_empty() {
-            return None;
-        }
-        let sent_at = Instant::now();
-        let mut flight = async move {
-            let outcome = link.write(&batch).await;
-            Flight {
-                batch,
-                outcome,
-                sent_at,
+        under_way: &mut VecDeque<Flight<'a>>,
+    ) {
+        let sent: usize = under_way.iter().map(|flight| flight.batch.len()).sum();
+        self.pace.see(sent + batch.len() + self.queue.len());
+        while under_way.len() < UNDER_WAY {
+            let waiting = batch.len() + self.queue.len();
+            if waiting == 0 || (!under_way.is_empty() && waiting < self.pace.worth_it()) {
+                return;
+            }
+            let most = self.pace.most();
+            while batch.len() < most
+                && let Ok(pending) = self.queue.try_recv()
+            {
+                batch.push(pending);
+            }
+            let rest = batch.split_off(batch.len().min(most));
+            let sent = to_be_sent(batch, self.limits.statement);
+            *batch = rest;
+            if !sent.is_empty() {
+                under_way.push_back(Flight::begin(link, sent));
             }
         }
-        .boxed_local();
-        // The first poll hands the statement to the connection.
-        Some(match (&mut flight).now_or_never() {
-            Some(landed) => std::future::ready(landed).boxed_local(),
-            None => flight,
-        })
     }
 
     /// Tells the orders of a batch what became of them.
-    fn land(&self, flight: Flight) {
-        let Flight {
+    fn settle(&self, landed: Landed) {
+        let Landed {
             mut batch,
             outcome,
-            sent_at,
-        } = flight;
+            took,
+        } = landed;
         match outcome {
             Ok(verdicts) => {
-                self.metrics.committed(batch.len(), sent_at.elapsed());
+                self.metrics.committed(batch.len(), took);
                 let again = answer(batch, verdicts);
                 self.settler.settle(again);
             }
@@ -197,13 +217,52 @@ impl Lane {
     }
 }
 
-impl Flight {
+impl<'a> Flight<'a> {
+    fn begin(link: &'a Link, batch: Vec<Pending>) -> Flight<'a> {
+        let batch = Rc::new(batch);
+        let orders = batch.clone();
+        let mut written = async move { link.write(&orders).await }.boxed_local();
+        // The first poll hands the statement to the connection.
+        if let Some(outcome) = (&mut written).now_or_never() {
+            written = std::future::ready(outcome).boxed_local();
+        }
+        Flight {
+            batch,
+            written,
+            since: Instant::now(),
+        }
+    }
+
+    /// Waits until it is known what became of the batch, or the server has been silent for `limit`.
+    async fn land(self, limit: Duration) -> Landed {
+        let Flight {
+            batch,
+            mut written,
+            since,
+        } = self;
+        let outcome = within(since, limit, &mut written).await;
+        drop(written);
+        Landed {
+            // What was written from was the only other owner.
+            batch: Rc::into_inner(batch).unwrap_or_default(),
+            outcome,
+            took: since.elapsed(),
+        }
+    }
+}
+
+impl Landed {
     /// Whether the connection may be used again.
     fn leaves_the_link_good(&self) -> bool {
-        !matches!(
-            self.outcome,
-            Err(Trouble::Lost(_) | Trouble::Undone(Remedy::Leave | Remedy::Renew, _))
-        )
+        !self.is_lost()
+            && !matches!(
+                self.outcome,
+                Err(Trouble::Undone(Remedy::Leave | Remedy::Renew, _))
+            )
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(self.outcome, Err(Trouble::Lost(_)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use database::Database;
 use database::pool::LOCK_TIMEOUT;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Row, Statement};
 
@@ -30,7 +30,6 @@ pub(super) struct Link {
     counting: Mutex<HashSet<String>>,
     /// So many more batches with Idempotency-Keys are checked, since one met a key that was taken.
     wary: AtomicU32,
-    limits: Limits,
 }
 
 /// How long one statement may take.
@@ -109,7 +108,6 @@ impl Link {
             begin_counting,
             counting: Mutex::default(),
             wary: AtomicU32::new(0),
-            limits,
         })
     }
 
@@ -118,30 +116,25 @@ impl Link {
         self.client.is_closed()
     }
 
-    /// Writes the batch in one transaction and returns after COMMIT; `None`: that order is to be tried again.
+    /// Writes the batch in one transaction and returns after COMMIT; `None`: that order is to be tried again. For ever where the
+    /// server is silent: see [`within`].
     ///
     /// # Errors
-    /// [`Trouble`], within the limits.
+    /// [`Trouble`].
     pub(super) async fn write(&self, batch: &[Pending]) -> Result<Vec<Option<Verdict>>, Trouble> {
-        let limit = self.limits.statement;
-        let written = async {
-            let (claims, listed) = (has_claims(batch), has_listed(batch));
-            if needs_checks(batch) || (claims && listed) {
-                self.write_checked(batch).await
-            } else if claims {
-                self.write_claiming(batch).await
-            } else if listed {
-                self.write_listed(batch).await
-            } else {
-                let columns = Columns::of(batch);
-                self.client.execute(&self.store, &columns.parameters()).await?;
-                Ok(vec![Some(Verdict::Stored); batch.len()])
-            }
+        let (claims, listed) = (has_claims(batch), has_listed(batch));
+        let written = if needs_checks(batch) || (claims && listed) {
+            self.write_checked(batch).await
+        } else if claims {
+            self.write_claiming(batch).await
+        } else if listed {
+            self.write_listed(batch).await
+        } else {
+            let columns = Columns::of(batch);
+            let stored = self.client.execute(&self.store, &columns.parameters()).await;
+            stored.map(|_| vec![Some(Verdict::Stored); batch.len()])
         };
-        match timeout(limit, written).await {
-            Ok(written) => written.map_err(Trouble::of),
-            Err(_) => Err(Trouble::Lost(cause(SilentFor(limit)))),
-        }
+        written.map_err(Trouble::of)
     }
 
     async fn write_listed(&self, batch: &[Pending]) -> Result<Vec<Option<Verdict>>, Error> {
@@ -207,6 +200,21 @@ impl Link {
 
     fn with_counting<T>(&self, act: impl FnOnce(&mut HashSet<String>) -> T) -> T {
         act(&mut self.counting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Takes the connection for lost when the server has not answered `limit` after `since`.
+///
+/// # Errors
+/// [`Trouble::Lost`] then.
+pub(super) async fn within<T>(
+    since: Instant,
+    limit: Duration,
+    written: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    match timeout_at(since + limit, written).await {
+        Ok(written) => written,
+        Err(_) => Err(Trouble::Lost(cause(SilentFor(limit)))),
     }
 }
 

@@ -1,16 +1,19 @@
 //! The order writer: group commit.
 //!
 //! Orders that arrive while a batch is being committed make up the next one; a batch is one statement and one transaction, and each
-//! order is answered after its COMMIT. Nothing is ever waited for to make a batch larger.
+//! order is answered after its COMMIT. Nothing is ever waited for to make a batch larger; a second one is sent behind the first,
+//! so that the database goes from one to the next.
 //!
-//! `ticket` is an order on its way · `lane` collects and writes · `settle` finishes what was lost or refused · `link` is a
-//! connection, `statement` and `batch` what is said over it, `trouble` what comes back instead of success.
+//! `ticket` is an order on its way · `lane` collects and writes, `pace` says how much at once · `settle` finishes what was lost
+//! or refused · `link` is a connection, `statement` and `batch` what is said over it, `trouble` what comes back instead of
+//! success.
 //!
 //! Two lanes: orders with a limited promotion queue for its row, and the others must not queue with them.
 
 mod batch;
 mod lane;
 mod link;
+mod pace;
 mod settle;
 mod statement;
 mod ticket;
@@ -37,6 +40,7 @@ use crate::metrics::ShopMetrics;
 use crate::spans;
 use lane::Lane;
 use link::Limits;
+use pace::Pace;
 use settle::Settler;
 use ticket::{Found, Pending, Verdict, Waiting};
 
@@ -109,6 +113,7 @@ impl Writer {
                 limits,
                 queue,
                 settler: settler.clone(),
+                pace: Pace::default(),
                 metrics: metrics.clone(),
                 stop: stop.clone(),
             };

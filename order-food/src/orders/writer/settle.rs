@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use super::batch::limited_code;
-use super::link::{Limits, Link};
+use super::link::{Limits, Link, within};
 use super::ticket::{Pending, Verdict, to_be_sent};
 use super::trouble::{Remedy, Trouble};
 use super::{LONGEST_PAUSE, PAUSE, TooLate, answer};
@@ -132,7 +132,8 @@ impl Settlement {
             return;
         }
         self.settler.metrics.resubmitted(piece.len());
-        match link.write(&piece).await {
+        let limit = self.settler.limits.statement;
+        match within(Instant::now(), limit, link.write(&piece)).await {
             Ok(verdicts) => {
                 self.link = Some(link);
                 let again = answer(piece, verdicts);

@@ -88,8 +88,6 @@ impl Setup {
             admin,
         };
         setup.make_template()?;
-        setup.admin.run(FILL_WAL)?;
-        setup.admin.run("CHECKPOINT")?;
         Ok(setup)
     }
 
@@ -120,6 +118,8 @@ impl Setup {
             .run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))?;
         self.admin
             .run(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))?;
+        self.admin.run(FILL_WAL)?;
+        self.admin.run("CHECKPOINT")?;
         let url = self.cluster.url(name);
         Ok(Database {
             name: name.to_owned(),
