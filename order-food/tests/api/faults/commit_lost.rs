@@ -1,5 +1,6 @@
 //! An order was sent, and what the server did with it is not heard.
 
+use futures_util::future::join_all;
 use serde_json::json;
 use test_support::{TestDatabase, eventually};
 
@@ -50,6 +51,46 @@ async fn an_order_whose_commit_was_not_answered_is_stored_once_and_answered() {
     assert_eq!(app.database.value("SELECT count(*) FROM order_items").await, "5");
     let metrics = app.get("/metrics").await.text();
     assert!(metrics.contains("\norder_resubmissions_total 5\n"), "{metrics}");
+}
+
+/// More than one batch holds: another one is under way, or waits.
+const CROWD: usize = 100;
+
+#[tokio::test]
+async fn a_crowd_whose_batches_were_under_way_is_stored_once_and_answered() {
+    let (app, proxy) = over_a_wire().await;
+    let client = async || {
+        let mut answers = Vec::new();
+        for _ in 0..10 {
+            answers.push(app.place_order([(PIZZA, 2)]).send().await);
+        }
+        answers
+    };
+
+    for (round, wire) in (1..).zip(CUTS) {
+        let before = app.order_count().await;
+        let cut = async {
+            eventually("the crowd is served", async || {
+                app.order_count().await > before + CROWD
+            })
+            .await;
+            proxy.set(wire);
+        };
+        let (answers, ()) = tokio::join!(join_all((0..CROWD).map(|_| client())), cut);
+
+        assert_eq!(proxy.cuts(), round, "{wire:?}");
+        let answers = answers.concat();
+        let (stored, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status() == 200);
+        // Behind a silent connection too little time is left for those that were not sent.
+        let too_late = matches!(wire, Wire::AnswerSilent | Wire::CommitSilent);
+        assert!(refused.is_empty() || too_late, "{wire:?}: {}", refused.len());
+        for answer in refused {
+            assert_eq!(answer.error(), (503, "unavailable".into()), "{wire:?}");
+        }
+        assert_eq!(app.order_count().await, before + stored.len(), "{wire:?}");
+    }
+    let lines = app.database.value("SELECT count(*) FROM order_items").await;
+    assert_eq!(lines, app.order_count().await.to_string());
 }
 
 #[tokio::test]
