@@ -36,7 +36,7 @@ pub(super) struct Lane {
 struct Flight<'a> {
     batch: Rc<Vec<Pending>>,
     written: LocalBoxFuture<'a, Outcome>,
-    /// Since when the server has had nothing to do before it.
+    /// When it was sent, or later: when the one before it had landed.
     since: Instant,
 }
 
@@ -79,23 +79,21 @@ impl Lane {
                     None
                 }
             };
-            if let Some(next) = under_way.front_mut() {
-                next.since = Instant::now();
-            }
             let good = !link.is_closed() && landed.as_ref().is_none_or(Landed::leaves_the_link_good);
             if good {
+                if let Some(next) = under_way.front_mut() {
+                    next.since = Instant::now();
+                }
                 self.take_off(link, batch, &mut under_way);
                 // On their way before anybody is told about the one before.
                 tokio::task::yield_now().await;
             }
-            let silent = landed.as_ref().is_some_and(Landed::is_lost);
             if let Some(landed) = landed {
                 self.settle(landed);
             }
             if !good {
                 for flight in under_way {
-                    let landed = flight.land(if silent { Duration::ZERO } else { limit }).await;
-                    self.settle(landed);
+                    self.settle(flight.land(limit).await);
                 }
                 return true;
             }
@@ -104,13 +102,13 @@ impl Lane {
 
     /// Waits for orders; false when there will be none any more.
     async fn receive(&mut self, batch: &mut Vec<Pending>) -> bool {
-        let stop = self.stop.clone();
+        let (stop, most) = (self.stop.clone(), self.pace.most());
         tokio::select! {
             biased;
-            count = self.queue.recv_many(batch, MOST) => count > 0,
+            count = self.queue.recv_many(batch, most) => count > 0,
             () = stop.cancelled(), if !self.queue.is_closed() => {
                 self.queue.close();
-                self.queue.recv_many(batch, MOST).await > 0
+                self.queue.recv_many(batch, most).await > 0
             }
         }
     }
