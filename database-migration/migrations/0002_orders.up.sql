@@ -13,7 +13,7 @@ CREATE DOMAIN order_status AS text CONSTRAINT order_status_known CHECK (VALUE IN
 CREATE DOMAIN order_line_number AS smallint CONSTRAINT order_line_number_in_range CHECK (VALUE BETWEEN 1 AND 100);
 CREATE DOMAIN order_quantity AS integer CONSTRAINT order_quantity_in_range CHECK (VALUE BETWEEN 1 AND 1000);
 CREATE DOMAIN order_unit_price AS numeric(10, 2) CONSTRAINT order_unit_price_not_negative CHECK (VALUE >= 0);
-CREATE DOMAIN idempotency_key AS text CONSTRAINT idempotency_key_length CHECK (char_length(VALUE) BETWEEN 1 AND 255);
+CREATE DOMAIN idempotency_key AS text COLLATE "C" CONSTRAINT idempotency_key_length CHECK (char_length(VALUE) BETWEEN 1 AND 255);
 CREATE DOMAIN request_hash AS bytea CONSTRAINT request_hash_length CHECK (octet_length(VALUE) = 32);
 
 -- That a discount is at most the subtotal follows: the total is not negative.

@@ -107,11 +107,11 @@ COMMENT ON COLUMN dataset_versions.pruned_at IS
 COMMENT ON COLUMN dataset_versions.retired_at IS 'When another version of the profile took its place; null unless retired.';
 
 CREATE TABLE dataset_rows (
-    version bigint   NOT NULL,
-    dataset text     NOT NULL,
-    key     text     NOT NULL,
-    row     jsonb    NOT NULL,
-    format  smallint NOT NULL,
+    version bigint           NOT NULL,
+    dataset text             NOT NULL,
+    key     text COLLATE "C" NOT NULL,
+    row     jsonb            NOT NULL,
+    format  smallint         NOT NULL,
     CONSTRAINT dataset_rows_pkey PRIMARY KEY (version, dataset, key),
     CONSTRAINT dataset_rows_dataset_known CHECK (dataset IN ('products', 'users', 'api_keys', 'promotions', 'orders')),
     CONSTRAINT dataset_rows_version_fkey FOREIGN KEY (version) REFERENCES dataset_versions (version) ON DELETE CASCADE

@@ -27,12 +27,14 @@ SELECT relname::text, 'table', '', CASE relpersistence WHEN 'u' THEN 'unlogged' 
 FROM tables
 UNION ALL
 SELECT relname, 'column', attname, concat_ws(' ', format_type(atttypid, atttypmod),
+    'COLLATE ' || CASE WHEN attcollation <> typcollation THEN attcollation::regcollation::text END,
     CASE WHEN attnotnull THEN 'NOT NULL' END,
     CASE WHEN attidentity <> '' THEN 'identity ' || attidentity::text END,
     CASE WHEN attgenerated <> '' THEN 'generated' END,
     'DEFAULT ' || pg_get_expr(adbin, adrelid, true))
 FROM pg_attribute
 JOIN tables ON tables.oid = attrelid
+JOIN pg_type ON pg_type.oid = atttypid
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attnum > 0 AND NOT attisdropped
 UNION ALL
@@ -60,6 +62,8 @@ FROM pg_type
 WHERE typnamespace = $1 AND typtype = 'e'
 UNION ALL
 SELECT '', 'type', typname, concat_ws(' ', format_type(typbasetype, typtypmod),
+    'COLLATE ' || CASE WHEN typcollation <> (SELECT base.typcollation FROM pg_type AS base WHERE base.oid = pg_type.typbasetype)
+        THEN typcollation::regcollation::text END,
     CASE WHEN typnotnull THEN 'NOT NULL' END,
     'DEFAULT ' || typdefault,
     (SELECT string_agg(concat_ws(' ', 'CONSTRAINT', conname, pg_get_constraintdef(oid, true)), ' ' ORDER BY conname)

@@ -17,7 +17,7 @@ const IN_FORCE: &str = "
     WHERE state = 'active' AND 'coupon_codes' = ANY (datasets)
     ORDER BY activated_at DESC LIMIT 1";
 
-const CODES: &str = "SELECT code FROM coupon_codes WHERE version = $1 ORDER BY code COLLATE \"C\"";
+const CODES: &str = "SELECT code FROM coupon_codes WHERE version = $1 ORDER BY code";
 
 /// Compares the codes in force with those that should be.
 ///

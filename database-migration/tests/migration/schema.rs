@@ -145,3 +145,22 @@ async fn no_table_is_unlogged() {
         "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relpersistence <> 'p'";
     assert_eq!(database.value(unlogged).await, "0");
 }
+
+#[tokio::test]
+async fn indexed_codes_and_keys_are_compared_by_their_bytes() {
+    let database = TestDatabase::migrated().await;
+
+    let indexed = "SELECT DISTINCT indrelid::regclass::text, attname::text, attcollation::regcollation::text
+        FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+        WHERE attname IN ('code', 'key') ORDER BY 1";
+    assert_eq!(
+        database.rows(indexed).await,
+        [
+            ["coupon_codes", "code", "\"C\""],
+            ["dataset_rows", "key", "\"C\""],
+            ["idempotency_keys", "key", "\"C\""],
+            ["promotion_uses", "code", "\"C\""],
+            ["promotions", "code", "\"C\""],
+        ]
+    );
+}

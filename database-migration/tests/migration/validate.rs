@@ -56,6 +56,10 @@ async fn every_change_by_hand_is_named_and_ends_with_5() {
              not integer CONSTRAINT order_quantity_in_range CHECK (VALUE >= 1 AND VALUE <= 1000)",
         ),
         (
+            "ALTER TABLE promotion_uses ALTER code TYPE text COLLATE \"POSIX\"",
+            "column code of promotion_uses is text COLLATE \"POSIX\" NOT NULL, not text COLLATE \"C\" NOT NULL",
+        ),
+        (
             "ALTER TABLE products ALTER name DROP NOT NULL",
             "column name of products is text, not text NOT NULL",
         ),

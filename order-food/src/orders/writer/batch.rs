@@ -83,7 +83,7 @@ pub(super) fn has_listed(batch: &[Pending]) -> bool {
 
 /// Whether some of the batch have Idempotency-Keys.
 pub(super) fn has_claims(batch: &[Pending]) -> bool {
-    batch.iter().any(|pending| pending.new.claim.is_some())
+    batch.iter().any(|pending| pending.ticket.new.claim.is_some())
 }
 
 /// The limited promotions of the batch.
@@ -93,11 +93,11 @@ pub(super) fn limited_codes(batch: &[Pending]) -> BTreeSet<&str> {
 
 pub(super) fn limited_code(pending: &Pending) -> Option<&str> {
     most_uses(pending)?;
-    pending.new.order.coupon_code.as_ref().map(|code| code.as_str())
+    pending.ticket.new.order.coupon_code.as_ref().map(|code| code.as_str())
 }
 
 fn most_uses(pending: &Pending) -> Option<i64> {
-    match pending.new.redemption {
+    match pending.ticket.new.redemption {
         Redemption::Limited(limit) => Some(i64::try_from(limit).unwrap_or(i64::MAX)),
         Redemption::Free | Redemption::Listed(_) => None,
     }
@@ -109,7 +109,7 @@ pub(super) fn versions(batch: &[Pending]) -> Vec<Option<i64>> {
 }
 
 fn version(pending: &Pending) -> Option<i64> {
-    match pending.new.redemption {
+    match pending.ticket.new.redemption {
         Redemption::Listed(version) => Some(version),
         Redemption::Free | Redemption::Limited(_) => None,
     }
@@ -125,7 +125,7 @@ impl<'a> Columns<'a> {
     }
 
     fn push(&mut self, pending: &'a Pending) {
-        let order = &pending.new.order;
+        let order = &pending.ticket.new.order;
         let Columns { orders, lines } = self;
         orders.id.push(order.id);
         orders.api_key.push(order.api_key);
@@ -171,7 +171,7 @@ impl<'a> Claims<'a> {
     pub(super) fn of(batch: &'a [Pending]) -> Claims<'a> {
         let mut sorted: Vec<_> = batch
             .iter()
-            .filter_map(|pending| Some((pending.new.order.id, pending.new.claim.as_ref()?)))
+            .filter_map(|pending| Some((pending.ticket.new.order.id, pending.ticket.new.claim.as_ref()?)))
             .collect();
         sorted.sort_unstable_by_key(|(_, (claim, _))| (claim.api_key, &claim.key));
         let (claims, responses): (Vec<_>, Vec<_>) = sorted
@@ -229,7 +229,7 @@ impl<'a> Checks<'a> {
                 *rank += 1;
                 *rank
             }));
-            let claim = pending.new.claim.as_ref();
+            let claim = pending.ticket.new.claim.as_ref();
             checks.key.push(claim.map(|(claim, _)| claim.key.as_str()));
             checks
                 .request_hash
@@ -267,17 +267,17 @@ impl Marks {
         let unused: HashSet<&str> = batch
             .iter()
             .filter(|pending| {
-                admitted.contains(&pending.new.order.id) && !placed.contains(&pending.new.order.id)
+                admitted.contains(&pending.ticket.new.order.id) && !placed.contains(&pending.ticket.new.order.id)
             })
             .filter_map(limited_code)
             .collect();
         let verdict = |pending: &Pending| {
-            let id = &pending.new.order.id;
+            let id = &pending.ticket.new.order.id;
             if placed.contains(id) {
                 return Some(Verdict::Stored);
             }
             if admitted.contains(id) {
-                return Some(match pending.new.claim {
+                return Some(match pending.ticket.new.claim {
                     Some(_) => Verdict::KeyTaken,
                     None => Verdict::Stored,
                 });

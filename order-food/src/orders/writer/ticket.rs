@@ -45,25 +45,28 @@ pub(super) enum Found {
 /// The writer's side of an order. Dropped without a verdict, it answers what is true then.
 #[derive(Debug)]
 pub(super) struct Pending {
-    pub(super) new: NewOrder,
+    pub(super) ticket: Arc<Ticket>,
     pub(super) deadline: Instant,
     /// An earlier attempt may have stored it: the outcome of a later one decides.
     pub(super) in_doubt: bool,
-    state: Arc<State>,
     reply: Option<oneshot::Sender<(Verdict, bool)>>,
     turn: Option<Turn>,
 }
 
 /// The caller's side.
 pub(super) struct Waiting {
-    id: uuid::Uuid,
+    ticket: Arc<Ticket>,
     deadline: Instant,
-    state: Arc<State>,
     verdict: oneshot::Receiver<(Verdict, bool)>,
 }
 
-#[derive(Debug, Default)]
-struct State(AtomicU8);
+/// What both sides hold. Who waits lets go of it last: the memory of an order is freed by the thread that took it, which is
+/// cheaper than by the writer's.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    pub(super) new: NewOrder,
+    state: AtomicU8,
+}
 
 const WAITING: u8 = 0;
 const SENT: u8 = 1;
@@ -86,19 +89,20 @@ pub(super) fn to_be_sent(batch: &mut Vec<Pending>, limit: Duration) -> Vec<Pendi
 
 /// Both sides of an order.
 pub(super) fn pair(new: NewOrder, deadline: Instant, turn: Option<Turn>) -> (Pending, Waiting) {
-    let state = Arc::new(State::default());
+    let ticket = Arc::new(Ticket {
+        new,
+        state: AtomicU8::new(WAITING),
+    });
     let (reply, verdict) = oneshot::channel();
     let waiting = Waiting {
-        id: new.order.id,
+        ticket: ticket.clone(),
         deadline,
-        state: state.clone(),
         verdict,
     };
     let pending = Pending {
-        new,
+        ticket,
         deadline,
         in_doubt: false,
-        state,
         reply: Some(reply),
         turn,
     };
@@ -108,13 +112,13 @@ pub(super) fn pair(new: NewOrder, deadline: Instant, turn: Option<Turn>) -> (Pen
 impl Pending {
     /// Before it is sent to the database: false when nobody waits for it any more, and it must not be sent.
     fn begin(&self) -> bool {
-        self.in_doubt || self.state.step(WAITING, SENT)
+        self.in_doubt || self.ticket.step(WAITING, SENT)
     }
 
     /// What was sent is certainly undone; it may be sent again.
     pub(super) fn undone(&self) {
         if !self.in_doubt {
-            self.state.step(SENT, WAITING);
+            self.ticket.step(SENT, WAITING);
         }
     }
 
@@ -148,7 +152,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let verdict = if self.state.0.load(Ordering::Acquire) == SENT {
+        let verdict = if self.ticket.state.load(Ordering::Acquire) == SENT {
             Verdict::Unknown(Arc::new(Stopped))
         } else {
             Verdict::Unavailable(Arc::new(Stopped))
@@ -183,18 +187,18 @@ impl Waiting {
         let late: Cause = Arc::new(TooLate);
         match timeout_at(self.deadline, self.verdict).await {
             Ok(Ok(verdict)) => Ok(verdict),
-            _ if self.state.step(WAITING, ABANDONED) => Err(NotStored::Unavailable(late)),
+            _ if self.ticket.step(WAITING, ABANDONED) => Err(NotStored::Unavailable(late)),
             _ => Err(NotStored::Unknown {
-                id: self.id,
+                id: self.ticket.new.order.id,
                 cause: late,
             }),
         }
     }
 }
 
-impl State {
+impl Ticket {
     fn step(&self, from: u8, to: u8) -> bool {
-        self.0
+        self.state
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
