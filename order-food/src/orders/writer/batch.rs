@@ -93,7 +93,13 @@ pub(super) fn limited_codes(batch: &[Pending]) -> BTreeSet<&str> {
 
 pub(super) fn limited_code(pending: &Pending) -> Option<&str> {
     most_uses(pending)?;
-    pending.ticket.new.order.coupon_code.as_ref().map(|code| code.as_str())
+    pending
+        .ticket
+        .new
+        .order
+        .coupon_code
+        .as_ref()
+        .map(|code| code.as_str())
 }
 
 fn most_uses(pending: &Pending) -> Option<i64> {
@@ -267,7 +273,8 @@ impl Marks {
         let unused: HashSet<&str> = batch
             .iter()
             .filter(|pending| {
-                admitted.contains(&pending.ticket.new.order.id) && !placed.contains(&pending.ticket.new.order.id)
+                admitted.contains(&pending.ticket.new.order.id)
+                    && !placed.contains(&pending.ticket.new.order.id)
             })
             .filter_map(limited_code)
             .collect();
