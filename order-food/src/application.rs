@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::{Condition, NormalizePath, from_fn};
+use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::{App, HttpServer, web};
 use database::Database;
 use database::pool::Pool;
@@ -105,8 +105,6 @@ impl Application {
             metrics: http_metrics,
             readiness: shop.readiness.clone(),
         };
-        let requests = metrics::requests(&registry)
-            .map_err(|error| Failure::new(ExitCode::Unexpected, format!("metrics: {error}")))?;
         let address = (settings.bind_address.as_str(), settings.port);
         let listener = TcpListener::bind(address).or_exit(
             ExitCode::Input,
@@ -128,7 +126,6 @@ impl Application {
                 .app_data(documents.clone())
                 .app_data(registry.clone())
                 .wrap(from_fn(observe))
-                .wrap(Condition::new(enable_metrics, requests.clone()))
                 .wrap(NormalizePath::trim())
                 .configure(|service| routes(service, enable_metrics, limit_addresses))
                 .default_service(web::to(not_found))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, Version};
@@ -74,9 +74,7 @@ pub(crate) async fn observe(
             .head_mut()
             .set_connection_type(ConnectionType::Close);
     }
-    if let BodySize::Sized(bytes) = response.response().body().size() {
-        observer.metrics.answered(bytes);
-    }
+    observer.metrics.answered(&response, started.elapsed());
     close_span(&span, &response);
     access_line(&span, &response, started, &request_id);
     response.headers_mut().insert(X_REQUEST_ID, request_id);

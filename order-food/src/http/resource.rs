@@ -2,6 +2,7 @@ use actix_web::http::{Method, header};
 use actix_web::{HttpResponse, Resource, Route, web};
 
 use super::ApiError;
+use crate::metrics::ResourceSeries;
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const GET_AND_POST: &str = "GET, HEAD, POST, OPTIONS";
@@ -13,7 +14,7 @@ where
     Args: actix_web::FromRequest + 'static,
     F::Output: actix_web::Responder + 'static,
 {
-    web::resource(path)
+    counted(path)
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
         .route(options(GET))
@@ -30,12 +31,16 @@ where
     B: actix_web::FromRequest + 'static,
     G::Output: actix_web::Responder + 'static,
 {
-    web::resource(path)
+    counted(path)
         .route(web::post().to(post))
         .route(web::get().to(get.clone()))
         .route(web::head().to(get))
         .route(options(GET_AND_POST))
         .default_service(web::to(async || not_allowed(GET_AND_POST)))
+}
+
+fn counted(path: &str) -> Resource {
+    web::resource(path).app_data(ResourceSeries::default())
 }
 
 /// What answers where no resource is.

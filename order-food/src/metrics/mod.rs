@@ -9,7 +9,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::application::Shop;
 use crate::http::{ApiError, ErrorBody};
-pub(crate) use http::{HttpMetrics, requests};
+pub(crate) use http::{HttpMetrics, ResourceSeries};
 pub(crate) use shop::ShopMetrics;
 
 /// The metrics in Prometheus' text format. Absent when switched off.

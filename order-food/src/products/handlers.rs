@@ -87,11 +87,11 @@ fn list(catalogue: &Catalogue, request: &HttpRequest) -> Result<HttpResponse, Ap
 )]
 pub(crate) async fn get_product(
     request: HttpRequest,
-    id: web::Path<String>,
     shop: web::Data<Shop>,
 ) -> Result<HttpResponse, ApiError> {
     shop.limits.admit(&request)?;
-    let id = ProductId::parse(&id).map_err(|problem| ApiError::malformed("invalid_product_id", problem))?;
+    let id = request.match_info().query("productId");
+    let id = ProductId::parse(id).map_err(|problem| ApiError::malformed("invalid_product_id", problem))?;
     let answer = |snapshot: &Snapshot| Some(snapshot.catalogue.one(id)?.respond(&request));
     let found = shop.current.look(answer).ok_or(ApiError::Unavailable)?;
     found.ok_or(ApiError::NotFound("product"))
