@@ -290,9 +290,12 @@ fn shop(
 }
 
 fn routes(service: &mut web::ServiceConfig, enable_metrics: bool, limit_addresses: bool) {
+    // One after the other is asked whether it is meant: those that are compared with a regular expression come last.
     let api = web::scope("/api")
-        .configure(products::routes)
-        .configure(orders::routes);
+        .service(orders::collection())
+        .service(products::collection())
+        .service(products::member())
+        .service(orders::member());
     match limit_addresses {
         true => service.service(api.wrap(from_fn(rate_limit::count))),
         false => service.service(api),

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io::Write as _;
 
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -8,6 +9,9 @@ use serde_json::value::RawValue;
 /// Written (JSON, `Display`) as a decimal number with exactly two decimals: `12.90`. Never a float.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i64);
+
+/// Bytes of the longest amount: a sign, the digits of 64 bits, a point.
+const MAX_LENGTH: usize = 1 + 19 + 1;
 
 /// The text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,9 +91,13 @@ impl fmt::Display for Money {
 impl Serialize for Money {
     /// A JSON number with its two decimals. Only `serde_json` can write it so.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.to_string())
-            .map_err(S::Error::custom)?
-            .serialize(serializer)
+        let mut text = [0; MAX_LENGTH];
+        let mut rest = text.as_mut_slice();
+        write!(rest, "{self}").map_err(S::Error::custom)?;
+        let unused = rest.len();
+        let written = text.get(..MAX_LENGTH - unused).unwrap_or_default();
+        let number: &RawValue = serde_json::from_slice(written).map_err(S::Error::custom)?;
+        number.serialize(serializer)
     }
 }
 
@@ -138,6 +146,8 @@ mod tests {
     fn json_has_two_decimals() {
         let json = serde_json::to_string(&[1299, 1290, 1200, 5, 0].map(Money::from_cents)).unwrap();
         assert_eq!(json, "[12.99,12.90,12.00,0.05,0.00]");
+        let widest = serde_json::to_string(&[i64::MAX, i64::MIN].map(Money::from_cents)).unwrap();
+        assert_eq!(widest, "[92233720368547758.07,-92233720368547758.08]");
     }
 
     proptest! {

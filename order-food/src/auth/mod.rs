@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use chrono::{DateTime, Utc};
 use shop::{HashKeys, Scope, Scopes};
 
@@ -28,7 +28,10 @@ pub(crate) struct Caller {
     pub(crate) scopes: Scopes,
 }
 
-const HEADERS: [&str; 2] = ["api_key", "x-api-key"];
+static HEADERS: [HeaderName; 2] = [
+    HeaderName::from_static("api_key"),
+    HeaderName::from_static("x-api-key"),
+];
 
 /// The caller of `request`, whose key has at least one of `scopes`.
 ///
@@ -55,7 +58,7 @@ pub(crate) fn authorize(request: &HttpRequest, shop: &Shop, scopes: &[Scope]) ->
 /// The key in `api_key` or its equal `X-API-Key`; sent more than once, it must be the same.
 fn sent_key(headers: &HeaderMap) -> Result<&[u8], ApiError> {
     let mut sent = HEADERS
-        .into_iter()
+        .iter()
         .flat_map(|name| headers.get_all(name))
         .map(|value| value.as_bytes());
     let key = sent.next().filter(|key| !key.is_empty());

@@ -32,9 +32,15 @@ pub(crate) async fn read_json(
 }
 
 async fn collect(mut payload: web::Payload, length: Option<usize>) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(16 * 1024));
+    let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(incomplete)?;
+        if body.is_empty() {
+            if Some(chunk.len()) == length {
+                return Ok(chunk);
+            }
+            body.reserve(length.unwrap_or(0).min(16 * 1024));
+        }
         if body.len() + chunk.len() > LIMIT {
             return Err(ApiError::BodyTooLarge);
         }
@@ -66,13 +72,10 @@ fn is_json(headers: &HeaderMap, empty: bool) -> bool {
         return empty && !encoded;
     };
     let media_type = media_type.to_str().unwrap_or_default();
-    let essence = media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    let json =
-        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    let json = essence.eq_ignore_ascii_case("application/json") || {
+        let essence = essence.to_ascii_lowercase();
+        essence.starts_with("application/") && essence.ends_with("+json")
+    };
     json && !encoded
 }

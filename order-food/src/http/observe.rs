@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
@@ -33,6 +33,7 @@ pub(crate) struct Observer {
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_REQUEST_ID: usize = 128;
 
 /// The middleware: see the module.
@@ -133,7 +134,7 @@ fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
     }
     let parent = request
         .headers()
-        .get("traceparent")
+        .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())
         .and_then(RequestSampler::parse);
     if !sampler.decide(parent.as_ref()) {
@@ -157,7 +158,7 @@ fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
     );
     if let Some(agent) = request
         .headers()
-        .get("user-agent")
+        .get(header::USER_AGENT)
         .and_then(|agent| agent.to_str().ok())
     {
         span.record("user_agent.original", agent);

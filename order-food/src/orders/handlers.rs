@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use shop::Scope;
 use tracing::error;
 use utoipa::IntoParams;
@@ -19,11 +19,14 @@ use crate::paging;
 use crate::spans;
 use shop::Refusal;
 
-/// Where the orders are served.
-pub(crate) fn routes(service: &mut web::ServiceConfig) {
-    service
-        .service(resource::get_and_post("/order", list_orders, place_order))
-        .service(resource::get("/order/{orderId}", get_order));
+/// Where orders are placed and listed.
+pub(crate) fn collection() -> Resource {
+    resource::get_and_post("/order", list_orders, place_order)
+}
+
+/// Where each order is served.
+pub(crate) fn member() -> Resource {
+    resource::get("/order/{orderId}", get_order)
 }
 
 const DEFAULT_LIMIT: usize = 20;

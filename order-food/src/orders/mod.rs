@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::snapshot::ApiKeyId;
 
 use answer::OrderAnswer;
-pub(crate) use handlers::routes;
+pub(crate) use handlers::{collection, member};
 pub(crate) use idempotency::sweep;
 pub use idempotency::{Claim, IdempotencyKey};
 pub use store::{Cause, NotStored, OrderStore, Stored};

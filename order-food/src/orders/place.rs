@@ -1,5 +1,4 @@
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -47,6 +46,10 @@ pub(crate) enum Placed {
     Earlier(Bytes),
 }
 
+/// What most answers fit into: this, and so much for each line.
+const ANSWER_BYTES: usize = 128;
+const LINE_BYTES: usize = 160;
+
 /// Checks, prices and stores an order, and returns once it is committed.
 ///
 /// A request that was answered before is answered the same again, also when it would be refused by now: the rules that
@@ -63,10 +66,9 @@ pub(crate) async fn place(
         Ok(priced) => priced,
         Err(refusal) => return Box::pin(earlier_or(shop, claim, deadline, refusal)).await,
     };
-    let (answer, totals) = (
-        Bytes::from(serde_json::to_vec(&OrderAnswer::of(&order))?),
-        order.totals,
-    );
+    let mut answer = Vec::with_capacity(ANSWER_BYTES + order.lines.len() * LINE_BYTES);
+    serde_json::to_writer(&mut answer, &OrderAnswer::of(&order))?;
+    let (answer, totals) = (Bytes::from(answer), order.totals);
     let new = NewOrder {
         order,
         redemption,
@@ -141,7 +143,6 @@ fn lines(snapshot: &Snapshot, items: Vec<Item<'_>>) -> Result<Vec<OrderLine>, Pl
     if items.len() > MAX_ITEMS {
         return Err(PlaceError::TooManyLines);
     }
-    let mut positions: HashMap<ProductId, usize> = HashMap::with_capacity(items.len());
     let mut merged: Vec<(ProductId, i64)> = Vec::with_capacity(items.len());
     let mut unknown: Vec<Cow<'_, str>> = Vec::new();
     let mut below_one = None;
@@ -164,12 +165,10 @@ fn lines(snapshot: &Snapshot, items: Vec<Item<'_>>) -> Result<Vec<OrderLine>, Pl
         if quantity < 1 {
             below_one = below_one.or(Some(id));
         }
-        match positions.get(&id).and_then(|position| merged.get_mut(*position)) {
+        // At most MAX_ITEMS: looking at all of them takes less than hashing.
+        match merged.iter_mut().find(|(known, _)| *known == id) {
             Some((_, units)) => *units = units.saturating_add(quantity),
-            None => {
-                positions.insert(id, merged.len());
-                merged.push((id, quantity));
-            }
+            None => merged.push((id, quantity)),
         }
     }
     if !unknown.is_empty() {

@@ -1,5 +1,5 @@
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shop::ProductId;
 use utoipa::IntoParams;
@@ -10,11 +10,14 @@ use crate::http::{ApiError, ErrorBody, resource};
 use crate::paging;
 use crate::snapshot::Snapshot;
 
-/// Where the products are served.
-pub(crate) fn routes(service: &mut web::ServiceConfig) {
-    service
-        .service(resource::get("/product", list_products))
-        .service(resource::get("/product/{productId}", get_product));
+/// Where all products are served.
+pub(crate) fn collection() -> Resource {
+    resource::get("/product", list_products)
+}
+
+/// Where each product is served.
+pub(crate) fn member() -> Resource {
+    resource::get("/product/{productId}", get_product)
 }
 
 #[derive(IntoParams)]

@@ -4,4 +4,4 @@ mod catalogue;
 pub(crate) mod handlers;
 
 pub(crate) use catalogue::{Catalogue, Product};
-pub(crate) use handlers::routes;
+pub(crate) use handlers::{collection, member};

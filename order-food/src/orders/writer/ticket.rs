@@ -184,13 +184,13 @@ impl Waiting {
     /// # Errors
     /// [`NotStored::Unavailable`] or [`NotStored::Unknown`], at the deadline.
     pub(super) async fn verdict(self) -> Result<(Verdict, bool), NotStored> {
-        let late: Cause = Arc::new(TooLate);
+        let late = || -> Cause { Arc::new(TooLate) };
         match timeout_at(self.deadline, self.verdict).await {
             Ok(Ok(verdict)) => Ok(verdict),
-            _ if self.ticket.step(WAITING, ABANDONED) => Err(NotStored::Unavailable(late)),
+            _ if self.ticket.step(WAITING, ABANDONED) => Err(NotStored::Unavailable(late())),
             _ => Err(NotStored::Unknown {
                 id: self.ticket.new.order.id,
-                cause: late,
+                cause: late(),
             }),
         }
     }
