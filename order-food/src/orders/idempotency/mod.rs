@@ -8,6 +8,8 @@ mod expiry;
 mod queries;
 mod running;
 
+use std::sync::Arc;
+
 use actix_web::http::header::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
@@ -23,7 +25,7 @@ pub(super) const LIFETIME_HOURS: u8 = 24;
 
 /// The header `Idempotency-Key` as the client sent it: 1 to 255 printable ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IdempotencyKey(Box<str>);
+pub struct IdempotencyKey(Arc<str>);
 
 /// Who repeats what: the key, in the name of the API key that sent it, and the body it came with.
 #[derive(Clone, Debug, PartialEq, Eq)]
