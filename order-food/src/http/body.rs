@@ -37,6 +37,7 @@ async fn collect(mut payload: web::Payload, length: Option<usize>) -> Result<Byt
         let chunk = chunk.map_err(incomplete)?;
         if body.is_empty() {
             if Some(chunk.len()) == length {
+                // All of it at once, as nearly always.
                 return Ok(chunk);
             }
             body.reserve(length.unwrap_or(0).min(16 * 1024));

@@ -39,6 +39,7 @@ where
         .default_service(web::to(async || not_allowed(GET_AND_POST)))
 }
 
+/// A resource that holds ready what its requests are counted in.
 fn counted(path: &str) -> Resource {
     web::resource(path).app_data(ResourceSeries::default())
 }

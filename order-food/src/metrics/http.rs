@@ -2,8 +2,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::body::BodySize;
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
 use prometheus::{
@@ -29,7 +28,6 @@ pub(crate) struct Active<'a>(&'a IntGauge);
 #[derive(Default)]
 pub(crate) struct ResourceSeries(RefCell<Vec<(Method, StatusCode, Series)>>);
 
-#[derive(Clone)]
 struct Series {
     requests: IntCounter,
     durations: Histogram,
