@@ -252,15 +252,10 @@ impl<'a> Flight<'a> {
 impl Landed {
     /// Whether the connection may be used again.
     fn leaves_the_link_good(&self) -> bool {
-        !self.is_lost()
-            && !matches!(
-                self.outcome,
-                Err(Trouble::Undone(Remedy::Leave | Remedy::Renew, _))
-            )
-    }
-
-    fn is_lost(&self) -> bool {
-        matches!(self.outcome, Err(Trouble::Lost(_)))
+        !matches!(
+            self.outcome,
+            Err(Trouble::Lost(_) | Trouble::Undone(Remedy::Leave | Remedy::Renew, _))
+        )
     }
 }
 
