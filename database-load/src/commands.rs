@@ -10,7 +10,8 @@ use database_load::{
     Answer, Outcome, ProfileRun, RollbackOptions, RunOptions, Summary, Target, Terms, freshness, history,
     plan, prune, rollback, run, status, verify,
 };
-use process::exit::{Ending, ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
+use process::report::ProcessOutcome;
 use process::telemetry::{self, Telemetry};
 use serde_json::json;
 use tracing::{Instrument as _, Span};
@@ -31,7 +32,7 @@ pub(crate) struct Commands<'a> {
 }
 
 impl Commands<'_> {
-    pub(crate) async fn execute(&self, command: Command) -> Result<Ending, Failure> {
+    pub(crate) async fn execute(&self, command: Command) -> Result<ProcessOutcome, Failure> {
         match command {
             // Has been done, without settings.
             Command::Coupons(_) => Ok(ExitCode::Done.into()),
@@ -59,7 +60,7 @@ impl Commands<'_> {
         }
     }
 
-    async fn run(&self, arguments: Run) -> Result<Ending, Failure> {
+    async fn run(&self, arguments: Run) -> Result<ProcessOutcome, Failure> {
         let Run {
             profiles,
             force,
@@ -78,7 +79,7 @@ impl Commands<'_> {
         self.done(&summary)
     }
 
-    async fn plan(&self, arguments: Plan) -> Result<Ending, Failure> {
+    async fn plan(&self, arguments: Plan) -> Result<ProcessOutcome, Failure> {
         let Plan {
             profiles,
             force,
@@ -94,15 +95,15 @@ impl Commands<'_> {
             };
             said(plan.run_id, &plan.profile, &format!("dry run, {outcome}"))
         });
-        Ok(Ending::new(ExitCode::Done, last_line(said)))
+        Ok(ProcessOutcome::new(ExitCode::Done, last_line(said)))
     }
 
-    async fn history(&self, History { of, limit }: History) -> Result<Ending, Failure> {
+    async fn history(&self, History { of, limit }: History) -> Result<ProcessOutcome, Failure> {
         let profiles = names(&of.profiles);
         self.show(&history(self.database, &self.terms, &profiles, limit).await?)
     }
 
-    async fn verify(&self, profiles: Vec<String>) -> Result<Ending, Failure> {
+    async fn verify(&self, profiles: Vec<String>) -> Result<ProcessOutcome, Failure> {
         let verification = verify(self.database, &self.terms, &profiles).await?;
         let done = self.show(&Answer::from(&verification))?;
         let Some(first) = verification.first_drift() else {
@@ -112,7 +113,7 @@ impl Commands<'_> {
         Err(Failure::new(ExitCode::Drift, message))
     }
 
-    async fn rollback(&self, arguments: Rollback) -> Result<Ending, Failure> {
+    async fn rollback(&self, arguments: Rollback) -> Result<ProcessOutcome, Failure> {
         let options = RollbackOptions {
             profile: self.one_profile(arguments.profile.as_deref())?,
             target: arguments.to.map_or(Target::Previous, Target::Version),
@@ -130,7 +131,7 @@ impl Commands<'_> {
         self.done(&summary)
     }
 
-    async fn prune(&self, Prune { of, keep }: Prune) -> Result<Ending, Failure> {
+    async fn prune(&self, Prune { of, keep }: Prune) -> Result<ProcessOutcome, Failure> {
         let span = tracing::info_span!(
             "dataload.prune",
             run_id = tracing::field::Empty,
@@ -140,10 +141,10 @@ impl Commands<'_> {
         let pruned = traced(span, prune(self.database, &self.terms, &profiles, keep)).await?;
         self.show(&Answer::from(&pruned))?;
         let line = format!("done: run {}, outcome {}", pruned.run_id, pruned.outcome().name());
-        Ok(Ending::new(ExitCode::Done, line))
+        Ok(ProcessOutcome::new(ExitCode::Done, line))
     }
 
-    async fn freshness(&self, Freshness { of, max_age }: Freshness) -> Result<Ending, Failure> {
+    async fn freshness(&self, Freshness { of, max_age }: Freshness) -> Result<ProcessOutcome, Failure> {
         let profiles = names(&of.profiles);
         let (answer, verdict) = freshness(self.database, &self.terms, &profiles, max_age).await?;
         let done = self.show(&answer)?;
@@ -196,19 +197,19 @@ impl Commands<'_> {
     }
 
     /// What was done has been said in the log; programs get it as JSON.
-    fn done(&self, summary: &Summary) -> Result<Ending, Failure> {
+    fn done(&self, summary: &Summary) -> Result<ProcessOutcome, Failure> {
         if self.json {
             self.show(&Answer::from(summary))?;
         }
         let said = |run: &ProfileRun| said(run.run_id, &run.profile, run.outcome.name());
-        Ok(Ending::new(
+        Ok(ProcessOutcome::new(
             ExitCode::Done,
             last_line(summary.profiles.iter().map(said)),
         ))
     }
 
     /// Gives the one answer. It was kept until now: a slow terminal holds no query.
-    fn show(&self, answer: &Answer) -> Result<Ending, Failure> {
+    fn show(&self, answer: &Answer) -> Result<ProcessOutcome, Failure> {
         self.has_answered.set(true);
         let text = if self.json {
             &format!("{:#}\n", answer.json)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use database::Database;
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use serde_json::{Value, json};
 
 use crate::listing::{self, Answer, Column};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use process::exit::Failure;
+use process::failure::Failure;
 use serde_json::Value;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;

@@ -12,7 +12,8 @@ use commands::Commands;
 use database::Database;
 use database_load::settings::Settings;
 use database_load::{Terms, coupons};
-use process::exit::{Ending, ExitCode, Failure, OrExit as _, report};
+use process::failure::{ExitCode, Failure, OrExit as _};
+use process::report::{ProcessOutcome, report};
 use process::signals;
 use process::telemetry::{self, Role};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +43,7 @@ fn execute(
     general: &General,
     has_answered: &Cell<bool>,
     cancel: CancellationToken,
-) -> Result<Ending, Failure> {
+) -> Result<ProcessOutcome, Failure> {
     let settings = Settings::load(general.config.clone())?;
     let database =
         Database::new(&settings.database, SERVICE).or_exit(ExitCode::Usage, "database settings")?;

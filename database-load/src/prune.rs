@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use database::Database;
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use serde::Serialize;
 use tokio_postgres::Client;
 use tracing::{Span, info};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use database::Database;
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use shop::HashKeys;
 use tokio_postgres::Client;
 use tracing::{Instrument as _, Span, warn};

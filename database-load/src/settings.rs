@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 use process::{settings, telemetry};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! What is in force, what was, and what the runs did.
 
 use database::Database;
-use process::exit::Failure;
+use process::failure::Failure;
 use serde_json::json;
 
 use crate::listing::{self, Answer, Column};

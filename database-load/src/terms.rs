@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

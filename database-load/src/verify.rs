@@ -1,7 +1,7 @@
 //! Whether the rows in the database are still those of the versions in force.
 
 use database::Database;
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use serde::Serialize;
 use tokio_postgres::{Client, Row};
 

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use tokio_postgres::Client;
 
 use crate::ROW_FORMAT;

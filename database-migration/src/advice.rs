@@ -1,6 +1,6 @@
 //! What to do about an error: the sentence that the last line of a log ends with.
 
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 
 use crate::error::Error;
 use crate::limit::Stop;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use process::exit::{self, ExitCode};
+use process::failure::{self, ExitCode};
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, GenericClient};
@@ -44,7 +44,7 @@ const LIMITS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_sec
 pub(crate) async fn begin(run: &Run<'_>, client: &mut Client) {
     match timeout(LIMITS.0, try_begin(run, client)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => warn_of(&exit::line(&error)),
+        Ok(Err(error)) => warn_of(&failure::line(&error)),
         Err(_) => warn_of("no answer in time"),
     }
 }
@@ -84,12 +84,12 @@ pub(crate) async fn finish(run: &Run<'_>, client: &Client, result: Result<String
     let record = async {
         match try_finish(run, client, &end).await {
             Err(error) if is_lost(&error) => {}
-            result => return result.map_err(|error| exit::line(&error)),
+            result => return result.map_err(|error| failure::line(&error)),
         }
         let client = run.migrator.database.connect().await;
-        let client = client.map_err(|error| exit::line(&error))?;
+        let client = client.map_err(|error| failure::line(&error))?;
         let finished = try_finish(run, &client, &end).await;
-        finished.map_err(|error| exit::line(&error))
+        finished.map_err(|error| failure::line(&error))
     };
     match timeout(limit, record).await {
         Ok(Ok(())) => {}
@@ -109,8 +109,8 @@ impl End {
     fn of(result: Result<String, &Error>) -> Self {
         let (outcome, code, message) = match result {
             Ok(message) => ("changed", ExitCode::Done, message),
-            Err(error) if error.is_signal() => ("canceled", error.exit_code(), exit::line(error)),
-            Err(error) => ("failed", error.exit_code(), exit::line(error)),
+            Err(error) if error.is_signal() => ("canceled", error.exit_code(), failure::line(error)),
+            Err(error) => ("failed", error.exit_code(), failure::line(error)),
         };
         Self {
             outcome,

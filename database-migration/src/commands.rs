@@ -2,7 +2,8 @@
 
 use database_migration::roles::{self, Passwords};
 use database_migration::{Back, Done, Error, Migrator};
-use process::exit::{self, Ending, ExitCode, Failure};
+use process::failure::{self, ExitCode, Failure};
+use process::report::ProcessOutcome;
 use process::telemetry::{self, Telemetry};
 use serde_json::json;
 use tracing::{Instrument as _, info_span};
@@ -22,7 +23,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    pub(crate) async fn run(mut self, command: Command) -> Result<Ending, Failure> {
+    pub(crate) async fn run(mut self, command: Command) -> Result<ProcessOutcome, Failure> {
         match command {
             Command::Up { to } => self.change(self.migrator.up(to)).await,
             Command::Down {
@@ -43,7 +44,10 @@ impl Call<'_> {
     }
 
     /// Runs `up` or `down` inside the root span of the pod's trace, and says how it ended in the line to end with.
-    async fn change(&self, work: impl Future<Output = Result<Done, Error>>) -> Result<Ending, Failure> {
+    async fn change(
+        &self,
+        work: impl Future<Output = Result<Done, Error>>,
+    ) -> Result<ProcessOutcome, Failure> {
         let span = info_span!(
             "migration.execute",
             migration.run_id = %self.migrator.run_id,
@@ -79,21 +83,21 @@ impl Call<'_> {
             "done: run {run_id}, outcome {outcome}, version {after}{}",
             done.given_up()
         );
-        Ok(Ending::new(ExitCode::Done, last_line))
+        Ok(ProcessOutcome::new(ExitCode::Done, last_line))
     }
 
-    async fn status(&self, exit_code: bool) -> Result<Ending, Failure> {
+    async fn status(&self, exit_code: bool) -> Result<ProcessOutcome, Failure> {
         let status = self.migrator.status().await;
         let status = status.map_err(|error| failure(&error, "status"))?;
         self.output.answer("status", &status)?;
-        Ok(Ending::from(if exit_code {
+        Ok(ProcessOutcome::from(if exit_code {
             status.exit_code
         } else {
             ExitCode::Done
         }))
     }
 
-    async fn plan(&self, to: Option<i32>, sql: bool) -> Result<Ending, Failure> {
+    async fn plan(&self, to: Option<i32>, sql: bool) -> Result<ProcessOutcome, Failure> {
         let plan = self.migrator.plan(to).await;
         let mut plan = plan.map_err(|error| failure(&error, "plan"))?;
         plan.show_sql = sql;
@@ -101,7 +105,7 @@ impl Call<'_> {
         Ok(ExitCode::Done.into())
     }
 
-    async fn validate(&self) -> Result<Ending, Failure> {
+    async fn validate(&self) -> Result<ProcessOutcome, Failure> {
         let found = self.migrator.validate().await;
         let found = found.map_err(|error| failure(&error, "validate"))?;
         self.output.answer("validation", &found)?;
@@ -113,7 +117,7 @@ impl Call<'_> {
         Err(Failure::new(found.exit_code, message))
     }
 
-    async fn repair(&self) -> Result<Ending, Failure> {
+    async fn repair(&self) -> Result<ProcessOutcome, Failure> {
         let repaired = self.migrator.repair().await;
         let repaired = repaired.map_err(|error| self.failed_run(&error))?;
         let outcome = if repaired.changes.is_empty() {
@@ -134,10 +138,10 @@ impl Call<'_> {
             repaired.version,
             repaired.changes.len()
         );
-        Ok(Ending::new(ExitCode::Done, last_line))
+        Ok(ProcessOutcome::new(ExitCode::Done, last_line))
     }
 
-    async fn apply_roles(&self) -> Result<Ending, Failure> {
+    async fn apply_roles(&self) -> Result<ProcessOutcome, Failure> {
         let passwords = self.passwords()?;
         let applied = self.migrator.apply_roles(&passwords).await;
         let applied = applied.map_err(|error| self.failed_run(&error))?;
@@ -164,10 +168,10 @@ impl Call<'_> {
             "done: run {}, outcome {outcome}, {count} of roles",
             applied.run_id
         );
-        Ok(Ending::new(ExitCode::Done, last_line))
+        Ok(ProcessOutcome::new(ExitCode::Done, last_line))
     }
 
-    async fn check_roles(&self) -> Result<Ending, Failure> {
+    async fn check_roles(&self) -> Result<ProcessOutcome, Failure> {
         let passwords = self.passwords()?;
         let checked = self.migrator.check_roles(&passwords).await;
         let checked = checked.map_err(|error| failure(&error, "roles check"))?;
@@ -194,13 +198,13 @@ impl Call<'_> {
         Passwords::read(self.roles).map_err(|invalid| Failure::new(ExitCode::Usage, invalid.to_string()))
     }
 
-    async fn wait(&self, for_version: Option<i32>) -> Result<Ending, Failure> {
+    async fn wait(&self, for_version: Option<i32>) -> Result<ProcessOutcome, Failure> {
         let version = self.migrator.wait(for_version).await;
         let version = version.map_err(|error| failure(&error, "wait"))?;
         self.output
             .tell("done", &json!({ "exit_code": 0, "version": version }));
         let last_line = format!("done: the database is at version {version}");
-        Ok(Ending::new(ExitCode::Done, last_line))
+        Ok(ProcessOutcome::new(ExitCode::Done, last_line))
     }
 
     /// The error of a run that has an id and an outcome.
@@ -234,6 +238,6 @@ fn outcome_of(error: &Error) -> &'static str {
 
 /// The migrator's error with its exit code and what to do about it; `context` stands first in the line.
 fn failure(error: &Error, context: &str) -> Failure {
-    let (line, advice) = (exit::line(error), error.advice());
+    let (line, advice) = (failure::line(error), error.advice());
     Failure::new(error.exit_code(), format!("{context}: {line}. To do: {advice}"))
 }

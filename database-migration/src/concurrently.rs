@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use process::exit;
+use process::failure;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tracing::{debug, info, warn};
@@ -53,7 +53,7 @@ pub(crate) async fn run(
         client.batch_execute(&limit).await?;
         match client.batch_execute(statement).await {
             Err(error) if is_concurrent && is_done_already(&error) => {
-                info!("already done by an interrupted run: {}", exit::line(&error));
+                info!("already done by an interrupted run: {}", failure::line(&error));
             }
             result => result?,
         }
@@ -74,7 +74,7 @@ pub(crate) async fn tidy(session: &Session, sql: &str) {
     match tokio::time::timeout(TIDYING, tidying).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(
-            error = exit::line(&error),
+            error = failure::line(&error),
             "a half-built index is left to the next run"
         ),
         Err(_) => debug!("a half-built index is left to the next run"),

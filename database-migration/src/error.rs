@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use database::ConnectError;
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use tokio_postgres::error::SqlState;
 
 use crate::limit::Stop;

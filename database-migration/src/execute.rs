@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use database::Database;
-use process::exit;
+use process::failure;
 use serde::Serialize;
 use tokio_postgres::error::SqlState;
 use tracing::{Instrument as _, Span, info_span};
@@ -151,7 +151,7 @@ async fn attempts(
             attempt,
             in_the_way: blockers
                 .clone()
-                .unwrap_or_else(|| format!("{NOBODY} ({})", exit::line(error))),
+                .unwrap_or_else(|| format!("{NOBODY} ({})", failure::line(error))),
         };
         (conditions.tell)(retried);
         tokio::select! {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use database::Database;
-use process::exit;
+use process::failure;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::Type;
 use tracing::debug;
@@ -42,12 +42,12 @@ pub(crate) fn start(database: &Database, run_id: Uuid) -> Heartbeat {
 }
 
 async fn beat(database: &Database, id: &String) -> Result<(), String> {
-    let client = database.connect().await.map_err(|error| exit::line(&error))?;
+    let client = database.connect().await.map_err(|error| failure::line(&error))?;
     let beat = async {
         client.batch_execute(LIMITS).await?;
         client.execute_typed(BEAT, &[(id, Type::TEXT)]).await
     };
     beat.await
         .map(drop)
-        .map_err(|error: tokio_postgres::Error| exit::line(&error))
+        .map_err(|error: tokio_postgres::Error| failure::line(&error))
 }

@@ -12,7 +12,8 @@ use clap::Parser as _;
 use database::Database;
 use database_migration::roles::Names;
 use database_migration::{Event, Migrator};
-use process::exit::{self, Ending, ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
+use process::report::{self, ProcessOutcome};
 use process::telemetry::{self, Role, Telemetry};
 use serde_json::json;
 use tracing::warn;
@@ -38,7 +39,7 @@ fn main() -> std::process::ExitCode {
         let failed = json!({ "exit_code": failure.code as u8, "error": failure.line() });
         output.tell("failed", &failed);
     }
-    exit::report(result)
+    report::report(result)
 }
 
 fn run(
@@ -46,7 +47,7 @@ fn run(
     settings: &Settings,
     telemetry: &Telemetry,
     output: Output,
-) -> Result<Ending, Failure> {
+) -> Result<ProcessOutcome, Failure> {
     let call = Call {
         migrator: migrator(&arguments.options, settings, output)?,
         roles: &settings.roles,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{SecondsFormat, Utc};
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::warn;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use process::exit;
+use process::failure;
 use serde::Serialize;
 use tokio_postgres::Client;
 use tracing::debug;
@@ -108,7 +108,10 @@ async fn foresee(
     let losses = match run.losses(client, plan.version, chosen).await {
         Ok(losses) => losses,
         Err(error @ Error::Database { .. }) => {
-            debug!(error = exit::line(&error), "what would be dropped is not known");
+            debug!(
+                error = failure::line(&error),
+                "what would be dropped is not known"
+            );
             return Ok(());
         }
         Err(error) => return Err(error),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use database::ConnectError;
-use process::exit::{self, ExitCode};
+use process::failure::{self, ExitCode};
 use tokio_postgres::Client;
 use tracing::debug;
 
@@ -255,7 +255,7 @@ impl Run<'_> {
         let losses = match self.losses(&mut session.client, version, chosen).await {
             // Who knows that rows may go need not know which.
             Err(error @ Error::Database { .. }) if self.migrator.allow_destructive => {
-                debug!(error = exit::line(&error), "could not {doing}");
+                debug!(error = failure::line(&error), "could not {doing}");
                 return Ok(Vec::new());
             }
             losses => losses?,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use database::Database;
-use process::exit;
+use process::failure;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -72,7 +72,7 @@ impl Session {
         for setting in PREPARE_IF_KNOWN {
             match client.batch_execute(setting).await {
                 Err(error) if !is_unknown_setting(&error) => return Err(error).doing(doing),
-                Err(error) => debug!(error = exit::line(&error), "this server cannot {setting}"),
+                Err(error) => debug!(error = failure::line(&error), "this server cannot {setting}"),
                 Ok(()) => {}
             }
         }
@@ -167,7 +167,7 @@ pub(crate) async fn cancel(database: &Database, pid: i32) {
         };
         if let Err(error) = cancel.await {
             debug!(
-                error = exit::line(&error),
+                error = failure::line(&error),
                 "the running statement could not be canceled"
             );
         }

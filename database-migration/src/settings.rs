@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use database_migration::roles;
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use process::{settings, telemetry};
 use serde::Deserialize;
 

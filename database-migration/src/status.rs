@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use serde::Serialize;
 
 use crate::ledger::Applied;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use process::exit::{self, ExitCode};
+use process::failure::{self, ExitCode};
 use serde::Serialize;
 use tokio_postgres::Client;
 
@@ -71,7 +71,7 @@ impl Migrator {
             database: self.database.target(),
             version,
             newest,
-            ledger: ledger.map(|error| exit::line(error)).collect(),
+            ledger: ledger.map(|error| failure::line(error)).collect(),
             schema,
             compared,
             exit_code: code,
@@ -103,7 +103,7 @@ async fn compare(
             let Error::Database { source, .. } = &error else {
                 return Err(error);
             };
-            Ok((None, format!("not compared: {}", exit::line(source))))
+            Ok((None, format!("not compared: {}", failure::line(source))))
         }
         Err(error) => Err(error),
     }

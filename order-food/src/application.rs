@@ -11,7 +11,7 @@ use database::Database;
 use database::pool::Pool;
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
-use process::exit::{ExitCode, Failure, OrExit};
+use process::failure::{ExitCode, Failure, OrExit};
 use process::telemetry::RequestSampler;
 use prometheus::Registry;
 use shop::HashKeys;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use order_food::{Application, Settings, docs, probe, try_order};
-use process::exit::{ExitCode, Failure, OrExit};
+use process::failure::{ExitCode, Failure, OrExit};
 use process::telemetry::{self, Role};
 use tracing::info_span;
 
@@ -79,16 +79,16 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(arguments.config),
-        Command::Health { url } => return process::exit::report_beside(health(url, arguments.config)),
+        Command::Health { url } => return process::report::report_beside(health(url, arguments.config)),
         Command::TryOrder {
             url,
             api_key,
             api_key_file,
-        } => return process::exit::report_beside(trial(&url, api_key, api_key_file)),
+        } => return process::report::report_beside(trial(&url, api_key, api_key_file)),
         Command::Openapi { format: Format::Yaml } => print(&docs::yaml()),
         Command::Openapi { format: Format::Json } => print(&docs::json()),
     };
-    process::exit::report(outcome)
+    process::report::report(outcome)
 }
 
 fn health(url: Option<String>, config: Option<PathBuf>) -> Result<ExitCode, Failure> {

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use process::telemetry;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;

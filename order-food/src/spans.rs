@@ -61,7 +61,7 @@ fn client_span(name: &'static str) -> Span {
 pub(crate) fn failed(failure: &(dyn std::error::Error + 'static), what: &str) {
     process::telemetry::fail(&Span::current(), failure);
     error!(
-        error = process::exit::line(failure),
+        error = process::failure::line(failure),
         request_id = request_id(),
         "{what}"
     );

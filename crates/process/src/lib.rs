@@ -2,7 +2,8 @@
 //!
 //! Knows nothing of the database and nothing of the shop.
 
-pub mod exit;
+pub mod failure;
+pub mod report;
 pub mod settings;
 pub mod signals;
 pub mod telemetry;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use process::exit::{Ending, ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
+use process::report::ProcessOutcome;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -115,7 +116,7 @@ fn scale(text: &str) -> Result<f64, String> {
 ///
 /// # Errors
 /// [`Failure`] with the exit code of the process; nothing is left behind.
-pub fn execute(command: Coupons, json: bool, cancel: &CancellationToken) -> Result<Ending, Failure> {
+pub fn execute(command: Coupons, json: bool, cancel: &CancellationToken) -> Result<ProcessOutcome, Failure> {
     let interrupt = Arc::new(AtomicBool::new(false));
     match command {
         Coupons::Scan(arguments) => execute_scan(arguments, json, cancel, &interrupt)?,

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, StdoutLock, Write as _};
 
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 
 type Stdout = BufWriter<StdoutLock<'static>>;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use coupon_scan::{Codes, ErrorKind, Input, Options, ScanError};
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 
 use super::meter::Meter;
 use super::new_file::NewFile;

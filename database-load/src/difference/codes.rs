@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
-use process::exit::Failure;
+use process::failure::Failure;
 use tokio_postgres::Client;
 
 use super::{Difference, Row};

@@ -3,7 +3,7 @@
 mod codes;
 mod tables;
 
-use process::exit::Failure;
+use process::failure::Failure;
 use serde::Serialize;
 use tokio_postgres::Client;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 
 use super::unreachable;
 use crate::profile::{Source, is_pattern};

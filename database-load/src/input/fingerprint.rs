@@ -1,4 +1,4 @@
-use process::exit::Failure;
+use process::failure::Failure;
 use sha2::{Digest as _, Sha256};
 
 use super::remote::Stamp;

@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use find::regular;

@@ -2,7 +2,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 use uuid::Uuid;
 
 /// A file in a folder of its own below the system's folder for temporary files (`TMPDIR`); both go with the value.

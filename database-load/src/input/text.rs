@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 use std::sync::Arc;
 
-use process::exit::Failure;
+use process::failure::Failure;
 
 use super::unpack::{Packing, unpacked};
 use super::{Content, Input, find};

@@ -1,6 +1,6 @@
 use std::error::Error as _;
 
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 
 /// A source's bytes cannot be had now, through no fault of what is asked for: nobody answers, or the disk fails.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ mod source;
 use std::fmt;
 use std::path::Path;
 
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 use serde::Deserialize;
 
 use crate::input;

@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use process::exit::Failure;
+use process::failure::Failure;
 use serde::Serialize;
 use shop::{HashKeys, KeyHash, Scope, Scopes};
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use coupon_scan::{Code, Codes, Options, Report};
-use process::exit::Failure;
+use process::failure::Failure;
 use shop::CouponCode;
 use tracing::{info, warn};
 

@@ -12,7 +12,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use process::telemetry;
 use serde::Serialize;
 use shop::{HashKeys, Promotion};

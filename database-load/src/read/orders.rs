@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Datelike as _, Utc};
-use process::exit::Failure;
+use process::failure::Failure;
 use serde::{Deserialize, Serialize};
 use shop::{CouponCode, Money, PricedLine, ProductId, Promotion, Quantity, Totals};
 use uuid::Uuid;

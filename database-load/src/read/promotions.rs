@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use process::exit::Failure;
+use process::failure::Failure;
 use serde::Serialize;
 use shop::{CouponCode, Money, Promotion, PromotionKind};
 

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use process::exit::Failure;
+use process::failure::Failure;
 use serde::Serialize;
 use uuid::Uuid;
 

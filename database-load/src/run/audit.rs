@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use database::Database;
-use process::exit::Failure;
+use process::failure::Failure;
 use tokio_postgres::Client;
 use tracing::{debug, warn};
 use uuid::Uuid;

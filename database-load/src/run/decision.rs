@@ -1,6 +1,6 @@
 //! Whether the sources are news.
 
-use process::exit::Failure;
+use process::failure::Failure;
 use tokio_postgres::Client;
 use tracing::warn;
 

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use database::ConnectError;
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use tokio_postgres::error::SqlState;
 
 /// For `map_err`: what was being done when the database failed.

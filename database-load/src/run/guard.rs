@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use tokio_postgres::Client;
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! Removes what lost runs staged.
 
-use process::exit::Failure;
+use process::failure::Failure;
 use tokio_postgres::Client;
 use tracing::{info, warn};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use database::locks;
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use tokio_postgres::Client;
 use tracing::info;
 

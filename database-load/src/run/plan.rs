@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use database::Database;
-use process::exit::Failure;
+use process::failure::Failure;
 use tokio_postgres::Client;
 use uuid::Uuid;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use database::Database;
 use database::version::{self, Applied, NEWEST};
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use tokio_postgres::Client;
 use tracing::{info, warn};
 

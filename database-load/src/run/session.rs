@@ -1,7 +1,7 @@
 //! Every connection of the loader, whatever limits the operator sets for other sessions.
 
 use database::Database;
-use process::exit::Failure;
+use process::failure::Failure;
 use tokio_postgres::Client;
 
 use super::failure;

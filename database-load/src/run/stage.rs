@@ -5,7 +5,7 @@ use std::pin::pin;
 use database::Database;
 use futures_util::future::{try_join, try_join_all};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;

@@ -1,6 +1,6 @@
 //! Spans of what the database is asked to do.
 
-use process::exit::Failure;
+use process::failure::Failure;
 use process::telemetry;
 use tracing::{Instrument as _, Span, field, info_span};
 

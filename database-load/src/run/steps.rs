@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use database::Database;
-use process::exit::Failure;
+use process::failure::Failure;
 use tokio_postgres::Client;
 use tracing::Instrument as _;
 use uuid::Uuid;

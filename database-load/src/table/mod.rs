@@ -10,7 +10,7 @@ pub(crate) mod text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 
 pub(crate) use fields::Fields;
 pub use findings::{BadRow, Findings};

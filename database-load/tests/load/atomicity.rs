@@ -1,6 +1,6 @@
 //! All of a load becomes visible, or none.
 
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::{OwnCluster, Process, TestDatabase, binary, eventually};
 
 use crate::fixture::{Data, load_binary, outcomes, places, spawn};

@@ -1,7 +1,7 @@
 //! Folders and patterns stand for files, in a fixed order.
 
 use database_load::Outcome;
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::fixture::{Data, findings};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use database_load::{Findings, Plan, ProfileRun, RollbackOptions, RunOptions, Summary, Target, Terms};
-use process::exit::Failure;
+use process::failure::Failure;
 use shop::HashKeys;
 use test_support::{Output, Process, TestDatabase};
 

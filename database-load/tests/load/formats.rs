@@ -5,7 +5,7 @@ use std::sync::Arc;
 use database_load::input::{self, Settings};
 use database_load::profile::{Dataset, Profile};
 use database_load::{Reading, read};
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use serde_json::{Map, Value, json};
 use shop::HashKeys;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use database_load::{Target, freshness};
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::fixture::{Data, load_binary, rollback, terms};

@@ -2,7 +2,7 @@
 
 use database_load::difference::Column;
 use database_load::{Outcome, ProfilePlan, RunOptions};
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::fixture::{Data, load_binary, outcomes, places, spawn};

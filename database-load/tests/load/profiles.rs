@@ -1,5 +1,5 @@
 use database_load::RunOptions;
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::fixture::Data;

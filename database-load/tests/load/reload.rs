@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use database_load::{Changes, Outcome};
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::fixture::{Data, load_binary, outcomes, places};

@@ -1,7 +1,7 @@
 //! Back to what was in force before, row for row, and what happens then.
 
 use database_load::{Changes, Outcome, ROW_FORMAT, Target};
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::{TestDatabase, eventually};
 
 use crate::fixture::{

@@ -1,6 +1,6 @@
 //! What run time owns no load changes.
 
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use shop::HashKeys;
 use test_support::TestDatabase;
 

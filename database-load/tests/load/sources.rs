@@ -2,7 +2,7 @@
 
 use database_load::Outcome;
 use database_load::input::{OnUnreachable, Settings};
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use sha2::{Digest as _, Sha256};
 use test_support::{Output, TestDatabase, eventually};
 

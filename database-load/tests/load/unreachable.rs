@@ -1,7 +1,7 @@
 //! A source that cannot be reached fails a run, or leaves what is in force.
 
 use database_load::Outcome;
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::fixture::{findings, spawn};

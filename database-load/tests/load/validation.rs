@@ -1,6 +1,6 @@
 //! Bad input is reported by file, line, column and reason, and never by the database.
 
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::fixture::{Data, findings, load_binary, places};

@@ -1,7 +1,7 @@
 //! Rows that other hands changed are found and named.
 
 use database_load::{READABLE_FORMATS, verify};
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::fixture::{Data, load_binary, places, rollback, terms};

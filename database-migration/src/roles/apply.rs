@@ -175,7 +175,7 @@ impl Apply<'_> {
                 return Err(Error::Blocked {
                     file: "roles apply".into(),
                     attempts,
-                    blockers: blockers.unwrap_or_else(|| process::exit::line(&error)),
+                    blockers: blockers.unwrap_or_else(|| process::failure::line(&error)),
                 });
             }
             self.run.tell(Event::Waiting {

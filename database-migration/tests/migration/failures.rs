@@ -1,7 +1,7 @@
 //! What a migration that fails or is stopped leaves behind, what is said of it, and the exit code.
 
 use database_migration::{Error, Migration, Migrator, Remains};
-use process::exit::{self, ExitCode};
+use process::failure::{self, ExitCode};
 use test_support::{TestDatabase, eventually};
 use tokio::task::JoinHandle;
 
@@ -56,7 +56,11 @@ async fn the_exit_code_says_whether_the_database_or_the_migration_is_to_blame() 
 
         assert_eq!(error.exit_code(), code, "{state_code}");
         let said = "0002_second.up.sql failed; it was rolled back, and what was done before it stays: ";
-        assert!(exit::line(&error).starts_with(said), "{}", exit::line(&error));
+        assert!(
+            failure::line(&error).starts_with(said),
+            "{}",
+            failure::line(&error)
+        );
         assert_eq!(state(&database).await, "1|f", "{state_code}");
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use database::locks;
 use database_migration::{Error, Remains, Stop};
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::own;

@@ -100,7 +100,7 @@ async fn an_earlier_build_can_still_be_told_no() {
 
     let error = own::migrator(&database, &[]).up(None).await.unwrap_err();
 
-    assert_eq!(error.exit_code(), process::exit::ExitCode::Incompatible);
+    assert_eq!(error.exit_code(), process::failure::ExitCode::Incompatible);
     let said = format!(
         "the database is at version {0} and needs a build of version {0} or later; this build has {NEWEST}",
         own::NEXT

@@ -63,7 +63,7 @@ async fn a_run_that_fails_is_one_record_with_its_error() {
 
     let error = own::migrator(&database, &[wrong]).up(None).await.unwrap_err();
 
-    let record = format!("failed|1|{NEWEST}|{}", process::exit::line(&error));
+    let record = format!("failed|1|{NEWEST}|{}", process::failure::line(&error));
     assert_eq!(database.value(LAST).await, record);
     let count = format!("SELECT count(*) - {before} FROM bootstrap_runs");
     assert_eq!(database.value(&count).await, "1");

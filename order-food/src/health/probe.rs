@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -1,4 +1,4 @@
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -99,7 +99,7 @@ impl Refresher {
             match outcome {
                 Ok(()) if failing => info!("the shop's data can be read again"),
                 Err(error) if !failing => {
-                    let error = process::exit::line(&error);
+                    let error = process::failure::line(&error);
                     warn!(error, "the shop's data cannot be read; serving what is in memory");
                 }
                 _ => {}

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use chrono::{DateTime, Utc};
 use order_food::{Application, Settings};
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use process::telemetry::RequestSampler;
 use serde_json::Value;
 use test_support::{TestDatabase, eventually};

@@ -1,6 +1,6 @@
 //! The probes, and how the server stops.
 
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use serde_json::json;
 use test_support::{TestDatabase, eventually};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use order_food::orders::OrderStore;
 use order_food::{Application, Settings};
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use process::telemetry::{self, Role};
 use tracing::info_span;
 
@@ -13,7 +13,7 @@ use tracing::info_span;
 pub fn serve(
     store: impl FnOnce(&Settings) -> Result<Arc<dyn OrderStore>, Failure>,
 ) -> std::process::ExitCode {
-    process::exit::report(run(store))
+    process::report::report(run(store))
 }
 
 fn run(store: impl FnOnce(&Settings) -> Result<Arc<dyn OrderStore>, Failure>) -> Result<ExitCode, Failure> {

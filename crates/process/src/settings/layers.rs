@@ -6,7 +6,7 @@ use std::path::Path;
 use config::{Config, ConfigError, FileFormat, Format as _, Map, Source as _, Value, ValueKind};
 
 use super::Source;
-use crate::exit::{ExitCode, Failure, OrExit as _};
+use crate::failure::{ExitCode, Failure, OrExit as _};
 
 /// Origin of a value that came from an environment variable: the variable's name follows.
 pub(super) const ENVIRONMENT: &str = "environment:";

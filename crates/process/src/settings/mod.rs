@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
-use crate::exit::{ExitCode, Failure};
+use crate::failure::{ExitCode, Failure};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use reqwest::Url;
 
 use super::Settings;
-use crate::exit::{ExitCode, Failure};
+use crate::failure::{ExitCode, Failure};
 
 /// Where Jaeger's collector listens unless the settings say otherwise.
 const JAEGER: &str = "http://localhost:14268/api/traces";

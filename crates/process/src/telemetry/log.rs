@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::{LogFormat, Settings};
-use crate::exit::{ExitCode, Failure};
+use crate::failure::{ExitCode, Failure};
 
 /// Chatty below these levels about what our own lines say better; a directive can bring them back.
 const QUIET: &str =
@@ -169,7 +169,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.set(field, crate::exit::line(value).into());
+        self.set(field, crate::failure::line(value).into());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

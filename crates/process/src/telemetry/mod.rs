@@ -33,7 +33,7 @@ use tracing_subscriber::{Registry, fmt};
 pub use sampling::RequestSampler;
 pub use settings::{ENVIRONMENT, LogFormat, Settings};
 
-use crate::exit::{ExitCode, Failure, OrExit as _};
+use crate::failure::{ExitCode, Failure, OrExit as _};
 use pod_trace::{Ids, PodTrace};
 use sampling::Rule;
 
@@ -64,7 +64,7 @@ pub enum Role {
     Member,
 }
 
-/// Logs and traces of this process; [`exit::report`](crate::exit::report) ends them.
+/// Logs and traces of this process; [`report::report`](crate::report::report) ends them.
 #[derive(Debug)]
 pub struct Telemetry {
     /// `None`: tracing is off.
@@ -229,7 +229,7 @@ impl Telemetry {
 
     /// Sends the spans that wait, taking at most 2 s, and stops tracing; logs go on. Spans that end later are lost.
     ///
-    /// [`exit::report`](crate::exit::report) does this by itself, after it has left the termination message.
+    /// [`report::report`](crate::report::report) does this by itself, after it has left the termination message.
     pub fn shutdown(self) {
         if let Some(provider) = self.provider {
             // A collector that is missing has been reported by the exporter.
@@ -250,7 +250,7 @@ pub fn recording() -> bool {
 /// Marks `span` as failed: status Error, and an event `exception` with `exception.type` and
 /// `exception.message` (the error with all its causes).
 pub fn fail(span: &tracing::Span, error: &(dyn std::error::Error + 'static)) {
-    let message = crate::exit::line(error);
+    let message = crate::failure::line(error);
     span.add_event(
         "exception",
         vec![

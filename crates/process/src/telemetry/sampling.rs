@@ -9,7 +9,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::Settings;
-use crate::exit::{ExitCode, Failure};
+use crate::failure::{ExitCode, Failure};
 
 /// Share of requests traced in production unless the settings say otherwise.
 const PRODUCTION_SHARE: f64 = 0.01;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use serde_json::json;
 
 use super::new_file::NewFile;

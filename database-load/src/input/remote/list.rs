@@ -4,7 +4,7 @@ use futures_util::TryStreamExt as _;
 use glob::{MatchOptions, Pattern};
 use object_store::ObjectMeta;
 use object_store::path::Path;
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 
 use super::store::Store;
 use crate::profile::{Location, Source, is_pattern};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use object_store::path::Path;
 use object_store::{GetOptions, GetResult, ObjectMeta};
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 use reqwest::StatusCode;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;

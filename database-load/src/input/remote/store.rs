@@ -7,7 +7,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::http::HttpBuilder;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig};
-use process::exit::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure, OrExit as _};
 use reqwest::Url;
 use rustls::crypto::ring;
 use secrecy::{ExposeSecret as _, SecretString};

@@ -4,7 +4,7 @@ mod cancel;
 mod sql;
 
 use database::channels;
-use process::exit::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, Transaction};

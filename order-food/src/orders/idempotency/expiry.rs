@@ -29,7 +29,7 @@ pub(crate) async fn sweep(pool: Pool, interval: Duration) {
             Ok(0) => {}
             Ok(removed) => debug!(removed, "expired idempotency keys removed"),
             Err(error) => warn!(
-                error = process::exit::line(&error),
+                error = process::failure::line(&error),
                 "expired idempotency keys could not be removed"
             ),
         }

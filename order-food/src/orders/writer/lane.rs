@@ -158,7 +158,7 @@ impl Lane {
             Err(Trouble::Lost(cause)) => {
                 warn!(
                     orders = batch.len(),
-                    error = process::exit::line(&*cause),
+                    error = process::failure::line(&*cause),
                     "the answer to COMMIT was lost; storing again"
                 );
                 for pending in &mut batch {

@@ -202,7 +202,7 @@ impl Settlement {
             Remedy::FindSlow => self.pieces.push_back(piece),
             Remedy::FindGuilty => {
                 for pending in piece {
-                    error!(order.id = %pending.ticket.new.order.id, error = process::exit::line(&*cause), "the database refuses an order");
+                    error!(order.id = %pending.ticket.new.order.id, error = process::failure::line(&*cause), "the database refuses an order");
                     pending.answer(Verdict::Refused(cause.clone()));
                 }
             }

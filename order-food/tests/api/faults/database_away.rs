@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::{Stop, eventually};
 
 use super::{on_own_cluster, order_count};

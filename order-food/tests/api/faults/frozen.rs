@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use process::exit::ExitCode;
+use process::failure::ExitCode;
 use test_support::{OwnCluster, eventually};
 
 use super::{on_own_cluster, order_count};

@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
 use order_food::Settings;
 use order_food::orders::{Claim, NewOrder, NotStored, Order, OrderStore, Redemption, Stored, Unredeemable};
-use process::exit::{ExitCode, Failure, OrExit};
+use process::failure::{ExitCode, Failure, OrExit};
 use tokio::time::{Instant, timeout_at};
 
 struct OneTransaction(Pool);

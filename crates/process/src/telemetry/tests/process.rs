@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use super::*;
-use crate::exit::{self, Ending};
+use crate::report;
+use crate::report::ProcessOutcome;
 use crate::scratch::Scratch;
 use crate::{child, settings};
 
@@ -16,7 +17,7 @@ const ENDPOINT: &str = "PROCESS_TEST_ENDPOINT";
 /// More than the exporter sends in one request, so that several fail, and fewer than it lets wait.
 const SPANS: usize = 3500;
 
-fn child_that_loses_spans(result: Result<Ending, Failure>) {
+fn child_that_loses_spans(result: Result<ProcessOutcome, Failure>) {
     let settings = sending_to(&settings::variable(ENDPOINT).unwrap());
     let _telemetry = start("shop-test", Role::Root, &settings).unwrap();
     let again = start("shop-test", Role::Root, &settings);
@@ -25,7 +26,7 @@ fn child_that_loses_spans(result: Result<Ending, Failure>) {
         drop(info_span!("lost"));
     }
     let status = result.as_ref().map_or_else(|failure| failure.code as i32, |_| 0);
-    let _ = exit::report(result);
+    let _ = report::report(result);
     std::process::exit(status);
 }
 
@@ -88,7 +89,7 @@ fn a_missing_collector_is_said_once_and_the_last_line_is_the_error() {
 #[test]
 fn the_line_of_a_good_end_comes_after_what_the_exporter_has_to_say() {
     if child::is_asked() {
-        return child_that_loses_spans(Ok(Ending::new(ExitCode::Done, "done: run 1")));
+        return child_that_loses_spans(Ok(ProcessOutcome::new(ExitCode::Done, "done: run 1")));
     }
     let scratch = Scratch::new();
     let message = scratch.write("termination-log", "");

@@ -102,7 +102,7 @@ fn main() -> std::process::ExitCode {
         let _ = writeln!(
             std::io::stderr().lock(),
             "error: {}",
-            process::exit::line(&*error)
+            process::failure::line(&*error)
         );
         false
     });
