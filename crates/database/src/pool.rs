@@ -15,11 +15,11 @@ use tracing::debug;
 
 use crate::connect::{Database, with_causes};
 
-/// A connection on loan from a [`Pool`], to be [kept](Loan::keep) once the server has answered everything.
+/// A connection of a [`Pool`], to be [released](PooledConnection::release) after its last answer.
 ///
-/// Dropped without that (a time-out, a caller that went away), it is closed instead of being lent again: a statement may
-/// still be running on it, and the next borrower would queue behind it.
-pub struct Loan(Option<Object<AsyncPgConnection>>);
+/// Dropped without that (a time-out, a caller that went away), it is closed instead of reused: a
+/// statement may still run on it, and the next caller would queue behind that statement.
+pub struct PooledConnection(Option<Object<AsyncPgConnection>>);
 
 /// How long a statement waits for a lock: whoever waits occupies a connection that others need.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -132,9 +132,9 @@ impl Pool {
     ///
     /// # Errors
     /// [`NoConnection`], within the pool's wait and, if a new connection has to be opened, twice the connect time-out.
-    pub async fn get(&self) -> Result<Loan, NoConnection> {
+    pub async fn get(&self) -> Result<PooledConnection, NoConnection> {
         match self.connections.get().await {
-            Ok(connection) => Ok(Loan(Some(connection))),
+            Ok(connection) => Ok(PooledConnection(Some(connection))),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(NoConnection::Busy(self.wait)),
             Err(PoolError::Backend(error)) => Err(NoConnection::Failed(Box::new(error))),
             Err(error) => Err(NoConnection::Failed(Box::new(error))),
@@ -155,17 +155,17 @@ impl Pool {
         let read = async {
             let mut refused = false;
             for attempt in 1.. {
-                let mut loan = self.get().await?;
-                let error = match query(&mut loan).await {
+                let mut connection = self.get().await?;
+                let error = match query(&mut connection).await {
                     Ok(rows) => {
-                        loan.keep();
+                        connection.release();
                         return Ok(rows);
                     }
                     Err(error) => error,
                 };
                 let lost = is_lost(&error);
                 if !lost {
-                    loan.keep();
+                    connection.release();
                 }
                 if attempt >= attempts || (!lost && std::mem::replace(&mut refused, true)) {
                     return Err(ReadError::Query(error));
@@ -192,14 +192,14 @@ impl Pool {
     }
 }
 
-impl Loan {
+impl PooledConnection {
     /// Gives the connection back: the server has answered everything that was sent on it.
-    pub fn keep(mut self) {
+    pub fn release(mut self) {
         drop(self.0.take());
     }
 }
 
-impl Drop for Loan {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             drop(Object::take(connection));
@@ -207,19 +207,19 @@ impl Drop for Loan {
     }
 }
 
-impl Deref for Loan {
+impl Deref for PooledConnection {
     type Target = AsyncPgConnection;
 
-    #[expect(clippy::expect_used, reason = "taken only by what consumes the loan")]
+    #[expect(clippy::expect_used, reason = "taken by what consumes this only")]
     fn deref(&self) -> &AsyncPgConnection {
-        self.0.as_ref().expect("a loan holds a connection until its end")
+        self.0.as_ref().expect("holds a connection until its end")
     }
 }
 
-impl DerefMut for Loan {
-    #[expect(clippy::expect_used, reason = "taken only by what consumes the loan")]
+impl DerefMut for PooledConnection {
+    #[expect(clippy::expect_used, reason = "taken by what consumes this only")]
     fn deref_mut(&mut self) -> &mut AsyncPgConnection {
-        self.0.as_mut().expect("a loan holds a connection until its end")
+        self.0.as_mut().expect("holds a connection until its end")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Connections on loan.
+//! Connections of the pool: waiting, reuse, limits and lost connections.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ async fn when_all_are_lent_the_next_caller_waits_no_longer_than_the_limit() {
     );
     let usage = pool.usage();
     assert_eq!((usage.most, usage.open, usage.idle, usage.waiting), (2, 2, 0, 0));
-    other.keep();
+    other.release();
     drop(pool.get().await.unwrap());
 }
 
@@ -43,14 +43,14 @@ async fn when_all_are_lent_the_next_caller_waits_no_longer_than_the_limit() {
 async fn one_that_is_given_back_while_somebody_waits_is_lent_at_once() {
     let database = TestDatabase::empty().await.database();
     let pool = Pool::new(&database, 1, Duration::from_secs(60));
-    let lent = pool.get().await.unwrap();
+    let pooled = pool.get().await.unwrap();
     let waiting = tokio::spawn({
         let pool = pool.clone();
         async move { pool.get().await.map(drop) }
     });
     test_support::eventually("somebody waits", async || pool.usage().waiting == 1).await;
 
-    lent.keep();
+    pooled.release();
 
     waiting.await.unwrap().unwrap();
 }
@@ -60,10 +60,10 @@ async fn statements_are_limited_in_time_and_speak_utc() {
     let mut settings = TestDatabase::empty().await.settings();
     settings.statement_timeout_s = 1;
     let pool = Pool::new(&crate::database(&settings), 1, Duration::from_secs(5));
-    let mut lent = pool.get().await.unwrap();
+    let mut pooled = pool.get().await.unwrap();
 
-    let zone = ask(&mut lent, "SELECT current_setting('TimeZone') AS value").await;
-    let slow = ask(&mut lent, "SELECT pg_sleep(60)::text AS value").await;
+    let zone = ask(&mut pooled, "SELECT current_setting('TimeZone') AS value").await;
+    let slow = ask(&mut pooled, "SELECT pg_sleep(60)::text AS value").await;
 
     assert_eq!(zone.unwrap(), "UTC");
     assert!(slow.unwrap_err().to_string().contains("statement timeout"));
@@ -113,8 +113,8 @@ async fn a_read_outlives_the_death_of_every_idle_connection() {
         pool.get().await.unwrap(),
         pool.get().await.unwrap(),
     );
-    for loan in [one, two, three] {
-        loan.keep();
+    for pooled in [one, two, three] {
+        pooled.release();
     }
 
     let own = "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity \

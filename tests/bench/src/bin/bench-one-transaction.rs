@@ -62,19 +62,19 @@ impl OneTransaction {
 
     /// Whether the order was stored: false when its promotion is sold out.
     async fn write(&self, new: &NewOrder) -> Result<bool, Problem> {
-        let mut loan = self.0.get().await?;
-        AnsiTransactionManager::begin_transaction(&mut *loan).await?;
-        insert_order(&mut loan, &new.order).await?;
-        insert_lines(&mut loan, &new.order).await?;
+        let mut connection = self.0.get().await?;
+        AnsiTransactionManager::begin_transaction(&mut *connection).await?;
+        insert_order(&mut connection, &new.order).await?;
+        insert_lines(&mut connection, &new.order).await?;
         if let (Redemption::Limited(limit), Some(code)) = (new.redemption, &new.order.coupon_code)
-            && count_use(&mut loan, code.as_str(), limit).await? == 0
+            && count_use(&mut connection, code.as_str(), limit).await? == 0
         {
-            AnsiTransactionManager::rollback_transaction(&mut *loan).await?;
-            loan.keep();
+            AnsiTransactionManager::rollback_transaction(&mut *connection).await?;
+            connection.release();
             return Ok(false);
         }
-        AnsiTransactionManager::commit_transaction(&mut *loan).await?;
-        loan.keep();
+        AnsiTransactionManager::commit_transaction(&mut *connection).await?;
+        connection.release();
         Ok(true)
     }
 }
