@@ -46,31 +46,15 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
-/// A number of seconds, or of what its last letter says; up to a day.
+const DAY: Duration = Duration::from_secs(crate::settings::MOST_SECONDS);
+
 fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.char_indices().next_back() {
-        Some((end, 's')) => (text.get(..end), 1),
-        Some((end, 'm')) => (text.get(..end), 60),
-        Some((end, 'h')) => (text.get(..end), 60 * 60),
-        _ => (Some(text), 1),
-    };
-    let is_number = |number: &&str| number.bytes().all(|byte| byte.is_ascii_digit());
-    let seconds = number
-        .filter(is_number)
-        .and_then(|number| number.parse::<u64>().ok())
-        .and_then(|number| number.checked_mul(unit))
-        .filter(|seconds| *seconds <= crate::settings::MOST_SECONDS);
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| "seconds, or a number with s, m or h behind it, up to a day, are expected".into())
+    process::duration::within(Duration::ZERO..=DAY)(text)
 }
 
 /// As `duration`, but not none at all.
 fn some_time(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("nothing can be done in no time".into()),
-        some => Ok(some),
-    }
+    process::duration::within(Duration::from_secs(1)..=DAY)(text)
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,31 +145,4 @@ pub(crate) struct Back {
     /// The version to go back to; 0 takes back everything
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) to: Option<i32>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_seconds_or_says_its_unit_and_is_at_most_a_day() {
-        for (text, seconds) in [("0", 0), ("45", 45), ("45s", 45), ("90m", 5400), ("24h", 86_400)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in [
-            "",
-            "s",
-            "-1",
-            "+1",
-            "1.5h",
-            "1 h",
-            "25h",
-            "86401",
-            "18446744073709551615",
-            "1ｈ",
-        ] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-        assert!(some_time("0").is_err() && some_time("0m").is_err() && some_time("1").is_ok());
-    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of the database and nothing of the shop.
 
+pub mod duration;
 pub mod failure;
 pub mod report;
 pub mod settings;
