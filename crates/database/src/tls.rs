@@ -1,3 +1,5 @@
+//! TLS to the database: libpq's modes, the trusted authorities and certificate verification.
+
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -55,14 +57,18 @@ impl SslMode {
 /// The client side of TLS for a mode and the PEM file of the trusted authorities (`None` or `system`: the system's).
 pub(crate) fn client(mode: SslMode, authorities: Option<&str>) -> Result<ClientConfig, Invalid> {
     let provider = Arc::new(ring::default_provider());
+    let lenient = |authorities| Lenient {
+        provider: provider.clone(),
+        authorities,
+    };
     let verifier: Arc<dyn ServerCertVerifier> = match (mode, authorities) {
-        (SslMode::Disable | SslMode::Prefer, _) | (SslMode::Require, None) => {
-            Arc::new(AnyCertificate(provider.clone()))
+        (SslMode::Disable | SslMode::Prefer, _) | (SslMode::Require, None) => Arc::new(lenient(None)),
+        (SslMode::Require | SslMode::VerifyCa, _) => {
+            Arc::new(lenient(Some(trusted(&provider, authorities)?)))
         }
-        (SslMode::Require | SslMode::VerifyCa, _) => Arc::new(AnyName(trusted(&provider, authorities)?)),
         (SslMode::VerifyFull, _) => trusted(&provider, authorities)?,
     };
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| Invalid::new("DB_SSLMODE", error.to_string()))?
         .dangerous()
@@ -105,60 +111,15 @@ fn trusted(
         .map_err(|error| invalid(error.to_string()))
 }
 
-/// Believes every certificate; that the server holds its key is still checked.
+/// Verifies less than rustls does by itself; that the server holds its key is always checked.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct Lenient {
+    provider: Arc<CryptoProvider>,
+    /// Verifies the chain, whatever host the certificate was issued for; `None`: any certificate.
+    authorities: Option<Arc<WebPkiServerVerifier>>,
 }
 
-/// Believes certificates of trusted authorities, whatever host they were issued for.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -167,10 +128,10 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self
-            .0
-            .verify_server_cert(certificate, intermediates, name, ocsp, now)
-        {
+        let Some(authorities) = &self.authorities else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        match authorities.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             // The name is checked last: chain and validity hold.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -185,7 +146,8 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -194,10 +156,13 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

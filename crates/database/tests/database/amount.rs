@@ -47,7 +47,7 @@ async fn amounts_are_stored_as_they_are_written_and_come_back_the_same() {
     ];
 
     for (cents, written) in table {
-        let row: Row = diesel::sql_query("SELECT $1 AS amount, ($1)::text AS written")
+        let row: Row = diesel::sql_query("SELECT $1 AS amount, $1::numeric(30, 2)::text AS written")
             .bind::<Numeric, _>(Amount(Money::from_cents(cents)))
             .get_result(&mut connection)
             .await
