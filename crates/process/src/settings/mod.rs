@@ -28,16 +28,16 @@ pub struct Source {
     /// Environment variables and the dotted keys they set: `("PORT", "server.port")`.
     ///
     /// An empty variable counts as unset. Each is also honored as `NAME_FILE`, the path of a file
-    /// that holds the value (one trailing newline is cut), unless the list itself names `NAME_FILE`. The
-    /// two together are refused.
+    /// that holds the value (one trailing newline is cut), unless the list itself names `NAME_FILE`.
+    /// The two together are refused.
     pub environment: Vec<(&'static str, &'static str)>,
 }
 
 /// Reads the settings.
 ///
 /// `T` should deny unknown fields. Texts from the environment become what `T` asks for: numbers,
-/// booleans (`true`, `false`, `1`, `0`, `on`, `off`), comma lists; a text stays exactly as it is. A
-/// [`Duration`](std::time::Duration) is a number of seconds. For an `Option`, an empty text is `None`.
+/// booleans (`true`, `false`, `1`, `0`, `on`, `off`, `yes`, `no`), comma lists; a text stays exactly
+/// as it is. For an `Option`, an empty text is `None`.
 ///
 /// # Errors
 /// `Usage`, one line that names the setting: the environment variable it came from, else the file
@@ -52,13 +52,13 @@ fn load_from<T: DeserializeOwned>(
     environment: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<T, Failure> {
     let settings = layers::collect(source, environment)?;
-    T::deserialize(value::Node::from(settings)).map_err(|problem| {
-        let problem = problem.or_in(source.file.as_deref());
-        Failure::new(ExitCode::Usage, problem.line(&source.environment))
+    serde_path_to_error::deserialize(value::Node(settings.clone())).map_err(|error| {
+        let line = error.inner().line(error.path(), &settings, source);
+        Failure::new(ExitCode::Usage, line)
     })
 }
 
-/// An environment variable that is not a setting of the service: `PATH`, `TERMINATION_MESSAGE_PATH`.
+/// An environment variable that is no setting of the service, such as `PATH`.
 ///
 /// `None` if it is unset, empty or not UTF-8.
 #[must_use]

@@ -1,161 +1,112 @@
-//! What is wrong with a setting, and the line that says so.
+//! The error of a setting, and the one line that names the setting.
 
 use std::fmt;
-use std::path::Path;
 
+use config::{Value, ValueKind};
 use serde::de::{self, Expected, Unexpected};
+use serde_path_to_error::{Path, Segment};
 
-use super::layers;
+use super::Source;
 
-/// Key parts that mark a value as secret; also those of texts that may carry a password.
+/// Parts of keys whose values are never shown; a URL may carry a password.
 const SECRET: [&str; 5] = ["url", "password", "key", "secret", "token"];
 
-/// What is wrong, and where: the path grows outward while the error travels up.
+/// Why a value does not become what the settings struct asks for.
 #[derive(Debug)]
-pub(super) struct Problem {
-    what: What,
-    /// Innermost part first.
-    path: Vec<String>,
-    origin: Option<String>,
-}
-
-#[derive(Debug)]
-enum What {
+pub(super) enum Problem {
     NotA { shown: String, expected: String },
     Refused(String),
-    UnknownKey { known: &'static [&'static str] },
-    Missing,
+    UnknownKey(&'static [&'static str]),
+    Missing(&'static str),
 }
 
 impl Problem {
-    /// The value, as `shown`, is not what was `expected`.
-    pub(super) fn not_a(shown: String, expected: impl Into<String>) -> Self {
-        Self::from(What::NotA {
-            shown,
-            expected: expected.into(),
-        })
-    }
-
-    /// Adds the part of the path that leads here; the innermost origin counts.
-    pub(super) fn at(mut self, part: &str, origin: Option<&str>) -> Self {
-        self.path.push(part.to_owned());
-        self.origin = self.origin.or_else(|| origin.map(str::to_owned));
-        self
-    }
-
-    /// The same for the error of a key itself, which already stands in the path.
-    pub(super) fn of_key(mut self, origin: Option<&str>) -> Self {
-        self.origin = origin.map(str::to_owned);
-        self
-    }
-
-    /// What has no origin of its own is an empty table, and only the file can have added one.
-    pub(super) fn or_in(mut self, file: Option<&Path>) -> Self {
-        self.origin = self
-            .origin
-            .or_else(|| file.map(|file| format!("{}{}", layers::FILE, file.display())));
-        self
-    }
-
-    /// One line that names the setting.
-    pub(super) fn line(&self, environment: &[(&str, &str)]) -> String {
-        let path = self.path();
-        match &self.what {
-            What::Missing => match environment.iter().find(|(_, key)| *key == path) {
-                Some((name, _)) => format!("{name}: not set (key {path})"),
-                None => format!("{path}: not set"),
-            },
-            What::UnknownKey { known } => {
-                format!("{}: unknown key; known: {}", self.place(), known.join(", "))
-            }
-            What::NotA { expected, .. } if self.secret() => {
-                format!("{}: the value (redacted) is not {expected}", self.place())
-            }
-            What::NotA { shown, expected } => format!("{}: {shown} is not {expected}", self.place()),
-            What::Refused(_) if self.secret() => {
-                format!("{}: the value (redacted) is not accepted", self.place())
-            }
-            What::Refused(why) => format!("{}: {why}", self.place()),
+    /// One line that names the setting: by its environment variable, else by file and key.
+    pub(super) fn line(&self, path: &Path, settings: &Value, source: &Source) -> String {
+        let mut key = path.to_string();
+        if let Self::Missing(field) = self {
+            key = if path.iter().len() == 0 {
+                (*field).to_owned()
+            } else {
+                format!("{key}.{field}")
+            };
+            let variable = source.environment.iter().find(|(_, other)| *other == key);
+            return variable.map_or_else(
+                || format!("{key}: not set"),
+                |(name, _)| format!("{name}: not set (key {key})"),
+            );
         }
-        .replace(['\n', '\r'], " ")
+        let place = match (variable(settings, path), &source.file) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(file)) => format!("{}: {key}", file.display()),
+            (None, None) => key.clone(),
+        };
+        let is_secret = SECRET.iter().any(|word| key.to_lowercase().contains(word));
+        let problem = match self {
+            Self::NotA { expected, .. } if is_secret => format!("the value (redacted) is not {expected}"),
+            Self::Refused(_) if is_secret => "the value (redacted) is not accepted".to_owned(),
+            _ => self.to_string(),
+        };
+        format!("{place}: {problem}").replace(['\n', '\r'], " ")
     }
 
-    /// The environment variable if the value came from one, else the file and the key.
-    fn place(&self) -> String {
-        let origin = self.origin.as_deref().unwrap_or_default();
-        if let Some(name) = origin.strip_prefix(layers::ENVIRONMENT) {
-            return name.to_owned();
-        }
-        match origin.strip_prefix(layers::FILE) {
-            Some(file) => format!("{file}: {}", self.path()),
-            None => self.path(),
-        }
-    }
-
-    fn path(&self) -> String {
-        let mut path = String::new();
-        for part in self.path.iter().rev() {
-            if !path.is_empty() && !part.starts_with('[') {
-                path.push('.');
-            }
-            path.push_str(part);
-        }
-        path
-    }
-
-    fn secret(&self) -> bool {
-        let path = self.path().to_lowercase();
-        SECRET.iter().any(|word| path.contains(word))
-    }
-}
-
-impl From<What> for Problem {
-    fn from(what: What) -> Self {
-        Self {
-            what,
-            path: Vec::new(),
-            origin: None,
+    fn not_a(shown: &impl fmt::Display, expected: &impl fmt::Display) -> Self {
+        Self::NotA {
+            shown: shown.to_string(),
+            expected: expected.to_string(),
         }
     }
 }
 
-impl de::Error for Problem {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        What::Refused(message.to_string()).into()
-    }
-
-    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::not_a(unexpected.to_string(), expected.to_string())
-    }
-
-    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::not_a(unexpected.to_string(), expected.to_string())
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::not_a(format!("`{variant}`"), format!("one of {}", expected.join(", ")))
-    }
-
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let problem = Self::from(What::UnknownKey { known: expected });
-        Self {
-            path: vec![field.to_owned()],
-            ..problem
-        }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self {
-            path: vec![field.to_owned()],
-            ..Self::from(What::Missing)
-        }
-    }
+/// The variable that set the value at `path` or the list around it.
+fn variable<'a>(settings: &'a Value, path: &Path) -> Option<&'a str> {
+    let value = path
+        .iter()
+        .fold(settings, |value, segment| match (&value.kind, segment) {
+            (ValueKind::Table(table), Segment::Map { key }) => table.get(key).unwrap_or(value),
+            _ => value,
+        });
+    value.origin()
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line(&[]))
+        match self {
+            Self::NotA { shown, expected } => write!(f, "{shown} is not {expected}"),
+            Self::Refused(why) => f.write_str(why),
+            Self::UnknownKey(known) => write!(f, "unknown key; known: {}", known.join(", ")),
+            Self::Missing(field) => write!(f, "{field}: not set"),
+        }
     }
 }
 
 impl std::error::Error for Problem {}
+
+impl de::Error for Problem {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Refused(message.to_string())
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::not_a(&unexpected, &expected)
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::not_a(&unexpected, &expected)
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Self::not_a(
+            &format!("`{variant}`"),
+            &format!("one of {}", expected.join(", ")),
+        )
+    }
+
+    fn unknown_field(_field: &str, expected: &'static [&'static str]) -> Self {
+        Self::UnknownKey(expected)
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::Missing(field)
+    }
+}

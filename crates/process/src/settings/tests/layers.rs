@@ -5,12 +5,12 @@ use super::*;
 #[test]
 fn the_environment_goes_before_the_file_and_the_file_before_the_defaults() {
     let scratch = Scratch::new();
-    let file = scratch.write("settings.toml", "[server]\nport = 9000\ndrain = 0.25\n");
+    let file = scratch.write("settings.toml", "[server]\nport = 9000\ndrain = 7\n");
 
     let settings: Settings = load_with(Some(&file), &[("PORT", "9001")]).unwrap();
 
     assert_eq!(settings.server.port, 9001);
-    assert_eq!(settings.server.drain, Duration::from_millis(250));
+    assert_eq!(settings.server.drain, 7);
     assert_eq!((settings.server.color, settings.server.note), (Color::Red, None));
     assert_eq!(settings.profiles, ["default"]);
 }

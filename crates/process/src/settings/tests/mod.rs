@@ -1,9 +1,10 @@
+//! Tests of the settings: a struct with every kind of value, its defaults and its variables.
+
 mod layers;
 mod values;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -40,7 +41,7 @@ struct Settings {
 #[serde(deny_unknown_fields)]
 struct Server {
     port: u16,
-    drain: Duration,
+    drain: u64,
     metrics: bool,
     ratio: f64,
     color: Color,
