@@ -14,7 +14,7 @@ use reqwest::{Url, blocking, redirect};
 
 use super::Settings;
 use super::pod_trace::Ids;
-use super::sampling::Decided;
+use super::sampling::already_sampled;
 
 /// Longest one request to the collector may take, name resolution and connecting included.
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(850);
@@ -54,7 +54,7 @@ pub(super) fn provider(
         .build();
     Ok(SdkTracerProvider::builder()
         .with_span_processor(processor)
-        .with_sampler(Decided)
+        .with_sampler(already_sampled())
         .with_id_generator(Ids::default())
         .with_resource(resource)
         .build())

@@ -1,11 +1,8 @@
-//! Which traces are kept. Decided once, where a trace begins; what follows keeps to it.
+//! Sampling: decided once, where a trace begins; everything below follows the decision.
 
-use opentelemetry::trace::{
-    Link, SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::trace::{
-    IdGenerator as _, RandomIdGenerator, SamplingDecision, SamplingResult, ShouldSample,
+    IdGenerator as _, ParentBasedSampler, RandomIdGenerator, Sampler, SamplingDecision, ShouldSample as _,
 };
 
 use super::Settings;
@@ -64,9 +61,7 @@ impl Rule {
         match parent.filter(|parent| parent.is_valid()) {
             Some(parent) if self.parent_based => parent.is_sampled(),
             Some(parent) => self.keeps_id(parent.trace_id()),
-            None if self.share >= 1.0 => true,
-            None if self.share <= 0.0 => false,
-            // Any random id is as good as the one the trace will get.
+            // Any random id is as good as the id that the trace will get.
             None => self.keeps_id(RandomIdGenerator::default().new_trace_id()),
         }
     }
@@ -79,22 +74,11 @@ impl Rule {
         }
     }
 
-    /// By the lower half of the id, as OpenTelemetry's `traceidratio` does: every process that
-    /// knows the id and the share decides alike.
+    /// The SDK's `traceidratio`: processes that know the id and the share decide alike.
     fn keeps_id(&self, id: TraceId) -> bool {
-        if self.share >= 1.0 {
-            return true;
-        }
-        let [.., a, b, c, d, e, f, g, h] = id.to_bytes();
-        let position = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0 to 2^63"
-        )]
-        #[expect(clippy::cast_precision_loss, reason = "2^63 is exact")]
-        let bound = (self.share * (1_u64 << 63) as f64) as u64;
-        position < bound
+        let sampler = Sampler::TraceIdRatioBased(self.share);
+        let sampled = sampler.should_sample(None, id, "", &SpanKind::Internal, &[], &[]);
+        sampled.decision == SamplingDecision::RecordAndSample
     }
 }
 
@@ -141,38 +125,12 @@ impl RequestSampler {
     }
 }
 
-/// The SDK's sampler: keeps every span that is made, except below one that was dropped here.
+/// The tracer's sampler: keeps every span that is made, except below a local unsampled parent.
 ///
-/// Whoever makes a span with a remote parent has decided before; so the caller's flag no longer counts.
-#[derive(Clone, Debug)]
-pub(super) struct Decided;
-
-impl ShouldSample for Decided {
-    fn should_sample(
-        &self,
-        parent: Option<&Context>,
-        _trace: TraceId,
-        _name: &str,
-        _kind: &SpanKind,
-        _attributes: &[KeyValue],
-        _links: &[Link],
-    ) -> SamplingResult {
-        let parent = parent.map(|context| context.span().span_context().clone());
-        let dropped = parent
-            .as_ref()
-            .is_some_and(|parent| parent.is_valid() && !parent.is_remote() && !parent.is_sampled());
-        SamplingResult {
-            decision: if dropped {
-                SamplingDecision::Drop
-            } else {
-                SamplingDecision::RecordAndSample
-            },
-            attributes: Vec::new(),
-            trace_state: parent
-                .map(|parent| parent.trace_state().clone())
-                .unwrap_or_default(),
-        }
-    }
+/// A span with a remote parent is made only after [`RequestSampler::decide`], so the caller's flag
+/// no longer counts.
+pub(super) fn already_sampled() -> ParentBasedSampler {
+    Sampler::parent_based(Sampler::AlwaysOn).with_remote_parent_not_sampled(Sampler::AlwaysOn)
 }
 
 #[cfg(test)]
@@ -199,36 +157,23 @@ mod tests {
 
     #[test]
     fn each_sampler_keeps_what_its_name_says() {
+        let (dev, prod) = ("development", "production");
         // (environment, sampler, argument) → thousandths kept, caller says yes, caller says no
         let table = [
-            ("development", "", None, 1000..=1000, true, false),
-            ("development", "", Some(0.0), 1000..=1000, true, false),
-            ("production", "", None, 8..=12, true, false),
-            ("production", "", Some(0.5), 480..=520, true, false),
-            ("production", "always_on", None, 1000..=1000, true, true),
-            ("production", "always_off", None, 0..=0, false, false),
-            ("production", "traceidratio", None, 1000..=1000, true, true),
-            ("production", "traceidratio", Some(0.0), 0..=0, false, false),
-            ("production", "traceidratio", Some(0.25), 230..=270, true, true),
+            (dev, "", None, 1000..=1000, true, false),
+            (dev, "", Some(0.0), 1000..=1000, true, false),
+            (prod, "", None, 8..=12, true, false),
+            (prod, "", Some(0.5), 480..=520, true, false),
+            (prod, "always_on", None, 1000..=1000, true, true),
+            (prod, "always_off", None, 0..=0, false, false),
+            (prod, "traceidratio", None, 1000..=1000, true, true),
+            (prod, "traceidratio", Some(0.0), 0..=0, false, false),
+            (prod, "traceidratio", Some(0.25), 230..=270, true, true),
+            (prod, "parentbased_always_on", None, 1000..=1000, true, false),
+            (prod, "parentbased_always_off", None, 0..=0, true, false),
+            (prod, "parentbased_traceidratio", None, 1000..=1000, true, false),
             (
-                "production",
-                "parentbased_always_on",
-                None,
-                1000..=1000,
-                true,
-                false,
-            ),
-            ("production", "parentbased_always_off", None, 0..=0, true, false),
-            (
-                "production",
-                "parentbased_traceidratio",
-                None,
-                1000..=1000,
-                true,
-                false,
-            ),
-            (
-                "production",
+                prod,
                 "parentbased_traceidratio",
                 Some(0.25),
                 230..=270,
@@ -243,18 +188,14 @@ mod tests {
         for (environment, name, argument, thousandths, caller_yes, caller_no) in table {
             let rule = Rule::from_settings(&settings(environment, name, argument)).unwrap();
             let sampler = RequestSampler { rule: Some(rule) };
+            let decided = [Some(&yes), Some(&no)].map(|caller| sampler.decide(caller));
             assert!(
                 thousandths.contains(&kept(rule)),
                 "{environment} {name} {argument:?}"
             );
             assert_eq!(
-                sampler.decide(Some(&yes)),
-                caller_yes,
-                "{environment} {name} {argument:?}"
-            );
-            assert_eq!(
-                sampler.decide(Some(&no)),
-                caller_no,
+                decided,
+                [caller_yes, caller_no],
                 "{environment} {name} {argument:?}"
             );
         }
