@@ -12,8 +12,3 @@ pub mod telemetry;
 mod host;
 
 pub use host::host_name;
-
-#[cfg(test)]
-mod child;
-#[cfg(test)]
-mod scratch;

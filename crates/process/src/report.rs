@@ -101,8 +101,9 @@ fn leave_message(line: &str, path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::NamedTempFile;
+
     use super::*;
-    use crate::scratch::Scratch;
 
     #[test]
     fn every_code_has_its_number() {
@@ -131,15 +132,12 @@ mod tests {
 
     #[test]
     fn the_last_error_becomes_the_termination_message() {
-        let scratch = Scratch::new();
-        let file = scratch.write(
-            "termination-log",
-            "what an earlier run left behind, and it is longer",
-        );
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(&file, "what an earlier run left behind, and it is longer").unwrap();
         let failure =
             Failure::new(ExitCode::Input, "read products.csv").context_from(anyhow::anyhow!("disk on fire"));
 
-        let status = report_to(Err(failure), &file);
+        let status = report_to(Err(failure), file.path());
 
         assert_eq!(status, std::process::ExitCode::from(6));
         assert_eq!(
@@ -150,10 +148,9 @@ mod tests {
 
     #[test]
     fn a_long_termination_message_is_cut_at_a_character() {
-        let scratch = Scratch::new();
-        let file = scratch.write("termination-log", "");
+        let file = NamedTempFile::new().unwrap();
 
-        leave_message(&format!("x{}", "ü".repeat(4096)), &file);
+        leave_message(&format!("x{}", "ü".repeat(4096)), file.path());
 
         assert_eq!(
             std::fs::read_to_string(&file).unwrap(),
@@ -163,8 +160,8 @@ mod tests {
 
     #[test]
     fn without_a_termination_file_none_is_made() {
-        let scratch = Scratch::new();
-        let file = scratch.path().join("termination-log");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("termination-log");
 
         report_to(Err(Failure::new(ExitCode::Usage, "PORT: `x`")), &file);
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,7 @@ pub struct Event {
 pub struct Receiver {
     address: SocketAddr,
     spans: Arc<Mutex<Vec<Span>>>,
+    unavailable: Arc<AtomicBool>,
 }
 
 impl Receiver {
@@ -73,11 +75,17 @@ impl Receiver {
         listener.set_nonblocking(true).expect("a socket for tokio");
         let address = listener.local_addr().expect("a bound socket has an address");
         let spans = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&spans);
+        let unavailable = Arc::new(AtomicBool::new(false));
+        let receiver = Self {
+            address,
+            spans,
+            unavailable,
+        };
+        let served = receiver.clone();
         let serve = async move {
             let listener = TcpListener::from_std(listener).expect("a socket for tokio");
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&sink)));
+                tokio::spawn(serve(stream, served.clone()));
             }
         };
         std::thread::spawn(move || {
@@ -87,7 +95,7 @@ impl Receiver {
                 .expect("a runtime");
             runtime.block_on(serve);
         });
-        Self { address, spans }
+        receiver
     }
 
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is set to: `http://127.0.0.1:PORT`.
@@ -100,6 +108,28 @@ impl Receiver {
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
         self.spans.lock().expect("nobody panics with the lock").clone()
+    }
+
+    /// The one span of this name.
+    ///
+    /// # Panics
+    /// When none or several were received.
+    #[must_use]
+    pub fn span(&self, name: &str) -> Span {
+        let spans: Vec<Span> = self
+            .spans()
+            .into_iter()
+            .filter(|span| span.name == name)
+            .collect();
+        let [span] = spans.as_slice() else {
+            panic!("{} spans are called {name}", spans.len());
+        };
+        span.clone()
+    }
+
+    /// From now on every request is answered with 503, or no longer.
+    pub fn set_unavailable(&self, unavailable: bool) {
+        self.unavailable.store(unavailable, Ordering::Relaxed);
     }
 
     /// Waits until `enough` holds of the spans received and returns them; fails the test after 20 s.
@@ -124,13 +154,16 @@ impl Receiver {
 }
 
 /// Answers the requests of one connection until it closes.
-async fn serve(stream: TcpStream, spans: Arc<Mutex<Vec<Span>>>) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, receiver: Receiver) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream).await? {
         let (status, body) = match (request.line.starts_with("POST /v1/traces "), request.body) {
+            _ if receiver.unavailable.load(Ordering::Relaxed) => ("503 Service Unavailable", Vec::new()),
+            (true, Some(_)) if !request.is_protobuf => ("415 Unsupported Media Type", Vec::new()),
             (true, Some(body)) => match ExportTraceServiceRequest::decode(body.as_slice()) {
                 Ok(export) => {
-                    spans
+                    receiver
+                        .spans
                         .lock()
                         .expect("nobody panics with the lock")
                         .extend(received(export));
@@ -154,6 +187,7 @@ async fn serve(stream: TcpStream, spans: Arc<Mutex<Vec<Span>>>) -> std::io::Resu
 
 struct Request {
     line: String,
+    is_protobuf: bool,
     /// None without a `content-length`.
     body: Option<Vec<u8>>,
 }
@@ -163,7 +197,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Opti
     if stream.read_line(&mut line).await? == 0 {
         return Ok(None);
     }
-    let mut length = None;
+    let (mut length, mut is_protobuf) = (None, false);
     loop {
         let mut header = String::new();
         stream.read_line(&mut header).await?;
@@ -172,18 +206,19 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Opti
         };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().ok(),
+            "content-type" => is_protobuf = value.trim() == "application/x-protobuf",
             "expect" => stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?,
             _ => {}
         }
     }
-    let Some(length) = length else {
-        return Ok(Some(Request { line, body: None }));
-    };
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await?;
+    let mut body = length.map(|length: usize| vec![0; length]);
+    if let Some(body) = &mut body {
+        stream.read_exact(body).await?;
+    }
     Ok(Some(Request {
         line,
-        body: Some(body),
+        is_protobuf,
+        body,
     }))
 }
 

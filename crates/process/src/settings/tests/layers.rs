@@ -4,10 +4,9 @@ use super::*;
 
 #[test]
 fn the_environment_goes_before_the_file_and_the_file_before_the_defaults() {
-    let scratch = Scratch::new();
-    let file = scratch.write("settings.toml", "[server]\nport = 9000\ndrain = 7\n");
+    let file = file("[server]\nport = 9000\ndrain = 7\n");
 
-    let settings: Settings = load_with(Some(&file), &[("PORT", "9001")]).unwrap();
+    let settings: Settings = load_with(Some(file.path()), &[("PORT", "9001")]).unwrap();
 
     assert_eq!(settings.server.port, 9001);
     assert_eq!(settings.server.drain, 7);
@@ -28,15 +27,15 @@ fn an_empty_variable_counts_as_unset() {
 
 #[test]
 fn a_value_may_come_from_a_file_less_one_newline() {
-    let scratch = Scratch::new();
     for (content, expected) in [
         ("s3cret\n", "s3cret"),
         ("s3cret\r\n", "s3cret"),
         ("0123", "0123"),
         ("a\n\n", "a\n"),
     ] {
-        let file = scratch.write("password", content);
-        let settings: Settings = load_with(None, &[("DB_PASSWORD_FILE", file.to_str().unwrap())]).unwrap();
+        let file = file(content);
+        let settings: Settings =
+            load_with(None, &[("DB_PASSWORD_FILE", file.path().to_str().unwrap())]).unwrap();
         assert_eq!(settings.database.password, expected);
     }
 }
@@ -72,10 +71,10 @@ fn a_listed_name_file_goes_before_the_value_of_a_settings_file_and_not_beside_th
         password: Option<String>,
         password_file: String,
     }
-    let scratch = Scratch::new();
+    let settings = file("password = \"hunter2\"");
     let source = Source {
         defaults: "password = \"\"\npassword_file = \"\"",
-        file: Some(scratch.write("settings.toml", "password = \"hunter2\"")),
+        file: Some(settings.path().to_owned()),
         environment: vec![("DB_PASSWORD", "password"), ("DB_PASSWORD_FILE", "password_file")],
     };
     let file = |name: &str| (name == "DB_PASSWORD_FILE").then(|| "/run/secrets/password".into());

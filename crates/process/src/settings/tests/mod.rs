@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use tempfile::NamedTempFile;
 
 use super::*;
-use crate::scratch::Scratch;
 
 const DEFAULTS: &str = r#"
 # Names of the profiles to load.
@@ -96,9 +96,14 @@ fn refused(variables: &[(&str, &str)]) -> String {
 
 /// The line of the error that this file causes; the file is shown as `FILE`.
 fn refused_file(text: &str) -> String {
-    let scratch = Scratch::new();
-    let file = scratch.write("settings.toml", text);
-    let failure = load_with::<Settings>(Some(&file), &[]).unwrap_err();
+    let file = file(text);
+    let failure = load_with::<Settings>(Some(file.path()), &[]).unwrap_err();
     assert_eq!(failure.code, ExitCode::Usage);
-    failure.line().replace(file.to_str().unwrap(), "FILE")
+    failure.line().replace(file.path().to_str().unwrap(), "FILE")
+}
+
+fn file(content: &str) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(&file, content).unwrap();
+    file
 }

@@ -1,6 +1,6 @@
-mod collector;
+//! What is traced and exported, and how long that may take.
+
 mod lines;
-mod process;
 
 use std::io;
 use std::net::TcpListener;
@@ -9,12 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{self, Waker};
 use std::time::{Duration, Instant};
 
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_sdk::trace::SpanExporter;
+use test_support::otlp::Receiver;
 use tracing::{dispatcher, info_span};
 
 use super::*;
-use collector::{Collector, text};
 
 const UID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -45,7 +44,7 @@ impl Lines {
 
 fn sending_to(endpoint: &str) -> Settings {
     Settings {
-        otlp_traces_endpoint: endpoint.into(),
+        otlp_endpoint: endpoint.into(),
         log_format: LogFormat::Json,
         ..Settings::default()
     }
@@ -71,7 +70,7 @@ fn first_and_child(telemetry: &Telemetry, first: tracing::Span) {
 
 #[test]
 fn the_root_of_a_pod_has_its_uid_as_trace_and_the_members_stand_below_it() {
-    let collector = Collector::start();
+    let collector = Receiver::start();
     let settings = Settings {
         pod_uid: UID.into(),
         ..sending_to(&collector.endpoint())
@@ -87,10 +86,7 @@ fn the_root_of_a_pod_has_its_uid_as_trace_and_the_members_stand_below_it() {
     });
 
     let (root, child) = (collector.span("migration.execute"), collector.span("child"));
-    assert_eq!(
-        root.trace_id,
-        0x3f25_04e0_4f89_41d3_9a0c_0305_e82c_3301_u128.to_be_bytes()
-    );
+    assert_eq!(root.trace_id, UID.replace('-', ""));
     assert!(root.parent_span_id.is_empty());
     assert_eq!(child.parent_span_id, root.span_id);
     assert_ne!(child.span_id, root.span_id);
@@ -105,7 +101,7 @@ fn the_root_of_a_pod_has_its_uid_as_trace_and_the_members_stand_below_it() {
 
 #[test]
 fn a_given_traceparent_goes_before_the_uid_for_every_role() {
-    let collector = Collector::start();
+    let collector = Receiver::start();
     let settings = Settings {
         pod_uid: UID.into(),
         traceparent: CALLER.into(),
@@ -123,17 +119,14 @@ fn a_given_traceparent_goes_before_the_uid_for_every_role() {
         collector.span("migration.execute"),
         collector.span("dataload.execute"),
     ] {
-        assert_eq!(
-            span.trace_id,
-            0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes()
-        );
-        assert_eq!(span.parent_span_id, 0xb7ad_6b71_6920_3331_u64.to_be_bytes());
+        assert_eq!(span.trace_id, "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(span.parent_span_id, "b7ad6b7169203331");
     }
 }
 
 #[test]
 fn without_a_usable_uid_or_traceparent_the_trace_is_fresh_and_the_log_says_so() {
-    let collector = Collector::start();
+    let collector = Receiver::start();
     let settings = Settings {
         pod_uid: "00000000-0000-0000-0000-000000000000".into(),
         traceparent: "garbage".into(),
@@ -160,7 +153,7 @@ fn without_a_usable_uid_or_traceparent_the_trace_is_fresh_and_the_log_says_so() 
 
 #[test]
 fn the_start_is_kept_in_production_unless_a_sampler_says_otherwise() {
-    let collector = Collector::start();
+    let collector = Receiver::start();
     let production = Settings {
         environment: "production".into(),
         pod_uid: UID.into(),
@@ -188,7 +181,7 @@ fn the_start_is_kept_in_production_unless_a_sampler_says_otherwise() {
 
 #[test]
 fn the_resource_names_service_version_and_deployment() {
-    let collector = Collector::start();
+    let collector = Receiver::start();
     let settings = Settings {
         environment: "staging".into(),
         service_version: "1.2.3".into(),
@@ -199,17 +192,15 @@ fn the_resource_names_service_version_and_deployment() {
         telemetry.adopt(&info_span!("start"))
     });
 
-    assert_eq!(collector.resource("service.name").as_deref(), Some("shop-test"));
-    assert_eq!(collector.resource("service.version").as_deref(), Some("1.2.3"));
-    assert_eq!(
-        collector.resource("deployment.environment.name").as_deref(),
-        Some("staging")
-    );
+    let resource = collector.span("start").resource;
+    assert_eq!(resource["service.name"], "shop-test");
+    assert_eq!(resource["service.version"], "1.2.3");
+    assert_eq!(resource["deployment.environment.name"], "staging");
 }
 
 #[test]
 fn a_failed_span_has_status_error_and_an_exception_event() {
-    let collector = Collector::start();
+    let collector = Receiver::start();
     let settings = sending_to(&collector.endpoint());
 
     run(Role::Member, &settings, |_| {
@@ -221,35 +212,30 @@ fn a_failed_span_has_status_error_and_an_exception_event() {
     });
 
     let span = collector.span("dataload.loadProducts");
-    let status = span.status.unwrap();
     assert_eq!(
-        (status.code(), status.message.as_str()),
-        (StatusCode::Error, "load products: line 3: no price")
+        (span.status_error, span.status_message.as_str()),
+        (true, "load products: line 3: no price")
     );
-    assert_eq!(text(&span.attributes, "rows").as_deref(), Some("3"));
-    assert_eq!(text(&span.attributes, "dataset").as_deref(), Some("products"));
+    assert_eq!(
+        (&*span.attributes["rows"], &*span.attributes["dataset"]),
+        ("3", "products")
+    );
     let [event] = span.events.as_slice() else {
         panic!("{} events", span.events.len())
     };
     assert_eq!(event.name, "exception");
+    assert_eq!(event.attributes["exception.type"], "InvalidData");
     assert_eq!(
-        text(&event.attributes, "exception.type").as_deref(),
-        Some("InvalidData")
-    );
-    assert_eq!(
-        text(&event.attributes, "exception.message").as_deref(),
-        Some("load products: line 3: no price")
+        event.attributes["exception.message"],
+        "load products: line 3: no price"
     );
     let number = collector.span("number");
-    assert_eq!(
-        text(&number.events[0].attributes, "exception.type").as_deref(),
-        Some("ParseIntError")
-    );
+    assert_eq!(number.events[0].attributes["exception.type"], "ParseIntError");
 }
 
 #[test]
 fn a_request_that_was_decided_for_is_kept_whatever_its_caller_flagged() {
-    let collector = Collector::start();
+    let collector = Receiver::start();
     let settings = Settings {
         sampler: "always_on".into(),
         ..sending_to(&collector.endpoint())
@@ -264,8 +250,8 @@ fn a_request_that_was_decided_for_is_kept_whatever_its_caller_flagged() {
     });
 
     let span = collector.span("GET /api/product");
-    assert_eq!(span.parent_span_id, 0xb7ad_6b71_6920_3331_u64.to_be_bytes());
-    assert_eq!(span.kind, 2);
+    assert_eq!(span.parent_span_id, "b7ad6b7169203331");
+    assert_eq!(span.kind, "server");
 }
 
 #[test]
@@ -297,12 +283,12 @@ fn export(exporter: &impl SpanExporter) {
 
 #[test]
 fn a_broken_collector_is_said_once_and_again_only_after_it_recovered() {
-    let collector = Collector::start();
-    let exporter = export::exporter(&collector.endpoint().parse().unwrap()).unwrap();
+    let collector = Receiver::start();
+    let exporter = export::exporter(&format!("{}/v1/traces", collector.endpoint()).parse().unwrap()).unwrap();
 
     let lines = run(Role::Member, &sending_to("none"), |_| {
         for broken in [false, true, true, true, false, false, true, true] {
-            collector.set_broken(broken);
+            collector.set_unavailable(broken);
             export(&exporter);
         }
     });
@@ -325,7 +311,7 @@ fn delay(endpoint: &str) -> Duration {
 #[test]
 fn a_collector_that_never_answers_does_not_hold_up_the_end() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}/v1/traces", silent.local_addr().unwrap());
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
 
     let elapsed = delay(&endpoint);
 
@@ -337,7 +323,7 @@ fn a_collector_that_never_answers_does_not_hold_up_the_end() {
 fn a_collector_that_is_not_there_does_not_hold_up_the_end() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
 
-    let elapsed = delay(&format!("http://{closed}/v1/traces"));
+    let elapsed = delay(&format!("http://{closed}"));
 
     assert!(elapsed < Duration::from_secs(4), "{elapsed:?}");
 }
@@ -355,4 +341,35 @@ fn https_endpoints_are_accepted() {
     );
 
     assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn a_name_that_looks_like_production_is_warned_about_once() {
+    let named = |name: &str| Settings {
+        environment: name.into(),
+        ..sending_to("none")
+    };
+    let said = |name| -> Vec<String> {
+        let lines = run(Role::Member, &named(name), |_| ());
+        lines
+            .iter()
+            .map(|line| line["message"].as_str().unwrap().to_owned())
+            .collect()
+    };
+
+    for production in ["production", "production ", " Production", "PRODUCTION\n"] {
+        assert!(named(production).production(), "{production:?}");
+        assert!(said(production).is_empty(), "{production:?}");
+    }
+    for other in ["prod", "Prod-eu", "productions "] {
+        assert!(!named(other).production(), "{other:?}");
+        let warning = format!(
+            "ENVIRONMENT is {}: only \"production\" switches to production rules",
+            other.trim()
+        );
+        assert_eq!(said(other), [warning]);
+    }
+    for other in ["development", "staging", "pre-production", ""] {
+        assert!(!named(other).production() && said(other).is_empty(), "{other:?}");
+    }
 }
