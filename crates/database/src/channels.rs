@@ -1,5 +1,5 @@
 //! Names of the `NOTIFY` channels.
 
-/// Sent when a publication commits: products, users, promotions or coupon codes may have changed. The payload is the
-/// dataset version as decimal text.
+/// Sent when a publication commits: products, users, promotions or coupon codes may have changed.
+/// The payload is the dataset version as decimal text.
 pub const DATASET_PUBLISHED: &str = "dataset_published";

@@ -1,3 +1,5 @@
+//! Connections to the database, and the difference between unreachable and refused.
+
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -17,33 +19,33 @@ use crate::settings::{Invalid, Settings};
 use crate::target::Target;
 use crate::tls::{self, SslMode};
 
-/// Where the database is, how to authenticate there and how to encrypt. Cheap to clone; holds no connection.
+/// Address, credentials and encryption of the database. Cheap to clone; holds no connection.
 #[derive(Clone)]
 pub struct Database {
     settings: Arc<Settings>,
     application_name: Arc<str>,
-    /// Who to be instead of whom the settings name.
+    /// The role in place of the role of the settings.
     role: Option<Arc<Role>>,
 }
 
 /// No connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nobody answers there, or the server is starting, stopping or full: later it may work.
+    /// No server answers, or it is starting, stopping or full: a later attempt may work.
     #[error("the database {target} cannot be reached")]
     Unreachable {
         /// `host:port/name`
         target: String,
-        /// What the attempt said.
+        /// The error of the attempt.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server refuses us (password, database name, TLS): the settings have to change.
+    /// The server refuses (password, database name, TLS): the settings have to change.
     #[error("the database {target} refuses the connection")]
     Refused {
         /// `host:port/name`
         target: String,
-        /// What the server said.
+        /// The server's answer.
         #[source]
         cause: tokio_postgres::Error,
     },
@@ -69,8 +71,8 @@ impl Database {
         })
     }
 
-    /// The same database for another role. Without a password none is sent, whatever the settings have: a server that asks
-    /// for one is then [`ConnectError::Refused`] before anything was tried.
+    /// The same database for another role. Without a password none is sent, even if the settings
+    /// have one: a server that asks for one is then [`ConnectError::Refused`].
     #[must_use]
     pub fn as_role(&self, name: &str, password: Option<&SecretString>) -> Database {
         let role = Role::new(name, password.cloned());
@@ -85,7 +87,7 @@ impl Database {
         Target::read(&self.settings).map_or_else(|invalid| invalid.to_string(), |target| target.describe())
     }
 
-    /// A connection of its own, for jobs. It ends when the client is dropped; time-outs are the caller's to set.
+    /// A connection for jobs. It ends when the client is dropped; the caller sets time-outs.
     ///
     /// # Errors
     /// [`ConnectError`], within twice the connect time-out.
@@ -113,7 +115,7 @@ impl Database {
             })
     }
 
-    /// Tries until a connection works, at most `timeout`; returns how long it took. Says once that it waits.
+    /// Tries until a connection works, at most `timeout`; returns the time that it took. Logs once.
     ///
     /// # Errors
     /// [`ConnectError::Unreachable`] after `timeout`; the others at once.
@@ -145,7 +147,8 @@ impl Database {
         }
     }
 
-    /// How long the server lets one statement of a [`Pool`](crate::pool::Pool) run; zero is without limit.
+    /// How long the server lets one statement of a [`Pool`](crate::pool::Pool) run; zero is without
+    /// limit.
     pub fn statement_timeout(&self) -> Duration {
         Duration::from_secs(self.settings.statement_timeout_s)
     }
@@ -175,7 +178,7 @@ impl Database {
     }
 }
 
-/// One connection as the mode says; `prefer` falls back to plain text when the server offers TLS and then does not take it.
+/// One connection in the given mode; `prefer` falls back to plain text after a failed handshake.
 async fn negotiate(target: &Target, tls: ClientConfig) -> Result<(Client, Driver), tokio_postgres::Error> {
     let tls = MakeRustlsConnect::new(tls);
     let opened = target.config.connect(tls.clone()).await;
@@ -183,7 +186,7 @@ async fn negotiate(target: &Target, tls: ClientConfig) -> Result<(Client, Driver
         Err(error) if target.sslmode == SslMode::Prefer && is_about_tls(&error) => {
             let mut plain = target.config.clone();
             plain.ssl_mode(SslMode::Disable.negotiation());
-            // What was wrong with the preferred way says more than that the other is closed, too.
+            // The error of the preferred mode is more useful than that of the fallback.
             plain.connect(tls).await.map_err(|_| error)
         }
         opened => opened,

@@ -1,4 +1,4 @@
-//! What the services share about the database: where it is and how to reach it, its tables, its channels and locks.
+//! The database as all services see it: connections, pool, TLS, tables, channels and locks.
 //!
 //! PostgreSQL 14 to 18, over Rust all the way down: no libpq, no OpenSSL.
 

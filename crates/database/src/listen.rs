@@ -1,3 +1,5 @@
+//! Notifications of one channel, merged while nobody fetches them.
+
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client};
@@ -18,7 +20,7 @@ impl Database {
     /// [`ConnectError`] when no connection can be had or it ends at once.
     pub async fn listen(&self, channel: &str) -> Result<Listener, ConnectError> {
         let (client, mut connection) = self.open().await?;
-        // One place: many notifications at once are one reason to look.
+        // One place: notifications that arrive together are one.
         let (sender, notifications) = mpsc::channel(1);
         tokio::spawn(async move {
             let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
@@ -43,7 +45,7 @@ impl Database {
 }
 
 impl Listener {
-    /// Waits for a notification (several that came together count as one); `None` once the connection is lost.
+    /// Waits for a notification (several together are one); `None` once the connection is lost.
     pub async fn next(&mut self) -> Option<()> {
         self.notifications.recv().await
     }

@@ -3,5 +3,6 @@
 /// Held by the one migrator that may change the schema: `pg_try_advisory_lock(MIGRATION)`.
 pub const MIGRATION: i64 = 0x6f72_6465_7246_6f6f;
 
-/// First key of the two-key lock held by the one loader of a dataset: `pg_try_advisory_lock(LOAD, hashtext(dataset))`.
+/// First key of the two-key lock held by the one loader of a dataset: `pg_try_advisory_lock(LOAD,
+/// hashtext(dataset))`.
 pub const LOAD: i32 = 0x6c6f_6164;

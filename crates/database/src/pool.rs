@@ -1,4 +1,4 @@
-//! The API's connections.
+//! The pool of the API's connections.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -21,13 +21,14 @@ use crate::connect::{Database, with_causes};
 /// statement may still run on it, and the next caller would queue behind that statement.
 pub struct PooledConnection(Option<Object<AsyncPgConnection>>);
 
-/// How long a statement waits for a lock: whoever waits occupies a connection that others need.
+/// Limit of a statement's wait for a lock; a waiting statement occupies a connection.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections, opened when first needed and kept. Cheap to clone.
 ///
-/// A connection is not tried out when it is lent (that would cost a round trip each time): the first statement on it may
-/// find it dead, and its user tries once more on another. Each statement ends after the settings' statement time-out.
+/// A connection is not tested before use (that would cost a round trip each time): the first
+/// statement may fail on a dead one, and the caller tries again on another. Each statement ends
+/// after the settings' statement time-out.
 #[derive(Clone)]
 pub struct Pool {
     connections: Deadpool<AsyncPgConnection>,
@@ -39,9 +40,9 @@ pub struct Pool {
 pub struct Usage {
     /// The most there may be.
     pub most: usize,
-    /// Open connections, lent or idle.
+    /// Open connections, in use or idle.
     pub open: usize,
-    /// Open connections that nobody uses.
+    /// Idle connections.
     pub idle: usize,
     /// Callers that wait for one.
     pub waiting: usize,
@@ -50,7 +51,7 @@ pub struct Usage {
 /// No connection could be had.
 #[derive(Debug, thiserror::Error)]
 pub enum NoConnection {
-    /// All are lent, and none came back in time.
+    /// All are in use, and none was released in time.
     #[error("no database connection became free within {} ms", .0.as_millis())]
     Busy(Duration),
     /// A new one could not be opened.
@@ -82,7 +83,7 @@ impl ReadError {
     }
 }
 
-/// Whether the error says that the connection is gone, and so nothing about the statement.
+/// Whether the error means a lost connection, and so nothing about the statement.
 pub fn is_lost(error: &Error) -> bool {
     use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
     match error {
@@ -95,12 +96,13 @@ pub fn is_lost(error: &Error) -> bool {
 }
 
 impl Pool {
-    /// A pool of at most `size` connections (at least 1); a caller waits at most `wait` for one that others have.
+    /// A pool of at most `size` connections (at least 1); a caller waits at most `wait` for one.
     pub fn new(database: &Database, size: usize, wait: Duration) -> Pool {
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Fast;
         let database = database.clone();
-        // Whoever polls a connection's socket must outlive all who borrow it: not the HTTP worker that asks first.
+        // The runtime that polls a socket must outlive its users: not the HTTP worker that opened
+        // it.
         let runtime = tokio::runtime::Handle::try_current().ok();
         config.custom_setup = Box::new(move |_| {
             let database = database.clone();
@@ -128,10 +130,10 @@ impl Pool {
         Pool { connections, wait }
     }
 
-    /// Lends a connection.
+    /// A connection from the pool.
     ///
     /// # Errors
-    /// [`NoConnection`], within the pool's wait and, if a new connection has to be opened, twice the connect time-out.
+    /// [`NoConnection`], within the pool's wait, and twice the connect time-out for a new one.
     pub async fn get(&self) -> Result<PooledConnection, NoConnection> {
         match self.connections.get().await {
             Ok(connection) => Ok(PooledConnection(Some(connection))),
@@ -141,8 +143,9 @@ impl Pool {
         }
     }
 
-    /// Runs a read, in `limit` all told. Connections that turn out to be dead are replaced; a query that the server ended
-    /// is repeated once on another connection, as its session may have been shut down or its plan outdated.
+    /// Runs a read within `limit`. Dead connections are replaced; a query that the server ended is
+    /// repeated once on another connection: its session may have been shut down, or its plan
+    /// outdated.
     ///
     /// # Errors
     /// [`ReadError`], within `limit`.

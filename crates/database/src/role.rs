@@ -1,8 +1,10 @@
+//! The same server and database for another role.
+
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-/// Whom a connection is for, when that is not whom the settings name.
+/// The role of a connection, in place of the role of the settings.
 pub(crate) struct Role {
     name: String,
     password: Option<SecretString>,
@@ -16,7 +18,8 @@ impl Role {
         }
     }
 
-    /// The same server and database for this role. A `Config` cannot forget its password, so this is a new one.
+    /// The same server and database for this role. A `Config` cannot forget its password, so this
+    /// is a new one.
     pub(crate) fn instead(&self, config: &Config) -> Config {
         let mut other = Config::new();
         other.user(&self.name);

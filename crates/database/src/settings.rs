@@ -1,3 +1,5 @@
+//! The settings section `[database]`, the same in every service.
+
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -5,11 +7,11 @@ use serde::Deserialize;
 
 /// Section `[database]` of every service's settings: `url`, or the parts.
 ///
-/// Each of `url`, `host`, `port`, `user`, `password`, `name` and `sslmode` may come from a file instead (`url_file`, …);
-/// such files, and that of the authorities, are read again for each new connection, so that a rotated password needs no
-/// restart.
+/// Each of `url`, `host`, `port`, `user`, `password`, `name` and `sslmode` may come from a file
+/// instead (`url_file`, …); such files, and that of the authorities, are read again for each new
+/// connection, so that a rotated password needs no restart.
 ///
-/// What a service's default file says about it:
+/// The section of the default file:
 /// ```toml
 #[doc = include_str!("defaults.toml")]
 /// ```
@@ -40,11 +42,13 @@ pub struct Settings {
     pub name: Option<String>,
     /// File that holds the name.
     pub name_file: Option<PathBuf>,
-    /// `disable`, `prefer` (default), `require`, `verify-ca` or `verify-full`; the URL's own `sslmode` wins.
+    /// `disable`, `prefer` (default), `require`, `verify-ca` or `verify-full`; the URL's own
+    /// `sslmode` wins.
     pub sslmode: Option<String>,
     /// File that holds the mode.
     pub sslmode_file: Option<PathBuf>,
-    /// PEM file of the authorities to trust; unset or `system` means the system's. The URL's own `sslrootcert` wins.
+    /// PEM file of the authorities to trust; unset or `system` means the system's. The URL's own
+    /// `sslrootcert` wins.
     pub sslrootcert: Option<PathBuf>,
     /// Seconds that one attempt to connect may take; default 2.
     pub connect_timeout_s: u64,

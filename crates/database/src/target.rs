@@ -1,3 +1,5 @@
+//! The address that the settings give at this moment, from a URL or from its parts.
+
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,7 +19,7 @@ pub(crate) struct Target {
     pub(crate) sslrootcert: Option<String>,
 }
 
-/// What an address says; the TLS part only if it says anything about it.
+/// A parsed address; the TLS part only if the address has one.
 struct Address {
     config: Config,
     sslmode: Option<SslMode>,

@@ -11,7 +11,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 
 use crate::settings::Invalid;
 
-/// How far the connection to the database is encrypted and the server's certificate believed; names and meanings are libpq's.
+/// Encryption of the connection and verification of the certificate; names and meanings of libpq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SslMode {
     /// Plain text only.
@@ -19,7 +19,8 @@ pub enum SslMode {
     /// TLS if the server offers it; any certificate. The default.
     #[default]
     Prefer,
-    /// TLS or nothing; any certificate, unless authorities are named: then as [`SslMode::VerifyCa`].
+    /// TLS or nothing; any certificate, unless authorities are named: then as
+    /// [`SslMode::VerifyCa`].
     Require,
     /// TLS, certificate signed by a trusted authority.
     VerifyCa,
@@ -54,7 +55,8 @@ impl SslMode {
     }
 }
 
-/// The client side of TLS for a mode and the PEM file of the trusted authorities (`None` or `system`: the system's).
+/// The client side of TLS for a mode and the PEM file of the trusted authorities (`None` or
+/// `system`: the system's).
 pub(crate) fn client(mode: SslMode, authorities: Option<&str>) -> Result<ClientConfig, Invalid> {
     let provider = Arc::new(ring::default_provider());
     let lenient = |authorities| Lenient {

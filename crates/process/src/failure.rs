@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What the exit status of a process means; the same numbers in every service.
+/// The exit status of a process; the same numbers in every service.
 ///
 /// `code as u8` is the status itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum ExitCode {
     Usage = 2,
     /// 3: the database was not reachable within `--wait-timeout`.
     DatabaseUnreachable = 3,
-    /// 4: somebody else held the lock for longer than `--lock-timeout`.
+    /// 4: another session held the lock for longer than `--lock-timeout`.
     LockTimeout = 4,
     /// 5: an applied migration differs from the one embedded here.
     Drift = 5,
@@ -46,7 +46,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure without a cause; `message` is one line and names what is wrong.
+    /// A failure without a cause; `message` is one line and names the problem.
     pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -101,10 +101,10 @@ impl From<anyhow::Error> for Failure {
 
 /// Gives an error the exit code its process ends with.
 pub trait OrExit<T> {
-    /// Wraps an error in a [`Failure`] with `code`, saying in `context` what was being done.
+    /// Wraps an error in a [`Failure`] with `code`, with the failed step as `context`.
     ///
-    /// An error that already is (or is caused by) a `Failure` keeps its own code: whoever stood
-    /// closer to the cause knew better.
+    /// An error that already is (or is caused by) a `Failure` keeps its own code, which was
+    /// chosen closer to the cause.
     ///
     /// # Errors
     /// The wrapped error, if there was one.
@@ -133,7 +133,7 @@ fn known_code(error: &anyhow::Error) -> Option<ExitCode> {
 
 /// An error and all its causes in one line, outermost first.
 ///
-/// A cause whose text its effect already repeats at its end is left out.
+/// A cause is left out if the text before it already ends with it.
 #[must_use]
 pub fn line(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = one_line(&error.to_string());

@@ -1,3 +1,5 @@
+//! The host's name.
+
 /// The machine's name, which in Kubernetes is the pod's; `unknown` if the system does not tell.
 #[must_use]
 pub fn host_name() -> String {

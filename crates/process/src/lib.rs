@@ -1,4 +1,4 @@
-//! What every process does alike: settings, telemetry, signals and exit codes.
+//! The parts that every process has: settings, telemetry, signals, durations and exit codes.
 //!
 //! Knows nothing of the database and nothing of the shop.
 

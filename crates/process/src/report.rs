@@ -9,10 +9,10 @@ use crate::{settings, telemetry};
 /// Most bytes that Kubernetes keeps of a termination message.
 const TERMINATION_MESSAGE_BYTES: usize = 4096;
 
-/// Where a container leaves its last words unless `TERMINATION_MESSAGE_PATH` says otherwise.
+/// The file of a container's termination message unless `TERMINATION_MESSAGE_PATH` is set.
 const TERMINATION_MESSAGE_PATH: &str = "/dev/termination-log";
 
-/// How a process ends that has done its work: the exit code, and the last line of its log if it has one to say.
+/// The end of a process without an error: the exit code, and the last log line if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessOutcome {
     code: ExitCode,
@@ -36,12 +36,14 @@ impl From<ExitCode> for ProcessOutcome {
     }
 }
 
-/// Ends telemetry, says how the process ended and returns the status for `main` to return. Call last.
+/// Ends telemetry, logs the last line and returns the status for `main` to return. Call last.
 ///
-/// An error is one line with all its causes. First it becomes the termination message: the file named by
-/// `TERMINATION_MESSAGE_PATH` (default `/dev/termination-log`), cut to 4096 bytes, and only if that file exists. Then the
-/// spans that wait are sent, which may take 2 s if the collector is missing. Then the line is logged if telemetry was
-/// started (and its filter lets errors through), else printed to standard error as `error: …`.
+/// An error is one line with all its causes. First it becomes the termination message: the file
+/// named by
+/// `TERMINATION_MESSAGE_PATH` (default `/dev/termination-log`), cut to 4096 bytes, and only if that
+/// file exists. Then the spans that wait are sent, which may take 2 s if the collector is missing.
+/// Then the line is logged if telemetry was started (and its filter lets errors through), else
+/// printed to standard error as `error: …`.
 pub fn report(result: Result<impl Into<ProcessOutcome>, Failure>) -> std::process::ExitCode {
     let path = settings::variable("TERMINATION_MESSAGE_PATH");
     report_to(
@@ -50,8 +52,8 @@ pub fn report(result: Result<impl Into<ProcessOutcome>, Failure>) -> std::proces
     )
 }
 
-/// As [`report`], for a command that runs beside the container's own process, such as a probe: the termination message is
-/// not its own and stays as it is.
+/// As [`report`], for a command beside the container's main process, such as a probe: the
+/// termination message belongs to the main process and stays.
 pub fn report_beside(result: Result<ExitCode, Failure>) -> std::process::ExitCode {
     let code = result.unwrap_or_else(|failure| {
         say(&failure);
@@ -61,7 +63,7 @@ pub fn report_beside(result: Result<ExitCode, Failure>) -> std::process::ExitCod
 }
 
 fn report_to(result: Result<ProcessOutcome, Failure>, termination_message: &Path) -> std::process::ExitCode {
-    // Whoever kills the process while it waits for the collector shall find the reason.
+    // First: a process that is killed while it waits for the collector has left the reason.
     if let Err(failure) = &result {
         leave_message(&failure.line(), termination_message);
     }
@@ -92,7 +94,7 @@ fn say(failure: &Failure) {
 }
 
 fn leave_message(line: &str, path: &Path) {
-    // Without `create`: the kubelet makes the file, and elsewhere nobody would read it.
+    // Without `create`: the kubelet makes the file, and elsewhere it has no reader.
     if let Ok(mut file) = std::fs::OpenOptions::new().write(true).truncate(true).open(path) {
         let (kept, _) = line.split_at(line.floor_char_boundary(TERMINATION_MESSAGE_BYTES));
         let _ = file.write_all(kept.as_bytes());

@@ -1,9 +1,11 @@
+//! Coupon codes as clients send them.
+
 use std::borrow::Borrow;
 use std::fmt;
 
 use serde::Serialize;
 
-/// A coupon code as the client sent it: 1 to 64 characters without controls, case-sensitive, not trimmed.
+/// A coupon code as sent: 1 to 64 characters without controls, case-sensitive, not trimmed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct CouponCode(String);

@@ -1,3 +1,5 @@
+//! Hashes of API keys, under keys that can be rotated.
+
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -6,7 +8,7 @@ use sha2::Sha256;
 /// The hash key of development set-ups; production refuses to start with it.
 pub const DEVELOPMENT_HASH_KEY: &str = "order-food-development-hash-key";
 
-/// What is stored of an API key: HMAC-SHA-256 of its bytes under a [`HashKey`].
+/// The stored form of an API key: HMAC-SHA-256 of its bytes under a [`HashKey`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub [u8; 32]);
 
@@ -88,7 +90,8 @@ impl fmt::Debug for HashKey {
 }
 
 impl HashKeys {
-    /// Parses a comma list of secrets, blanks around each ignored. Without one, [`DEVELOPMENT_HASH_KEY`] outside production.
+    /// Parses a comma list of secrets, blanks around each ignored. Without one,
+    /// [`DEVELOPMENT_HASH_KEY`] outside production.
     ///
     /// # Errors
     /// [`NotHashKeys`] says which rule the list breaks.
@@ -147,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_hmac_sha_256() {
-        // RFC 4231 has no case of 16 bytes or more below the block size that fits MIN_LENGTH but its first: 20 times 0x0b.
+        // Case 1 of RFC 4231, 20 times 0x0b: the only case with a key of a fitting length.
         let key = HashKey::new(&"\u{b}".repeat(20));
         let expected = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
         assert_eq!(hex::encode(key.hash(b"Hi There").0), expected);

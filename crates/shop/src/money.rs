@@ -1,3 +1,5 @@
+//! Amounts of money in whole cents.
+
 use std::fmt;
 use std::io::Write as _;
 
@@ -21,9 +23,9 @@ pub struct NotMoney;
 impl Money {
     /// 0.00
     pub const ZERO: Money = Money(0);
-    /// The largest price of one unit, 99,999,999.99: what `numeric(10, 2)` holds.
+    /// The largest price of one unit, 99,999,999.99: the range of `numeric(10, 2)`.
     pub const MAX_PRICE: Money = Money(9_999_999_999);
-    /// The largest total of an order, 999,999,999,999.99: what `numeric(14, 2)` holds.
+    /// The largest total of an order, 999,999,999,999.99: the range of `numeric(14, 2)`.
     pub const MAX_TOTAL: Money = Money(99_999_999_999_999);
 
     /// An amount of `cents` hundredths.
@@ -38,8 +40,8 @@ impl Money {
 
     /// Parses `12`, `12.9` or `12.99`; at most [`Money::MAX_PRICE`].
     ///
-    /// # Errors
-    /// [`NotMoney`] for a sign, an exponent, a third decimal (even 0), blanks, or an amount out of range.
+    /// # Errors [`NotMoney`] for a sign, an exponent, a third decimal (even 0), blanks, or an
+    /// amount out of range.
     pub fn parse(text: &str) -> Result<Money, NotMoney> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());

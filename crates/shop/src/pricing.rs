@@ -1,6 +1,8 @@
+//! The totals of an order.
+
 use crate::{Money, Promotion, Quantity};
 
-/// What pricing needs of one line: the unit price and how many.
+/// One line of an order as pricing needs it: unit price and quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PricedLine {
     /// Price of one unit.
@@ -9,14 +11,14 @@ pub struct PricedLine {
     pub quantity: Quantity,
 }
 
-/// What an order costs: `total = subtotal − discount`, none of them negative.
+/// The totals of an order: `total = subtotal − discount`, none of them negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// Sum of unit price times quantity.
     pub subtotal: Money,
-    /// What the promotion takes off, at most the subtotal.
+    /// The promotion's discount, at most the subtotal.
     pub discount: Money,
-    /// What is to be paid.
+    /// The amount to pay.
     pub total: Money,
 }
 

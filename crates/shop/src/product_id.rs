@@ -1,3 +1,5 @@
+//! Numbers of products.
+
 use std::fmt;
 
 use serde::{Serialize, Serializer};

@@ -1,3 +1,5 @@
+//! Promotions: kinds, conditions and discounts.
+
 use chrono::{DateTime, Utc};
 
 use crate::{CouponCode, Money, PricedLine};
@@ -16,7 +18,7 @@ pub enum PromotionKind {
 /// A code that changes the price of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Promotion {
-    /// What the client sends.
+    /// The code that the client sends.
     pub code: CouponCode,
     /// How the discount is computed.
     pub kind: PromotionKind,
@@ -44,7 +46,7 @@ pub enum Refusal {
     /// The order has too few units.
     #[error("needs at least {min_items} items")]
     TooFewItems {
-        /// What it needs.
+        /// The least number of units.
         min_items: u32,
     },
 }
@@ -61,11 +63,11 @@ pub enum NotAPromotion {
 }
 
 impl PromotionKind {
-    /// The kind with this name and value: percent for `percentage`, an amount for `fixed`, 0 for `cheapest_item_free`,
-    /// given in hundredths.
+    /// The kind with this name and value: percent for `percentage`, an amount for `fixed`, 0 for
+    /// `cheapest_item_free`, given in hundredths.
     ///
     /// # Errors
-    /// [`NotAPromotion`] names what is wrong.
+    /// [`NotAPromotion`] names the problem.
     pub fn new(name: &str, value: Money) -> Result<PromotionKind, NotAPromotion> {
         match (name, value.cents()) {
             ("percentage", hundredths @ 1..=10_000) => u16::try_from(hundredths)
@@ -87,7 +89,7 @@ impl PromotionKind {
         }
     }
 
-    /// The kind's value in hundredths: what [`PromotionKind::new`] takes.
+    /// The kind's value in hundredths, as [`PromotionKind::new`] takes it.
     pub const fn value(self) -> Money {
         match self {
             PromotionKind::Percentage(hundredths) => Money::from_cents(hundredths as i64),
@@ -98,7 +100,8 @@ impl PromotionKind {
 }
 
 impl Promotion {
-    /// Whether an order of `units` units may use the promotion at `now` (database time). Uses are not looked at.
+    /// Whether an order of `units` units may use the promotion at `now` (database time). Earlier
+    /// uses are not counted.
     ///
     /// # Errors
     /// [`Refusal`] says why not; the window is half-open, `starts_at <= now < ends_at`.
@@ -117,8 +120,8 @@ impl Promotion {
         Ok(())
     }
 
-    /// The discount on lines that add up to `subtotal`: rounded once, half up to the cent, then capped at `max_discount`
-    /// and at the subtotal.
+    /// The discount on lines that add up to `subtotal`: rounded once, half up to the cent, then
+    /// capped at `max_discount` and at the subtotal.
     pub fn discount(&self, lines: &[PricedLine], subtotal: Money) -> Money {
         let discount = match self.kind {
             PromotionKind::Percentage(hundredths) => share(subtotal, hundredths),

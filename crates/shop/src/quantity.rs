@@ -1,3 +1,5 @@
+//! Units of one product in an order.
+
 use serde::Serialize;
 
 /// Units of one product in an order: 1 to 1000.

@@ -1,6 +1,8 @@
+//! Rights of an API key.
+
 use std::fmt;
 
-/// What an API key may do.
+/// A right of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Place orders.

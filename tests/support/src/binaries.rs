@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-/// The executable of a service (`order-food`, `database-load`, `database-migration`), built if it is
-/// missing or older than its sources.
+/// The executable of a service (`order-food`, `database-load`, `database-migration`), built if it
+/// is missing or older than its sources.
 ///
 /// `cargo test --workspace` builds it anyway, next to the tests; then this only looks it up.
 ///
@@ -28,7 +28,8 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// `target/debug` of the test that runs, wherever `CARGO_TARGET_DIR` has put it: tests lie in `deps`.
+/// `target/debug` of the test that runs, wherever `CARGO_TARGET_DIR` has put it: tests lie in
+/// `deps`.
 fn profile_folder() -> PathBuf {
     let test = std::env::current_exe().expect("the path of the running test");
     test.parent()

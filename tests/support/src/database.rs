@@ -46,7 +46,7 @@ impl TestDatabase {
         &self.name
     }
 
-    /// `postgres://` address with password: what `DATABASE_URL` is set to.
+    /// `postgres://` address with password: the value of `DATABASE_URL`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

@@ -1,4 +1,4 @@
-//! An OTLP/HTTP receiver inside the test: what the services send to a collector.
+//! An OTLP/HTTP receiver inside the test, in place of a collector.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -98,7 +98,7 @@ impl Receiver {
         receiver
     }
 
-    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is set to: `http://127.0.0.1:PORT`.
+    /// The value of `OTEL_EXPORTER_OTLP_ENDPOINT`: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
@@ -132,7 +132,8 @@ impl Receiver {
         self.unavailable.store(unavailable, Ordering::Relaxed);
     }
 
-    /// Waits until `enough` holds of the spans received and returns them; fails the test after 20 s.
+    /// Waits until `enough` holds of the spans received and returns them; fails the test after 20
+    /// s.
     pub async fn wait_for(&self, enough: impl Fn(&[Span]) -> bool) -> Vec<Span> {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -23,7 +23,7 @@ pub struct Process {
     stderr: Capture,
 }
 
-/// How a process ended and what it said.
+/// The end of a process and its output.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// Exit status; none if a signal ended the process.
@@ -37,7 +37,7 @@ pub struct Output {
 }
 
 impl Process {
-    /// Starts `program`, whose environment is `environment` and next to nothing else.
+    /// Starts `program`, with `environment` and the variables `INHERITED` only.
     ///
     /// Traces are switched off unless `environment` says where they go.
     #[expect(
@@ -117,7 +117,7 @@ impl Process {
     pub async fn wait_for_text(&mut self, text: &str) {
         let deadline = Instant::now() + crate::PATIENCE;
         loop {
-            // Asked first: what was said before the end counts.
+            // Asked first: text from before the end counts.
             let ended = self.ended();
             if ended.is_some() {
                 self.stdout.finish();
@@ -139,7 +139,7 @@ impl Process {
         }
     }
 
-    /// What the process has written so far: standard output, then standard error.
+    /// The output so far: standard output, then standard error.
     #[must_use]
     pub fn said(&self) -> String {
         self.stdout.so_far() + &self.stderr.so_far()

@@ -1,7 +1,7 @@
-//! How long the long tests are.
+//! Number of repetitions in long tests.
 
-/// How often a long test does what it does: a tenth of `whole`, at least once; all of it under `make soak`, which sets
-/// `SOAK=1`, and three times as often with `SOAK=3`.
+/// Repetitions of a long test: a tenth of `whole`, at least one; all under `make soak`, which sets
+/// `SOAK=1`, and three times as many with `SOAK=3`.
 ///
 /// # Panics
 /// When `SOAK` is not a number.

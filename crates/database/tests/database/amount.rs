@@ -1,4 +1,4 @@
-//! Money on its way to `numeric` columns and back.
+//! Tests of money in `numeric` columns: stored and read to the cent, refused if not exact.
 
 use database::amount::Amount;
 use diesel::sql_types::{Numeric, Text};

@@ -1,4 +1,4 @@
-//! Who is let in, who is told why not, and how long anybody waits.
+//! Tests of connecting: refusals, waiting, roles and settings files.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use crate::{database, said, settings};
 /// Longer than any of these may take, shorter than the wait that would be wrong.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// A wait that nobody should sit through.
+/// A wait that a test must not sit through.
 const LONG: Duration = Duration::from_secs(300);
 
 /// Waiting ends at once, with a refusal that says `reason` and not the password.

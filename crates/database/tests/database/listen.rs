@@ -1,4 +1,4 @@
-//! Notifications.
+//! Tests of notifications: arrival, merging, other channels and lost connections.
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ fn database(settings: &Settings) -> Database {
     Database::new(settings, "test").expect("settings of a test")
 }
 
-/// What a refusal or failure says, with all its causes.
+/// The error with all its causes.
 fn said(error: &ConnectError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

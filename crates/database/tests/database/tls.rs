@@ -1,4 +1,4 @@
-//! The table of `sslmode`, authorities and names, and what the server itself says about the connection.
+//! Tests of TLS: `sslmode`, authorities and names, as the server sees the connection.
 
 use std::path::Path;
 use std::sync::LazyLock;

@@ -18,26 +18,26 @@ use crate::failure::{ExitCode, Failure};
 #[cfg(test)]
 mod tests;
 
-/// Where a service's settings come from, the weakest first.
+/// The sources of a service's settings, the weakest first.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The service's default file (TOML), embedded: every key with its default and a comment.
     pub defaults: &'static str,
-    /// A TOML file laid over the defaults (`--config FILE`); it need only hold what differs.
+    /// A TOML file laid over the defaults (`--config FILE`); it holds only the keys that differ.
     pub file: Option<PathBuf>,
     /// Environment variables and the dotted keys they set: `("PORT", "server.port")`.
     ///
     /// An empty variable counts as unset. Each is also honored as `NAME_FILE`, the path of a file
-    /// that holds the value (one trailing newline is cut), unless the list itself names `NAME_FILE`.
-    /// The two together are refused.
+    /// that holds the value (one trailing newline is cut), unless the list itself names
+    /// `NAME_FILE`. The two together are refused.
     pub environment: Vec<(&'static str, &'static str)>,
 }
 
 /// Reads the settings.
 ///
-/// `T` should deny unknown fields. Texts from the environment become what `T` asks for: numbers,
-/// booleans (`true`, `false`, `1`, `0`, `on`, `off`, `yes`, `no`), comma lists; a text stays exactly
-/// as it is. For an `Option`, an empty text is `None`.
+/// `T` should deny unknown fields. Texts from the environment become the types of `T`: numbers,
+/// booleans (`true`, `false`, `1`, `0`, `on`, `off`, `yes`, `no`), comma lists; a text stays
+/// exactly as it is. For an `Option`, an empty text is `None`.
 ///
 /// # Errors
 /// `Usage`, one line that names the setting: the environment variable it came from, else the file

@@ -11,7 +11,7 @@ use super::Source;
 /// Parts of keys whose values are never shown; a URL may carry a password.
 const SECRET: [&str; 5] = ["url", "password", "key", "secret", "token"];
 
-/// Why a value does not become what the settings struct asks for.
+/// The reason why a value does not fit the settings struct.
 #[derive(Debug)]
 pub(super) enum Problem {
     NotA { shown: String, expected: String },

@@ -1,4 +1,4 @@
-//! Where spans are sent.
+//! The address that spans are sent to.
 
 use reqwest::Url;
 

@@ -1,4 +1,4 @@
-//! Sends finished spans to the collector without ever being in the way.
+//! Export of finished spans, in the background and within time limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1800);
 /// How often finished spans are sent.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Most spans that wait to be sent, and most per request; what does not fit is dropped.
+/// Most spans that wait to be sent, and most per request; spans beyond are dropped.
 const QUEUE_SPANS: usize = 4096;
 const REQUEST_SPANS: usize = 1024;
 

@@ -18,11 +18,11 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use super::{LogFormat, Settings};
 use crate::failure::{ExitCode, Failure};
 
-/// Chatty below these levels about what our own lines say better; a directive can bring them back.
+/// Levels of verbose libraries, whose lines repeat ours; a directive overrides them.
 const QUIET: &str =
     "h2=warn,hyper=warn,hyper_util=warn,mio=warn,reqwest=warn,rustls=warn,tower=warn,want=warn";
 
-/// What is logged: `log_level`, laid over the quiet libraries.
+/// The filter of log lines: `log_level`, laid over the quiet libraries.
 ///
 /// # Errors
 /// `Usage`, naming `LOG_LEVEL`: not a level and not a directive.
@@ -66,13 +66,13 @@ pub(super) fn is_json(settings: &Settings) -> bool {
     }
 }
 
-/// True if somebody is watching the lines go by.
+/// True if standard error is a terminal.
 pub(super) fn is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// True for what no level brings into the log: OpenTelemetry about itself, since the exporter reports failures on its
-/// own, and below `info` the database driver, which would show the values that go to the database.
+/// True for lines that no level brings into the log: OpenTelemetry about itself (the exporter
+/// reports failures), and the database driver below `info`, which would show parameters.
 pub(super) fn is_never_logged(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     target.starts_with("opentelemetry")
@@ -80,7 +80,8 @@ pub(super) fn is_never_logged(metadata: &Metadata<'_>) -> bool {
 }
 
 /// One flat JSON object per line: `timestamp`, `level`, `target`, `message`, the event's fields,
-/// `span` (the innermost span and its fields), and `trace_id` and `span_id` while a kept span is active.
+/// `span` (the innermost span and its fields), and `trace_id` and `span_id` while a kept span is
+/// active.
 pub(super) struct Json;
 
 impl<S> FormatEvent<S, JsonFields> for Json
@@ -133,7 +134,7 @@ fn describe<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Value {
     Value::Object(described)
 }
 
-/// Writes an event's fields into the line, beside what stands there already.
+/// Adds an event's fields to the line.
 struct Fields<'a>(&'a mut Map<String, Value>);
 
 impl Fields<'_> {

@@ -1,7 +1,7 @@
 //! Logs and traces, the same in every service.
 //!
-//! Logs go to standard error. Spans go to an OTLP/HTTP collector in the background: a collector that
-//! is missing or slow is said once, and never delays the start, a request or (by more than 2 s) the
+//! Logs go to standard error. Spans go to an OTLP/HTTP collector in the background: a missing or
+//! slow collector is logged once, and never delays the start, a request or (by more than 2 s) the
 //! end. The first span of each process of a pod belongs to one trace, the pod's start; each request
 //! is a trace of its own.
 
@@ -37,8 +37,8 @@ use crate::failure::{ExitCode, Failure, OrExit as _};
 use pod_trace::{Ids, PodTrace};
 use sampling::Rule;
 
-/// Targets whose spans and events stay out of the traces: the exporter's own requests above all, and access lines, whose
-/// span says the same.
+/// Targets without spans and span events: above all the exporter's own requests, and the access
+/// lines, which repeat the request's span.
 const UNTRACED: [&str; 13] = [
     "access",
     "actix",
@@ -76,7 +76,7 @@ pub struct Telemetry {
 
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// What sends this process's spans, if anything does.
+/// The provider that sends this process's spans, if tracing is on.
 static SENDING: OnceLock<SdkTracerProvider> = OnceLock::new();
 
 /// Starts logs and traces for the whole process. `service` is the binary's name (`service.name`).
@@ -84,7 +84,8 @@ static SENDING: OnceLock<SdkTracerProvider> = OnceLock::new();
 /// Call once, before anything is logged; does not wait for the collector.
 ///
 /// # Errors
-/// `Usage`, naming the environment variable, for a setting that is not valid; `Unexpected` if called twice.
+/// `Usage`, naming the environment variable, for a setting that is not valid; `Unexpected` if
+/// called twice.
 pub fn start(service: &'static str, role: Role, settings: &Settings) -> Result<Telemetry, Failure> {
     let prepared = prepare(service, settings, std::io::stderr)?;
     prepared
@@ -108,7 +109,8 @@ pub(crate) fn started() -> bool {
 /// Sends the spans of this process that wait, taking at most 2 s, and stops tracing; logs go on.
 pub(crate) fn end() {
     if let Some(provider) = SENDING.get() {
-        // A collector that is missing has been reported by the exporter; one that was ended before has nothing left.
+        // The exporter has reported a missing collector; a provider that was ended has no spans
+        // left.
         let _ = provider.shutdown_with_timeout(export::SHUTDOWN_TIMEOUT);
     }
 }
@@ -215,7 +217,7 @@ impl Telemetry {
         }
     }
 
-    /// What the process's first span stands below; empty if it begins a trace of its own.
+    /// The parent of the process's first span; empty if the span begins a trace of its own.
     #[must_use]
     pub fn startup_parent(&self) -> Context {
         self.pod_trace.parent()
@@ -227,9 +229,11 @@ impl Telemetry {
         self.sampler
     }
 
-    /// Sends the spans that wait, taking at most 2 s, and stops tracing; logs go on. Spans that end later are lost.
+    /// Sends the spans that wait, taking at most 2 s, and stops tracing; logs go on. Spans that end
+    /// later are lost.
     ///
-    /// [`report::report`](crate::report::report) does this by itself, after it has left the termination message.
+    /// [`report::report`](crate::report::report) does this by itself, after it has left the
+    /// termination message.
     pub fn shutdown(self) {
         if let Some(provider) = self.provider {
             // A collector that is missing has been reported by the exporter.
@@ -262,7 +266,7 @@ pub fn fail(span: &tracing::Span, error: &(dyn std::error::Error + 'static)) {
 }
 
 /// The name of the error's type as far as it can be known: of a [`Failure`] its code, of others
-/// what their `Debug` form begins with.
+/// the first word of their `Debug` form.
 fn error_type(error: &(dyn std::error::Error + 'static)) -> String {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return format!("{:?}", failure.code);

@@ -1,4 +1,4 @@
-//! One trace per pod start: its id, its root span, and who hangs below it.
+//! One trace per pod start: its id, its root span and the spans below.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::{RequestSampler, Role, Settings};
 /// Where the first span of this process belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PodTrace {
-    /// Nothing was said: a trace of its own. The flag tells whether it is kept.
+    /// A trace of its own, without `TRACEPARENT` and `POD_UID`. The flag tells whether it is kept.
     Own { kept: bool },
     /// The root span of the pod's trace, with ids that the other processes of the pod know.
     Root { trace: TraceId, span: SpanId },
@@ -22,8 +22,8 @@ pub(super) enum PodTrace {
 }
 
 impl PodTrace {
-    /// `TRACEPARENT` if given, else `POD_UID`, else a trace of its own. What cannot be read is
-    /// ignored with a warning: a trace is not worth a failed start.
+    /// `TRACEPARENT` if given, else `POD_UID`, else a trace of its own. Unreadable
+    /// values are ignored with a warning: a trace is not worth a failed start.
     pub(super) fn resolve(role: Role, settings: &Settings, rule: Rule) -> Self {
         if let Some(caller) = traceparent(settings) {
             let kept = rule.keeps_start(caller.trace_id(), Some(&caller));
@@ -47,15 +47,15 @@ impl PodTrace {
         } else {
             TraceFlags::NOT_SAMPLED
         };
-        // A parent that is not remote and not sampled is what the SDK's sampler drops.
+        // The sampler drops below a parent that is neither remote nor sampled.
         Self::Below(SpanContext::new(trace, span, flags, kept, TraceState::NONE))
     }
 
-    /// The parent of what starts now; for the root itself: what stands below it.
+    /// The parent of the spans that start now; for the root: of the spans below it.
     pub(super) fn parent(&self) -> Context {
         let parent = match self {
             Self::Own { kept: true } => return Context::new(),
-            // Dropped by a parent that says so: its ids never leave the process.
+            // Dropped by an unsampled parent: its ids never leave the process.
             Self::Own { kept: false } => {
                 let ids = RandomIdGenerator::default();
                 let flags = TraceFlags::NOT_SAMPLED;

@@ -24,7 +24,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
 
 /// The section `[telemetry]`. An empty text means that the key is not set.
 ///
-/// What a service's default file says about it:
+/// The section of the default file:
 /// ```toml
 #[doc = include_str!("defaults.toml")]
 /// ```
@@ -75,7 +75,7 @@ impl Settings {
         self.environment.trim()
     }
 
-    /// The name of a deployment that somebody may take for production, and that is not.
+    /// A deployment's name that begins like `production` and does not mean it.
     pub(super) fn almost_production(&self) -> Option<&str> {
         let begins_so = |name: &str| name.to_ascii_lowercase().starts_with("prod");
         Some(self.environment()).filter(|name| begins_so(name) && !self.production())

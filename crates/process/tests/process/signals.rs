@@ -6,10 +6,11 @@ use crate::{again, is_child};
 
 fn wait_for_signals() {
     let asked_to_stop = process::signals::shutdown();
-    writeln!(stdout(), "ready").unwrap();
+    let mut output = stdout();
+    writeln!(output, "ready").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(asked_to_stop.cancelled());
-    writeln!(stdout(), "cancelled").unwrap();
+    writeln!(output, "cancelled").unwrap();
     loop {
         std::thread::park();
     }

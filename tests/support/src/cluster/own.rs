@@ -58,7 +58,7 @@ impl OwnCluster {
         }
     }
 
-    /// A running server that replays what this one does, and takes no changes. This one is stopped while it is copied.
+    /// A running standby of this server, which is stopped while it is copied.
     #[must_use]
     pub fn standby(&mut self) -> Self {
         self.stop(Stop::Fast);
@@ -125,7 +125,7 @@ impl OwnCluster {
         self.tls.as_ref().expect("a cluster made with TLS")
     }
 
-    /// What the server has logged so far.
+    /// The server's log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.server.log()

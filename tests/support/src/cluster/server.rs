@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use super::programs;
 
-/// How often another free port is tried when somebody else was quicker.
+/// Attempts with another free port after a port was taken meanwhile.
 const PORT_ATTEMPTS: u32 = 5;
 
 /// A cluster and the supervisor that owns it; both go when this is dropped or the process ends.
@@ -122,7 +122,7 @@ impl Server {
         format!("postgres://{role}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// What the server has logged so far.
+    /// The server's log so far.
     pub(super) fn log(&self) -> String {
         std::fs::read(self.log_file())
             .map(|text| String::from_utf8_lossy(&text).into_owned())
@@ -153,7 +153,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The end of its standard input is what the supervisor waits for.
+        // The supervisor waits for the end of its standard input.
         drop(self.commands.take());
         let _ = self.supervisor.wait();
     }

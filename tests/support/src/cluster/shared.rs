@@ -86,7 +86,7 @@ impl Cluster {
         )
     }
 
-    /// What the server has logged so far; each line begins with database and application name.
+    /// The server's log so far; each line begins with database and application name.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read(&self.log)
@@ -214,7 +214,7 @@ impl Clerk {
         database_migration::up(&database)
             .await
             .expect("migrate the template");
-        // Copying waits until the last session has left; nobody may come in again.
+        // Copying waits until the last session has left; no other may begin.
         run(
             admin,
             &format!("ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false"),

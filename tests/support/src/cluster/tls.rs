@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 /// The certificates that a cluster with TLS was given, as files that the test may read.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// The authority that signed the server's certificate (PEM): what `PGSSLROOTCERT` names.
+    /// The authority that signed the server's certificate (PEM), for `PGSSLROOTCERT`.
     pub ca: PathBuf,
     /// Another authority (PEM) that signed nothing: a root that must not be accepted.
     pub other_ca: PathBuf,
@@ -27,7 +27,7 @@ pub(super) fn make(home: &Path, names: &[&str]) -> Tls {
     let write = |name: &str, text: &str| {
         let path = home.join(name);
         std::fs::write(&path, text).expect("write a certificate");
-        // PostgreSQL reads a key only if it belongs to its own user and to nobody else.
+        // PostgreSQL reads a key only if it belongs to its own user alone.
         let owner = std::fs::metadata(home).expect("the cluster's folder exists");
         chown(&path, Some(owner.uid()), Some(owner.gid())).expect("give a certificate to the server's user");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))

@@ -1,4 +1,4 @@
-//! Where a setting comes from, and what goes before what.
+//! Tests of the layers: precedence of defaults, file and environment, and `NAME_FILE`.
 
 use super::*;
 

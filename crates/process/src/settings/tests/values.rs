@@ -1,4 +1,4 @@
-//! What becomes of a value, and what is refused.
+//! Tests of the conversion of values and of the refusals.
 
 use super::*;
 

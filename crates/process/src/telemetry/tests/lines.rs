@@ -1,4 +1,4 @@
-//! What is logged, and how.
+//! Tests of the log lines: fields, levels and quiet libraries.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is traced and exported, and how long that may take.
+//! Tests of spans, of their export and of the time that it may take.
 
 mod lines;
 
