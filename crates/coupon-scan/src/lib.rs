@@ -2,7 +2,7 @@
 //!
 //! A code is a line of 8 to 10 characters. A line ends at `\n`; blanks, tabs and `\r` at both of its ends are cut, nothing
 //! else is; case matters. Repeats inside one file count once. Files are plain text, gzip or zstd (of any number of members
-//! or frames), told apart by content, mixed freely.
+//! or frames), told apart by content, scrambled freely.
 //!
 //! Knows no database and no runtime: [`scan`] blocks its thread.
 
@@ -18,10 +18,10 @@ mod join;
 mod kind;
 mod lines;
 mod memory;
-mod mix;
 mod options;
 mod pack;
 mod pass;
+mod permutation;
 mod report;
 mod scan;
 mod source;
@@ -31,7 +31,7 @@ pub use codes::{Code, Codes};
 pub use error::{ErrorKind, ScanError};
 pub use input::Input;
 pub use options::{Options, Progress};
-pub use report::{Counts, Effort, FileReport, Report};
+pub use report::{Counts, FileReport, Report, ScanStats};
 use scan::Scan;
 
 /// Fewest characters of a code.

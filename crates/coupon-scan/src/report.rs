@@ -12,7 +12,7 @@ pub struct Report {
     /// What is known of each input, in their order.
     pub files: Vec<FileReport>,
     /// What the scan cost.
-    pub effort: Effort,
+    pub stats: ScanStats,
 }
 
 /// What stood in the files. A file that was read twice counts once.
@@ -58,7 +58,7 @@ pub struct FileReport {
 
 /// What a scan cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Effort {
+pub struct ScanStats {
     /// From the call to the answer.
     pub elapsed: Duration,
     /// Working memory that was allowed, bytes: [`Options::memory`](crate::Options::memory), or less in a control group.

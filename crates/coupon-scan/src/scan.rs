@@ -1,17 +1,17 @@
 use std::time::Instant;
 
 use crate::codes::Codes;
-use crate::join::{Found, Join};
+use crate::join::{Join, JoinResult};
 use crate::kind::{ByKind, Kind};
 use crate::memory::{Arena, Plan};
-use crate::mix::Seed;
-use crate::pass::{Pass, Reading, ScannedFile, Units, partitions};
-use crate::source::Opening;
-use crate::store::{Bits, Disk, Shape, Wanted};
-use crate::{Counts, Effort, Input, Options, Report, ScanError};
+use crate::pass::{PartitionRange, Pass, ReadContext, ScannedFile, partitions};
+use crate::permutation::Seed;
+use crate::source::StreamOptions;
+use crate::store::{Bits, CodeLayout, Disk, PartitionFilter};
+use crate::{Counts, Input, Options, Report, ScanError, ScanStats};
 
 /// More memory makes no thread join faster, bytes.
-const MOST_JOIN: u64 = 16 << 20;
+const MAX_JOIN: u64 = 16 << 20;
 
 /// A scan from its first byte to its answer.
 pub(crate) struct Scan<'a> {
@@ -20,10 +20,10 @@ pub(crate) struct Scan<'a> {
     arena: Arena,
     disk: Disk,
     seed: Seed,
-    shapes: ByKind<Shape>,
-    opening: Opening,
+    layouts: ByKind<CodeLayout>,
+    stream_options: StreamOptions,
     files: Vec<Box<ScannedFile>>,
-    found: Vec<Found>,
+    found: Vec<JoinResult>,
     second_reads: u64,
     discard: bool,
 }
@@ -33,13 +33,13 @@ impl<'a> Scan<'a> {
         let plan = Plan::new(options, inputs.len());
         let arena = Arena::new(plan.slab, plan.arena);
         let seed = Seed::default();
-        let shapes = ByKind::new(|kind| Shape::new(kind, &plan, &seed));
+        let layouts = ByKind::new(|kind| CodeLayout::new(kind, &plan, &seed));
         let files = inputs
             .iter()
-            .map(|input| Box::new(ScannedFile::new(input, &shapes, &seed, &arena)))
+            .map(|input| Box::new(ScannedFile::new(input, &layouts, &seed, &arena)))
             .collect();
         Scan {
-            opening: Opening {
+            stream_options: StreamOptions {
                 progress: options.progress.clone(),
                 sha256: options.sha256,
                 buffer: plan.read_buffer,
@@ -51,7 +51,7 @@ impl<'a> Scan<'a> {
             plan,
             arena,
             seed,
-            shapes,
+            layouts,
             files,
             found: Vec::new(),
             second_reads: 0,
@@ -70,48 +70,53 @@ impl<'a> Scan<'a> {
     pub(crate) fn run(mut self) -> Result<Report, ScanError> {
         let begun = Instant::now();
         let every: Vec<usize> = (0..self.files.len()).collect();
-        let all = self.plan.units();
-        let mut units = 0..all;
+        let all = self.plan.coarse_partitions();
+        let mut range = 0..all;
         loop {
-            let first = units.start == 0;
-            self.prepare(&units, first);
-            units = self.read(&every, units, first)?;
-            units = self.read_dropped(units)?;
-            self.join(&units)?;
-            if units.end == all {
+            let first = range.start == 0;
+            self.prepare(&range, first);
+            range = self.read(&every, range, first)?;
+            range = self.read_dropped(range)?;
+            self.join(&range)?;
+            if range.end == all {
                 break;
             }
-            units = units.end..all;
+            range = range.end..all;
         }
         Ok(self.report(begun))
     }
 
     /// Chooses what the next pass keeps. After the first one it is known which kinds can have valid codes at all.
-    fn prepare(&mut self, units: &Units, first: bool) {
+    fn prepare(&mut self, range: &PartitionRange, first: bool) {
         self.disk.clear();
         for kind in Kind::ALL {
             let keeps = first || self.files_with(kind) >= self.fewest_files();
-            let partitions = partitions(units, self.shapes.of(kind), &self.plan);
+            let partitions = partitions(range, self.layouts.of(kind), &self.plan);
             for file in &mut self.files {
                 file.clear(kind, &self.arena);
                 let group = file.groups.of_mut(kind);
                 group.dropped = false;
-                group.wanted = if keeps {
-                    Wanted::Everything
+                group.filter = if keeps {
+                    PartitionFilter::Everything
                 } else {
-                    Wanted::Nothing
+                    PartitionFilter::Nothing
                 };
-                if *units != (0..self.plan.units()) {
-                    group.wanted.restrict(partitions.clone());
+                if *range != (0..self.plan.coarse_partitions()) {
+                    group.filter.restrict(partitions.clone());
                 }
             }
         }
     }
 
-    fn read(&mut self, numbers: &[usize], units: Units, first: bool) -> Result<Units, ScanError> {
+    fn read(
+        &mut self,
+        numbers: &[usize],
+        range: PartitionRange,
+        first: bool,
+    ) -> Result<PartitionRange, ScanError> {
         for number in numbers {
             let file = self.files.get(*number);
-            self.opening
+            self.stream_options
                 .progress
                 .expect(file.and_then(|file| file.size).unwrap_or_default());
             let again = file.is_some_and(|file| file.report.is_some());
@@ -119,64 +124,64 @@ impl<'a> Scan<'a> {
         }
         let mut files = std::mem::take(&mut self.files);
         let pass = Pass {
-            reading: Reading {
+            reading: ReadContext {
                 plan: &self.plan,
                 arena: &self.arena,
-                opening: &self.opening,
+                stream_options: &self.stream_options,
                 interrupt: &self.options.interrupt,
                 discard: self.discard,
             },
             disk: &self.disk,
-            shapes: &self.shapes,
+            layouts: &self.layouts,
             may_drop: first && !self.options.count_distinct && self.options.min_files > 1,
         };
-        let units = pass.run(&mut files, numbers, units);
+        let range = pass.run(&mut files, numbers, range);
         self.files = files;
-        units
+        range
     }
 
     /// Reads the files again whose codes were dropped and have turned out to be needed: of their codes only those that fall
     /// in partitions in which other files have some.
-    fn read_dropped(&mut self, units: Units) -> Result<Units, ScanError> {
+    fn read_dropped(&mut self, range: PartitionRange) -> Result<PartitionRange, ScanError> {
         let mut again = Vec::new();
         for kind in Kind::ALL {
-            let partitions = partitions(&units, self.shapes.of(kind), &self.plan);
+            let partitions = partitions(&range, self.layouts.of(kind), &self.plan);
             let needed = self.files_with(kind) >= self.fewest_files();
             let mut others = Bits::default();
             for file in &self.files {
-                others.extend(file.groups.of(kind).store.reached());
+                others.extend(file.groups.of(kind).store.occupied());
             }
             for (number, file) in self.files.iter_mut().enumerate() {
                 let group = file.groups.of_mut(kind);
-                group.wanted = Wanted::Nothing;
+                group.filter = PartitionFilter::Nothing;
                 if group.dropped && needed {
                     group.dropped = false;
-                    group.wanted = Wanted::These(others.clone());
-                    group.wanted.restrict(partitions.clone());
+                    group.filter = PartitionFilter::These(others.clone());
+                    group.filter.restrict(partitions.clone());
                     again.push(number);
                 }
             }
         }
         match again.is_empty() {
-            true => Ok(units),
-            false => self.read(&again, units, false),
+            true => Ok(range),
+            false => self.read(&again, range, false),
         }
     }
 
-    fn join(&mut self, units: &Units) -> Result<(), ScanError> {
+    fn join(&mut self, range: &PartitionRange) -> Result<(), ScanError> {
         // What the arena has left comes on top of what the readers gave back.
         self.arena.shrink();
-        let left = (self.arena.available() / self.plan.threads as u64).min(MOST_JOIN);
+        let left = (self.arena.available() / self.plan.threads as u64).min(MAX_JOIN);
         for kind in Kind::ALL {
             if self.files_with(kind) < self.fewest_files() {
                 continue;
             }
             let join = Join {
                 kind,
-                shape: self.shapes.of(kind),
+                layout: self.layouts.of(kind),
                 seed: &self.seed,
                 groups: self.files.iter().map(|file| file.groups.of(kind)).collect(),
-                partitions: partitions(units, self.shapes.of(kind), &self.plan),
+                partitions: partitions(range, self.layouts.of(kind), &self.plan),
                 min_files: self.options.min_files as u32,
                 count_distinct: self.options.count_distinct,
                 disk: &self.disk,
@@ -211,7 +216,7 @@ impl<'a> Scan<'a> {
             codes,
             counts,
             files,
-            effort: Effort {
+            stats: ScanStats {
                 elapsed: begun.elapsed(),
                 memory: self.plan.memory,
                 memory_peak,

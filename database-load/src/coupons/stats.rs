@@ -14,7 +14,7 @@ pub(super) fn print(text: &str) {
 
 /// A table with a line for each figure.
 pub(super) fn table(report: &Report) -> String {
-    let (counts, effort) = (&report.counts, &report.effort);
+    let (counts, stats) = (&report.counts, &report.stats);
     let count = |count: u64| HumanCount(count).to_string();
     let if_counted = |number: Option<u64>| number.map_or_else(|| "not counted".into(), count);
     let rows = [
@@ -24,14 +24,14 @@ pub(super) fn table(report: &Report) -> String {
         ("repeats inside files", if_counted(counts.repeats)),
         ("lines not UTF-8", count(counts.not_utf8)),
         ("valid", count(counts.valid)),
-        ("seconds", format!("{:.2}", effort.elapsed.as_secs_f64())),
+        ("seconds", format!("{:.2}", stats.elapsed.as_secs_f64())),
         ("MB/s of text", format!("{:.0}", mb_per_s(report))),
         (
             "peak memory",
             peak_memory().map_or_else(|| "unknown".into(), |peak| BinaryBytes(peak).to_string()),
         ),
-        ("spilled to disk", BinaryBytes(effort.spilled_bytes).to_string()),
-        ("files read again", count(effort.second_reads)),
+        ("spilled to disk", BinaryBytes(stats.spilled_bytes).to_string()),
+        ("files read again", count(stats.second_reads)),
     ];
     rows.iter()
         .map(|(name, value)| format!("{name:<22}{value:>16}\n"))
@@ -56,7 +56,7 @@ pub(super) fn write_json(report: &Report, with_codes: bool, out: &mut impl Write
 
 /// One line of JSON with all figures.
 pub(super) fn json(report: &Report) -> String {
-    let (counts, effort) = (&report.counts, &report.effort);
+    let (counts, stats) = (&report.counts, &report.stats);
     let figures = json!({
         "lines": counts.lines,
         "in_range": counts.in_range,
@@ -66,12 +66,12 @@ pub(super) fn json(report: &Report) -> String {
         "valid": counts.valid,
         "file_bytes": counts.file_bytes,
         "text_bytes": counts.text_bytes,
-        "seconds": effort.elapsed.as_secs_f64(),
+        "seconds": stats.elapsed.as_secs_f64(),
         "mb_per_s": mb_per_s(report),
-        "memory_bytes": effort.memory,
+        "memory_bytes": stats.memory,
         "peak_memory_bytes": peak_memory(),
-        "spilled_bytes": effort.spilled_bytes,
-        "second_reads": effort.second_reads,
+        "spilled_bytes": stats.spilled_bytes,
+        "second_reads": stats.second_reads,
         "files": report.files.iter().map(file).collect::<Value>(),
     });
     format!("{figures}\n")
@@ -90,7 +90,7 @@ fn file(file: &FileReport) -> Value {
 
 /// Megabytes of text, after decompression, in each second.
 fn mb_per_s(report: &Report) -> f64 {
-    let seconds = report.effort.elapsed.as_secs_f64();
+    let seconds = report.stats.elapsed.as_secs_f64();
     if seconds > 0.0 {
         report.counts.text_bytes as f64 / 1e6 / seconds
     } else {

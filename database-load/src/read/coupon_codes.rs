@@ -44,10 +44,7 @@ pub(super) fn read(inputs: &[Input], min_files: usize, reading: &Reading) -> Res
         ..reading.coupons.options()
     };
     let Report {
-        codes,
-        counts,
-        effort,
-        ..
+        codes, counts, stats, ..
     } = coupon_scan::scan(&scanned, &options).map_err(coupons::failure)?;
     inputs.iter().try_for_each(Input::unchanged)?;
     let count = codes.iter().filter(can_be_sent).count();
@@ -63,8 +60,8 @@ pub(super) fn read(inputs: &[Input], min_files: usize, reading: &Reading) -> Res
         not_utf8 = counts.not_utf8,
         valid = count,
         text_bytes = counts.text_bytes,
-        spilled_bytes = effort.spilled_bytes,
-        elapsed_ms = u64::try_from(effort.elapsed.as_millis()).unwrap_or(u64::MAX),
+        spilled_bytes = stats.spilled_bytes,
+        elapsed_ms = u64::try_from(stats.elapsed.as_millis()).unwrap_or(u64::MAX),
         "coupon files are read"
     );
     Ok(CouponCodes { codes, count })

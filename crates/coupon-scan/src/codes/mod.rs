@@ -9,10 +9,10 @@ use std::io::{self, Write};
 pub use code::Code;
 use texts::Texts;
 
-use crate::join::Found;
+use crate::join::JoinResult;
 
 /// Most lists that are sorted at once, and merged whenever the codes are asked for.
-const MOST_LISTS: usize = 8;
+const MAX_LISTS: usize = 8;
 
 /// Valid codes, each once, sorted by their bytes. Packed: 8 bytes for a code of A to Z and 0 to 9; 5 more than its bytes for
 /// any other.
@@ -26,7 +26,7 @@ pub struct Codes {
 
 impl Codes {
     /// Sorts what was found, on as many threads.
-    pub(crate) fn new(found: Vec<Found>, threads: usize) -> Codes {
+    pub(crate) fn new(found: Vec<JoinResult>, threads: usize) -> Codes {
         let mut pieces = Vec::new();
         let mut texts = Vec::new();
         for mut found in found {
@@ -34,7 +34,7 @@ impl Codes {
             texts.append(&mut found.texts);
         }
         let mut codes = Codes {
-            packed: lists(pieces, threads.min(MOST_LISTS)),
+            packed: lists(pieces, threads.min(MAX_LISTS)),
             texts: Texts::lists(texts),
         };
         std::thread::scope(|scope| {
@@ -144,7 +144,7 @@ mod tests {
             codes in prop::collection::btree_set("[A-C0]{8,10}|[A-C\u{e9} a]{8,10}", 0..60),
             threads in 1usize..5,
         ) {
-            let mut found: Vec<Found> = (0..threads).map(|_| Found::default()).collect();
+            let mut found: Vec<JoinResult> = (0..threads).map(|_| JoinResult::default()).collect();
             for (number, code) in codes.iter().rev().enumerate() {
                 let found = &mut found[number % threads];
                 match pack(code.as_bytes()) {

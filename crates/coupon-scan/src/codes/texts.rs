@@ -1,7 +1,7 @@
 use crate::store::records;
 
 /// Most bytes of a list: positions in it have 32 bits.
-const MOST_BYTES: usize = 1 << 30;
+const MAX_BYTES: usize = 1 << 30;
 
 /// Codes of any characters, one after the other, each after its length; and where each one begins, in their order.
 #[derive(Clone, Debug, Default)]
@@ -16,11 +16,11 @@ impl Texts {
         let mut left: usize = pieces.iter().map(Vec::len).sum();
         let mut lists: Vec<Texts> = Vec::new();
         for piece in pieces {
-            let has_room = |list: &&mut Texts| list.bytes.len() + piece.len() <= MOST_BYTES;
+            let has_room = |list: &&mut Texts| list.bytes.len() + piece.len() <= MAX_BYTES;
             match lists.last_mut().filter(has_room) {
                 Some(list) => list.bytes.extend_from_slice(&piece),
                 None => {
-                    let mut bytes = Vec::with_capacity(left.min(MOST_BYTES));
+                    let mut bytes = Vec::with_capacity(left.min(MAX_BYTES));
                     bytes.extend_from_slice(&piece);
                     lists.push(Texts {
                         bytes,

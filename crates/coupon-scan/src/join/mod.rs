@@ -1,7 +1,7 @@
 //! Finding the codes that stand in enough files, partition by partition, on all cores.
 
-mod found;
 mod packed;
+mod result;
 mod table;
 mod text;
 
@@ -10,25 +10,25 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-pub(crate) use found::Found;
 use packed::PackedJoin;
+pub(crate) use result::JoinResult;
 use table::Full;
 use text::TextJoin;
 
 use crate::ScanError;
 use crate::kind::Kind;
-use crate::mix::Seed;
 use crate::pass::Group;
-use crate::store::{Disk, Shape, Store, Window};
+use crate::permutation::Seed;
+use crate::store::{CodeLayout, Disk, Store, Window};
 
 /// Smallest window, bytes: larger than any code.
-const SMALLEST_WINDOW: usize = 64;
-const LARGEST_WINDOW: usize = 1 << 20;
+const MIN_WINDOW: usize = 64;
+const MAX_WINDOW: usize = 1 << 20;
 
 /// What all threads know that join the codes of one kind.
 pub(crate) struct Join<'a> {
     pub(crate) kind: Kind,
-    pub(crate) shape: &'a Shape,
+    pub(crate) layout: &'a CodeLayout,
     pub(crate) seed: &'a Seed,
     /// Those of all files, in their order.
     pub(crate) groups: Vec<&'a Group>,
@@ -60,7 +60,7 @@ trait Joiner {
     ) -> Result<usize, Full>;
 
     /// Adds what was found in the part at hand.
-    fn add_to(&self, found: &mut Found, join: &Join<'_>, partition: usize);
+    fn add_to(&self, found: &mut JoinResult, join: &Join<'_>, partition: usize);
 }
 
 /// A part of the codes of a partition: those of which so many of the highest bits, as they are stored, are this number.
@@ -93,7 +93,7 @@ impl Part {
 
 impl Join<'_> {
     /// What one thread found, for each thread.
-    pub(crate) fn run(&self) -> Result<Vec<Found>, ScanError> {
+    pub(crate) fn run(&self) -> Result<Vec<JoinResult>, ScanError> {
         let blocks = self.threads * 8;
         let block = self.partitions.len().div_ceil(blocks).max(1);
         let starts: Vec<usize> = self.partitions.clone().step_by(block).collect();
@@ -101,7 +101,7 @@ impl Join<'_> {
         let results = Mutex::new(Vec::new());
         let stop = AtomicBool::new(false);
         let work = || {
-            let mut found = Found::default();
+            let mut found = JoinResult::default();
             let result = self.work(&mut found, &stop, || {
                 let start = *starts.get(next.fetch_add(1, Ordering::Relaxed))?;
                 Some(start..self.partitions.end.min(start + block))
@@ -123,7 +123,7 @@ impl Join<'_> {
 
     fn work(
         &self,
-        found: &mut Found,
+        found: &mut JoinResult,
         stop: &AtomicBool,
         mut blocks: impl FnMut() -> Option<Range<usize>>,
     ) -> Result<(), ScanError> {
@@ -153,7 +153,7 @@ impl Join<'_> {
         reader: &mut Reader<'_>,
         partition: usize,
         bits: &mut u32,
-        found: &mut Found,
+        found: &mut JoinResult,
     ) -> Result<(), ScanError> {
         let mut parts = Part::all(*bits);
         while let Some(part) = parts.pop() {
@@ -202,7 +202,7 @@ impl Join<'_> {
         let files = self.groups.len() as u32;
         match self.kind {
             Kind::Other => Box::new(TextJoin::new(self)),
-            _ if self.shape.rest_bits + files <= u64::BITS => Box::new(PackedJoin::<u64>::new(self)),
+            _ if self.layout.rest_bits + files <= u64::BITS => Box::new(PackedJoin::<u64>::new(self)),
             _ => Box::new(PackedJoin::<u128>::new(self)),
         }
     }
@@ -220,7 +220,7 @@ impl Join<'_> {
     fn reaching(&self, partition: usize) -> usize {
         let groups = self.groups.iter();
         groups
-            .filter(|group| group.store.reached().contains(partition))
+            .filter(|group| group.store.occupied().contains(partition))
             .count()
     }
 
@@ -228,7 +228,7 @@ impl Join<'_> {
     fn files(&self, partition: usize) -> Vec<usize> {
         let stores = self.groups.iter().map(|group| &group.store).enumerate();
         let mut files: Vec<(u64, usize)> = stores
-            .filter(|(_, store)| store.reached().contains(partition))
+            .filter(|(_, store)| store.occupied().contains(partition))
             .map(|(number, store)| (size(store, partition), number))
             .filter(|(size, _)| *size > 0)
             .collect();
@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
             windows: extents
                 .map(|count| std::iter::repeat_with(Window::default).take(count).collect())
                 .collect(),
-            window: window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW),
+            window: window.clamp(MIN_WINDOW, MAX_WINDOW),
         }
     }
 

@@ -1,5 +1,5 @@
 use super::table::{Entry, Full, Put, Table};
-use super::{Found, Join, Joiner, Part};
+use super::{Join, JoinResult, Joiner, Part};
 use crate::pack::sortable;
 
 /// Joins partitions of packed codes.
@@ -30,7 +30,7 @@ impl<E: Entry> PackedJoin<E> {
         let (codes, _) = codes.as_chunks::<WIDTH>();
         for bytes in codes {
             let code = number(bytes);
-            if !part.contains(code, join.shape.rest_bits) {
+            if !part.contains(code, join.layout.rest_bits) {
                 continue;
             }
             let put = match inserts {
@@ -63,19 +63,19 @@ impl<E: Entry> Joiner for PackedJoin<E> {
         inserts: bool,
     ) -> Result<usize, Full> {
         let file = file as u32;
-        match join.shape.width {
+        match join.layout.width {
             4 => self.put_all::<4>(join, codes, file, part, inserts)?,
             5 => self.put_all::<5>(join, codes, file, part, inserts)?,
             _ => self.put_all::<6>(join, codes, file, part, inserts)?,
         }
-        Ok(codes.len() / join.shape.width * join.shape.width)
+        Ok(codes.len() / join.layout.width * join.layout.width)
     }
 
-    fn add_to(&self, found: &mut Found, join: &Join<'_>, partition: usize) {
+    fn add_to(&self, found: &mut JoinResult, join: &Join<'_>, partition: usize) {
         found.distinct += self.table.used() as u64;
         found.repeats += self.repeats;
         for code in &self.valid {
-            found.add(sortable(join.kind, join.shape.code(partition, *code)));
+            found.add(sortable(join.kind, join.layout.code(partition, *code)));
         }
     }
 }

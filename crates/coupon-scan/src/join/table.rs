@@ -64,14 +64,14 @@ pub(super) struct Table<E> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
-const FEWEST_SLOTS: usize = 64;
+const MIN_SLOTS: usize = 64;
 
 impl<E: Entry> Table<E> {
     /// `bytes` is how much memory it may take, but for 64 slots.
     pub(super) fn new(bytes: usize, files: u32) -> Table<E> {
-        let slots = (bytes / size_of::<E>()).max(FEWEST_SLOTS);
+        let slots = (bytes / size_of::<E>()).max(MIN_SLOTS);
         Table {
-            slots: vec![E::default(); FEWEST_SLOTS],
+            slots: vec![E::default(); MIN_SLOTS],
             used: 0,
             most_slots: 1 << slots.ilog2(),
             files,

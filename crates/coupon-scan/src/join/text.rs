@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::table::{Full, Put};
-use super::{Found, Join, Joiner, Part};
+use super::{Join, JoinResult, Joiner, Part};
 use crate::store::records;
 
 /// What an entry of the table takes beside its text, bytes: hash, pointer, length, files, and what the allocator adds.
@@ -52,7 +52,7 @@ impl TextJoin {
 }
 
 fn is_in(part: Part, join: &Join<'_>, record: &[u8]) -> bool {
-    let bits = join.shape.rest_bits;
+    let bits = join.layout.rest_bits;
     let rest = |text| join.seed.hash(text) & (u64::MAX >> (u64::BITS - bits));
     part.bits == 0
         || record
@@ -85,7 +85,7 @@ impl Joiner for TextJoin {
         Ok(taken)
     }
 
-    fn add_to(&self, found: &mut Found, _: &Join<'_>, _: usize) {
+    fn add_to(&self, found: &mut JoinResult, _: &Join<'_>, _: usize) {
         found.distinct += self.files.len() as u64;
         found.repeats += self.repeats;
         records(&self.valid).for_each(|record| found.add_text(record));

@@ -5,7 +5,7 @@ mod partial;
 use memchr::memchr;
 
 use crate::kind::Kind;
-use crate::pack::{Head, pack};
+use crate::pack::{CodePrefix, pack};
 use crate::{MAX_LENGTH, MIN_LENGTH};
 use partial::Partial;
 
@@ -82,21 +82,21 @@ fn line(text: &[u8]) -> Option<(&[u8], &[u8])> {
 #[inline]
 fn plain(text: &[u8; 16], sink: &mut impl Sink) -> Option<usize> {
     let [.., a, b, c, d, _, _, _, _] = *text;
-    let head = Head::new(text);
-    match head.length() {
+    let prefix = CodePrefix::new(text);
+    match prefix.length() {
         8 => {
             let end = end(a, b)?;
-            sink.packed(Kind::Eight, || head.eight());
+            sink.packed(Kind::Eight, || prefix.eight());
             Some(8 + end)
         }
         9 => {
             let end = end(b, c)?;
-            sink.packed(Kind::Nine, || head.nine());
+            sink.packed(Kind::Nine, || prefix.nine());
             Some(9 + end)
         }
         10 => {
             let end = end(c, d)?;
-            sink.packed(Kind::Ten, || head.ten());
+            sink.packed(Kind::Ten, || prefix.ten());
             Some(10 + end)
         }
         _ => None,

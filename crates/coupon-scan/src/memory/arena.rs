@@ -53,7 +53,7 @@ impl Arena {
         vec![0; bytes].into()
     }
 
-    pub(crate) fn give_back(&self, memory: Box<[u8]>) {
+    pub(crate) fn release(&self, memory: Box<[u8]>) {
         let mut state = self.state();
         state.used = state.used.saturating_sub(memory.len() as u64);
         if memory.len() == self.slab {

@@ -2,14 +2,14 @@ use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
 /// Beside its working memory a scan needs this much, bytes: the program, stacks, and what the allocator holds back.
-const BESIDE: u64 = 64 << 20;
+const OVERHEAD: u64 = 64 << 20;
 const ROOT: &str = "/sys/fs/cgroup";
 
 /// What of `asked` the control group of this process leaves, bytes.
 pub(crate) fn allowed(asked: u64) -> u64 {
     match limit() {
         // Half of a very small group is all that can be had.
-        Some(limit) => asked.min(limit.saturating_sub(BESIDE).max(limit / 2)),
+        Some(limit) => asked.min(limit.saturating_sub(OVERHEAD).max(limit / 2)),
         None => asked,
     }
 }

@@ -11,8 +11,8 @@ const TEXT_BUFFER: usize = 128 << 10;
 const DECOMPRESSOR: usize = 64 << 10;
 /// Files that are read at a time by few threads: so many that it is soon known which kinds of codes they have in common.
 const ACTIVE: usize = 8;
-const SMALLEST_SLAB: usize = 1 << 10;
-const LARGEST_SLAB: usize = 256 << 10;
+const MIN_SLAB: usize = 1 << 10;
+const MAX_SLAB: usize = 256 << 10;
 /// Slabs that one slice may need: a slice fills two at most, and each of the four batches may be about to overflow; one to
 /// spare.
 const SLABS_A_SLICE: usize = 7;
@@ -67,7 +67,7 @@ impl Plan {
         let readers = threads.min(active);
         let slabs = readers * SLABS_A_SLICE + active * SLABS_A_FILE;
         let budget = usize::try_from(memory).unwrap_or(usize::MAX);
-        let slab = previous_power_of_two(budget / 4 / slabs).clamp(SMALLEST_SLAB, LARGEST_SLAB);
+        let slab = previous_power_of_two(budget / 4 / slabs).clamp(MIN_SLAB, MAX_SLAB);
         let slice = SLICE.min(2 * slab);
         let text_buffer = TEXT_BUFFER.min(slice);
         let read_buffer = READ_BUFFER.min(slab);
@@ -92,9 +92,9 @@ impl Plan {
         }
     }
 
-    /// A pass over the files may keep a part of all codes, counted in units: every kind has as many partitions or a multiple
+    /// A pass over the files may keep a part of all codes, counted in range: every kind has as many partitions or a multiple
     /// of them.
-    pub(crate) fn units(&self) -> usize {
+    pub(crate) fn coarse_partitions(&self) -> usize {
         1 << self.partition_bits.iter().min().copied().unwrap_or_default()
     }
 }
@@ -106,4 +106,4 @@ fn previous_power_of_two(number: usize) -> usize {
     }
 }
 
-const _: () = assert!(SMALLEST_SLAB / 2 > MAX_BYTES + 1, "any code fits in a slab");
+const _: () = assert!(MIN_SLAB / 2 > MAX_BYTES + 1, "any code fits in a slab");

@@ -1,8 +1,8 @@
 //! Codes of A to Z and 0 to 9 as numbers to the base of 36, by which they sort as by their bytes.
 
-mod head;
+mod prefix;
 
-pub(crate) use head::Head;
+pub(crate) use prefix::CodePrefix;
 
 use crate::kind::Kind;
 
@@ -10,12 +10,12 @@ use crate::kind::Kind;
 pub(crate) fn pack(code: &[u8]) -> Option<(Kind, u64)> {
     let mut text = [0; 16];
     text.get_mut(..code.len())?.copy_from_slice(code);
-    let head = Head::new(&text);
-    match head.length() {
+    let prefix = CodePrefix::new(&text);
+    match prefix.length() {
         length if length != code.len() => None,
-        8 => Some((Kind::Eight, head.eight())),
-        9 => Some((Kind::Nine, head.nine())),
-        10 => Some((Kind::Ten, head.ten())),
+        8 => Some((Kind::Eight, prefix.eight())),
+        9 => Some((Kind::Nine, prefix.nine())),
+        10 => Some((Kind::Ten, prefix.ten())),
         _ => None,
     }
 }

@@ -3,9 +3,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::kind::{ByKind, Kind};
 use crate::lines::{Sink, Splitter};
 use crate::memory::{Arena, Plan};
-use crate::mix::Seed;
-use crate::source::{Identity, Opening, Stream};
-use crate::store::{PackedBatch, Shape, Store, TextBatch, Wanted};
+use crate::permutation::Seed;
+use crate::source::{Identity, Stream, StreamOptions};
+use crate::store::{CodeLayout, PackedBatch, PartitionFilter, Store, TextBatch};
 use crate::{FileReport, Input, ScanError};
 
 /// What a scan knows of one of its files.
@@ -34,14 +34,19 @@ pub(crate) struct Group {
     /// Codes that were met, repeats included.
     pub(crate) met: u64,
     /// Which of them are kept.
-    pub(crate) wanted: Wanted,
+    pub(crate) filter: PartitionFilter,
     /// Its codes are not kept, because no other file had shown any by then.
     pub(crate) dropped: bool,
 }
 
 impl ScannedFile {
-    pub(crate) fn new(input: &Input, shapes: &ByKind<Shape>, seed: &Seed, arena: &Arena) -> ScannedFile {
-        let ByKind([eight, nine, ten, other]) = *shapes;
+    pub(crate) fn new(
+        input: &Input,
+        layouts: &ByKind<CodeLayout>,
+        seed: &Seed,
+        arena: &Arena,
+    ) -> ScannedFile {
+        let ByKind([eight, nine, ten, other]) = *layouts;
         let (size, repeatable) = input.size();
         ScannedFile {
             input: input.clone(),
@@ -49,7 +54,7 @@ impl ScannedFile {
             repeatable,
             stream: None,
             splitter: Splitter::default(),
-            packed: [eight, nine, ten].map(|shape| PackedBatch::new(shape, arena)),
+            packed: [eight, nine, ten].map(|layout| PackedBatch::new(layout, arena)),
             text: TextBatch::new(other, seed, arena),
             groups: ByKind::default(),
             report: None,
@@ -87,7 +92,7 @@ impl ScannedFile {
     }
 
     /// Reads a slice; answers whether more follows.
-    pub(crate) fn read(&mut self, context: &Reading<'_>, text: &mut [u8]) -> Result<bool, ScanError> {
+    pub(crate) fn read(&mut self, context: &ReadContext<'_>, text: &mut [u8]) -> Result<bool, ScanError> {
         self.read_slice(context, text).map_err(|error| match error {
             // It was fine the first time.
             ScanError::Damaged { file, .. } if self.report.is_some() => ScanError::Changed { file },
@@ -95,15 +100,15 @@ impl ScannedFile {
         })
     }
 
-    fn read_slice(&mut self, context: &Reading<'_>, text: &mut [u8]) -> Result<bool, ScanError> {
+    fn read_slice(&mut self, context: &ReadContext<'_>, text: &mut [u8]) -> Result<bool, ScanError> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             closed => closed.insert(Stream::open(
                 &self.input,
-                &context.opening(self.report.is_none()),
+                &context.stream_options(self.report.is_none()),
             )?),
         };
-        let mut taking = Taking {
+        let mut sink = CodeSink {
             packed: &mut self.packed,
             text: &mut self.text,
             groups: &mut self.groups,
@@ -121,7 +126,7 @@ impl ScannedFile {
             }
             if !context.discard {
                 let piece = text.get(..read).unwrap_or_default();
-                self.splitter.push(piece, &mut taking);
+                self.splitter.push(piece, &mut sink);
             }
             slice += read;
         }
@@ -131,18 +136,18 @@ impl ScannedFile {
         Ok(true)
     }
 
-    fn end(&mut self, context: &Reading<'_>) -> Result<(), ScanError> {
-        let mut taking = Taking {
+    fn end(&mut self, context: &ReadContext<'_>) -> Result<(), ScanError> {
+        let mut sink = CodeSink {
             packed: &mut self.packed,
             text: &mut self.text,
             groups: &mut self.groups,
             arena: context.arena,
         };
-        self.splitter.finish(&mut taking);
+        self.splitter.finish(&mut sink);
         let splitter = std::mem::take(&mut self.splitter);
         let ByKind([packed @ .., other]) = &mut self.groups;
         for (batch, group) in self.packed.iter_mut().zip(packed) {
-            batch.finish(&mut group.store, context.arena, &group.wanted);
+            batch.finish(&mut group.store, context.arena, &group.filter);
         }
         self.text.finish(&mut other.store, context.arena);
 
@@ -174,33 +179,33 @@ impl ScannedFile {
 }
 
 /// What it takes to read a file.
-pub(crate) struct Reading<'a> {
+pub(crate) struct ReadContext<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) arena: &'a Arena,
-    pub(crate) opening: &'a Opening,
+    pub(crate) stream_options: &'a StreamOptions,
     pub(crate) interrupt: &'a AtomicBool,
     /// Nobody wants the text.
     pub(crate) discard: bool,
 }
 
-impl Reading<'_> {
-    fn opening(&self, first: bool) -> Opening {
-        Opening {
-            sha256: self.opening.sha256 && first,
-            ..self.opening.clone()
+impl ReadContext<'_> {
+    fn stream_options(&self, first: bool) -> StreamOptions {
+        StreamOptions {
+            sha256: self.stream_options.sha256 && first,
+            ..self.stream_options.clone()
         }
     }
 }
 
 /// Puts codes where they belong.
-struct Taking<'a> {
+struct CodeSink<'a> {
     packed: &'a mut [PackedBatch; 3],
     text: &'a mut TextBatch,
     groups: &'a mut ByKind<Group>,
     arena: &'a Arena,
 }
 
-impl Sink for Taking<'_> {
+impl Sink for CodeSink<'_> {
     #[inline]
     fn packed(&mut self, kind: Kind, code: impl FnOnce() -> u64) {
         let [eight, nine, ten] = &mut *self.packed;
@@ -211,14 +216,14 @@ impl Sink for Taking<'_> {
         };
         let group = self.groups.of_mut(kind);
         group.met += 1;
-        if !matches!(group.wanted, Wanted::Nothing) && batch.push(code()) {
-            batch.mix(&mut group.store, self.arena, &group.wanted);
+        if !matches!(group.filter, PartitionFilter::Nothing) && batch.push(code()) {
+            batch.scramble(&mut group.store, self.arena, &group.filter);
         }
     }
 
     fn other(&mut self, code: &[u8]) {
         let group = self.groups.of_mut(Kind::Other);
         group.met += 1;
-        self.text.push(code, &mut group.store, self.arena, &group.wanted);
+        self.text.push(code, &mut group.store, self.arena, &group.filter);
     }
 }

@@ -1,29 +1,29 @@
-//! Reading the files, on several threads, within the memory.
+//! ReadContext the files, on several threads, within the memory.
 
+mod eviction;
 mod file;
-mod relief;
-mod yard;
+mod scheduler;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-pub(crate) use file::{Group, Reading, ScannedFile};
-pub(crate) use relief::{Units, partitions};
-use yard::{Place, Yard};
+pub(crate) use eviction::{PartitionRange, partitions};
+pub(crate) use file::{Group, ReadContext, ScannedFile};
+use scheduler::{FileState, Scheduler};
 
 use crate::ScanError;
 use crate::kind::{ByKind, Kind};
-use crate::store::{Disk, Shape};
+use crate::store::{CodeLayout, Disk};
 
 /// One reading of some files.
 ///
 /// Threads take files in turn and read a slice of one of those of which the least was read: so all files end together,
 /// whatever the number of threads, and what they hold is seen early. When the arena gets full the readers stop between
-/// slices, and the last one decides what has to go: see [`relief`].
+/// slices, and the last one decides what has to go: see [`eviction`].
 pub(crate) struct Pass<'a> {
-    pub(crate) reading: Reading<'a>,
+    pub(crate) reading: ReadContext<'a>,
     pub(crate) disk: &'a Disk,
-    pub(crate) shapes: &'a ByKind<Shape>,
+    pub(crate) layouts: &'a ByKind<CodeLayout>,
     /// Groups of which one file alone had codes may be dropped.
     pub(crate) may_drop: bool,
 }
@@ -35,58 +35,58 @@ enum Work {
 }
 
 impl Pass<'_> {
-    /// Reads the files with these numbers and keeps codes of `units`, or of fewer if there is no room for all: answers
+    /// Reads the files with these numbers and keeps codes of `range`, or of fewer if there is no room for all: answers
     /// which.
     pub(crate) fn run(
         &self,
         files: &mut Vec<Box<ScannedFile>>,
         numbers: &[usize],
-        units: Units,
-    ) -> Result<Units, ScanError> {
+        range: PartitionRange,
+    ) -> Result<PartitionRange, ScanError> {
         let threads = self.reading.plan.threads.min(numbers.len());
-        let yard = Mutex::new(Yard::new(std::mem::take(files), numbers, units));
+        let scheduler = Mutex::new(Scheduler::new(std::mem::take(files), numbers, range));
         let changed = Condvar::new();
         std::thread::scope(|scope| {
             for number in 1..threads {
                 let thread = std::thread::Builder::new().name(format!("coupon-scan-{number}"));
                 // With fewer threads it takes longer, that is all.
-                let _ = thread.spawn_scoped(scope, || self.work(&yard, &changed));
+                let _ = thread.spawn_scoped(scope, || self.work(&scheduler, &changed));
             }
-            self.work(&yard, &changed);
+            self.work(&scheduler, &changed);
         });
-        let yard = yard.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let (read, units) = yard.end()?;
+        let scheduler = scheduler.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (read, range) = scheduler.end()?;
         *files = read;
-        Ok(units)
+        Ok(range)
     }
 
-    fn work(&self, yard: &Mutex<Yard>, changed: &Condvar) {
+    fn work(&self, scheduler: &Mutex<Scheduler>, changed: &Condvar) {
         let mut text = vec![0; self.reading.plan.text_buffer];
         let mut last = None;
-        let mut state = lock(yard);
+        let mut guard = lock(scheduler);
         loop {
             let work;
-            (state, work) = self.next(state, changed, last);
+            (guard, work) = self.next(guard, changed, last);
             let Some(work) = work else { break };
-            drop(state);
-            let (number, file, place) = match work {
+            drop(guard);
+            let (number, file, state) = match work {
                 Work::Read(number, mut file) => {
-                    let place = file.read(&self.reading, &mut text).map(|more| match more {
-                        true => Some(Place::Parked),
-                        false => Some(Place::Done),
+                    let state = file.read(&self.reading, &mut text).map(|more| match more {
+                        true => Some(FileState::Idle),
+                        false => Some(FileState::Done),
                     });
-                    (number, file, place)
+                    (number, file, state)
                 }
                 Work::Spill(number, mut file, kind) => {
-                    let (shape, group) = (self.shapes.of(kind), file.groups.of_mut(kind));
+                    let (layout, group) = (self.layouts.of(kind), file.groups.of_mut(kind));
                     self.disk
-                        .write(&mut group.store, shape.partitions, self.reading.arena);
+                        .write(&mut group.store, layout.partitions, self.reading.arena);
                     (number, file, Ok(None))
                 }
             };
             last = Some(number);
-            state = lock(yard);
-            state.put(number, file, place);
+            guard = lock(scheduler);
+            guard.put(number, file, state);
             changed.notify_all();
         }
         changed.notify_all();
@@ -95,28 +95,28 @@ impl Pass<'_> {
     /// Waits for work. There is none when all files are read, and after a failure.
     fn next<'y>(
         &self,
-        mut yard: MutexGuard<'y, Yard>,
+        mut scheduler: MutexGuard<'y, Scheduler>,
         changed: &Condvar,
         last: Option<usize>,
-    ) -> (MutexGuard<'y, Yard>, Option<Work>) {
+    ) -> (MutexGuard<'y, Scheduler>, Option<Work>) {
         loop {
             if self.reading.interrupt.load(Ordering::Relaxed) {
-                yard.fail(ScanError::Interrupted);
+                scheduler.fail(ScanError::Interrupted);
             }
-            if yard.has_failed() || yard.is_done() {
-                return (yard, None);
+            if scheduler.has_failed() || scheduler.is_done() {
+                return (scheduler, None);
             }
-            if let Some((number, file, kind)) = yard.take_spill() {
-                return (yard, Some(Work::Spill(number, file, kind)));
+            if let Some((number, file, kind)) = scheduler.take_spill() {
+                return (scheduler, Some(Work::Spill(number, file, kind)));
             }
-            if let Some(number) = yard.choose(self.reading.plan, last) {
-                let needed = self.reading.plan.slice_needs * (yard.running() as u64 + 1);
+            if let Some(number) = scheduler.choose(self.reading.plan, last) {
+                let needed = self.reading.plan.slice_needs * (scheduler.running() as u64 + 1);
                 let mut enough = self.reading.arena.available() >= needed;
-                if !enough && yard.running() == 0 {
-                    match self.relieve(&mut yard) {
+                if !enough && scheduler.running() == 0 {
+                    match self.evict(&mut scheduler) {
                         // Nothing more can be done: the next slice will have to do with what there is.
-                        Ok(relieved) => enough = !relieved,
-                        Err(error) => yard.fail(error),
+                        Ok(evicted) => enough = !evicted,
+                        Err(error) => scheduler.fail(error),
                     }
                     changed.notify_all();
                     if !enough {
@@ -124,15 +124,15 @@ impl Pass<'_> {
                     }
                 }
                 if enough {
-                    let work = yard.take(number).map(|file| Work::Read(number, file));
-                    return (yard, work);
+                    let work = scheduler.take(number).map(|file| Work::Read(number, file));
+                    return (scheduler, work);
                 }
             }
-            yard = changed.wait(yard).unwrap_or_else(PoisonError::into_inner);
+            scheduler = changed.wait(scheduler).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-fn lock(yard: &Mutex<Yard>) -> MutexGuard<'_, Yard> {
-    yard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(scheduler: &Mutex<Scheduler>) -> MutexGuard<'_, Scheduler> {
+    scheduler.lock().unwrap_or_else(PoisonError::into_inner)
 }

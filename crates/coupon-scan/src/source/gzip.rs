@@ -2,7 +2,7 @@ use std::io;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use super::Fault;
+use super::SourceError;
 use super::raw::Raw;
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -46,7 +46,7 @@ impl Gzip {
         }
     }
 
-    pub(super) fn read(&mut self, raw: &mut Raw, text: &mut [u8]) -> Result<usize, Fault> {
+    pub(super) fn read(&mut self, raw: &mut Raw, text: &mut [u8]) -> Result<usize, SourceError> {
         loop {
             if !self.inside {
                 if raw.fill()?.is_empty() && self.members > 0 {
@@ -62,13 +62,13 @@ impl Gzip {
             let taken = (self.inflate.total_in() - taken) as usize;
             let given = (self.inflate.total_out() - given) as usize;
             raw.take(taken);
-            let status = status.map_err(|error| Fault::damaged(error.to_string()))?;
+            let status = status.map_err(|error| SourceError::damaged(error.to_string()))?;
             self.crc.update(text.get(..given).unwrap_or_default());
             match status {
                 Status::StreamEnd => self.end(raw)?,
                 Status::Ok | Status::BufError if taken + given > 0 => (),
-                _ if nothing => return Err(Fault::cut_off()),
-                _ => return Err(Fault::damaged("deflate data lead nowhere")),
+                _ if nothing => return Err(SourceError::cut_off()),
+                _ => return Err(SourceError::damaged("deflate data lead nowhere")),
             }
             if given > 0 {
                 return Ok(given);
@@ -76,11 +76,12 @@ impl Gzip {
         }
     }
 
-    fn end(&mut self, raw: &mut Raw) -> Result<(), Fault> {
+    fn end(&mut self, raw: &mut Raw) -> Result<(), SourceError> {
         let at = raw.offset();
         let [sum, size] = [number(raw)?, number(raw)?];
         // What is wrong is the member that ends here, not the next one.
-        let wrong = |what| Fault::damaged(format!("{what} of the member that ends at byte {at} is wrong"));
+        let wrong =
+            |what| SourceError::damaged(format!("{what} of the member that ends at byte {at} is wrong"));
         if sum != self.crc.sum() {
             return Err(wrong("the CRC"));
         }
@@ -103,7 +104,7 @@ impl Gzip {
 }
 
 /// Takes in the header of a member.
-fn header(raw: &mut Raw, further: bool) -> Result<(), Fault> {
+fn header(raw: &mut Raw, further: bool) -> Result<(), SourceError> {
     let not_gzip = match further {
         true => "not gzip: garbage after the last member",
         false => "not gzip",
@@ -113,13 +114,13 @@ fn header(raw: &mut Raw, further: bool) -> Result<(), Fault> {
         // Peek: the offset of garbage is that of its first byte.
         match header.raw.fill()?.first() {
             Some(byte) if *byte == expected => header.byte()?,
-            Some(_) => return Err(Fault::damaged(not_gzip)),
-            None => return Err(Fault::cut_off()),
+            Some(_) => return Err(SourceError::damaged(not_gzip)),
+            None => return Err(SourceError::cut_off()),
         };
     }
     let [method, flags] = [header.byte()?, header.byte()?];
     if method != DEFLATE || flags & RESERVED != 0 {
-        return Err(Fault::damaged("a gzip header of an unknown kind"));
+        return Err(SourceError::damaged("a gzip header of an unknown kind"));
     }
     // Time, level, system.
     header.skip(6)?;
@@ -132,7 +133,7 @@ fn header(raw: &mut Raw, further: bool) -> Result<(), Fault> {
     }
     let sum = header.crc.sum() as u16;
     if flags & HEADER_CRC != 0 && u16::from_le_bytes([header.byte()?, header.byte()?]) != sum {
-        return Err(Fault::damaged("the CRC of a gzip header is wrong"));
+        return Err(SourceError::damaged("the CRC of a gzip header is wrong"));
     }
     Ok(())
 }
@@ -143,21 +144,21 @@ struct Header<'a> {
 }
 
 impl Header<'_> {
-    fn byte(&mut self) -> Result<u8, Fault> {
-        let byte = self.raw.take_byte()?.ok_or_else(Fault::cut_off)?;
+    fn byte(&mut self) -> Result<u8, SourceError> {
+        let byte = self.raw.take_byte()?.ok_or_else(SourceError::cut_off)?;
         self.crc.update(&[byte]);
         Ok(byte)
     }
 
-    fn skip(&mut self, bytes: u16) -> Result<(), Fault> {
+    fn skip(&mut self, bytes: u16) -> Result<(), SourceError> {
         (0..bytes).try_for_each(|_| self.byte().map(drop))
     }
 }
 
-fn number(raw: &mut Raw) -> Result<u32, Fault> {
-    let mut byte = || -> Result<u8, Fault> {
+fn number(raw: &mut Raw) -> Result<u32, SourceError> {
+    let mut byte = || -> Result<u8, SourceError> {
         let byte: io::Result<Option<u8>> = raw.take_byte();
-        byte?.ok_or_else(Fault::cut_off)
+        byte?.ok_or_else(SourceError::cut_off)
     };
     Ok(u32::from_le_bytes([byte()?, byte()?, byte()?, byte()?]))
 }

@@ -16,10 +16,10 @@ use raw::Raw;
 use zstandard::Zstd;
 
 /// Bytes that tell what a file is: magic numbers, or as much as shows that it is text.
-const LOOK: usize = 64;
+const SNIFF_BYTES: usize = 64;
 
 /// Why there is no more text.
-enum Fault {
+enum SourceError {
     /// The operating system does not give it.
     Unreadable(io::Error),
     /// At the byte that was to be taken in next.
@@ -28,25 +28,25 @@ enum Fault {
     Window(u64),
 }
 
-impl From<io::Error> for Fault {
-    fn from(cause: io::Error) -> Fault {
-        Fault::Unreadable(cause)
+impl From<io::Error> for SourceError {
+    fn from(cause: io::Error) -> SourceError {
+        SourceError::Unreadable(cause)
     }
 }
 
-impl Fault {
-    fn damaged(reason: impl Into<String>) -> Fault {
-        Fault::Damaged(reason.into())
+impl SourceError {
+    fn damaged(reason: impl Into<String>) -> SourceError {
+        SourceError::Damaged(reason.into())
     }
 
-    fn cut_off() -> Fault {
-        Fault::damaged("the compressed data are cut off")
+    fn cut_off() -> SourceError {
+        SourceError::damaged("the compressed data are cut off")
     }
 }
 
 /// How inputs are opened.
 #[derive(Clone, Debug)]
-pub(crate) struct Opening {
+pub(crate) struct StreamOptions {
     pub(crate) progress: Arc<Progress>,
     pub(crate) sha256: bool,
     /// Bytes to read at once.
@@ -88,17 +88,20 @@ struct Text {
 }
 
 impl Stream {
-    pub(crate) fn open(input: &Input, opening: &Opening) -> Result<Stream, ScanError> {
+    pub(crate) fn open(input: &Input, stream_options: &StreamOptions) -> Result<Stream, ScanError> {
         let reader = input.open().map_err(|cause| input.unreadable(cause))?;
         let mut stream = Stream {
             input: input.clone(),
-            raw: Raw::new(reader, input.size().0.is_none(), opening),
+            raw: Raw::new(reader, input.size().0.is_none(), stream_options),
             format: Format::Plain,
             text: Text::default(),
-            memory: opening.memory,
+            memory: stream_options.memory,
         };
-        let head = stream.raw.look(LOOK).map_err(|cause| input.unreadable(cause))?;
-        let format = format(head, input.is_called_compressed(), opening.window);
+        let head = stream
+            .raw
+            .look(SNIFF_BYTES)
+            .map_err(|cause| input.unreadable(cause))?;
+        let format = format(head, input.is_called_compressed(), stream_options.window);
         stream.format = format.map_err(|fault| stream.error(fault))?;
         Ok(stream)
     }
@@ -106,7 +109,7 @@ impl Stream {
     /// The next bytes of the text; 0 at its end.
     pub(crate) fn read(&mut self, text: &mut [u8]) -> Result<usize, ScanError> {
         let read = match &mut self.format {
-            Format::Plain => self.raw.read(text).map_err(Fault::from),
+            Format::Plain => self.raw.read(text).map_err(SourceError::from),
             Format::Gzip(gzip) => gzip.read(&mut self.raw, text),
             Format::Zstd(zstd) => zstd.read(&mut self.raw, text),
         };
@@ -148,16 +151,16 @@ impl Stream {
         self.raw.sha256()
     }
 
-    fn error(&self, fault: Fault) -> ScanError {
+    fn error(&self, fault: SourceError) -> ScanError {
         let file = self.input.name();
         match fault {
-            Fault::Unreadable(cause) => ScanError::Unreadable { file, cause },
-            Fault::Damaged(reason) => ScanError::Damaged {
+            SourceError::Unreadable(cause) => ScanError::Unreadable { file, cause },
+            SourceError::Damaged(reason) => ScanError::Damaged {
                 file,
                 offset: self.raw.offset(),
                 reason,
             },
-            Fault::Window(window) => ScanError::Window {
+            SourceError::Window(window) => ScanError::Window {
                 file,
                 window,
                 memory: self.memory,
@@ -167,7 +170,7 @@ impl Stream {
 }
 
 /// A name is no proof: text may be called `.gz`. But what is called so and is neither compressed nor text is damaged.
-fn format(head: &[u8], called_compressed: bool, window: u64) -> Result<Format, Fault> {
+fn format(head: &[u8], called_compressed: bool, window: u64) -> Result<Format, SourceError> {
     if Gzip::begins(head) {
         return Ok(Format::Gzip(Box::default()));
     }
@@ -176,10 +179,10 @@ fn format(head: &[u8], called_compressed: bool, window: u64) -> Result<Format, F
     }
     let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t');
     if called_compressed && head.is_empty() {
-        return Err(Fault::damaged("empty, neither gzip nor zstd"));
+        return Err(SourceError::damaged("empty, neither gzip nor zstd"));
     }
     if called_compressed && (head.iter().any(is_control) || !is_utf8_but_cut(head)) {
-        return Err(Fault::damaged("neither gzip, zstd nor text"));
+        return Err(SourceError::damaged("neither gzip, zstd nor text"));
     }
     Ok(Format::Plain)
 }

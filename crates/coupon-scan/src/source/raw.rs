@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::Opening;
+use super::StreamOptions;
 use crate::Progress;
 
 /// Bytes read from a file at once.
@@ -23,14 +23,14 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    pub(super) fn new(reader: Box<dyn Read + Send>, endless: bool, opening: &Opening) -> Raw {
+    pub(super) fn new(reader: Box<dyn Read + Send>, endless: bool, stream_options: &StreamOptions) -> Raw {
         Raw {
             reader,
-            buffer: vec![0; opening.buffer.max(super::LOOK)].into(),
+            buffer: vec![0; stream_options.buffer.max(super::SNIFF_BYTES)].into(),
             rest: 0..0,
             taken: 0,
-            sha256: opening.sha256.then(Sha256::new),
-            progress: Arc::clone(&opening.progress),
+            sha256: stream_options.sha256.then(Sha256::new),
+            progress: Arc::clone(&stream_options.progress),
             endless,
         }
     }

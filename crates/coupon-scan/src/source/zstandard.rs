@@ -2,7 +2,7 @@ use std::io;
 
 use zstd::stream::raw::{DParameter, Decoder, Operation as _};
 
-use super::Fault;
+use super::SourceError;
 use super::raw::Raw;
 
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -55,7 +55,7 @@ impl Zstd {
         self.window
     }
 
-    pub(super) fn read(&mut self, raw: &mut Raw, text: &mut [u8]) -> Result<usize, Fault> {
+    pub(super) fn read(&mut self, raw: &mut Raw, text: &mut [u8]) -> Result<usize, SourceError> {
         loop {
             let compressed = raw.fill()?;
             let nothing = compressed.is_empty();
@@ -63,21 +63,21 @@ impl Zstd {
                 return Ok(0);
             }
             if nothing && !self.held {
-                return Err(Fault::cut_off());
+                return Err(SourceError::cut_off());
             }
             if !self.inside {
                 self.window = self.window.max(window(compressed).unwrap_or_default());
             }
             if self.window > self.limit {
-                return Err(Fault::Window(self.window));
+                return Err(SourceError::Window(self.window));
             }
             let status =
                 self.decoder
                     .run_on_buffers(compressed, text)
                     .map_err(|error| match error.to_string() {
                         // A header that came in pieces.
-                        message if message == TOO_LARGE => Fault::Window(2 * self.limit),
-                        message => Fault::damaged(message),
+                        message if message == TOO_LARGE => SourceError::Window(2 * self.limit),
+                        message => SourceError::damaged(message),
                     })?;
             raw.take(status.bytes_read);
             self.inside = status.remaining > 0;

@@ -1,36 +1,36 @@
 use std::ops::Range;
 
-use super::run::{Filling, Run};
+use super::run::{Run, RunBuilder};
 use super::{Bits, Store};
 use crate::kind::Kind;
 use crate::lines::MAX_BYTES;
 use crate::memory::{Arena, Plan};
-use crate::mix::{Mix, Seed};
+use crate::permutation::{Permutation, Seed};
 
 /// Which partitions' codes are kept.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Wanted {
+pub(crate) enum PartitionFilter {
     #[default]
     Nothing,
     Everything,
     These(Bits),
 }
 
-impl Wanted {
+impl PartitionFilter {
     fn contains(&self, partition: usize) -> bool {
         match self {
-            Wanted::Nothing => false,
-            Wanted::Everything => true,
-            Wanted::These(partitions) => partitions.contains(partition),
+            PartitionFilter::Nothing => false,
+            PartitionFilter::Everything => true,
+            PartitionFilter::These(partitions) => partitions.contains(partition),
         }
     }
 
     /// Only these partitions, if any.
     pub(crate) fn restrict(&mut self, partitions: Range<usize>) {
         match self {
-            Wanted::Nothing => (),
-            Wanted::Everything => *self = Wanted::These(partitions.collect()),
-            Wanted::These(wanted) => wanted.retain(|partition| partitions.contains(&partition)),
+            PartitionFilter::Nothing => (),
+            PartitionFilter::Everything => *self = PartitionFilter::These(partitions.collect()),
+            PartitionFilter::These(filter) => filter.retain(|partition| partitions.contains(&partition)),
         }
     }
 }
@@ -40,8 +40,8 @@ impl Wanted {
 /// A packed code is scrambled; its highest bits are its partition, the others, in whole bytes, are what is stored of it. Of
 /// a text all bytes are stored after their number.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    mix: Mix,
+pub(crate) struct CodeLayout {
+    permutation: Permutation,
     /// Bits that are stored.
     pub(crate) rest_bits: u32,
     pub(crate) partitions: usize,
@@ -49,11 +49,11 @@ pub(crate) struct Shape {
     pub(crate) width: usize,
 }
 
-impl Shape {
-    pub(crate) fn new(kind: Kind, plan: &Plan, seed: &Seed) -> Shape {
+impl CodeLayout {
+    pub(crate) fn new(kind: Kind, plan: &Plan, seed: &Seed) -> CodeLayout {
         let rest_bits = kind.bits() - plan.partition_bits.of(kind);
-        Shape {
-            mix: Mix::new(kind.bits(), seed),
+        CodeLayout {
+            permutation: Permutation::new(kind.bits(), seed),
             rest_bits,
             partitions: 1 << plan.partition_bits.of(kind),
             width: match kind {
@@ -65,7 +65,8 @@ impl Shape {
 
     /// The code of which `rest` was stored in this partition.
     pub(crate) fn code(&self, partition: usize, rest: u64) -> u64 {
-        self.mix.unmix((partition as u64) << self.rest_bits | rest)
+        self.permutation
+            .invert((partition as u64) << self.rest_bits | rest)
     }
 }
 
@@ -74,7 +75,7 @@ const FRESH: usize = 1024;
 
 /// Packed codes that wait until there are enough of them to be sorted into a run.
 pub(crate) struct PackedBatch {
-    shape: Shape,
+    layout: CodeLayout,
     /// As they came.
     fresh: Vec<u64>,
     /// Scrambled.
@@ -86,26 +87,26 @@ pub(crate) struct PackedBatch {
 }
 
 impl PackedBatch {
-    pub(crate) fn new(shape: Shape, arena: &Arena) -> PackedBatch {
+    pub(crate) fn new(layout: CodeLayout, arena: &Arena) -> PackedBatch {
         PackedBatch {
-            shape,
+            layout,
             fresh: Vec::new(),
             codes: Vec::new(),
-            capacity: (arena.slab() - Run::head(shape.partitions)) / shape.width,
+            capacity: (arena.slab() - Run::index_bytes(layout.partitions)) / layout.width,
             counts: Vec::new(),
         }
     }
 
-    /// Takes a code; answers whether it is time to [`mix`](PackedBatch::mix).
+    /// Takes a code; answers whether it is time to [`scramble`](PackedBatch::scramble).
     #[inline]
     pub(crate) fn push(&mut self, code: u64) -> bool {
         self.fresh.push(code);
         self.fresh.len() >= FRESH.min(self.capacity)
     }
 
-    /// Scrambles what came and keeps what is wanted.
-    pub(crate) fn mix(&mut self, store: &mut Store, arena: &Arena, wanted: &Wanted) {
-        self.counts.resize(self.shape.partitions, 0);
+    /// Scrambles what came and keeps the codes of `filter`.
+    pub(crate) fn scramble(&mut self, store: &mut Store, arena: &Arena, filter: &PartitionFilter) {
+        self.counts.resize(self.layout.partitions, 0);
         let fresh = std::mem::take(&mut self.fresh);
         let mut rest = fresh.as_slice();
         while !rest.is_empty() {
@@ -114,18 +115,22 @@ impl PackedBatch {
             }
             let now;
             (now, rest) = rest.split_at(rest.len().min(self.capacity - self.codes.len()));
-            let Shape { mix, rest_bits, .. } = self.shape;
-            let mixed = now.iter().map(|code| mix.mix(*code));
+            let CodeLayout {
+                permutation,
+                rest_bits,
+                ..
+            } = self.layout;
+            let scrambled = now.iter().map(|code| permutation.apply(*code));
             let from = self.codes.len();
-            match wanted {
-                Wanted::Nothing => (),
-                Wanted::Everything => self.codes.extend(mixed),
-                Wanted::These(wanted) => self
+            match filter {
+                PartitionFilter::Nothing => (),
+                PartitionFilter::Everything => self.codes.extend(scrambled),
+                PartitionFilter::These(filter) => self
                     .codes
-                    .extend(mixed.filter(|mixed| wanted.contains((mixed >> rest_bits) as usize))),
+                    .extend(scrambled.filter(|scrambled| filter.contains((scrambled >> rest_bits) as usize))),
             }
-            for mixed in self.codes.iter().skip(from) {
-                if let Some(count) = self.counts.get_mut((mixed >> rest_bits) as usize) {
+            for scrambled in self.codes.iter().skip(from) {
+                if let Some(count) = self.counts.get_mut((scrambled >> rest_bits) as usize) {
                     *count += 1;
                 }
             }
@@ -135,10 +140,10 @@ impl PackedBatch {
     }
 
     /// At the end of a file: what is left becomes a run of just its size, and the batch gives up its memory.
-    pub(crate) fn finish(&mut self, store: &mut Store, arena: &Arena, wanted: &Wanted) {
-        self.mix(store, arena, wanted);
+    pub(crate) fn finish(&mut self, store: &mut Store, arena: &Arena, filter: &PartitionFilter) {
+        self.scramble(store, arena, filter);
         if !self.codes.is_empty() {
-            let bytes = Run::head(self.shape.partitions) + self.codes.len() * self.shape.width;
+            let bytes = Run::index_bytes(self.layout.partitions) + self.codes.len() * self.layout.width;
             self.sort(bytes, store, arena);
         }
         self.clear();
@@ -151,35 +156,35 @@ impl PackedBatch {
     }
 
     fn sort(&mut self, bytes: usize, store: &mut Store, arena: &Arena) {
-        note_reached(store, &self.counts);
-        let Shape { rest_bits, width, .. } = self.shape;
-        let mut filling = Filling::new(arena.take(bytes), &mut self.counts, width);
+        mark_occupied(store, &self.counts);
+        let CodeLayout { rest_bits, width, .. } = self.layout;
+        let mut builder = RunBuilder::new(arena.take(bytes), &mut self.counts, width);
         match width {
-            4 => filling.fill::<4>(rests(&self.codes, rest_bits)),
-            5 => filling.fill::<5>(rests(&self.codes, rest_bits)),
-            _ => filling.fill::<6>(rests(&self.codes, rest_bits)),
+            4 => builder.fill::<4>(rests(&self.codes, rest_bits)),
+            5 => builder.fill::<5>(rests(&self.codes, rest_bits)),
+            _ => builder.fill::<6>(rests(&self.codes, rest_bits)),
         }
-        store.add(filling.finish());
+        store.add(builder.finish());
         self.codes.clear();
     }
 }
 
 /// The partition of each scrambled code, and what is stored of it.
 fn rests<const WIDTH: usize>(codes: &[u64], rest_bits: u32) -> impl Iterator<Item = (usize, [u8; WIDTH])> {
-    codes.iter().map(move |mixed| {
-        let rest = mixed & ((1 << rest_bits) - 1);
+    codes.iter().map(move |scrambled| {
+        let rest = scrambled & ((1 << rest_bits) - 1);
         let mut bytes = [0; WIDTH];
         for (to, from) in bytes.iter_mut().zip(rest.to_le_bytes()) {
             *to = from;
         }
-        ((mixed >> rest_bits) as usize, bytes)
+        ((scrambled >> rest_bits) as usize, bytes)
     })
 }
 
-fn note_reached(store: &mut Store, counts: &[u32]) {
+fn mark_occupied(store: &mut Store, counts: &[u32]) {
     for (partition, count) in counts.iter().enumerate() {
         if *count > 0 {
-            store.reached.insert(partition);
+            store.occupied.insert(partition);
         }
     }
 }
@@ -187,7 +192,7 @@ fn note_reached(store: &mut Store, counts: &[u32]) {
 /// Codes of any characters that wait until there are enough of them to be sorted into a run.
 pub(crate) struct TextBatch {
     seed: Seed,
-    shape: Shape,
+    layout: CodeLayout,
     /// Each text after its length in one byte.
     texts: Vec<u8>,
     /// The partition of each text.
@@ -199,25 +204,25 @@ pub(crate) struct TextBatch {
 }
 
 impl TextBatch {
-    pub(crate) fn new(shape: Shape, seed: &Seed, arena: &Arena) -> TextBatch {
+    pub(crate) fn new(layout: CodeLayout, seed: &Seed, arena: &Arena) -> TextBatch {
         TextBatch {
             seed: seed.clone(),
-            shape,
+            layout,
             texts: Vec::new(),
             partitions: Vec::new(),
-            capacity: arena.slab() - Run::head(shape.partitions),
+            capacity: arena.slab() - Run::index_bytes(layout.partitions),
             sizes: Vec::new(),
         }
     }
 
-    /// Takes a text of at most [`MAX_BYTES`] if it is wanted.
-    pub(crate) fn push(&mut self, text: &[u8], store: &mut Store, arena: &Arena, wanted: &Wanted) {
-        let partition = (self.seed.hash(text) >> self.shape.rest_bits) as usize;
-        if !wanted.contains(partition) {
+    /// Takes a text of at most [`MAX_BYTES`] if `filter` keeps it.
+    pub(crate) fn push(&mut self, text: &[u8], store: &mut Store, arena: &Arena, filter: &PartitionFilter) {
+        let partition = (self.seed.hash(text) >> self.layout.rest_bits) as usize;
+        if !filter.contains(partition) {
             return;
         }
         if self.sizes.is_empty() {
-            self.sizes = vec![0; self.shape.partitions];
+            self.sizes = vec![0; self.layout.partitions];
         }
         if self.texts.len() + 1 + MAX_BYTES > self.capacity {
             self.sort(arena.slab(), store, arena);
@@ -233,7 +238,11 @@ impl TextBatch {
     /// As [`PackedBatch::finish`].
     pub(crate) fn finish(&mut self, store: &mut Store, arena: &Arena) {
         if !self.texts.is_empty() {
-            self.sort(Run::head(self.shape.partitions) + self.texts.len(), store, arena);
+            self.sort(
+                Run::index_bytes(self.layout.partitions) + self.texts.len(),
+                store,
+                arena,
+            );
         }
         self.clear();
     }
@@ -245,12 +254,12 @@ impl TextBatch {
     }
 
     fn sort(&mut self, bytes: usize, store: &mut Store, arena: &Arena) {
-        note_reached(store, &self.sizes);
-        let mut filling = Filling::new(arena.take(bytes), &mut self.sizes, 1);
+        mark_occupied(store, &self.sizes);
+        let mut builder = RunBuilder::new(arena.take(bytes), &mut self.sizes, 1);
         for (record, partition) in records(&self.texts).zip(&self.partitions) {
-            filling.put(usize::from(*partition), record);
+            builder.put(usize::from(*partition), record);
         }
-        store.add(filling.finish());
+        store.add(builder.finish());
         self.texts.clear();
         self.partitions.clear();
     }

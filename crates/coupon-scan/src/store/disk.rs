@@ -110,7 +110,7 @@ impl Disk {
             }
             for run in store.runs.drain(..count) {
                 store.held -= run.bytes() as u64;
-                run.give_back(arena);
+                run.release(arena);
             }
         }
         store.runs = Vec::new();

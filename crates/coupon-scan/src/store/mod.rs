@@ -8,7 +8,7 @@ mod window;
 
 use std::ops::Range;
 
-pub(crate) use batch::{PackedBatch, Shape, TextBatch, Wanted, records};
+pub(crate) use batch::{CodeLayout, PackedBatch, PartitionFilter, TextBatch, records};
 pub(crate) use bits::Bits;
 pub(crate) use disk::Disk;
 pub(crate) use disk::Extent;
@@ -26,7 +26,7 @@ pub(crate) struct Store {
     runs: Vec<Run>,
     extents: Vec<Extent>,
     /// Partitions in which there may be codes.
-    reached: Bits,
+    occupied: Bits,
     /// Bytes of memory.
     held: u64,
 }
@@ -42,8 +42,8 @@ impl Store {
         self.held
     }
 
-    pub(crate) fn reached(&self) -> &Bits {
-        &self.reached
+    pub(crate) fn occupied(&self) -> &Bits {
+        &self.occupied
     }
 
     pub(crate) fn runs(&self) -> &[Run] {
@@ -57,12 +57,12 @@ impl Store {
     /// Forgets all codes.
     pub(crate) fn clear(&mut self, arena: &Arena) {
         for run in self.runs.drain(..) {
-            run.give_back(arena);
+            run.release(arena);
         }
         for extent in self.extents.drain(..) {
             arena.discharge(extent.index_bytes());
         }
-        self.reached.clear();
+        self.occupied.clear();
         self.held = 0;
     }
 
@@ -78,7 +78,7 @@ impl Store {
             for run in run::repack(&few, partitions.clone(), arena) {
                 self.add(run);
             }
-            few.into_iter().for_each(|run| run.give_back(arena));
+            few.into_iter().for_each(|run| run.release(arena));
         }
     }
 }

@@ -11,7 +11,7 @@ pub(crate) struct Run(Box<[u8]>);
 
 impl Run {
     /// Bytes of the index.
-    pub(super) const fn head(partitions: usize) -> usize {
+    pub(super) const fn index_bytes(partitions: usize) -> usize {
         (partitions + 1) * POSITION
     }
 
@@ -25,8 +25,8 @@ impl Run {
         self.0.get(range).unwrap_or_default()
     }
 
-    pub(super) fn give_back(self, arena: &Arena) {
-        arena.give_back(self.0);
+    pub(super) fn release(self, arena: &Arena) {
+        arena.release(self.0);
     }
 
     fn position(&self, partition: usize) -> usize {
@@ -36,18 +36,18 @@ impl Run {
 }
 
 /// A run of which it is known how many codes each partition has.
-pub(super) struct Filling<'a> {
+pub(super) struct RunBuilder<'a> {
     memory: Box<[u8]>,
     head: usize,
     /// The numbers at first, then where the next code of each partition goes, in codes from the first one.
     positions: &'a mut [u32],
 }
 
-impl<'a> Filling<'a> {
+impl<'a> RunBuilder<'a> {
     /// `counts` are of codes of `width` bytes, and become zero in the end; `memory` must be large enough for them and the
     /// index.
-    pub(super) fn new(mut memory: Box<[u8]>, counts: &'a mut [u32], width: usize) -> Filling<'a> {
-        let head = Run::head(counts.len());
+    pub(super) fn new(mut memory: Box<[u8]>, counts: &'a mut [u32], width: usize) -> RunBuilder<'a> {
+        let head = Run::index_bytes(counts.len());
         let mut next = 0;
         let (index, _) = memory.as_chunks_mut::<POSITION>();
         let byte = |position: u32| (head as u32 + position * width as u32).to_le_bytes();
@@ -58,7 +58,7 @@ impl<'a> Filling<'a> {
         if let Some(end) = index.get_mut(counts.len()) {
             *end = byte(next);
         }
-        Filling {
+        RunBuilder {
             memory,
             head,
             positions: counts,
@@ -126,15 +126,15 @@ pub(super) fn repack(runs: &[Run], partitions: Range<usize>, arena: &Arena) -> V
                 *size += codes.len() as u32;
             }
         }
-        let mut filling = Filling::new(arena.take(arena.slab()), &mut sizes, 1);
+        let mut builder = RunBuilder::new(arena.take(arena.slab()), &mut sizes, 1);
         for (partition, codes) in parts.drain(..) {
-            filling.put(partition, codes);
+            builder.put(partition, codes);
         }
-        packed.push(filling.finish());
+        packed.push(builder.finish());
     };
     for part in merged(runs, partitions) {
         bytes += part.1.len();
-        if Run::head(count) + bytes > arena.slab() {
+        if Run::index_bytes(count) + bytes > arena.slab() {
             pack(&mut parts);
             bytes = part.1.len();
         }

@@ -55,8 +55,8 @@ fn codes_that_one_file_alone_shows_are_dropped_rather_than_written() {
     let files = published();
     let report = scan(&files, &options(200_000));
     check(&report, &files);
-    assert_eq!((report.effort.spilled_bytes, report.effort.second_reads), (0, 0));
-    assert!(report.effort.memory_peak <= 200_000, "{:?}", report.effort);
+    assert_eq!((report.stats.spilled_bytes, report.stats.second_reads), (0, 0));
+    assert!(report.stats.memory_peak <= 200_000, "{:?}", report.stats);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn what_was_dropped_too_early_is_read_again() {
     files[1].extend_from_slice(&text(&[late], true));
     let report = scan(&files, &options(200_000));
     check(&report, &files);
-    assert_eq!((report.effort.spilled_bytes, report.effort.second_reads), (0, 1));
+    assert_eq!((report.stats.spilled_bytes, report.stats.second_reads), (0, 1));
 }
 
 #[test]
@@ -75,9 +75,9 @@ fn what_does_not_fit_is_written_to_disk() {
     let files = published();
     let report = scan(&files, &options(100_000));
     check(&report, &files);
-    assert!(report.effort.spilled_bytes > 100_000, "{:?}", report.effort);
-    assert_eq!(report.effort.second_reads, 0);
-    assert!(report.effort.memory_peak <= 100_000, "{:?}", report.effort);
+    assert!(report.stats.spilled_bytes > 100_000, "{:?}", report.stats);
+    assert_eq!(report.stats.second_reads, 0);
+    assert!(report.stats.memory_peak <= 100_000, "{:?}", report.stats);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn distinct_codes_are_counted_exactly_however_little_fits() {
         let report = scan(&files, &options);
         check(&report, &files);
         assert_eq!(report.counts.repeats, Some(20_008));
-        assert_eq!(report.effort.spilled_bytes > 0, spills);
+        assert_eq!(report.stats.spilled_bytes > 0, spills);
     }
 }
 
@@ -105,8 +105,8 @@ fn without_room_on_disk_the_files_are_read_several_times() {
     let report = scan(&files, &nowhere(80_000));
     check(&report, &files);
     assert_eq!(report.codes.len(), 20_000);
-    assert_eq!(report.effort.spilled_bytes, 0);
-    assert!(report.effort.second_reads >= 6, "{:?}", report.effort);
+    assert_eq!(report.stats.spilled_bytes, 0);
+    assert!(report.stats.second_reads >= 6, "{:?}", report.stats);
 }
 
 #[test]

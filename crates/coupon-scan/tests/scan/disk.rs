@@ -66,7 +66,7 @@ fn the_temporary_file_is_never_seen_and_gone_afterwards() {
         report
     });
     assert_eq!(texts(&report), answer(&files, 2).codes);
-    assert!(report.effort.spilled_bytes > 0);
+    assert!(report.stats.spilled_bytes > 0);
     assert_eq!(*seen.lock().unwrap(), folder.names());
     assert!(folder.names().is_empty());
 }
@@ -141,7 +141,7 @@ fn scan_with_little_room() {
     };
     let report = scan(&files, &options);
     assert_eq!(texts(&report), answer(&files, 2).codes);
-    assert!(report.effort.spilled_bytes > 0, "{:?}", report.effort);
-    assert!(report.effort.second_reads > 0, "{:?}", report.effort);
+    assert!(report.stats.spilled_bytes > 0, "{:?}", report.stats);
+    assert!(report.stats.second_reads > 0, "{:?}", report.stats);
     assert!(folder.names().is_empty());
 }

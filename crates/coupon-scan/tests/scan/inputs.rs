@@ -119,7 +119,7 @@ fn the_sum_of_a_file_is_that_of_its_bytes_also_when_it_is_read_twice() {
     };
     let report = scan(&[&nines, &tens], &options);
     assert_eq!(report.codes.len(), 3);
-    assert_eq!(report.effort.second_reads, 1);
+    assert_eq!(report.stats.second_reads, 1);
     for (file, content) in report.files.iter().zip([&nines, &tens]) {
         assert_eq!(file.sha256, Some(Sha256::digest(content).into()));
         assert_eq!(file.file_bytes, content.len() as u64);

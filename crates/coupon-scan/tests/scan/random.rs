@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use coupon_scan::{Effort, Options, Report};
+use coupon_scan::{Options, Report, ScanStats};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -64,12 +64,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn note(&self, effort: &Effort) {
-        let count = match effort {
-            Effort {
+    fn note(&self, stats: &ScanStats) {
+        let count = match stats {
+            ScanStats {
                 spilled_bytes: 1.., ..
             } => &self.spilled,
-            Effort {
+            ScanStats {
                 second_reads: 1.., ..
             } => &self.read_again,
             _ => &self.neither,
@@ -117,7 +117,7 @@ fn agrees(
             .map(|(text, kind)| compress(text, kind))
             .collect();
         let report = scan(&stored, &means.options(files.len()));
-        seen.note(&report.effort);
+        seen.note(&report.stats);
         let shown: Vec<String> = files.iter().map(|text| corpus::shown(text)).collect();
         prop_assert_eq!(said(&report, &expected), expected, "{:?}", shown);
         prop_assert_eq!(report.counts.distinct.is_some(), means.count_distinct);

@@ -3,7 +3,7 @@ const PIECE: usize = 64 << 10;
 
 /// What one thread found, in no order.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct JoinResult {
     /// Valid codes: see [`sortable`](crate::pack::sortable).
     pub(crate) packed: Vec<Vec<u64>>,
     /// Valid codes of other characters, each after its length.
@@ -14,7 +14,7 @@ pub(crate) struct Found {
     pub(crate) repeats: u64,
 }
 
-impl Found {
+impl JoinResult {
     pub(crate) fn add(&mut self, code: u64) {
         match self.packed.last_mut() {
             Some(piece) if piece.len() < PIECE => piece.push(code),

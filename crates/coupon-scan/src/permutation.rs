@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 /// A random permutation of the numbers below a power of two: nothing is lost, and nobody can know in advance which codes
 /// come to lie together.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mix {
+pub(crate) struct Permutation {
     mask: u64,
     shift: u32,
     offset: u64,
@@ -13,11 +13,11 @@ pub(crate) struct Mix {
     inverses: [u64; 2],
 }
 
-impl Mix {
-    pub(crate) fn new(bits: u32, seed: &Seed) -> Mix {
+impl Permutation {
+    pub(crate) fn new(bits: u32, seed: &Seed) -> Permutation {
         let mask = u64::MAX >> (64 - bits);
         let factors = [1, 2].map(|number| (seed.number(number) | 1) & mask);
-        Mix {
+        Permutation {
             mask,
             // At least half of the bits: twice the same shift then cancels out.
             shift: bits.div_ceil(2),
@@ -28,17 +28,17 @@ impl Mix {
     }
 
     #[inline]
-    pub(crate) fn mix(&self, number: u64) -> u64 {
+    pub(crate) fn apply(&self, number: u64) -> u64 {
         let [first, second] = self.factors;
-        let mut mixed = (number ^ self.offset).wrapping_mul(first) & self.mask;
-        mixed ^= mixed >> self.shift;
-        mixed = mixed.wrapping_mul(second) & self.mask;
-        mixed ^ (mixed >> self.shift)
+        let mut scrambled = (number ^ self.offset).wrapping_mul(first) & self.mask;
+        scrambled ^= scrambled >> self.shift;
+        scrambled = scrambled.wrapping_mul(second) & self.mask;
+        scrambled ^ (scrambled >> self.shift)
     }
 
-    pub(crate) fn unmix(&self, mixed: u64) -> u64 {
+    pub(crate) fn invert(&self, scrambled: u64) -> u64 {
         let [first, second] = self.inverses;
-        let mut number = mixed ^ (mixed >> self.shift);
+        let mut number = scrambled ^ (scrambled >> self.shift);
         number = number.wrapping_mul(second) & self.mask;
         number ^= number >> self.shift;
         (number.wrapping_mul(first) & self.mask) ^ self.offset
@@ -80,11 +80,11 @@ mod tests {
         #[test]
         fn nothing_is_lost(number: u64) {
             for kind in Kind::PACKED {
-                let mix = Mix::new(kind.bits(), &Seed::default());
-                let number = number & mix.mask;
-                let mixed = mix.mix(number);
-                prop_assert!(mixed <= mix.mask);
-                prop_assert_eq!(mix.unmix(mixed), number);
+                let permutation = Permutation::new(kind.bits(), &Seed::default());
+                let number = number & permutation.mask;
+                let scrambled = permutation.apply(number);
+                prop_assert!(scrambled <= permutation.mask);
+                prop_assert_eq!(permutation.invert(scrambled), number);
             }
         }
     }
@@ -92,10 +92,10 @@ mod tests {
     #[test]
     fn neighbors_fill_the_partitions_evenly() {
         for kind in Kind::PACKED {
-            let mix = Mix::new(kind.bits(), &Seed::default());
+            let permutation = Permutation::new(kind.bits(), &Seed::default());
             let mut partitions = [0; 1024];
             for number in 0..1 << 20 {
-                partitions[(mix.mix(number) >> (kind.bits() - 10)) as usize] += 1;
+                partitions[(permutation.apply(number) >> (kind.bits() - 10)) as usize] += 1;
             }
             assert!(
                 partitions.iter().all(|codes| (512..2048).contains(codes)),

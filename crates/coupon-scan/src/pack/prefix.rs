@@ -5,21 +5,21 @@ use wide::{i16x8, u8x16};
 /// With vectors that every processor has: one by one, or in words of eight, the same takes a twelfth of the whole scan's time
 /// more.
 #[derive(Clone, Copy)]
-pub(crate) struct Head {
+pub(crate) struct CodePrefix {
     length: usize,
     /// The value of each character, two in a number, the first one in its lower half; what follows the code is rubbish.
     values: i16x8,
 }
 
-impl Head {
+impl CodePrefix {
     #[inline]
-    pub(crate) fn new(text: &[u8; 16]) -> Head {
+    pub(crate) fn new(text: &[u8; 16]) -> CodePrefix {
         let text = u8x16::new(*text);
         let from_zero = text - u8x16::splat(b'0');
         let digits = from_zero.simd_lt(u8x16::splat(10));
         let letters = (text - u8x16::splat(b'A')).simd_lt(u8x16::splat(26));
         let values = from_zero - (letters & u8x16::splat(b'A' - b'9' - 1));
-        Head {
+        CodePrefix {
             length: (!(digits | letters).to_bitmask()).trailing_zeros() as usize,
             values: bytemuck::cast(values),
         }
@@ -79,17 +79,17 @@ mod tests {
             let value = |character: &u8| char::from(*character).to_digit(36).map(u64::from);
             let is_valid = |character: &&u8| character.is_ascii_digit() || character.is_ascii_uppercase();
             let length = text.iter().take_while(is_valid).count();
-            let head = Head::new(&text);
-            prop_assert_eq!(head.length(), length);
+            let prefix = CodePrefix::new(&text);
+            prop_assert_eq!(prefix.length(), length);
             let number = |count: usize| text[..count].iter().filter_map(value).fold(0, |all, one| all * 36 + one);
             if length >= 8 {
-                prop_assert_eq!(head.eight(), number(8));
+                prop_assert_eq!(prefix.eight(), number(8));
             }
             if length >= 9 {
-                prop_assert_eq!(head.nine(), number(9));
+                prop_assert_eq!(prefix.nine(), number(9));
             }
             if length >= 10 {
-                prop_assert_eq!(head.ten(), number(10));
+                prop_assert_eq!(prefix.ten(), number(10));
             }
         }
     }

@@ -1,69 +1,69 @@
-use super::{ScannedFile, Units};
+use super::{PartitionRange, ScannedFile};
 use crate::ScanError;
 use crate::kind::Kind;
 use crate::memory::Plan;
 
 /// Threads go on with the file they had, as long as it is not further than this before the last one: its state is in their
 /// cache.
-const AHEAD: f64 = 1.0 / 64.0;
+const MAX_LEAD: f64 = 1.0 / 64.0;
 
 /// Where the files are while they are read.
-pub(super) struct Yard {
+pub(super) struct Scheduler {
     slots: Vec<Slot>,
     /// Codes that must be written to disk.
     spills: Vec<(usize, Kind)>,
     /// Threads that have a file.
     running: usize,
     /// What is kept.
-    pub(super) units: Units,
+    pub(super) range: PartitionRange,
     failure: Option<ScanError>,
 }
 
 struct Slot {
     /// `None` while a thread has it.
     file: Option<Box<ScannedFile>>,
-    place: Place,
+    state: FileState,
     /// What its decompressor has to remember, bytes.
     window: u64,
 }
 
 /// How far a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum FileState {
     /// Not opened yet.
-    Waiting,
+    Unopened,
     /// Between two slices.
-    Parked,
+    Idle,
     /// Read to its end, or not to be read.
     Done,
 }
 
-impl Yard {
-    pub(super) fn new(files: Vec<Box<ScannedFile>>, numbers: &[usize], units: Units) -> Yard {
+impl Scheduler {
+    pub(super) fn new(files: Vec<Box<ScannedFile>>, numbers: &[usize], range: PartitionRange) -> Scheduler {
         let slots = files.into_iter().enumerate().map(|(number, file)| Slot {
             file: Some(file),
-            place: match numbers.contains(&number) {
-                true => Place::Waiting,
-                false => Place::Done,
+            state: match numbers.contains(&number) {
+                true => FileState::Unopened,
+                false => FileState::Done,
             },
             window: 0,
         });
-        Yard {
+        Scheduler {
             slots: slots.collect(),
             spills: Vec::new(),
             running: 0,
-            units,
+            range,
             failure: None,
         }
     }
 
     /// The files, in their order, and what was kept.
-    pub(super) fn end(self) -> Result<(Vec<Box<ScannedFile>>, Units), ScanError> {
+    pub(super) fn end(self) -> Result<(Vec<Box<ScannedFile>>, PartitionRange), ScanError> {
         match self.failure {
             Some(failure) => Err(failure),
             None => Ok((
                 self.slots.into_iter().filter_map(|slot| slot.file).collect(),
-                self.units,
+                self.range,
             )),
         }
     }
@@ -78,7 +78,9 @@ impl Yard {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.running == 0 && self.spills.is_empty() && self.slots.iter().all(|slot| slot.place == Place::Done)
+        self.running == 0
+            && self.spills.is_empty()
+            && self.slots.iter().all(|slot| slot.state == FileState::Done)
     }
 
     pub(super) fn running(&self) -> usize {
@@ -87,7 +89,7 @@ impl Yard {
 
     /// The file to read next: the one of which the least was read, or the thread's last one.
     pub(super) fn choose(&self, plan: &Plan, last: Option<usize>) -> Option<usize> {
-        let opened = self.slots.iter().filter(|slot| slot.place == Place::Parked);
+        let opened = self.slots.iter().filter(|slot| slot.state == FileState::Idle);
         let windows: u64 = opened.clone().map(|slot| slot.window).sum();
         let may_open = opened.count() < plan.active && windows <= plan.windows;
         let known: Vec<f64> = self.files().filter_map(|(_, file)| file.fraction()).collect();
@@ -95,10 +97,10 @@ impl Yard {
         let average = known.iter().sum::<f64>() / known.len().max(1) as f64;
         let choices = self.slots.iter().enumerate().filter_map(|(number, slot)| {
             let file = slot.file.as_ref()?;
-            match slot.place {
-                Place::Parked => Some((number, file.fraction().unwrap_or(average), 0)),
-                Place::Waiting if may_open => Some((number, 0.0, file.size.unwrap_or(u64::MAX))),
-                Place::Waiting | Place::Done => None,
+            match slot.state {
+                FileState::Idle => Some((number, file.fraction().unwrap_or(average), 0)),
+                FileState::Unopened if may_open => Some((number, 0.0, file.size.unwrap_or(u64::MAX))),
+                FileState::Unopened | FileState::Done => None,
             }
         });
         let choices: Vec<(usize, f64, u64)> = choices.collect();
@@ -108,7 +110,7 @@ impl Yard {
             .min_by(|one, other| one.1.total_cmp(&other.1).then(other.2.cmp(&one.2)))?;
         let goes_on = choices
             .iter()
-            .any(|(number, fraction, _)| Some(*number) == last && *fraction <= least + AHEAD);
+            .any(|(number, fraction, _)| Some(*number) == last && *fraction <= least + MAX_LEAD);
         match last {
             Some(last) if goes_on => Some(last),
             _ => Some(number),
@@ -118,29 +120,29 @@ impl Yard {
     pub(super) fn take(&mut self, number: usize) -> Option<Box<ScannedFile>> {
         let slot = self.slots.get_mut(number)?;
         let file = slot.file.take()?;
-        if slot.place == Place::Waiting {
-            slot.place = Place::Parked;
+        if slot.state == FileState::Unopened {
+            slot.state = FileState::Idle;
         }
         self.running += 1;
         Some(file)
     }
 
-    /// Gives back what was taken; without a place it stays what it was.
+    /// Gives back what was taken; without a state it stays what it was.
     pub(super) fn put(
         &mut self,
         number: usize,
         file: Box<ScannedFile>,
-        place: Result<Option<Place>, ScanError>,
+        state: Result<Option<FileState>, ScanError>,
     ) {
         self.running -= 1;
-        let place = place.unwrap_or_else(|error| {
+        let state = state.unwrap_or_else(|error| {
             self.fail(error);
             None
         });
         if let Some(slot) = self.slots.get_mut(number) {
             slot.window = file.window();
             slot.file = Some(file);
-            slot.place = place.unwrap_or(slot.place);
+            slot.state = state.unwrap_or(slot.state);
         }
     }
 

@@ -11,79 +11,83 @@ use std::ops::Range;
 
 use super::Pass;
 use super::file::ScannedFile;
-use super::yard::Yard;
+use super::scheduler::Scheduler;
 use crate::ScanError;
 use crate::kind::Kind;
 use crate::memory::Plan;
-use crate::store::{Shape, Wanted};
+use crate::store::{CodeLayout, PartitionFilter};
 
-/// Partitions that a pass keeps, in units: see [`Plan::units`](crate::memory::Plan::units).
-pub(crate) type Units = Range<usize>;
+/// Partitions that a pass keeps, in range: see [`Plan::coarse_partitions`](crate::memory::Plan::coarse_partitions).
+pub(crate) type PartitionRange = Range<usize>;
 
 /// So much of every file must have been read before it is believed that the rest is like it.
-const CLEAR: f64 = 0.25;
+const MIN_FRACTION: f64 = 0.25;
 
 impl Pass<'_> {
     /// Makes room; answers whether there was anything to do. No thread may have a file.
-    pub(super) fn relieve(&self, yard: &mut Yard) -> Result<bool, ScanError> {
-        let held: u64 = groups(yard).map(|group| group.held).sum();
+    pub(super) fn evict(&self, scheduler: &mut Scheduler) -> Result<bool, ScanError> {
+        let held: u64 = groups(scheduler).map(|group| group.held).sum();
         if held == 0 {
             return Ok(false);
         }
-        let droppable = self.droppable(yard);
+        let droppable = self.droppable(scheduler);
         if let Some(group) = droppable.first()
-            && is_clear(yard)
+            && is_representative(scheduler)
         {
-            self.drop_group(yard, *group);
+            self.drop_group(scheduler, *group);
             return Ok(true);
         }
         if self.disk.is_usable() {
-            self.spill(yard, held);
+            self.spill(scheduler, held);
             return Ok(true);
         }
         if let Some(group) = droppable.first() {
-            self.drop_group(yard, *group);
+            self.drop_group(scheduler, *group);
             return Ok(true);
         }
-        self.keep_fewer(yard)?;
+        self.narrow(scheduler)?;
         Ok(true)
     }
 
     /// Groups that may be dropped, the largest first. Never the last one: files that have codes in common have a kind in
     /// common.
-    fn droppable(&self, yard: &Yard) -> Vec<Held> {
+    fn droppable(&self, scheduler: &Scheduler) -> Vec<GroupUsage> {
         let kinds = |file: &ScannedFile| {
             file.groups
                 .iter()
                 .filter(|group| group.met > 0 && !group.dropped)
                 .count()
         };
-        if !self.may_drop || yard.files().map(|(_, file)| kinds(file)).sum::<usize>() < 2 {
+        if !self.may_drop || scheduler.files().map(|(_, file)| kinds(file)).sum::<usize>() < 2 {
             return Vec::new();
         }
-        let is_alone = |candidate: &Held| {
-            yard.files()
+        let is_alone = |candidate: &GroupUsage| {
+            scheduler
+                .files()
                 .all(|(number, file)| number == candidate.number || file.groups.of(candidate.kind).met == 0)
         };
-        let mut droppable: Vec<Held> = groups(yard)
+        let mut droppable: Vec<GroupUsage> = groups(scheduler)
             .filter(|group| group.held > 0 && group.repeatable && is_alone(group))
             .collect();
         droppable.sort_by_key(|group| std::cmp::Reverse(group.held));
         droppable
     }
 
-    fn drop_group(&self, yard: &mut Yard, group: Held) {
-        for (_, file) in yard.files_mut().filter(|(number, _)| *number == group.number) {
+    fn drop_group(&self, scheduler: &mut Scheduler, group: GroupUsage) {
+        for (_, file) in scheduler
+            .files_mut()
+            .filter(|(number, _)| *number == group.number)
+        {
             file.clear(group.kind, self.reading.arena);
             let group = file.groups.of_mut(group.kind);
-            group.wanted = Wanted::Nothing;
+            group.filter = PartitionFilter::Nothing;
             group.dropped = true;
         }
     }
 
     /// The largest groups that come to nine tenths of all: small ones make small extents, which are slow to read.
-    fn spill(&self, yard: &mut Yard, held: u64) {
-        let mut groups: Vec<Held> = groups(yard).filter(|group| group.held > 0).collect();
+    fn spill(&self, scheduler: &mut Scheduler, held: u64) {
+        let mut groups: Vec<GroupUsage> = groups(scheduler).filter(|group| group.held > 0).collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.held));
         let mut spilled = 0;
         for group in groups {
@@ -91,44 +95,45 @@ impl Pass<'_> {
                 break;
             }
             spilled += group.held;
-            yard.spill(group.number, group.kind);
+            scheduler.spill(group.number, group.kind);
         }
     }
 
-    fn keep_fewer(&self, yard: &mut Yard) -> Result<(), ScanError> {
-        let kept = yard.units.len();
-        if kept < 2 || yard.files().any(|(_, file)| !file.repeatable) {
+    fn narrow(&self, scheduler: &mut Scheduler) -> Result<(), ScanError> {
+        let kept = scheduler.range.len();
+        if kept < 2 || scheduler.files().any(|(_, file)| !file.repeatable) {
             return Err(self.disk.error(None));
         }
-        yard.units.end = yard.units.start + kept / 2;
-        let units = yard.units.clone();
+        scheduler.range.end = scheduler.range.start + kept / 2;
+        let range = scheduler.range.clone();
         for kind in Kind::ALL {
-            let partitions = partitions(&units, self.shapes.of(kind), self.reading.plan);
-            for (_, file) in yard.files_mut() {
+            let partitions = partitions(&range, self.layouts.of(kind), self.reading.plan);
+            for (_, file) in scheduler.files_mut() {
                 let group = file.groups.of_mut(kind);
                 group.store.keep(partitions.clone(), self.reading.arena);
-                group.wanted.restrict(partitions.clone());
+                group.filter.restrict(partitions.clone());
             }
         }
         Ok(())
     }
 }
 
-/// The partitions of a kind that are these units.
-pub(crate) fn partitions(units: &Units, shape: &Shape, plan: &Plan) -> Range<usize> {
-    let times = shape.partitions / plan.units();
-    units.start * times..units.end * times
+/// The partitions of a kind that are these range.
+pub(crate) fn partitions(range: &PartitionRange, layout: &CodeLayout, plan: &Plan) -> Range<usize> {
+    let times = layout.partitions / plan.coarse_partitions();
+    range.start * times..range.end * times
 }
 
 /// Whether enough has been read to judge by. What has no known size is never judged.
-fn is_clear(yard: &Yard) -> bool {
-    yard.files()
-        .all(|(_, file)| file.fraction().is_some_and(|fraction| fraction >= CLEAR))
+fn is_representative(scheduler: &Scheduler) -> bool {
+    scheduler
+        .files()
+        .all(|(_, file)| file.fraction().is_some_and(|fraction| fraction >= MIN_FRACTION))
 }
 
 /// What a group holds in memory.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct GroupUsage {
     number: usize,
     kind: Kind,
     held: u64,
@@ -136,9 +141,9 @@ struct Held {
     repeatable: bool,
 }
 
-fn groups(yard: &Yard) -> impl Iterator<Item = Held> {
-    yard.files().flat_map(|(number, file)| {
-        Kind::ALL.map(|kind| Held {
+fn groups(scheduler: &Scheduler) -> impl Iterator<Item = GroupUsage> {
+    scheduler.files().flat_map(|(number, file)| {
+        Kind::ALL.map(|kind| GroupUsage {
             number,
             kind,
             held: file.groups.of(kind).store.held(),
