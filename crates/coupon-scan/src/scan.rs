@@ -7,7 +7,7 @@ use crate::memory::{Arena, Plan};
 use crate::pass::{PartitionRange, Pass, ReadContext, ScannedFile, partitions};
 use crate::permutation::Seed;
 use crate::source::StreamOptions;
-use crate::store::{Bits, CodeLayout, Disk, PartitionFilter};
+use crate::store::{CodeLayout, Disk, PartitionFilter, PartitionSet};
 use crate::{Counts, Input, Options, Report, ScanError, ScanStats};
 
 /// More memory makes no thread join faster, bytes.
@@ -147,9 +147,9 @@ impl<'a> Scan<'a> {
         for kind in Kind::ALL {
             let partitions = partitions(&range, self.layouts.of(kind), &self.plan);
             let needed = self.files_with(kind) >= self.fewest_files();
-            let mut others = Bits::default();
+            let mut others = PartitionSet::default();
             for file in &self.files {
-                others.extend(file.groups.of(kind).store.occupied());
+                others.union_with(file.groups.of(kind).store.occupied());
             }
             for (number, file) in self.files.iter_mut().enumerate() {
                 let group = file.groups.of_mut(kind);

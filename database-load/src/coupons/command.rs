@@ -1,3 +1,5 @@
+//! The command `coupons`: its arguments, and its run until the end or a signal.
+
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -5,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use coupon_corpus::{CorpusError, CorpusOptions, SCALES, Shape, generate};
 use process::failure::{ExitCode, Failure, OrExit as _};
 use process::report::ProcessOutcome;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::Memory;
-use super::generate::{Generate, SCALES, Shape, generate};
+use super::atomic_file::AtomicFile;
 use super::meter::Meter;
-use super::new_file::NewFile;
 use super::output;
 use super::scan::{Form, Scan, scan};
 
@@ -121,7 +123,7 @@ pub fn execute(command: Coupons, json: bool, cancel: &CancellationToken) -> Resu
     match command {
         Coupons::Scan(arguments) => execute_scan(arguments, json, cancel, &interrupt)?,
         Coupons::Generate(arguments) => {
-            let asked = Generate {
+            let options = CorpusOptions {
                 shape: match arguments.shape {
                     ShapeName::Published => Shape::Published,
                     ShapeName::Mixed => Shape::Mixed,
@@ -132,7 +134,9 @@ pub fn execute(command: Coupons, json: bool, cancel: &CancellationToken) -> Resu
                 threads: threads(arguments.threads),
                 interrupt: Arc::clone(&interrupt),
             };
-            let paths = until(cancel, &interrupt, PATIENCE_WITH_DISKS, move || generate(&asked))?;
+            let paths = until(cancel, &interrupt, PATIENCE_WITH_DISKS, move || {
+                generate(&options).map_err(corpus_failure)
+            })?;
             let paths = paths.iter().map(|path| path.display().to_string());
             let text: String = if json {
                 format!("{:#}\n", json!({"files": paths.collect::<Vec<_>>()}))
@@ -143,6 +147,16 @@ pub fn execute(command: Coupons, json: bool, cancel: &CancellationToken) -> Resu
         }
     }
     Ok(ExitCode::Done.into())
+}
+
+/// A failed `coupons generate`, with its exit code.
+fn corpus_failure(error: CorpusError) -> Failure {
+    match error {
+        CorpusError::Interrupted => Failure::new(ExitCode::Terminated, error.to_string()),
+        CorpusError::Write { path, cause } => {
+            Failure::new(ExitCode::Input, format!("write {}", path.display())).context_from(cause)
+        }
+    }
 }
 
 fn execute_scan(
@@ -175,7 +189,7 @@ fn execute_scan(
     let scanned = until(cancel, interrupt, PATIENCE, move || scan(&asked, meter));
     if let (Err(_), Some(out)) = (&scanned, &out) {
         // Whoever is still waiting for a disk cannot do it.
-        NewFile::abandon(out);
+        AtomicFile::abandon(out);
     }
     scanned
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use coupon_scan::{Codes, ErrorKind, Input, Options, ScanError};
 use process::failure::{ExitCode, Failure, OrExit as _};
 
+use super::atomic_file::AtomicFile;
 use super::meter::Meter;
-use super::new_file::NewFile;
 use super::{output, stats};
 
 /// What is asked of [`scan`].
@@ -78,8 +78,8 @@ pub(super) fn scan(asked: &Scan, meter: Meter) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write(out: &Path, codes: &Codes) -> io::Result<NewFile> {
-    let mut file = NewFile::create(out)?;
+fn write(out: &Path, codes: &Codes) -> io::Result<AtomicFile> {
+    let mut file = AtomicFile::create(out)?;
     codes.write_to(&mut file)?;
     Ok(file)
 }

@@ -1,11 +1,12 @@
-use std::cmp::Ordering;
 use std::fmt;
 
 use crate::lines::MAX_BYTES;
 use crate::pack::unpack;
 
 /// One code, unpacked: 8 to 10 characters.
-#[derive(Clone, Copy)]
+///
+/// Sorts by its bytes: the text comes before the length, and free bytes are zero.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Code {
     text: [u8; MAX_BYTES],
     length: u8,
@@ -38,26 +39,6 @@ impl Code {
     /// The code's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         self.text.get(..usize::from(self.length)).unwrap_or_default()
-    }
-}
-
-impl PartialEq for Code {
-    fn eq(&self, other: &Code) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl Eq for Code {}
-
-impl PartialOrd for Code {
-    fn partial_cmp(&self, other: &Code) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Code {
-    fn cmp(&self, other: &Code) -> Ordering {
-        self.as_bytes().cmp(other.as_bytes())
     }
 }
 

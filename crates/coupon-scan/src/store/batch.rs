@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::run::{Run, RunBuilder};
-use super::{Bits, Store};
+use super::{PartitionSet, Store};
 use crate::kind::Kind;
 use crate::lines::MAX_BYTES;
 use crate::memory::{Arena, Plan};
@@ -13,7 +13,7 @@ pub(crate) enum PartitionFilter {
     #[default]
     Nothing,
     Everything,
-    These(Bits),
+    These(PartitionSet),
 }
 
 impl PartitionFilter {
@@ -25,12 +25,13 @@ impl PartitionFilter {
         }
     }
 
-    /// Only these partitions, if any.
+    /// Keeps these partitions only, as far as they were kept.
     pub(crate) fn restrict(&mut self, partitions: Range<usize>) {
+        let range: PartitionSet = partitions.collect();
         match self {
             PartitionFilter::Nothing => (),
-            PartitionFilter::Everything => *self = PartitionFilter::These(partitions.collect()),
-            PartitionFilter::These(filter) => filter.retain(|partition| partitions.contains(&partition)),
+            PartitionFilter::Everything => *self = PartitionFilter::These(range),
+            PartitionFilter::These(kept) => kept.intersect_with(&range),
         }
     }
 }
@@ -42,7 +43,7 @@ impl PartitionFilter {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CodeLayout {
     permutation: Permutation,
-    /// Bits that are stored.
+    /// PartitionSet that are stored.
     pub(crate) rest_bits: u32,
     pub(crate) partitions: usize,
     /// Bytes that are stored; 1 for texts.
@@ -184,7 +185,7 @@ fn rests<const WIDTH: usize>(codes: &[u64], rest_bits: u32) -> impl Iterator<Ite
 fn mark_occupied(store: &mut Store, counts: &[u32]) {
     for (partition, count) in counts.iter().enumerate() {
         if *count > 0 {
-            store.occupied.insert(partition);
+            store.occupied.grow_and_insert(partition);
         }
     }
 }

@@ -1,8 +1,7 @@
-use std::fs::{File, OpenOptions};
-use std::hash::{BuildHasher as _, RandomState};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -155,7 +154,7 @@ impl Disk {
         let mut state = self.state();
         let file = match &state.file {
             Some(file) => Arc::clone(file),
-            None => Arc::clone(state.file.insert(Arc::new(nameless(&self.folder)?))),
+            None => Arc::clone(state.file.insert(Arc::new(tempfile::tempfile_in(&self.folder)?))),
         };
         let offset = state.end;
         state.end += bytes;
@@ -171,31 +170,5 @@ impl Disk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A new file that no folder shows, readable by nobody else.
-fn nameless(folder: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    let made = options.clone().custom_flags(libc::O_TMPFILE).open(folder);
-    match made {
-        // The file system cannot do that: the name is there for a moment.
-        Err(error)
-            if matches!(
-                error.raw_os_error(),
-                Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)
-            ) =>
-        {
-            let name = format!(
-                ".coupon-scan-{:016x}",
-                RandomState::new().hash_one(std::process::id())
-            );
-            let path = folder.join(name);
-            let file = options.create_new(true).open(&path)?;
-            std::fs::remove_file(&path)?;
-            Ok(file)
-        }
-        made => made,
     }
 }

@@ -1,7 +1,6 @@
 //! What a file was found to hold of one kind of code: runs in memory, extents on disk.
 
 mod batch;
-mod bits;
 mod disk;
 mod run;
 mod window;
@@ -9,13 +8,14 @@ mod window;
 use std::ops::Range;
 
 pub(crate) use batch::{CodeLayout, PackedBatch, PartitionFilter, TextBatch, records};
-pub(crate) use bits::Bits;
-pub(crate) use disk::Disk;
-pub(crate) use disk::Extent;
+pub(crate) use disk::{Disk, Extent};
 pub(crate) use run::Run;
 pub(crate) use window::Window;
 
 use crate::memory::Arena;
+
+/// A set of partitions.
+pub(crate) type PartitionSet = fixedbitset::FixedBitSet;
 
 /// Runs that are packed anew at a time: the arena must lend the room for half as many.
 const REPACKED: usize = 8;
@@ -26,7 +26,7 @@ pub(crate) struct Store {
     runs: Vec<Run>,
     extents: Vec<Extent>,
     /// Partitions in which there may be codes.
-    occupied: Bits,
+    occupied: PartitionSet,
     /// Bytes of memory.
     held: u64,
 }
@@ -42,7 +42,7 @@ impl Store {
         self.held
     }
 
-    pub(crate) fn occupied(&self) -> &Bits {
+    pub(crate) fn occupied(&self) -> &PartitionSet {
         &self.occupied
     }
 

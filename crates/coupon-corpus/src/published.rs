@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::code_space::{CodeSpace, mix, scale};
-use super::corpus::{Corpus, Expected, FileShape};
+use super::corpus::{Corpus, Expected, FileShape, padded};
 
 /// The only codes that stand in more than one file, sorted.
 const PLANTED: [&str; 8] = [
@@ -21,6 +21,7 @@ const FILES: [(u64, usize, usize, u64); 3] = [
 /// Fewest lines of a file, whatever the scale.
 const FEWEST_LINES: u64 = 100;
 
+/// The corpus of the published shape.
 #[derive(Debug)]
 pub(super) struct Published {
     files: Vec<File>,
@@ -63,14 +64,6 @@ impl Published {
     }
 }
 
-fn filled(code: &str) -> [u8; 10] {
-    let mut filled = [0; 10];
-    for (place, byte) in filled.iter_mut().zip(code.bytes()) {
-        *place = byte;
-    }
-    filled
-}
-
 /// A count of the full scale at another one.
 pub(super) fn scaled(count: u64, scale: f64) -> u64 {
     (count as f64 * scale).round() as u64
@@ -105,7 +98,7 @@ impl Corpus for Published {
             expected.repeats += file.special - file.planted;
             expected.distinct += file.lines - file.special;
         }
-        expected.valid = PLANTED.iter().map(|code| filled(code)).collect();
+        expected.valid = PLANTED.iter().map(|code| padded(code.as_bytes())).collect();
         expected
     }
 }
@@ -168,9 +161,8 @@ impl File {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
+    use crate::corpus::count;
 
     #[test]
     fn at_full_scale_the_counts_are_the_published_ones() {
@@ -192,34 +184,13 @@ mod tests {
     fn at_any_scale_the_planted_codes_are_the_only_common_ones() {
         for (scale, seed) in [(0.0, 1), (0.000_01, 2), (0.000_1, 3)] {
             let corpus = Published::new(scale, seed);
-            let (mut files, mut lines, mut repeats) = (HashMap::<String, u8>::new(), 0, 0);
-            for (number, shape) in corpus.files().iter().enumerate() {
-                let mut text = Vec::new();
-                let cut = shape.lines / 3;
-                corpus.write(number, 0..cut, &mut text);
-                corpus.write(number, cut..shape.lines, &mut text);
-                for line in String::from_utf8(text).unwrap().lines() {
-                    lines += 1;
-                    let found = files.entry(line.to_owned()).or_default();
-                    repeats += u64::from(*found & (1 << number) != 0);
-                    *found |= 1 << number;
-                }
-            }
 
-            let expected = corpus.expected();
-            assert_eq!(
-                (lines, repeats, files.len() as u64),
-                (expected.lines, expected.repeats, expected.distinct)
-            );
-            let mut valid: Vec<&str> = files
-                .iter()
-                .filter(|(_, files)| files.count_ones() >= 2)
-                .map(|(code, _)| code.as_str())
-                .collect();
-            valid.sort_unstable();
-            assert_eq!(valid, PLANTED);
-            let in_first = PLANTED.iter().filter(|code| files[**code] == 0b111).count();
-            assert_eq!(in_first, 4);
+            let (counted, files) = count(&corpus, |_, _| ());
+
+            assert_eq!(counted, corpus.expected());
+            assert_eq!(counted.codes().collect::<Vec<_>>(), PLANTED);
+            let everywhere = PLANTED.iter().filter(|code| files[**code] == 0b111);
+            assert_eq!(everywhere.count(), 4);
         }
     }
 }

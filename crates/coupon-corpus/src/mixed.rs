@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::code_space::{CodeSpace, mix, scale, write_digits};
-use super::corpus::{Corpus, Expected, FileShape};
+use super::corpus::{Corpus, Expected, FileShape, padded};
 use super::published::scaled;
 
 /// Lines of each file at full scale.
@@ -28,6 +28,7 @@ const LOWER_CASE: u64 = 1_000;
 /// Codes of one file only have numbers from here on, so many for each file. Below are the valid ones.
 const PRIVATE: u64 = 1 << 38;
 
+/// The corpus of the mixed shape.
 #[derive(Debug)]
 pub(super) struct Mixed {
     seed: u64,
@@ -247,9 +248,7 @@ impl Corpus for Mixed {
         for number in 0..self.valid {
             text.clear();
             self.write_valid(number, &mut text);
-            // Ends with zeros: a shorter code comes before those that it begins.
-            text.resize(10, 0);
-            valid.extend(<[u8; 10]>::try_from(text.as_slice()));
+            valid.push(padded(&text));
         }
         valid.sort_unstable();
         Expected {
@@ -264,9 +263,8 @@ impl Corpus for Mixed {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
+    use crate::corpus::count;
 
     #[test]
     fn at_full_scale_five_million_codes_are_valid() {
@@ -277,55 +275,24 @@ mod tests {
         assert_eq!(corpus.slots(Kind::Valid), VALID / TURN * OF_TURN + VALID % TURN);
     }
 
-    /// Plain counting, line by line.
     #[test]
     fn what_is_expected_is_what_stands_in_the_files() {
         for (scale, seed) in [(0.0, 1), (0.000_3, 2)] {
             let corpus = Mixed::new(scale, seed);
-            let mut files = HashMap::<String, u8>::new();
-            let (mut lines, mut in_range, mut repeats, mut lengths) = (0, 0, 0, [0; 3]);
-            for file in 0..3 {
-                let (mut text, cut) = (Vec::new(), corpus.lines / 3);
-                corpus.write(file, 0..cut, &mut text);
-                corpus.write(file, cut..corpus.lines, &mut text);
-                let text = String::from_utf8(text).unwrap();
+
+            let (counted, files) = count(&corpus, |file, text| {
                 assert_eq!(text.ends_with('\n'), file < 2);
                 for oddity in ["\r\n", "\t", "  ", "\n"] {
                     assert!(text.contains(oddity), "{oddity:?}");
                 }
-                for line in text.strip_suffix('\n').unwrap_or(&text).split('\n') {
-                    lines += 1;
-                    let code = line.trim_matches([' ', '\t', '\r']);
-                    if (8..=10).contains(&code.len()) {
-                        in_range += 1;
-                        lengths[code.len() - 8] |= 1 << file;
-                        let found = files.entry(code.to_owned()).or_default();
-                        repeats += u64::from(*found & (1 << file) != 0);
-                        *found |= 1 << file;
-                    }
-                }
-            }
+            });
 
-            let expected = corpus.expected();
-            assert_eq!(lengths, [0b111; 3]);
-            assert_eq!(
-                (lines, in_range, repeats, files.len() as u64),
-                (
-                    expected.lines,
-                    expected.in_range,
-                    expected.repeats,
-                    expected.distinct
-                )
-            );
-            let mut valid: Vec<String> = files
-                .into_iter()
-                .filter(|(_, files)| files.count_ones() >= 2)
-                .map(|(code, _)| code)
-                .collect();
-            valid.sort_unstable();
-            assert_eq!(valid.len() as u64, corpus.valid);
-            let stated: Vec<&str> = expected.codes().collect();
-            assert_eq!(stated, valid);
+            assert_eq!(counted, corpus.expected());
+            assert_eq!(counted.valid.len() as u64, corpus.valid);
+            for length in LENGTHS {
+                let codes = files.iter().filter(|(code, _)| code.len() == length);
+                assert_eq!(codes.fold(0, |all, (_, files)| all | files), 0b111);
+            }
         }
     }
 }
