@@ -4,8 +4,9 @@ const RADIX: u64 = 36;
 const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const ROUNDS: u64 = 4;
 
-/// The codes of A–Z and 0–9 of one length, each under one number: an alternating Feistel network over the two halves of
-/// the code. A bijection, so that different numbers are different codes: no code can stand in a second file by accident.
+/// The codes of A–Z and 0–9 of one length, each under one number: an alternating Feistel network
+/// over the two halves of the code. A bijection, so that different numbers are different codes: no
+/// code can stand in a second file by accident.
 #[derive(Clone, Debug)]
 pub(super) struct CodeSpace {
     /// How many texts each half has: its characters are digits in base 36.

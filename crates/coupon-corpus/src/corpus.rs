@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// What a corpus consists of: a pure function from line numbers to lines, so that pieces can be made in any order.
+/// A corpus: a pure function from line numbers to lines, so that pieces can be made in any order.
 pub(super) trait Corpus: Sync {
     /// The files, in order.
     fn files(&self) -> Vec<FileShape>;
@@ -10,7 +10,7 @@ pub(super) trait Corpus: Sync {
     /// Appends these lines of a file, with their ends.
     fn write(&self, file: usize, lines: Range<u64>, text: &mut Vec<u8>);
 
-    /// What a scan of all files finds.
+    /// The result of a scan of all files.
     fn expected(&self) -> Expected;
 }
 

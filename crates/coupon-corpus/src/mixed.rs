@@ -1,4 +1,5 @@
-//! A corpus of everything that lines can be: all lengths in every file, many valid codes, odd lines, several members.
+//! A corpus of everything that lines can be: all lengths in every file, many valid codes, odd
+//! lines, several members.
 
 use std::ops::Range;
 
@@ -25,7 +26,8 @@ const OF_TURN: u64 = 9;
 /// Every so many valid codes one is in lower case.
 const LOWER_CASE: u64 = 1_000;
 
-/// Codes of one file only have numbers from here on, so many for each file. Below are the valid ones.
+/// Codes of one file only have numbers from here on, so many for each file. Below are the valid
+/// ones.
 const PRIVATE: u64 = 1 << 38;
 
 /// The corpus of the mixed shape.
@@ -43,7 +45,7 @@ pub(super) struct Mixed {
     slots: [u64; 6],
 }
 
-/// What stands on a line.
+/// The content of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// The n-th of the file's valid codes.
@@ -87,7 +89,7 @@ impl Mixed {
         }
     }
 
-    /// What stands on a line: its kind and the number among its kind.
+    /// The content of a line: its kind and the number among its kind.
     fn at(&self, file: u64, line: u64) -> (Kind, u64) {
         let mut slot = (line * self.step + self.seed % self.lines + file) % self.lines;
         for (kind, slots) in KINDS.into_iter().zip(self.slots) {
@@ -164,7 +166,8 @@ impl Mixed {
         }
     }
 
-    /// 11 to 74 characters; the first one of a file as many as the file has lines, at most a mebibyte.
+    /// 11 to 74 characters; the first one of a file as many as the file has lines, at most a
+    /// mebibyte.
     fn write_long(&self, random: u64, number: u64, text: &mut Vec<u8>) {
         let length = match number {
             0 => self.lines.min(1 << 20) as usize,

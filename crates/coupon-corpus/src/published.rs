@@ -1,4 +1,4 @@
-//! The corpus as it was published: one length a file, eight codes in more than one of them.
+//! The corpus as published: one length a file, eight codes in more than one of them.
 
 use std::ops::Range;
 
@@ -10,8 +10,9 @@ const PLANTED: [&str; 8] = [
     "BIRTHDAY", "BUYGETON", "FIFTYOFF", "FREEZAAA", "GNULINUX", "HAPPYHRS", "OVER9000", "SIXTYOFF",
 ];
 
-/// At full scale: lines, length of the codes that are not planted, how many of [`PLANTED`] there are, lines that repeat
-/// an earlier one. Unpacked 965,346,993, 1,072,607,752 and 1,084,227,656 bytes.
+/// At full scale: lines, length of the codes that are not planted, how many of [`PLANTED`] there
+/// are, lines that repeat an earlier one. Unpacked 965,346,993, 1,072,607,752 and 1,084,227,656
+/// bytes.
 const FILES: [(u64, usize, usize, u64); 3] = [
     (107_260_777, 8, 4, 2_077),
     (107_260_776, 9, 8, 0),
@@ -32,7 +33,8 @@ struct File {
     lines: u64,
     space: CodeSpace,
     planted: u64,
-    /// Planted codes and repeats: every so many lines one. The other lines are the codes 0, 1, 2, … of the space.
+    /// Planted codes and repeats: every so many lines one. The other lines are the codes 0, 1, 2, …
+    /// of the space.
     special: u64,
     /// Numbers that the planted codes have in the space, sorted: they are passed over.
     passed_over: Vec<u64>,
@@ -129,7 +131,8 @@ impl File {
     }
 
     fn write_special(&self, special: u64, line: u64, text: &mut Vec<u8>) {
-        // The planted ones are spread over the others: the n-th is the first special with n · special / planted ≤ it.
+        // The planted ones are spread over the others: the n-th is the first special with n ·
+        // special / planted ≤ it.
         let nth = (special * self.planted).div_ceil(self.special);
         if nth < self.planted && nth * self.special / self.planted == special {
             let code = PLANTED.get(nth as usize).copied().unwrap_or_default();

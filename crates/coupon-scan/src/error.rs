@@ -1,14 +1,16 @@
+//! The errors of a scan.
+
 use std::io;
 
 use crate::MAX_FILES;
 
-/// Why there is no answer.
+/// The reason why a scan failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// Usage: fewer than one file or more than 64.
     #[error("a scan takes 1 to {MAX_FILES} files, not {files}")]
     Files {
-        /// How many were given.
+        /// Number of files given.
         files: usize,
     },
     /// Usage: no code could stand in so many files, or in none.
@@ -16,7 +18,7 @@ pub enum ScanError {
     MinFiles {
         /// What was asked for.
         min_files: usize,
-        /// How many were given.
+        /// Number of files given.
         files: usize,
     },
     /// Usage: two of the names lead to one file.
@@ -27,12 +29,12 @@ pub enum ScanError {
         /// The name that came first.
         other: String,
     },
-    /// The operating system does not give the file.
+    /// The operating system cannot read the file.
     #[error("{file} cannot be read")]
     Unreadable {
         /// Name of the file.
         file: String,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         cause: io::Error,
     },
@@ -43,7 +45,7 @@ pub enum ScanError {
         file: String,
         /// How many bytes of the file, as it lies on disk, had been taken in.
         offset: u64,
-        /// What is wrong there.
+        /// Description of the damage.
         reason: String,
     },
     /// The file had to be read twice and was not the same the second time.
@@ -52,12 +54,12 @@ pub enum ScanError {
         /// Name of the file.
         file: String,
     },
-    /// Usage: the file asks its reader to remember more than the scan may use.
+    /// Usage: the file needs a larger window than the scan may use.
     #[error("{file} was compressed with a window of {window} bytes: allow more memory than {memory} bytes")]
     Window {
         /// Name of the file.
         file: String,
-        /// What it takes to decompress the file.
+        /// Window that the file needs, bytes.
         window: u64,
         /// The whole working memory.
         memory: u64,
@@ -67,16 +69,16 @@ pub enum ScanError {
     Temporary {
         /// [`Options::temp_dir`](crate::Options::temp_dir).
         folder: String,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         cause: io::Error,
     },
-    /// The system does not give memory or a thread.
+    /// The system has no memory or thread left.
     #[error("the system gives no {what}")]
     System {
         /// What was asked for.
         what: &'static str,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         cause: io::Error,
     },
@@ -85,21 +87,22 @@ pub enum ScanError {
     Interrupted,
 }
 
-/// Whose fault a [`ScanError`] is.
+/// The origin of a [`ScanError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// What was asked makes no sense: too few or too many files, a file twice, too little memory for a file.
+    /// The request is invalid: too few or too many files, a file twice, too little memory for a
+    /// file.
     Usage,
     /// A file, the disk or the system failed: it may work later.
     System,
     /// A file's content is damaged.
     Damaged,
-    /// Somebody asked to stop.
+    /// The caller asked to stop.
     Interrupted,
 }
 
 impl ScanError {
-    /// Whose fault it is.
+    /// The origin of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             ScanError::Files { .. }

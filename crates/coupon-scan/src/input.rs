@@ -1,3 +1,5 @@
+//! One input of a scan: a file, a reader or bytes, and the check of all inputs.
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{MAX_FILES, ScanError};
 
-/// How a file is opened: see [`Input::opened`].
+/// Opens a file: see [`Input::opened`].
 type Open = Arc<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync>;
 
 /// One of the files of a scan.
@@ -45,8 +47,8 @@ impl Input {
         Input::new(path, Source::File)
     }
 
-    /// As [`Input::file`], read through what `open` returns, from the beginning to the end: whoever opens it sees every byte.
-    /// A scan may have to read a file twice; then it calls `open` twice.
+    /// As [`Input::file`], read through what `open` returns, from the beginning to the end: whoever
+    /// opens it sees every byte. A scan may have to read a file twice; then it calls `open` twice.
     pub fn opened(
         path: impl Into<PathBuf>,
         open: impl Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync + 'static,
@@ -54,18 +56,20 @@ impl Input {
         Input::new(path, Source::Opened(Arc::new(open)))
     }
 
-    /// What can be read once only, as standard input or a pipe. `name` stands for it in errors, and two inputs of one name
-    /// are the same file.
+    /// An input that can be read once only, as standard input or a pipe. `name` stands for it in errors, and
+    /// two inputs of one name are the same file.
     pub fn reader(name: impl Into<PathBuf>, reader: impl Read + Send + 'static) -> Input {
         Input::new(name, Source::Once(Arc::new(Mutex::new(Some(Box::new(reader))))))
     }
 
-    /// A file that has been read already; `path` names it in errors and tells whether two inputs are one file.
+    /// A file that has been read already; `path` names it in errors and tells whether two inputs
+    /// are one file.
     pub fn content(path: impl Into<PathBuf>, content: Arc<[u8]>) -> Input {
         Input::new(path, Source::Content(content))
     }
 
-    /// The input's size where it lies, bytes, for the progress and the order of work: a file on disk tells it by itself.
+    /// The input's size where it lies, bytes, for the progress and the order of work: a file on
+    /// disk tells it by itself.
     #[must_use]
     pub fn with_size(mut self, bytes: u64) -> Input {
         self.bytes = Some(bytes);

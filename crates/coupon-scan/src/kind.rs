@@ -1,4 +1,6 @@
-/// What codes are stored as. Codes of different kinds are never equal.
+//! The kinds of codes, and one value for each kind.
+
+/// The stored form of a code. Codes of different kinds are never equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// 8 characters of A to Z and 0 to 9.
@@ -18,8 +20,8 @@ impl Kind {
     #[cfg(test)]
     pub(crate) const PACKED: [Kind; 3] = [Kind::Eight, Kind::Nine, Kind::Ten];
 
-    /// Bits of the number that stands for a code: 36 to the power of its characters, rounded up. A text has no such
-    /// number; its hash is as long.
+    /// Bits of the number that stands for a code: 36 to the power of its characters, rounded up. A
+    /// text has no such number; its hash is as long.
     pub(crate) const fn bits(self) -> u32 {
         match self {
             Kind::Eight => 42,

@@ -1,8 +1,9 @@
 //! Finds the coupon codes that stand in at least so many of several files, exactly.
 //!
-//! A code is a line of 8 to 10 characters. A line ends at `\n`; blanks, tabs and `\r` at both of its ends are cut, nothing
-//! else is; case matters. Repeats inside one file count once. Files are plain text, gzip or zstd (of any number of members
-//! or frames), told apart by content, scrambled freely.
+//! A code is a line of 8 to 10 characters. A line ends at `\n`; blanks, tabs and `\r` at both of
+//! its ends are cut, nothing else is; case matters. Repeats inside one file count once. Files are
+//! plain text, gzip or zstd (of any number of members or frames), recognized by content, mixed
+//! freely.
 //!
 //! Knows no database and no runtime: [`scan`] blocks its thread.
 
@@ -40,7 +41,8 @@ pub const MIN_LENGTH: usize = 8;
 pub const MAX_LENGTH: usize = 10;
 /// Most files of one scan.
 pub const MAX_FILES: usize = 64;
-/// Smallest [`Options::memory`] that a user should be offered, bytes. The engine works with less, slowly.
+/// Smallest [`Options::memory`] that a user should be offered, bytes. The engine works with less,
+/// slowly.
 pub const SMALLEST_MEMORY: u64 = 64 << 20;
 /// Default of [`Options::memory`], bytes.
 pub const DEFAULT_MEMORY: u64 = 448 << 20;
@@ -60,8 +62,8 @@ pub fn scan(inputs: &[Input], options: &Options) -> Result<Report, ScanError> {
     Scan::new(inputs, options).run()
 }
 
-/// Reads and decompresses every input with the threads, decoders and buffers of [`scan`] and throws the text away: the time
-/// that no scan can beat. Returns the bytes of text.
+/// Reads and decompresses every input with the threads, decoders and buffers of [`scan`] and throws
+/// the text away: the time that no scan can beat. Returns the bytes of text.
 ///
 /// # Errors
 /// [`ScanError`], as [`scan`].

@@ -1,3 +1,5 @@
+//! The options and the progress of a scan.
+
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -5,30 +7,35 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::DEFAULT_MEMORY;
 
-/// What is asked of a scan.
+/// The options of a scan.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// In how many of the files a valid code stands at least: 1 to the number of files; default 2.
     pub min_files: usize,
-    /// Working memory, bytes; default [`DEFAULT_MEMORY`]. A control group's limit lowers it. The process stays below this +
-    /// 64 MiB + 16 bytes for each valid code; what does not fit goes to `temp_dir`.
+    /// Working memory, bytes; default [`DEFAULT_MEMORY`]. A control group's limit lowers it. The
+    /// process stays below this + 64 MiB + 16 bytes for each valid code; what does not fit goes to
+    /// `temp_dir`.
     pub memory: u64,
     /// Most threads that work at once; default: the cores.
     pub threads: NonZero<usize>,
-    /// Folder for what does not fit in memory; default: the system's. Looked at only when it is needed. What is written
-    /// there has no name and is gone with the process, however it ends. Without room there the scan goes on in memory, by
-    /// several passes, as long as every input can be read again.
+    /// Folder for what does not fit in memory; default: the system's. Looked at only when it is
+    /// needed. What is written there has no name and is gone with the process, however it ends.
+    /// Without room there the scan goes on in memory, by several passes, as long as every input can
+    /// be read again.
     pub temp_dir: PathBuf,
-    /// Whether [`Counts::distinct`](crate::Counts::distinct) and [`Counts::repeats`](crate::Counts::repeats) are counted;
-    /// default: no. Costs time, and space in `temp_dir` when not all codes fit in memory: the scan then cannot leave out
-    /// codes that stand in one file only.
+    /// Whether [`Counts::distinct`](crate::Counts::distinct) and
+    /// [`Counts::repeats`](crate::Counts::repeats) are counted; default: no. Costs time, and space
+    /// in `temp_dir` when not all codes fit in memory: the scan then cannot leave out codes that
+    /// stand in one file only.
     pub count_distinct: bool,
-    /// Whether the SHA-256 of each input, as it lies on disk, is computed in the same pass; default: no.
+    /// Whether the SHA-256 of each input, as it lies on disk, is computed in the same pass;
+    /// default: no.
     pub sha256: bool,
-    /// How far the scan is; may be shared with another thread.
+    /// Progress of the scan; may be shared with another thread.
     pub progress: Arc<Progress>,
     /// Set from another thread, it ends the scan within some milliseconds with
-    /// [`ScanError::Interrupted`](crate::ScanError::Interrupted); a read that blocks, as from a pipe, is waited for.
+    /// [`ScanError::Interrupted`](crate::ScanError::Interrupted); a read that blocks, as from a
+    /// pipe, is waited for.
     pub interrupt: Arc<AtomicBool>,
 }
 
@@ -47,7 +54,8 @@ impl Default for Options {
     }
 }
 
-/// How far a scan is, in bytes of input as they lie on disk. Grows during a scan; a second read adds to both numbers.
+/// Progress of a scan, in bytes of input as they lie on disk. Grows during a scan; a second read
+/// adds to both numbers.
 #[derive(Debug, Default)]
 pub struct Progress {
     read: AtomicU64,

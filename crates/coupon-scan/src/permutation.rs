@@ -2,8 +2,8 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-/// A random permutation of the numbers below a power of two: nothing is lost, and nobody can know in advance which codes
-/// come to lie together.
+/// A random permutation of the numbers below a power of two: no two numbers become equal, and no
+/// input can be made whose codes all fall into one partition.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Permutation {
     mask: u64,
@@ -45,7 +45,8 @@ impl Permutation {
     }
 }
 
-/// Of an odd number modulo 2⁶⁴, hence modulo every smaller power of two, by Newton's iteration: 3, 6, 12 … right bits.
+/// Of an odd number modulo 2⁶⁴, hence modulo every smaller power of two, by Newton's iteration: 3,
+/// 6, 12 … right bits.
 fn inverse(odd: u64) -> u64 {
     let mut inverse = odd;
     for _ in 0..5 {

@@ -1,3 +1,5 @@
+//! A scan from its first pass over the files to its report.
+
 use std::time::Instant;
 
 use crate::codes::Codes;
@@ -86,7 +88,8 @@ impl<'a> Scan<'a> {
         Ok(self.report(begun))
     }
 
-    /// Chooses what the next pass keeps. After the first one it is known which kinds can have valid codes at all.
+    /// Chooses what the next pass keeps. After the first one it is known which kinds can have valid
+    /// codes at all.
     fn prepare(&mut self, range: &PartitionRange, first: bool) {
         self.disk.clear();
         for kind in Kind::ALL {
@@ -140,8 +143,8 @@ impl<'a> Scan<'a> {
         range
     }
 
-    /// Reads the files again whose codes were dropped and have turned out to be needed: of their codes only those that fall
-    /// in partitions in which other files have some.
+    /// Reads the files again whose codes were dropped and have turned out to be needed: of their
+    /// codes only those that fall in partitions in which other files have some.
     fn read_dropped(&mut self, range: PartitionRange) -> Result<PartitionRange, ScanError> {
         let mut again = Vec::new();
         for kind in Kind::ALL {
@@ -149,7 +152,7 @@ impl<'a> Scan<'a> {
             let needed = self.files_with(kind) >= self.fewest_files();
             let mut others = PartitionSet::default();
             for file in &self.files {
-                others.union_with(file.groups.of(kind).store.occupied());
+                others.union_with(&file.groups.of(kind).store.occupied);
             }
             for (number, file) in self.files.iter_mut().enumerate() {
                 let group = file.groups.of_mut(kind);
@@ -183,7 +186,7 @@ impl<'a> Scan<'a> {
                 groups: self.files.iter().map(|file| file.groups.of(kind)).collect(),
                 partitions: partitions(range, self.layouts.of(kind), &self.plan),
                 min_files: self.options.min_files as u32,
-                count_distinct: self.options.count_distinct,
+                fewest_files: self.fewest_files(),
                 disk: &self.disk,
                 memory: self.plan.join + left as usize,
                 threads: self.plan.threads,
@@ -238,7 +241,7 @@ impl<'a> Scan<'a> {
         counts
     }
 
-    /// How many files have codes of a kind.
+    /// Number of files that have codes of a kind.
     fn files_with(&self, kind: Kind) -> usize {
         self.files
             .iter()

@@ -1,3 +1,5 @@
+//! The corpora of the benchmark, generated once.
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;

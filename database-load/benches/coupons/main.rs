@@ -1,6 +1,8 @@
-//! `make bench-coupons`: what a scan takes beside decompressing alone, on corpora of the published and of the mixed shape.
+//! `make bench-coupons`: what a scan takes beside decompressing alone, on corpora of the published
+//! and of the mixed shape.
 //!
-//! Everything runs in turn, round by round, as processes of their own whose peak memory the kernel tells.
+//! Everything runs in turn, round by round, as processes of their own whose peak memory the kernel
+//! tells.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -142,7 +144,8 @@ fn bench(cli: &Cli) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The rows of the table of targets: shape, wall time as a multiple of the floor, peak memory in MiB.
+/// The rows of the table of targets: shape, wall time as a multiple of the floor, peak memory in
+/// MiB.
 fn targets(subjects: &[Subject]) -> Vec<Row> {
     let mut rows = Vec::new();
     for subject in subjects {

@@ -38,7 +38,8 @@ impl Figures {
 
 /// Runs a command whose standard output goes to `stdout`.
 ///
-/// A process of its own in between runs nothing else: what the kernel counts for its children is the command's.
+/// A process of its own in between runs nothing else: what the kernel counts for its children is
+/// the command's.
 pub(crate) fn measure(command: &[OsString], stdout: &Path) -> anyhow::Result<Figures> {
     let output = Command::new(std::env::current_exe()?)
         .args([

@@ -19,10 +19,10 @@ use super::meter::Meter;
 use super::output;
 use super::scan::{Form, Scan, scan};
 
-/// How long work that was told to stop may take to do so.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// As [`PATIENCE`], for work that may be waiting for a disk.
-const PATIENCE_WITH_DISKS: Duration = Duration::from_secs(20);
+/// Time that interrupted work has to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// As [`STOP_TIMEOUT`], for work that may wait for a disk.
+const STOP_TIMEOUT_WITH_DISKS: Duration = Duration::from_secs(20);
 
 const SCAN_HELP: &str = "\
 Example: database-load coupons scan --stats codes1.gz codes2.gz codes3.gz >valid.txt
@@ -40,13 +40,14 @@ Exit status; unless it is 0, nothing was printed and --out is as it was:
 pub enum Coupons {
     /// Print the codes that stand in at least two of the files, sorted, one a line.
     ///
-    /// A code is a line of 8 to 10 characters, without the blanks, tabs and carriage returns at its ends; case matters. Files
-    /// are plain text, gzip or zstd, told apart by content.
+    /// A code is a line of 8 to 10 characters, without the blanks, tabs and carriage returns at its
+    /// ends; case matters. Files are plain text, gzip or zstd, told apart by content.
     #[command(after_help = SCAN_HELP)]
     Scan(ScanArguments),
     /// Make a corpus whose valid codes are known.
     ///
-    /// Writes three gzip files, valid.txt with the codes that a scan of them finds, and expected.json with what it counts.
+    /// Writes three gzip files, valid.txt with the codes that a scan of them finds, and
+    /// expected.json with what it counts.
     #[command(
         after_help = "Example: database-load coupons generate --shape published --scale 0.01 --out /tmp/corpus"
     )]
@@ -62,15 +63,19 @@ pub struct ScanArguments {
     /// In how many of the files a valid code stands at least.
     #[arg(long, value_name = "N", default_value = "2")]
     min_files: usize,
-    /// Write the codes to this file, which appears when it is complete, instead of to standard output.
+    /// Write the codes to this file, which appears when it is complete, instead of to standard
+    /// output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Say on standard error what stood in the files and what the scan cost; with --json as one line of JSON.
+    /// Say on standard error what stood in the files and what the scan cost; with --json as one
+    /// line of JSON.
     ///
-    /// Different and repeated codes are then counted, which takes more time and room than finding the valid ones.
+    /// Different and repeated codes are then counted, which takes more time and room than finding
+    /// the valid ones.
     #[arg(long)]
     stats: bool,
-    /// Working memory: bytes, or a number with K, M or G; at least 64M. Less is used where the control group allows less.
+    /// Working memory: bytes, or a number with K, M or G; at least 64M. Less is used where the
+    /// control group allows less.
     #[arg(long, value_name = "SIZE", default_value = "448M")]
     memory: Memory,
     /// Threads that work at once [default: one for each core].
@@ -103,7 +108,8 @@ pub struct GenerateArguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ShapeName {
-    /// One length of code a file, eight valid codes, 313,087,705 lines: the corpus as it was published.
+    /// One length of code a file, eight valid codes, 313,087,705 lines: the corpus as it was
+    /// published.
     Published,
     /// All lengths in every file, five million valid codes, odd lines, 300,000,000 lines.
     Mixed,
@@ -114,7 +120,8 @@ fn scale(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("a number from {} to {} is expected", SCALES.start(), SCALES.end()))
 }
 
-/// Runs the command until it ends or `cancel` is cancelled; `json` asks for an answer in JSON. Blocks.
+/// Runs the command until it ends or `cancel` is cancelled; `json` asks for an answer in JSON.
+/// Blocks.
 ///
 /// # Errors
 /// [`Failure`] with the exit code of the process; nothing is left behind.
@@ -134,7 +141,7 @@ pub fn execute(command: Coupons, json: bool, cancel: &CancellationToken) -> Resu
                 threads: threads(arguments.threads),
                 interrupt: Arc::clone(&interrupt),
             };
-            let paths = until(cancel, &interrupt, PATIENCE_WITH_DISKS, move || {
+            let paths = until(cancel, &interrupt, STOP_TIMEOUT_WITH_DISKS, move || {
                 generate(&options).map_err(corpus_failure)
             })?;
             let paths = paths.iter().map(|path| path.display().to_string());
@@ -186,9 +193,9 @@ fn execute_scan(
     };
     let out = asked.out.clone();
     let meter = Meter::start(&asked.options.progress);
-    let scanned = until(cancel, interrupt, PATIENCE, move || scan(&asked, meter));
+    let scanned = until(cancel, interrupt, STOP_TIMEOUT, move || scan(&asked, meter));
     if let (Err(_), Some(out)) = (&scanned, &out) {
-        // Whoever is still waiting for a disk cannot do it.
+        // A thread that still waits for a disk cannot remove it.
         AtomicFile::abandon(out);
     }
     scanned
@@ -200,12 +207,12 @@ fn threads(asked: Option<NonZero<usize>>) -> NonZero<usize> {
         .unwrap_or(NonZero::<usize>::MIN)
 }
 
-/// Runs `work` on a thread of its own. A signal sets `interrupt`, and the work has until `patience` to end; what then still
-/// waits for a slow reader, or for a writer that never comes, is not waited for.
+/// Runs `work` on a thread of its own. A signal sets `interrupt`, and the work has `timeout` to
+/// end; then the process no longer waits for it, as it may hang on a slow reader or writer.
 fn until<T: Send + 'static>(
     cancel: &CancellationToken,
     interrupt: &AtomicBool,
-    patience: Duration,
+    timeout: Duration,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -218,7 +225,7 @@ fn until<T: Send + 'static>(
             ended = &mut work => Some(ended),
             () = cancel.cancelled() => {
                 interrupt.store(true, Ordering::Relaxed);
-                tokio::time::timeout(patience, &mut work).await.ok()
+                tokio::time::timeout(timeout, &mut work).await.ok()
             }
         }
     });

@@ -1,3 +1,5 @@
+//! The setting for the working memory of a scan.
+
 use std::str::FromStr;
 
 use serde::Deserialize;

@@ -1,3 +1,5 @@
+//! The progress bar of a scan on a terminal.
+
 use std::io::{IsTerminal as _, stderr};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};

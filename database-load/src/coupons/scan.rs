@@ -1,7 +1,7 @@
 //! `coupons scan`: files in, codes out.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -12,7 +12,7 @@ use super::atomic_file::AtomicFile;
 use super::meter::Meter;
 use super::{output, stats};
 
-/// What is asked of [`scan`].
+/// The arguments of [`scan`].
 #[derive(Clone, Debug)]
 pub(super) struct Scan {
     /// `-` is standard input.
@@ -23,7 +23,7 @@ pub(super) struct Scan {
     pub(super) options: Options,
 }
 
-/// How the answer looks.
+/// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// One code a line.
@@ -39,7 +39,8 @@ pub(super) enum Form {
 /// Scans the files and writes the valid codes; the meter is gone before anything is printed.
 ///
 /// # Errors
-/// `Usage`, `Input`, `InvalidData` and `Terminated`; nothing was printed, and the file asked for is what it was.
+/// `Usage`, `Input`, `InvalidData` and `Terminated`; nothing was printed, and the file asked for is
+/// what it was.
 pub(super) fn scan(asked: &Scan, meter: Meter) -> Result<(), Failure> {
     if asked.files.len() < 2 {
         let message = "a scan takes 2 to 64 files, not 1";
@@ -108,30 +109,7 @@ fn input(file: &Path) -> Input {
     if file.as_os_str() == "-" {
         return Input::reader("standard input", io::stdin());
     }
-    match fs::metadata(file) {
-        // A pipe or a device cannot be read twice.
-        Ok(about) if !about.is_file() && !about.is_dir() => {
-            Input::reader(file, Pipe::Closed(file.to_owned()))
-        }
-        _ => Input::file(file),
-    }
-}
-
-/// A pipe that is opened when it is read: that may wait for a writer.
-enum Pipe {
-    Closed(PathBuf),
-    Open(File),
-}
-
-impl Read for Pipe {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self {
-                Pipe::Open(file) => return file.read(buffer),
-                Pipe::Closed(path) => *self = Pipe::Open(File::open(path)?),
-            }
-        }
-    }
+    Input::file(file)
 }
 
 /// The failure that a failed scan is.

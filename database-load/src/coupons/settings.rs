@@ -1,10 +1,13 @@
+//! The settings section `coupons`.
+
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::Memory;
 
-/// The section `coupons`: how a run scans bulk coupon files; the comments stand in the default file.
+/// The section `coupons`: how a run scans bulk coupon files; the comments stand in the default
+/// file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

@@ -1,4 +1,4 @@
-//! What stood in the files and what the scan cost, for people and for programs.
+//! The statistics of a scan, as a table and as JSON.
 
 use std::fs;
 use std::io::{self, Write};
@@ -38,7 +38,8 @@ pub(super) fn table(report: &Report) -> String {
         .collect()
 }
 
-/// One line of JSON with all figures and, if asked for, the codes: those one at a time, for they may be many.
+/// One line of JSON with all figures and, if asked for, the codes: those one at a time, for they
+/// may be many.
 pub(super) fn write_json(report: &Report, with_codes: bool, out: &mut impl Write) -> io::Result<()> {
     let figures = json(report);
     let Some(open) = figures.strip_suffix("}\n").filter(|_| with_codes) else {

@@ -1,4 +1,5 @@
-//! Files that cannot be trusted or read: nothing is printed, nothing is left, the name and the place are said.
+//! Files that cannot be trusted or read: nothing is printed, nothing is left, the name and the
+//! place are said.
 
 use crate::fixture::{Folder, gzip};
 

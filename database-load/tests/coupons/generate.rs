@@ -1,3 +1,5 @@
+//! `coupons generate` writes the same bytes for the same arguments.
+
 use std::process::{Command, Stdio};
 
 use test_support::Process;

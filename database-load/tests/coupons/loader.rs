@@ -24,7 +24,8 @@ fn start(database: &TestDatabase, folder: &Folder, profile: &str, memory: &str) 
     Process::spawn(BINARY, ["run", "-p", profile], &environment)
 }
 
-/// Waits for the end; also returns how many bytes the process has read, all files and sockets together.
+/// Waits for the end; also returns how many bytes the process has read, all files and sockets
+/// together.
 async fn ended(mut process: Process) -> (Output, u64) {
     let mut read = 0;
     while process.running() {

@@ -1,3 +1,5 @@
+//! `coupons scan` prints the codes that stand in enough files.
+
 use serde_json::{Value, json};
 
 use crate::fixture::{Folder, gzip};

@@ -1,3 +1,5 @@
+//! Command lines that are wrong, and help.
+
 use std::os::unix::fs::symlink;
 
 use crate::fixture::{BINARY, Folder};

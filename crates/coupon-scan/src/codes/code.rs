@@ -1,3 +1,5 @@
+//! One valid code as text.
+
 use std::fmt;
 
 use crate::lines::MAX_BYTES;
@@ -39,12 +41,6 @@ impl Code {
     /// The code's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         self.text.get(..usize::from(self.length)).unwrap_or_default()
-    }
-}
-
-impl AsRef<str> for Code {
-    fn as_ref(&self) -> &str {
-        self.as_str()
     }
 }
 

@@ -9,13 +9,13 @@ use std::io::{self, Write};
 pub use code::Code;
 use texts::Texts;
 
-use crate::join::JoinResult;
+use crate::join::{JoinResult, PIECE};
 
 /// Most lists that are sorted at once, and merged whenever the codes are asked for.
 const MAX_LISTS: usize = 8;
 
-/// Valid codes, each once, sorted by their bytes. Packed: 8 bytes for a code of A to Z and 0 to 9; 5 more than its bytes for
-/// any other.
+/// Valid codes, each once, sorted by their bytes. Packed: 8 bytes for a code of A to Z and 0 to 9;
+/// 5 more than its bytes for any other.
 #[derive(Clone, Default)]
 pub struct Codes {
     /// Sorted lists of what [`unpack`](crate::pack::unpack) takes.
@@ -33,9 +33,13 @@ impl Codes {
             pieces.append(&mut found.packed);
             texts.append(&mut found.texts);
         }
+        let total: usize = pieces.iter().map(Vec::len).sum();
+        // A list is closed when the next piece does not fit: no more lists than that many.
+        let max = total.div_ceil(threads.clamp(1, MAX_LISTS)) + PIECE;
+        let texts = gather(texts, Texts::MAX_BYTES);
         let mut codes = Codes {
-            packed: lists(pieces, threads.min(MAX_LISTS)),
-            texts: Texts::lists(texts),
+            packed: gather(pieces, max),
+            texts: texts.into_iter().map(Texts::new).collect(),
         };
         std::thread::scope(|scope| {
             for list in &mut codes.packed {
@@ -48,7 +52,7 @@ impl Codes {
         codes
     }
 
-    /// How many they are.
+    /// Number of codes.
     pub fn len(&self) -> usize {
         let packed: usize = self.packed.iter().map(Vec::len).sum();
         packed + self.texts.iter().map(Texts::len).sum::<usize>()
@@ -93,27 +97,22 @@ impl fmt::Debug for Codes {
     }
 }
 
-/// `count` lists of about the same length. Takes piece after piece, so that no piece lies in memory twice for long.
-fn lists(pieces: Vec<Vec<u64>>, count: usize) -> Vec<Vec<u64>> {
-    let total: usize = pieces.iter().map(Vec::len).sum();
-    let length = total.div_ceil(count.max(1));
-    let mut lists: Vec<Vec<u64>> = Vec::new();
-    let mut left = total;
+/// Joins pieces to lists of at most `max` elements each, one piece after the other, so that no
+/// piece lies in memory twice for long.
+fn gather<T: Copy>(pieces: Vec<Vec<T>>, max: usize) -> Vec<Vec<T>> {
+    let mut left: usize = pieces.iter().map(Vec::len).sum();
+    let mut lists: Vec<Vec<T>> = Vec::new();
     for piece in pieces {
-        let mut rest = piece.as_slice();
-        while !rest.is_empty() {
-            let list = match lists.last_mut() {
-                Some(list) if list.len() < length => list,
-                _ => {
-                    lists.push(Vec::with_capacity(length.min(left)));
-                    continue;
-                }
-            };
-            let (taken, after) = rest.split_at(rest.len().min(length - list.len()));
-            list.extend_from_slice(taken);
-            left -= taken.len();
-            rest = after;
+        let has_room = |list: &&mut Vec<T>| list.len() + piece.len() <= max;
+        match lists.last_mut().filter(has_room) {
+            Some(list) => list.extend_from_slice(&piece),
+            None => {
+                let mut list = Vec::with_capacity(left.min(max));
+                list.extend_from_slice(&piece);
+                lists.push(list);
+            }
         }
+        left -= piece.len();
     }
     lists
 }

@@ -1,9 +1,9 @@
+//! A sorted list of codes of any characters.
+
 use crate::store::records;
 
-/// Most bytes of a list: positions in it have 32 bits.
-const MAX_BYTES: usize = 1 << 30;
-
-/// Codes of any characters, one after the other, each after its length; and where each one begins, in their order.
+/// Codes of any characters, one after the other, each after its length; and where each one begins,
+/// in their order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Texts {
     bytes: Vec<u8>,
@@ -11,26 +11,13 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Lists that are to be sorted. Takes piece after piece, so that no piece lies in memory twice for long.
-    pub(super) fn lists(pieces: Vec<Vec<u8>>) -> Vec<Texts> {
-        let mut left: usize = pieces.iter().map(Vec::len).sum();
-        let mut lists: Vec<Texts> = Vec::new();
-        for piece in pieces {
-            let has_room = |list: &&mut Texts| list.bytes.len() + piece.len() <= MAX_BYTES;
-            match lists.last_mut().filter(has_room) {
-                Some(list) => list.bytes.extend_from_slice(&piece),
-                None => {
-                    let mut bytes = Vec::with_capacity(left.min(MAX_BYTES));
-                    bytes.extend_from_slice(&piece);
-                    lists.push(Texts {
-                        bytes,
-                        starts: Vec::new(),
-                    });
-                }
-            }
-            left -= piece.len();
-        }
-        lists
+    /// Most bytes of a list: positions in it have 32 bits.
+    pub(super) const MAX_BYTES: usize = 1 << 30;
+
+    /// Texts that are to be sorted.
+    pub(super) fn new(bytes: Vec<u8>) -> Texts {
+        let starts = Vec::new();
+        Texts { bytes, starts }
     }
 
     pub(super) fn sort(&mut self) {

@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use packed::PackedJoin;
-pub(crate) use result::JoinResult;
+pub(crate) use result::{JoinResult, PIECE};
 use table::Full;
 use text::TextJoin;
 
@@ -25,7 +25,7 @@ use crate::store::{CodeLayout, Disk, Store, Window};
 const MIN_WINDOW: usize = 64;
 const MAX_WINDOW: usize = 1 << 20;
 
-/// What all threads know that join the codes of one kind.
+/// The input of all threads that join the codes of one kind.
 pub(crate) struct Join<'a> {
     pub(crate) kind: Kind,
     pub(crate) layout: &'a CodeLayout,
@@ -34,8 +34,8 @@ pub(crate) struct Join<'a> {
     pub(crate) groups: Vec<&'a Group>,
     pub(crate) partitions: Range<usize>,
     pub(crate) min_files: u32,
-    /// Different codes and repeats are counted, also where no code can be valid.
-    pub(crate) count_distinct: bool,
+    /// Files with codes in a partition that make it worth joining: 1 if distinct codes are counted.
+    pub(crate) fewest_files: usize,
     pub(crate) disk: &'a Disk,
     /// Bytes of tables and windows of one thread.
     pub(crate) memory: usize,
@@ -45,11 +45,12 @@ pub(crate) struct Join<'a> {
 
 /// Joins parts of partitions, one after the other; one for each thread.
 trait Joiner {
-    /// Forgets the part at hand.
+    /// Clears the current part.
     fn clear(&mut self);
 
-    /// Takes those of a file's codes that belong to the part, and says how many bytes whole codes are, unless the table gets too
-    /// large. Codes that are not in the table are left out unless `inserts`.
+    /// Takes those of a file's codes that belong to the part, and says how many bytes whole codes
+    /// are, unless the table gets too large. Codes that are not in the table are left out unless
+    /// `inserts`.
     fn take(
         &mut self,
         join: &Join<'_>,
@@ -59,11 +60,12 @@ trait Joiner {
         inserts: bool,
     ) -> Result<usize, Full>;
 
-    /// Adds what was found in the part at hand.
+    /// Adds the codes of the current part.
     fn add_to(&self, found: &mut JoinResult, join: &Join<'_>, partition: usize);
 }
 
-/// A part of the codes of a partition: those of which so many of the highest bits, as they are stored, are this number.
+/// A part of the codes of a partition: those of which so many of the highest bits, as they are
+/// stored, are this number.
 ///
 /// A table that gets too large is thrown away, and the partition joined in two parts.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +94,7 @@ impl Part {
 }
 
 impl Join<'_> {
-    /// What one thread found, for each thread.
+    /// The result of each thread.
     pub(crate) fn run(&self) -> Result<Vec<JoinResult>, ScanError> {
         let blocks = self.threads * 8;
         let block = self.partitions.len().div_ceil(blocks).max(1);
@@ -128,7 +130,8 @@ impl Join<'_> {
         mut blocks: impl FnMut() -> Option<Range<usize>>,
     ) -> Result<(), ScanError> {
         let mut joiner = self.joiner();
-        // In how many parts, to the power of two, a partition had to be joined: the next one is as large.
+        // In how many parts, to the power of two, a partition had to be joined: the next one is as
+        // large.
         let mut bits = 0;
         while let Some(block) = blocks() {
             let mut reader = Reader::new(self, block.end - 1);
@@ -139,7 +142,7 @@ impl Join<'_> {
                 if self.interrupt.load(Ordering::Relaxed) {
                     return Err(ScanError::Interrupted);
                 }
-                if self.reaching(partition) >= self.fewest_files() {
+                if self.reaching(partition) >= self.fewest_files {
                     self.join_partition(&mut *joiner, &mut reader, partition, &mut bits, found)?;
                 }
             }
@@ -207,20 +210,11 @@ impl Join<'_> {
         }
     }
 
-    /// In how many files a partition must have codes to be worth joining.
-    fn fewest_files(&self) -> usize {
-        if self.count_distinct {
-            1
-        } else {
-            self.min_files as usize
-        }
-    }
-
-    /// How many files may have codes in a partition.
+    /// Number of files that may have codes in a partition.
     fn reaching(&self, partition: usize) -> usize {
         let groups = self.groups.iter();
         groups
-            .filter(|group| group.store.occupied().contains(partition))
+            .filter(|group| group.store.occupied.contains(partition))
             .count()
     }
 
@@ -228,7 +222,7 @@ impl Join<'_> {
     fn files(&self, partition: usize) -> Vec<usize> {
         let stores = self.groups.iter().map(|group| &group.store).enumerate();
         let mut files: Vec<(u64, usize)> = stores
-            .filter(|(_, store)| store.occupied().contains(partition))
+            .filter(|(_, store)| store.occupied.contains(partition))
             .map(|(number, store)| (size(store, partition), number))
             .filter(|(size, _)| *size > 0)
             .collect();
@@ -236,25 +230,22 @@ impl Join<'_> {
         files.into_iter().map(|(_, number)| number).collect()
     }
 
-    /// How many of those files may hold the first one of the files in which a valid code stands: no other code needs a
-    /// place in the table.
+    /// How many of those files may hold the first one of the files in which a valid code stands: no
+    /// other code needs a place in the table.
     fn first_files(&self, files: usize) -> usize {
-        match self.count_distinct {
-            true => files,
-            false => (files + 1).saturating_sub(self.min_files as usize),
-        }
+        (files + 1).saturating_sub(self.fewest_files)
     }
 }
 
 /// Bytes of a partition.
 fn size(store: &Store, partition: usize) -> u64 {
     let in_memory: usize = store
-        .runs()
+        .runs
         .iter()
         .map(|run| run.part(partition..partition + 1).len())
         .sum();
     let on_disk: u64 = store
-        .extents()
+        .extents
         .iter()
         .map(|extent| {
             let part = extent.part(partition..partition + 1);
@@ -276,7 +267,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(join: &'a Join<'a>, last: usize) -> Reader<'a> {
-        let extents = join.groups.iter().map(|group| group.store.extents().len());
+        let extents = join.groups.iter().map(|group| group.store.extents.len());
         let window = join.memory / 2 / extents.clone().sum::<usize>().max(1);
         Reader {
             join,
@@ -298,10 +289,10 @@ impl<'a> Reader<'a> {
         let (Some(group), Some(windows)) = (self.join.groups.get(file), self.windows.get_mut(file)) else {
             return Ok(());
         };
-        for run in group.store.runs() {
+        for run in &group.store.runs {
             take(run.part(partition..partition + 1));
         }
-        for (extent, window) in group.store.extents().iter().zip(windows) {
+        for (extent, window) in group.store.extents.iter().zip(windows) {
             window
                 .read(
                     self.join.disk,

@@ -1,3 +1,5 @@
+//! The join of partitions of packed codes.
+
 use super::table::{Entry, Full, Put, Table};
 use super::{Join, JoinResult, Joiner, Part};
 use crate::pack::sortable;
@@ -5,7 +7,7 @@ use crate::pack::sortable;
 /// Joins partitions of packed codes.
 pub(super) struct PackedJoin<E> {
     table: Table<E>,
-    /// Of the part at hand: it may have to be joined once more.
+    /// Of the current part: it may have to be joined once more.
     valid: Vec<u64>,
     repeats: u64,
 }

@@ -1,7 +1,10 @@
-/// Numbers and bytes in a piece of what was found: a list that doubled would need room for three times its content.
-const PIECE: usize = 64 << 10;
+//! The result of one thread that joins partitions.
 
-/// What one thread found, in no order.
+/// Numbers and bytes in a piece of what was found: a list that doubled would need room for three
+/// times its content.
+pub(crate) const PIECE: usize = 64 << 10;
+
+/// The codes that one thread found, in no order.
 #[derive(Debug, Default)]
 pub(crate) struct JoinResult {
     /// Valid codes: see [`sortable`](crate::pack::sortable).

@@ -1,5 +1,7 @@
-/// A code and the files it stands in, in one number: the files are its lowest bits. Zero is no entry, since a code stands in
-/// some file.
+//! A hash table from codes to the files that hold them.
+
+/// A code and the files it stands in, in one number: the files are its lowest bits. Zero is no
+/// entry, since a code stands in some file.
 pub(super) trait Entry: Copy + Default + PartialEq + Send {
     /// `files` is how many bits the files take.
     fn new(code: u64, file: u32, files: u32) -> Self;
@@ -41,7 +43,7 @@ macro_rules! entry {
 entry!(u64);
 entry!(u128);
 
-/// What putting a code into a table did.
+/// The effect of an insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Put {
     /// It is in so many files now.
@@ -139,7 +141,8 @@ impl<E: Entry> Table<E> {
         }
     }
 
-    /// The slot of a code, or the free one where it would go. Codes are scrambled: their lowest bits are as good as a hash.
+    /// The slot of a code, or the free one where it would go. Codes are scrambled: their lowest
+    /// bits are as good as a hash.
     #[inline]
     fn find(&self, code: u64) -> usize {
         let mask = self.slots.len() - 1;

@@ -1,10 +1,13 @@
+//! The join of partitions of text codes.
+
 use std::collections::HashMap;
 
 use super::table::{Full, Put};
 use super::{Join, JoinResult, Joiner, Part};
 use crate::store::records;
 
-/// What an entry of the table takes beside its text, bytes: hash, pointer, length, files, and what the allocator adds.
+/// The size of an entry of the table beside its text, bytes: hash, pointer, length, files, and what
+/// the allocator adds.
 const ENTRY: usize = 64;
 
 /// Joins partitions of texts.
@@ -12,7 +15,7 @@ pub(super) struct TextJoin {
     /// The files in which each text stands, one bit for each.
     files: HashMap<Box<[u8]>, u64>,
     most: usize,
-    /// Of the part at hand, each after its length.
+    /// Of the current part, each after its length.
     valid: Vec<u8>,
     repeats: u64,
 }

@@ -14,7 +14,7 @@ pub(crate) const MAX_BYTES: usize = MAX_LENGTH * 4;
 
 /// Takes codes.
 pub(crate) trait Sink {
-    /// A code of A to Z and 0 to 9; it may be that nobody asks for its number.
+    /// A code of A to Z and 0 to 9; its number is computed only on demand.
     fn packed(&mut self, kind: Kind, code: impl FnOnce() -> u64);
     /// A code with other characters in it, UTF-8, at most [`MAX_BYTES`].
     fn other(&mut self, code: &[u8]);
@@ -77,8 +77,8 @@ fn line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((line, after.get(1..)?))
 }
 
-/// Takes the line that `text` begins with if it is what nearly all lines are: a code of A to Z and 0 to 9, and `\n` or
-/// `\r\n`. Answers of how many bytes it is.
+/// Takes the line that `text` begins with if it is what nearly all lines are: a code of A to Z and
+/// 0 to 9, and `\n` or `\r\n`. Answers of how many bytes it is.
 #[inline]
 fn plain(text: &[u8; 16], sink: &mut impl Sink) -> Option<usize> {
     let [.., a, b, c, d, _, _, _, _] = *text;

@@ -1,3 +1,5 @@
+//! A line that is split over several pieces of text.
+
 use super::{MAX_BYTES, NotUtf8, Sink, is_blank, take};
 
 /// A line of which not all pieces have come yet.

@@ -1,7 +1,9 @@
+//! An arena of equal slabs with a limit on the bytes in use.
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The memory that codes lie in: slabs of one size, used again and again, so that the allocator has nothing to scatter;
-/// beside them the odd sizes that remain at the end of a file.
+/// The memory that codes lie in: slabs of one size, used again and again, so that the allocator has
+/// nothing to scatter; beside them the odd sizes that remain at the end of a file.
 pub(crate) struct Arena {
     slab: usize,
     limit: u64,
@@ -40,7 +42,8 @@ impl Arena {
         self.slab
     }
 
-    /// Memory of this size, from the slabs if it is that of a slab; what stands in it is left from before.
+    /// Memory of this size, from the slabs if it is that of a slab; what stands in it is left from
+    /// before.
     pub(crate) fn take(&self, bytes: usize) -> Box<[u8]> {
         if bytes == self.slab {
             let mut state = self.state();

@@ -1,7 +1,10 @@
+//! The memory limit of the control group of this process.
+
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
-/// Beside its working memory a scan needs this much, bytes: the program, stacks, and what the allocator holds back.
+/// Beside its working memory a scan needs this much, bytes: the program, stacks, and what the
+/// allocator holds back.
 const OVERHEAD: u64 = 64 << 20;
 const ROOT: &str = "/sys/fs/cgroup";
 

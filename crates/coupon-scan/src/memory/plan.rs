@@ -1,3 +1,5 @@
+//! The division of the working memory.
+
 use crate::kind::{ByKind, Kind};
 use crate::lines::MAX_BYTES;
 use crate::source::READ_BUFFER;
@@ -9,12 +11,13 @@ const SLICE: usize = 1 << 20;
 const TEXT_BUFFER: usize = 128 << 10;
 /// A decompressor's own memory, bytes, without a large window.
 const DECOMPRESSOR: usize = 64 << 10;
-/// Files that are read at a time by few threads: so many that it is soon known which kinds of codes they have in common.
+/// Files that are read at a time by few threads: so many that it is soon known which kinds of codes
+/// they have in common.
 const ACTIVE: usize = 8;
 const MIN_SLAB: usize = 1 << 10;
 const MAX_SLAB: usize = 256 << 10;
-/// Slabs that one slice may need: a slice fills two at most, and each of the four batches may be about to overflow; one to
-/// spare.
+/// Slabs that one slice may need: a slice fills two at most, and each of the four batches may be
+/// about to overflow; one to spare.
 const SLABS_A_SLICE: usize = 7;
 /// Slabs that the four batches of a file may take: a batch holds a slab's codes in twice the space.
 const SLABS_A_FILE: usize = 8;
@@ -23,12 +26,12 @@ const SLABS_A_FILE: usize = 8;
 ///
 /// | for | bytes |
 /// |---|---|
-/// | each file that is being read: what was read of it, its decompressor, four batches | 192 KiB + 8 slabs |
-/// | each thread that reads: text, and the slabs that it may fill before it looks up | 128 KiB + 7 slabs |
+/// | each open file: read buffer, decompressor, four batches | 192 KiB + 8 slabs |
+/// | each reading thread: text, slabs of one slice | 128 KiB + 7 slabs |
 /// | the arena: codes | the rest |
 ///
-/// A slab is 256 KiB, less when the first two lines would come to more than a quarter of the whole. To join, the files'
-/// batches are given back, and tables and windows take their place.
+/// A slab is 256 KiB, less when the first two lines would come to more than a quarter of the whole.
+/// To join, the files' batches are given back, and tables and windows take their place.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// All of it, bytes.
@@ -92,8 +95,8 @@ impl Plan {
         }
     }
 
-    /// A pass over the files may keep a part of all codes, counted in range: every kind has as many partitions or a multiple
-    /// of them.
+    /// A pass over the files may keep a part of all codes, counted in coarse partitions: every kind
+    /// has as many partitions or a multiple of them.
     pub(crate) fn coarse_partitions(&self) -> usize {
         1 << self.partition_bits.iter().min().copied().unwrap_or_default()
     }

@@ -20,7 +20,8 @@ pub(crate) fn pack(code: &[u8]) -> Option<(Kind, u64)> {
     }
 }
 
-/// A number by which codes of all three lengths sort as by their bytes: a shorter code comes before those that it begins.
+/// A number by which codes of all three lengths sort as by their bytes: a shorter code comes before
+/// those that it begins.
 pub(crate) fn sortable(kind: Kind, packed: u64) -> u64 {
     match kind {
         Kind::Eight => packed * 36 * 36 * 4,

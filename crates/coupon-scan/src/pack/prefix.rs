@@ -1,13 +1,16 @@
+//! The first characters of a line, classified and packed with SIMD.
+
 use wide::{i16x8, u8x16};
 
 /// Sixteen characters, of which the first ones may be a code of A to Z and 0 to 9.
 ///
-/// With vectors that every processor has: one by one, or in words of eight, the same takes a twelfth of the whole scan's time
-/// more.
+/// With vectors that every processor has: one by one, or in words of eight, the same takes a
+/// twelfth of the whole scan's time more.
 #[derive(Clone, Copy)]
 pub(crate) struct CodePrefix {
     length: usize,
-    /// The value of each character, two in a number, the first one in its lower half; what follows the code is rubbish.
+    /// The value of each character, two in a number, the first one in its lower half; what follows
+    /// the code is rubbish.
     values: i16x8,
 }
 

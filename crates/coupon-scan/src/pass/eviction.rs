@@ -1,11 +1,12 @@
-//! What goes when the arena is full.
+//! Eviction: frees memory when the arena is full.
 //!
-//! 1. *Drop*: the codes of a group of which no other file has shown any so far are not kept; from then on its lines are
-//!    only counted. Should another file show codes of that kind later, this one file is read again. That costs time if it
-//!    happens, and saves memory and disk if it does not: so a good part of all files must have been read.
+//! 1. *Drop*: the codes of a group of which no other file has shown any so far are not kept; from
+//!    then on its lines are only counted. Should another file show codes of that kind later, this
+//!    one file is read again. That costs time if it happens, and saves memory and disk if it does
+//!    not: so a good part of all files must have been read.
 //! 2. *Spill*: codes are written to disk, the largest groups first.
-//! 3. If the disk has no room: drop whatever can be dropped, then *keep fewer*: only codes of some partitions stay, and
-//!    the files are read again for the others.
+//! 3. If the disk has no room: drop whatever can be dropped, then *keep fewer*: only codes of some
+//!    partitions stay, and the files are read again for the others.
 
 use std::ops::Range;
 
@@ -17,7 +18,8 @@ use crate::kind::Kind;
 use crate::memory::Plan;
 use crate::store::{CodeLayout, PartitionFilter};
 
-/// Partitions that a pass keeps, in range: see [`Plan::coarse_partitions`](crate::memory::Plan::coarse_partitions).
+/// The coarse partitions that a pass keeps: see
+/// [`Plan::coarse_partitions`](crate::memory::Plan::coarse_partitions).
 pub(crate) type PartitionRange = Range<usize>;
 
 /// So much of every file must have been read before it is believed that the rest is like it.
@@ -30,27 +32,17 @@ impl Pass<'_> {
         if held == 0 {
             return Ok(false);
         }
-        let droppable = self.droppable(scheduler);
-        if let Some(group) = droppable.first()
-            && is_representative(scheduler)
-        {
-            self.drop_group(scheduler, *group);
-            return Ok(true);
+        let disk = self.disk.is_usable();
+        match self.droppable(scheduler).first() {
+            Some(group) if !disk || is_representative(scheduler) => self.drop_group(scheduler, *group),
+            _ if disk => self.spill(scheduler, held),
+            _ => self.narrow(scheduler)?,
         }
-        if self.disk.is_usable() {
-            self.spill(scheduler, held);
-            return Ok(true);
-        }
-        if let Some(group) = droppable.first() {
-            self.drop_group(scheduler, *group);
-            return Ok(true);
-        }
-        self.narrow(scheduler)?;
         Ok(true)
     }
 
-    /// Groups that may be dropped, the largest first. Never the last one: files that have codes in common have a kind in
-    /// common.
+    /// Groups that may be dropped, the largest first. Never the last one: files that have codes in
+    /// common have a kind in common.
     fn droppable(&self, scheduler: &Scheduler) -> Vec<GroupUsage> {
         let kinds = |file: &ScannedFile| {
             file.groups
@@ -85,7 +77,8 @@ impl Pass<'_> {
         }
     }
 
-    /// The largest groups that come to nine tenths of all: small ones make small extents, which are slow to read.
+    /// The largest groups that come to nine tenths of all: small ones make small extents, which are
+    /// slow to read.
     fn spill(&self, scheduler: &mut Scheduler, held: u64) {
         let mut groups: Vec<GroupUsage> = groups(scheduler).filter(|group| group.held > 0).collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.held));
@@ -118,7 +111,7 @@ impl Pass<'_> {
     }
 }
 
-/// The partitions of a kind that are these range.
+/// The partitions of a kind that lie in a range of coarse partitions.
 pub(crate) fn partitions(range: &PartitionRange, layout: &CodeLayout, plan: &Plan) -> Range<usize> {
     let times = layout.partitions / plan.coarse_partitions();
     range.start * times..range.end * times
@@ -131,7 +124,7 @@ fn is_representative(scheduler: &Scheduler) -> bool {
         .all(|(_, file)| file.fraction().is_some_and(|fraction| fraction >= MIN_FRACTION))
 }
 
-/// What a group holds in memory.
+/// The memory of a group.
 #[derive(Clone, Copy, Debug)]
 struct GroupUsage {
     number: usize,
@@ -146,7 +139,7 @@ fn groups(scheduler: &Scheduler) -> impl Iterator<Item = GroupUsage> {
         Kind::ALL.map(|kind| GroupUsage {
             number,
             kind,
-            held: file.groups.of(kind).store.held(),
+            held: file.groups.of(kind).store.held,
             repeatable: file.repeatable,
         })
     })

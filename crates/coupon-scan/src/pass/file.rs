@@ -1,3 +1,5 @@
+//! One file of a scan: its reader, its codes and its report.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::kind::{ByKind, Kind};
@@ -8,7 +10,7 @@ use crate::source::{Identity, Stream, StreamOptions};
 use crate::store::{CodeLayout, PackedBatch, PartitionFilter, Store, TextBatch};
 use crate::{FileReport, Input, ScanError};
 
-/// What a scan knows of one of its files.
+/// The state of one file of a scan.
 pub(crate) struct ScannedFile {
     pub(crate) input: Input,
     /// Bytes, if that is known.
@@ -24,7 +26,7 @@ pub(crate) struct ScannedFile {
     pub(crate) report: Option<FileReport>,
     identity: Identity,
     /// Memory that its decompressor takes at present, bytes.
-    window: u64,
+    pub(crate) window: u64,
 }
 
 /// The codes of one kind in one file.
@@ -75,12 +77,7 @@ impl ScannedFile {
         self.groups.of_mut(kind).store.clear(arena);
     }
 
-    /// Memory that its decompressor takes at present, bytes.
-    pub(crate) fn window(&self) -> u64 {
-        self.window
-    }
-
-    /// How much of it has been read: 0 to 1; `None` if nobody knows.
+    /// Fraction that has been read: 0 to 1; `None` if the size is unknown.
     pub(crate) fn fraction(&self) -> Option<f64> {
         let size = self.size.filter(|size| *size > 0)?;
         let read = match &self.stream {
@@ -178,13 +175,13 @@ impl ScannedFile {
     }
 }
 
-/// What it takes to read a file.
+/// The context of a read.
 pub(crate) struct ReadContext<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) arena: &'a Arena,
     pub(crate) stream_options: &'a StreamOptions,
     pub(crate) interrupt: &'a AtomicBool,
-    /// Nobody wants the text.
+    /// The text is thrown away.
     pub(crate) discard: bool,
 }
 

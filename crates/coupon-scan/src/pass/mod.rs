@@ -17,9 +17,10 @@ use crate::store::{CodeLayout, Disk};
 
 /// One reading of some files.
 ///
-/// Threads take files in turn and read a slice of one of those of which the least was read: so all files end together,
-/// whatever the number of threads, and what they hold is seen early. When the arena gets full the readers stop between
-/// slices, and the last one decides what has to go: see [`eviction`].
+/// Threads take files in turn and read a slice of one of those of which the least was read: so all
+/// files end together, whatever the number of threads, and what they hold is seen early. When the
+/// arena gets full the readers stop between slices, and the last one decides what has to go: see
+/// [`eviction`].
 pub(crate) struct Pass<'a> {
     pub(crate) reading: ReadContext<'a>,
     pub(crate) disk: &'a Disk,
@@ -28,15 +29,15 @@ pub(crate) struct Pass<'a> {
     pub(crate) may_drop: bool,
 }
 
-/// What a thread does next, with which file.
+/// The next step of a thread, with its file.
 enum Work {
     Read(usize, Box<ScannedFile>),
     Spill(usize, Box<ScannedFile>, Kind),
 }
 
 impl Pass<'_> {
-    /// Reads the files with these numbers and keeps codes of `range`, or of fewer if there is no room for all: answers
-    /// which.
+    /// Reads the files with these numbers and keeps codes of `range`, or of fewer if there is no
+    /// room for all: answers which.
     pub(crate) fn run(
         &self,
         files: &mut Vec<Box<ScannedFile>>,
@@ -110,11 +111,12 @@ impl Pass<'_> {
                 return (scheduler, Some(Work::Spill(number, file, kind)));
             }
             if let Some(number) = scheduler.choose(self.reading.plan, last) {
-                let needed = self.reading.plan.slice_needs * (scheduler.running() as u64 + 1);
+                let needed = self.reading.plan.slice_needs * (scheduler.running as u64 + 1);
                 let mut enough = self.reading.arena.available() >= needed;
-                if !enough && scheduler.running() == 0 {
+                if !enough && scheduler.running == 0 {
                     match self.evict(&mut scheduler) {
-                        // Nothing more can be done: the next slice will have to do with what there is.
+                        // Nothing more can be done: the next slice will have to do with what there
+                        // is.
                         Ok(evicted) => enough = !evicted,
                         Err(error) => scheduler.fail(error),
                     }

@@ -1,33 +1,35 @@
+//! The scheduler: decides which file a thread reads next.
+
 use super::{PartitionRange, ScannedFile};
 use crate::ScanError;
 use crate::kind::Kind;
 use crate::memory::Plan;
 
-/// Threads go on with the file they had, as long as it is not further than this before the last one: its state is in their
-/// cache.
+/// A thread continues with its last file while that is at most this fraction ahead of the
+/// least-read one: the state is in its cache.
 const MAX_LEAD: f64 = 1.0 / 64.0;
 
-/// Where the files are while they are read.
+/// The files of a pass, the state of each, and what remains to be done.
 pub(super) struct Scheduler {
     slots: Vec<Slot>,
     /// Codes that must be written to disk.
     spills: Vec<(usize, Kind)>,
     /// Threads that have a file.
-    running: usize,
-    /// What is kept.
+    pub(super) running: usize,
+    /// Partitions that are kept.
     pub(super) range: PartitionRange,
     failure: Option<ScanError>,
 }
 
 struct Slot {
-    /// `None` while a thread has it.
+    /// `None` while a thread reads it.
     file: Option<Box<ScannedFile>>,
     state: FileState,
-    /// What its decompressor has to remember, bytes.
+    /// Window of its decompressor, bytes.
     window: u64,
 }
 
-/// How far a file is.
+/// The progress of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileState {
     /// Not opened yet.
@@ -83,10 +85,6 @@ impl Scheduler {
             && self.slots.iter().all(|slot| slot.state == FileState::Done)
     }
 
-    pub(super) fn running(&self) -> usize {
-        self.running
-    }
-
     /// The file to read next: the one of which the least was read, or the thread's last one.
     pub(super) fn choose(&self, plan: &Plan, last: Option<usize>) -> Option<usize> {
         let opened = self.slots.iter().filter(|slot| slot.state == FileState::Idle);
@@ -127,7 +125,7 @@ impl Scheduler {
         Some(file)
     }
 
-    /// Gives back what was taken; without a state it stays what it was.
+    /// Returns a taken file; without a state the old one stays.
     pub(super) fn put(
         &mut self,
         number: usize,
@@ -140,7 +138,7 @@ impl Scheduler {
             None
         });
         if let Some(slot) = self.slots.get_mut(number) {
-            slot.window = file.window();
+            slot.window = file.window;
             slot.file = Some(file);
             slot.state = state.unwrap_or(slot.state);
         }
@@ -150,7 +148,7 @@ impl Scheduler {
         self.spills.push((number, kind));
     }
 
-    /// Codes to write to disk, if nobody has the file.
+    /// Codes to write to disk, if no thread reads the file.
     pub(super) fn take_spill(&mut self) -> Option<(usize, Box<ScannedFile>, Kind)> {
         let is_here = |number: usize| self.slots.get(number).is_some_and(|slot| slot.file.is_some());
         let at = self.spills.iter().position(|(number, _)| is_here(*number))?;
@@ -161,7 +159,7 @@ impl Scheduler {
         Some((number, file, kind))
     }
 
-    /// The files that no thread has.
+    /// The files that no thread reads at present.
     pub(super) fn files(&self) -> impl Iterator<Item = (usize, &ScannedFile)> {
         let slots = self.slots.iter().enumerate();
         slots.filter_map(|(number, slot)| Some((number, slot.file.as_deref()?)))

@@ -1,3 +1,5 @@
+//! Gzip decompression that checks every member strictly.
+
 use std::io;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
@@ -13,8 +15,8 @@ const NAME: u8 = 1 << 3;
 const COMMENT: u8 = 1 << 4;
 const RESERVED: u8 = 0xe0;
 
-/// Gzip of any number of members (RFC 1952), strictly: each header, sum and size is checked, and nothing follows the last
-/// member, zeros neither.
+/// Gzip of any number of members (RFC 1952), strictly: each header, sum and size is checked, and
+/// nothing follows the last member, zeros neither.
 pub(super) struct Gzip {
     inflate: Decompress,
     inside: bool,

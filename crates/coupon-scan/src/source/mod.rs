@@ -44,7 +44,7 @@ impl SourceError {
     }
 }
 
-/// How inputs are opened.
+/// Options for opening an input.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamOptions {
     pub(crate) progress: Arc<Progress>,
@@ -72,7 +72,7 @@ enum Format {
     Zstd(Box<Zstd>),
 }
 
-/// What tells one text from another. The gzip members' own sums stand for theirs.
+/// Identifies a text. The gzip members' own sums stand for theirs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) file_bytes: u64,
@@ -126,7 +126,7 @@ impl Stream {
         self.raw.read_bytes()
     }
 
-    /// Memory beside the buffers, bytes: what a decompressor has to remember.
+    /// Memory beside the buffers, bytes: the window of the decompressor.
     pub(crate) fn window(&self) -> u64 {
         match &self.format {
             Format::Zstd(zstd) => zstd.window(),
@@ -169,7 +169,8 @@ impl Stream {
     }
 }
 
-/// A name is no proof: text may be called `.gz`. But what is called so and is neither compressed nor text is damaged.
+/// A name is no proof: text may be called `.gz`. But what is called so and is neither compressed
+/// nor text is damaged.
 fn format(head: &[u8], called_compressed: bool, window: u64) -> Result<Format, SourceError> {
     if Gzip::begins(head) {
         return Ok(Format::Gzip(Box::default()));

@@ -1,3 +1,5 @@
+//! The bytes of an input as they lie on disk, buffered and counted.
+
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ pub(super) struct Raw {
     taken: u64,
     sha256: Option<Sha256>,
     progress: Arc<Progress>,
-    /// Nobody knows how much there is to read.
+    /// The size of the input is unknown.
     endless: bool,
 }
 

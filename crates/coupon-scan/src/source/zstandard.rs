@@ -1,3 +1,5 @@
+//! Zstandard decompression with a limit on the window.
+
 use std::io;
 
 use zstd::stream::raw::{DParameter, Decoder, Operation as _};
@@ -8,15 +10,15 @@ use super::raw::Raw;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Of a frame that holds no data (RFC 8878, 3.1.2), but for the lower half of the first byte.
 const SKIPPED: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
-/// What the library says of a window that is too large.
+/// The error of the library for a window that is too large.
 const TOO_LARGE: &str = "Frame requires too much memory for decoding";
 /// Windows of which every decoder must be capable (RFC 8878, 3.1.1.1.2).
 const USUAL_WINDOW: u64 = 8 << 20;
 
 /// Zstandard of any number of frames.
 ///
-/// The C library, because it is six times as fast as its counterpart in Rust on coupon codes and can be told how much it
-/// may remember.
+/// The C library, because it is six times as fast as its counterpart in Rust on coupon codes and
+/// can be told how much it may remember.
 pub(super) struct Zstd {
     decoder: Decoder<'static>,
     window: u64,
@@ -89,7 +91,8 @@ impl Zstd {
     }
 }
 
-/// The window that a frame asks for (RFC 8878, 3.1.1.1); `None` for a frame without data, and if the header is cut off.
+/// The window that a frame asks for (RFC 8878, 3.1.1.1); `None` for a frame without data, and if
+/// the header is cut off.
 fn window(head: &[u8]) -> Option<u64> {
     let (magic, header) = head.split_first_chunk()?;
     if *magic != MAGIC {
@@ -101,7 +104,8 @@ fn window(head: &[u8]) -> Option<u64> {
         let base = 1 << (10 + u64::from(window >> 3));
         return Some(base + base / 8 * u64::from(window & 7));
     }
-    // A single segment: the window is the content. The size of the dictionary's number goes before that of the content.
+    // A single segment: the window is the content. The size of the dictionary's number goes before
+    // that of the content.
     let size = fields.get([0, 1, 2, 4].get(usize::from(descriptor & 3)).copied()?..)?;
     let byte = |at: usize| size.get(at).copied().map(u64::from);
     match descriptor >> 6 {

@@ -1,3 +1,5 @@
+//! Batches of codes that are sorted by partition into runs.
+
 use std::ops::Range;
 
 use super::run::{Run, RunBuilder};
@@ -36,10 +38,10 @@ impl PartitionFilter {
     }
 }
 
-/// How codes of a kind are stored.
+/// The stored form of the codes of a kind.
 ///
-/// A packed code is scrambled; its highest bits are its partition, the others, in whole bytes, are what is stored of it. Of
-/// a text all bytes are stored after their number.
+/// A packed code is scrambled; its highest bits are its partition, the others, in whole bytes, are
+/// what is stored of it. Of a text all bytes are stored after their number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CodeLayout {
     permutation: Permutation,
@@ -140,7 +142,8 @@ impl PackedBatch {
         self.fresh.clear();
     }
 
-    /// At the end of a file: what is left becomes a run of just its size, and the batch gives up its memory.
+    /// At the end of a file: what is left becomes a run of just its size, and the batch gives up
+    /// its memory.
     pub(crate) fn finish(&mut self, store: &mut Store, arena: &Arena, filter: &PartitionFilter) {
         self.scramble(store, arena, filter);
         if !self.codes.is_empty() {

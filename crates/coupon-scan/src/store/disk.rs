@@ -1,3 +1,5 @@
+//! The temporary file that holds runs for which memory has no room.
+
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -41,7 +43,8 @@ impl Extent {
     }
 }
 
-/// The temporary file: made when it is needed, and without a name, so that nothing is left of it however the process ends.
+/// The temporary file: made when it is needed, and without a name, so that nothing is left of it
+/// however the process ends.
 pub(crate) struct Disk {
     folder: PathBuf,
     state: Mutex<State>,
@@ -92,7 +95,8 @@ impl Disk {
         *self.state() = State::default();
     }
 
-    /// Moves a store's runs to disk. If that fails they stay where they are, and the disk is no longer usable.
+    /// Moves a store's runs to disk. If that fails they stay where they are, and the disk is no
+    /// longer usable.
     pub(crate) fn write(&self, store: &mut Store, partitions: usize, arena: &Arena) {
         while !store.runs.is_empty() {
             let count = store.runs.len().min(EXTENT / arena.slab());

@@ -23,35 +23,18 @@ const REPACKED: usize = 8;
 /// The codes of one kind in one file, by partition, in no order.
 #[derive(Default)]
 pub(crate) struct Store {
-    runs: Vec<Run>,
-    extents: Vec<Extent>,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) extents: Vec<Extent>,
     /// Partitions in which there may be codes.
-    occupied: PartitionSet,
-    /// Bytes of memory.
-    held: u64,
+    pub(crate) occupied: PartitionSet,
+    /// Bytes of memory that [`Store::clear`] or [`Disk::write`] would free.
+    pub(crate) held: u64,
 }
 
 impl Store {
     fn add(&mut self, run: Run) {
         self.held += run.bytes() as u64;
         self.runs.push(run);
-    }
-
-    /// Bytes of memory that [`Store::clear`] or [`Disk::write`] would free.
-    pub(crate) fn held(&self) -> u64 {
-        self.held
-    }
-
-    pub(crate) fn occupied(&self) -> &PartitionSet {
-        &self.occupied
-    }
-
-    pub(crate) fn runs(&self) -> &[Run] {
-        &self.runs
-    }
-
-    pub(crate) fn extents(&self) -> &[Extent] {
-        &self.extents
     }
 
     /// Forgets all codes.

@@ -1,3 +1,5 @@
+//! Runs: codes in memory, ordered by partition.
+
 use std::ops::Range;
 
 use crate::memory::Arena;
@@ -5,8 +7,8 @@ use crate::memory::Arena;
 /// Bytes of a position in the index.
 pub(super) const POSITION: usize = 4;
 
-/// Some codes in memory, partition after partition. An index heads them: where each partition begins, and where the last
-/// one ends.
+/// Some codes in memory, partition after partition. An index heads them: where each partition
+/// begins, and where the last one ends.
 pub(crate) struct Run(Box<[u8]>);
 
 impl Run {
@@ -39,13 +41,14 @@ impl Run {
 pub(super) struct RunBuilder<'a> {
     memory: Box<[u8]>,
     head: usize,
-    /// The numbers at first, then where the next code of each partition goes, in codes from the first one.
+    /// The numbers at first, then where the next code of each partition goes, in codes from the
+    /// first one.
     positions: &'a mut [u32],
 }
 
 impl<'a> RunBuilder<'a> {
-    /// `counts` are of codes of `width` bytes, and become zero in the end; `memory` must be large enough for them and the
-    /// index.
+    /// `counts` are of codes of `width` bytes, and become zero in the end; `memory` must be large
+    /// enough for them and the index.
     pub(super) fn new(mut memory: Box<[u8]>, counts: &'a mut [u32], width: usize) -> RunBuilder<'a> {
         let head = Run::index_bytes(counts.len());
         let mut next = 0;
@@ -105,7 +108,8 @@ pub(super) fn merged(runs: &[Run], partitions: Range<usize>) -> impl Iterator<It
     })
 }
 
-/// Runs of slabs that hold what stands in these partitions of `runs`, none of which is larger than a slab.
+/// Runs of slabs that hold what stands in these partitions of `runs`, none of which is larger than
+/// a slab.
 pub(super) fn repack(runs: &[Run], partitions: Range<usize>, arena: &Arena) -> Vec<Run> {
     let mut packed = Vec::new();
     let mut sizes = Vec::new();

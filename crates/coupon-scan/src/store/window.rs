@@ -1,3 +1,5 @@
+//! A read window over the partitions of an extent on disk.
+
 use std::io;
 use std::ops::Range;
 
@@ -12,9 +14,9 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Hands the codes of a partition to `take`, which answers how many bytes it can do with; the rest comes again with
-    /// what follows it. `size` is that of the buffer, bytes, and larger than any code; `last` is the last partition that
-    /// will be asked for.
+    /// Hands the codes of a partition to `take`, which answers how many bytes it can do with; the
+    /// rest comes again with what follows it. `size` is that of the buffer, bytes, and larger than
+    /// any code; `last` is the last partition that will be asked for.
     pub(crate) fn read(
         &mut self,
         disk: &Disk,

@@ -10,7 +10,8 @@ use crate::corpus::{Lines, Sort, text};
 use crate::oracle::answer;
 use crate::{inputs, scan, texts};
 
-/// Twenty thousand codes of one length a file, and at the end of the others' eight of the first one's.
+/// Twenty thousand codes of one length a file, and at the end of the others' eight of the first
+/// one's.
 fn published() -> Vec<Vec<u8>> {
     let planted = Lines::new(Sort::Eight, 5000, 8);
     [
@@ -147,7 +148,8 @@ fn a_code_repeated_without_end_takes_no_table() {
 
 #[test]
 fn tables_that_get_too_large_are_split() {
-    // All codes of a partition are in both files: none can be left out, and the smallest tables hold 42.
+    // All codes of a partition are in both files: none can be left out, and the smallest tables
+    // hold 42.
     let files = vec![
         text(
             &[
