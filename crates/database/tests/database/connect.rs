@@ -9,8 +9,7 @@ use database::{ConnectError, Database, Settings};
 use test_support::{Cluster, OwnCluster, Stop, TestDatabase};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::files::Scratch;
-use crate::{database, said, settings};
+use crate::{database, file, said, settings};
 
 /// Longer than any of these may take, shorter than the wait that would be wrong.
 const AT_ONCE: Duration = Duration::from_secs(10);
@@ -246,7 +245,7 @@ async fn a_rotated_password_is_read_from_its_file_for_each_new_connection() {
         .batch_execute("CREATE ROLE rotating LOGIN PASSWORD 'first'")
         .await
         .unwrap();
-    let file = Scratch::with("first\n");
+    let file = file("first\n");
     let settings = Settings {
         host: Some("127.0.0.1".into()),
         port: Some(Cluster::shared().port()),
@@ -264,7 +263,7 @@ async fn a_rotated_password_is_read_from_its_file_for_each_new_connection() {
         .await
         .unwrap();
     let before = database.connect().await;
-    file.write("second\r\n");
+    std::fs::write(&file, "second\r\n").unwrap();
     let after = database.connect().await;
 
     assert!(matches!(before, Err(ConnectError::Refused { .. })), "{before:?}");

@@ -8,9 +8,9 @@
 
 mod amount;
 mod connect;
-mod files;
 mod listen;
 mod pool;
+mod settings;
 mod tls;
 
 use database::{ConnectError, Database, Settings};
@@ -24,6 +24,13 @@ fn settings(url: &str, change: impl FnOnce(&mut Settings)) -> Settings {
 
 fn database(settings: &Settings) -> Database {
     Database::new(settings, "test").expect("settings of a test")
+}
+
+/// A file that goes with the test.
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(&file, text).expect("write a temporary file");
+    file
 }
 
 /// The error with all its causes.

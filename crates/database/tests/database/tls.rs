@@ -6,8 +6,7 @@ use std::sync::LazyLock;
 use database::{ConnectError, Database, Settings};
 use test_support::{Cluster, OwnCluster};
 
-use crate::files::Scratch;
-use crate::{database, said, settings};
+use crate::{database, file, said, settings};
 
 /// Takes nothing but TLS; its certificate is for `localhost` and `127.0.0.1`.
 static ENCRYPTED: LazyLock<OwnCluster> = LazyLock::new(OwnCluster::with_tls);
@@ -195,9 +194,9 @@ async fn what_the_url_says_wins_over_the_settings() {
 #[tokio::test]
 async fn an_authority_that_cannot_be_read_is_a_setting_that_is_named() {
     let missing = with(&ENCRYPTED.url(), "verify-ca", Some(Path::new("/nowhere/ca.pem")));
-    let garbage = Scratch::with("not a certificate");
+    let garbage = file("not a certificate");
     let no_certificate = with(&ENCRYPTED.url(), "verify-full", Some(garbage.path()));
-    let broken = Scratch::with("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let broken = file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let no_x509 = with(&ENCRYPTED.url(), "require", Some(broken.path()));
 
     for settings in [&missing, &no_certificate, &no_x509] {
@@ -223,9 +222,9 @@ async fn a_mode_that_is_none_is_a_setting_that_is_named() {
 
 #[tokio::test]
 async fn a_mode_or_an_authority_that_a_file_changes_holds_for_the_next_connection() {
-    let mode = Scratch::with("require\n");
-    let authority = Scratch::with(&std::fs::read_to_string(&ENCRYPTED.tls().other_ca).unwrap());
-    let url = Scratch::with(&NAMED.url());
+    let mode = file("require\n");
+    let authority = file(&std::fs::read_to_string(&ENCRYPTED.tls().other_ca).unwrap());
+    let url = file(&NAMED.url());
     let settings = Settings {
         url_file: Some(url.path().into()),
         sslmode_file: Some(mode.path().into()),
@@ -234,19 +233,16 @@ async fn a_mode_or_an_authority_that_a_file_changes_holds_for_the_next_connectio
     let database = database(&settings);
     database.connect().await.unwrap();
 
-    mode.write("verify-full\n");
-    url.write(&format!(
-        "{}?sslrootcert={}",
-        NAMED.url(),
-        authority.path().display()
-    ));
+    std::fs::write(&mode, "verify-full\n").unwrap();
+    let named = format!("{}?sslrootcert={}", NAMED.url(), authority.path().display());
+    std::fs::write(&url, named).unwrap();
     assert!(matches!(
         database.connect().await,
         Err(ConnectError::Refused { .. })
     ));
 
-    authority.write(&std::fs::read_to_string(&NAMED.tls().ca).unwrap());
-    mode.write("verify-ca\n");
+    std::fs::copy(&NAMED.tls().ca, &authority).unwrap();
+    std::fs::write(&mode, "verify-ca\n").unwrap();
     database.connect().await.unwrap();
 }
 

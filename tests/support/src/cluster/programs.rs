@@ -2,29 +2,19 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-/// The major versions that the system supports, newest first.
-const MAJORS: std::ops::RangeInclusive<u32> = 14..=18;
-
-/// The folder with `postgres`, `initdb` and `pg_ctl`: the first in `PATH`, else Debian's newest.
+/// The folder with `postgres`, `initdb` and `pg_ctl`, as the script of `make run` finds it.
+///
+/// # Panics
+/// When there is none and the script cannot install one; its message is on standard error.
 pub(super) fn folder() -> PathBuf {
-    let path = variable("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(
-            MAJORS
-                .rev()
-                .map(|major| PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"))),
-        )
-        .find(|folder| {
-            ["postgres", "initdb", "pg_ctl"]
-                .iter()
-                .all(|program| folder.join(program).is_file())
-        })
-        .expect(
-            "PostgreSQL 14 to 18 is needed to run the tests: no initdb in PATH or /usr/lib/postgresql/*/bin; \
-             install it with scripts/postgres/binaries.sh or `apt-get install postgresql`",
-        )
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/postgres/binaries.sh");
+    let output = Command::new(script).stderr(Stdio::inherit()).output();
+    let output = output.unwrap_or_else(|error| panic!("run {script}: {error}"));
+    assert!(output.status.success(), "{script} finds no PostgreSQL 14 to 18");
+    let folder = String::from_utf8(output.stdout).expect("the path of a folder");
+    PathBuf::from(folder.trim_end())
 }
 
 /// A command that runs `program` as a user that PostgreSQL accepts: `postgres` when this is root.
