@@ -67,7 +67,7 @@ async fn an_answer_is_one_line_by_its_status_with_the_ids_of_request_and_trace()
     let database = TestDatabase::migrated().await;
     // A collector that is not there: spans have ids all the same.
     let pod = Pod::on(&database)
-        .with("LOG_LEVEL", "debug")
+        .with("LOG_LEVEL", "info,access=debug")
         .with("JAEGER_ENDPOINT", "http://127.0.0.1:1");
     pod.load().await;
     let api = pod.serve().await;
