@@ -1,5 +1,8 @@
 //! A cluster for one test alone: to be stopped, crashed, or spoken to in TLS.
 
+use std::path::Path;
+
+use super::programs::temporary_folder;
 use super::server::Server;
 use super::tls::{self, Tls};
 use crate::database::{connect, settings};
@@ -24,7 +27,14 @@ impl OwnCluster {
     /// A running server.
     #[must_use]
     pub fn start() -> Self {
-        let mut server = Server::create("max_connections = 100\n");
+        Self::start_in(&temporary_folder(), "max_connections = 100\n")
+    }
+
+    /// A running server with its files below `folder` and `settings` at the end of its
+    /// `postgresql.conf`.
+    #[must_use]
+    pub fn start_in(folder: &Path, settings: &str) -> Self {
+        let mut server = Server::create(folder, settings);
         server.start();
         Self { server, tls: None }
     }
@@ -40,7 +50,7 @@ impl OwnCluster {
     /// As [`OwnCluster::with_tls`], with a certificate for the given names only.
     #[must_use]
     pub fn with_certificate_for(names: &[&str]) -> Self {
-        let mut server = Server::create("");
+        let mut server = Server::create(&temporary_folder(), "");
         let tls = tls::make(&server.home, names);
         let home = server.home.display();
         let settings =
@@ -108,6 +118,22 @@ impl OwnCluster {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.server.port
+    }
+
+    /// The folder of the server's files; a test may put its own beside them.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.server.home
+    }
+
+    /// Process id of the server's first process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        let file = std::fs::read_to_string(self.server.data().join("postmaster.pid"));
+        let id = file
+            .ok()
+            .and_then(|file| file.lines().next()?.trim().parse().ok());
+        id.expect("a running server has a postmaster.pid")
     }
 
     /// Password of the superuser `postgres`.

@@ -26,9 +26,9 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A cluster with the given lines at the end of its `postgresql.conf`; not started.
-    pub(super) fn create(settings: &str) -> Self {
-        let server = Self::copy_or_create(None, random_hex());
+    /// A cluster below `folder`, with the given lines at the end of its `postgresql.conf`; not started.
+    pub(super) fn create(folder: &Path, settings: &str) -> Self {
+        let server = Self::copy_or_create(folder, None, random_hex());
         server.append(
             "postgresql.conf",
             "\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n",
@@ -39,18 +39,22 @@ impl Server {
 
     /// A streaming standby of `primary`, which must not run while it is copied; not started.
     pub(super) fn standby(primary: &Self) -> Self {
-        let server = Self::copy_or_create(Some(&primary.data()), primary.password.clone());
+        let server = Self::copy_or_create(
+            &programs::temporary_folder(),
+            Some(&primary.data()),
+            primary.password.clone(),
+        );
         let (port, password) = (primary.port, &primary.password);
         let source = format!("host=127.0.0.1 port={port} user=postgres password={password}");
         server.append("postgresql.conf", &format!("primary_conninfo = '{source}'\n"));
         server
     }
 
-    fn copy_or_create(primary: Option<&Path>, password: String) -> Self {
+    fn copy_or_create(folder: &Path, primary: Option<&Path>, password: String) -> Self {
         let mut supervisor = programs::command_as_owner("sh")
             .args(["-c", include_str!("supervise.sh"), "supervise"])
             .arg(programs::folder())
-            .arg(programs::temporary_folder())
+            .arg(folder)
             .args(primary)
             .current_dir("/")
             .stdin(Stdio::piped())

@@ -6,6 +6,7 @@ use std::sync::{OnceLock, mpsc};
 
 use tokio::sync::oneshot;
 
+use super::programs::temporary_folder;
 use super::server::{Server, random_hex};
 use crate::database::{connect, settings};
 
@@ -121,7 +122,7 @@ impl Cluster {
     }
 
     fn start() -> Self {
-        let mut server = Server::create(SETTINGS);
+        let mut server = Server::create(&temporary_folder(), SETTINGS);
         let password = random_hex();
         std::fs::write(server.data().join("pg_hba.conf"), ACCESS).expect("write pg_hba.conf");
         server.start();

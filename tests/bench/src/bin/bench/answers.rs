@@ -1,10 +1,9 @@
-//! Answers against rows, one by one.
+//! The ids of answered orders against the ids of stored orders.
 
 use std::thread;
 
 use anyhow::{Context, ensure};
 
-use crate::http::Connection;
 use crate::report::Check;
 use crate::server::Server;
 use crate::setup::{Database, Setup};
@@ -18,8 +17,12 @@ const ORDER: &str =
 /// lines, and nothing else has come.
 pub(crate) fn compare(setup: &Setup, server: &Server, database: &Database) -> anyhow::Result<()> {
     let before = database.sql.stored()?;
-    let port = server.port;
-    let clients: Vec<_> = (0..CLIENTS).map(|_| thread::spawn(move || place(port))).collect();
+    let url = server.url("/api/order");
+    let client = || {
+        let url = url.clone();
+        thread::spawn(move || place(&url))
+    };
+    let clients: Vec<_> = std::iter::repeat_with(client).take(CLIENTS).collect();
     let mut ids = Vec::with_capacity(CLIENTS * ORDERS);
     for client in clients {
         ids.extend(client.join().map_err(|_| anyhow::anyhow!("a client ended"))??);
@@ -41,18 +44,14 @@ pub(crate) fn compare(setup: &Setup, server: &Server, database: &Database) -> an
     Ok(())
 }
 
-fn place(port: u16) -> anyhow::Result<Vec<String>> {
-    let mut connection = Connection::open(port)?;
+fn place(url: &str) -> anyhow::Result<Vec<String>> {
+    let agent = ureq::Agent::new_with_defaults();
     let mut ids = Vec::with_capacity(ORDERS);
     for _ in 0..ORDERS {
-        let answer = connection.post("/api/order", ORDER)?;
-        ensure!(
-            answer.status == 200,
-            "{}: {}",
-            answer.status,
-            String::from_utf8_lossy(&answer.body)
-        );
-        let order: serde_json::Value = serde_json::from_slice(&answer.body)?;
+        let request = agent.post(url).header("api_key", "apitest");
+        let mut answer = request.content_type("application/json").send(ORDER)?;
+        let order: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
+        ensure!(answer.status() == 200, "{order}");
         let id = order.get("id").and_then(serde_json::Value::as_str);
         ids.push(id.context("an order without id")?.to_owned());
     }

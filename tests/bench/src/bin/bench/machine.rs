@@ -1,10 +1,10 @@
-//! On what it was measured.
+//! The machine and the PostgreSQL server of a report.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde::Serialize;
 
-use crate::cluster::Cluster;
 use crate::sql::Sql;
 
 #[derive(Clone, Debug, Serialize)]
@@ -20,7 +20,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn of(cluster: &Cluster, sql: &Sql) -> anyhow::Result<Machine> {
+    pub(crate) fn of(home: &Path, sql: &Sql) -> anyhow::Result<Machine> {
         let shown = [
             "fsync",
             "synchronous_commit",
@@ -32,12 +32,11 @@ impl Machine {
         for name in shown {
             durability.push(format!("{name} = {}", sql.text(&format!("SHOW {name}"))?));
         }
-        let home = cluster.home().to_string_lossy().into_owned();
         Ok(Machine {
             processors: std::thread::available_parallelism()?.get(),
             processor: processor(),
             kernel: line(0, "uname", &["-sr"]),
-            file_system: line(1, "df", &["--output=fstype", &home]),
+            file_system: line(1, "df", &["--output=fstype", &home.to_string_lossy()]),
             postgresql: sql.text("SHOW server_version")?,
             durability: durability.join(", "),
             load_generator: line(0, "wrk", &["-v"]),
@@ -53,7 +52,8 @@ fn processor() -> String {
         .unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }
 
-/// A line of what a program says, up to a copyright. `wrk -v` ends with status 1, so the status says nothing here.
+/// One line of the output of a program, up to a copyright; `wrk -v` exits with 1, so the status is
+/// not checked.
 fn line(number: usize, program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let said = output.map(|output| output.stdout).unwrap_or_default();

@@ -1,11 +1,8 @@
-//! `make bench`: how fast orders go, against what PostgreSQL and the HTTP server can do by themselves. docs/PERFORMANCE.md
-//! explains the method.
+//! `make bench`: the order rate against PostgreSQL and the HTTP server alone; see docs/PERFORMANCE.md.
 
 mod answers;
 mod chart;
-mod cluster;
 mod figures;
-mod http;
 mod load;
 mod machine;
 mod markdown;
@@ -99,11 +96,8 @@ fn main() -> std::process::ExitCode {
     let outcome = measure(Arguments::parse());
     let agreed = outcome.unwrap_or_else(|error| {
         // Nothing is left to do if standard error is closed.
-        let _ = writeln!(
-            std::io::stderr().lock(),
-            "error: {}",
-            process::failure::line(&*error)
-        );
+        let line = process::failure::line(&*error);
+        let _ = writeln!(std::io::stderr().lock(), "error: {line}");
         false
     });
     std::process::ExitCode::from(u8::from(!agreed))
@@ -111,15 +105,13 @@ fn main() -> std::process::ExitCode {
 
 /// Whether every answer agreed with what was stored.
 fn measure(arguments: Arguments) -> anyhow::Result<bool> {
-    let only = if arguments.only.is_empty() {
-        DEFAULT.to_vec()
-    } else {
-        arguments.only.clone()
+    let only = match arguments.only.as_slice() {
+        [] => DEFAULT.to_vec(),
+        only => only.to_vec(),
     };
-    let name = if only == [Section::Large] {
-        "order-path-large"
-    } else {
-        "order-path"
+    let name = match only.as_slice() {
+        [Section::Large] => "order-path-large",
+        _ => "order-path",
     };
     let to = arguments.out.join(name);
     std::fs::create_dir_all(&arguments.out)?;

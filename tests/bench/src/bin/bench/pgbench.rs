@@ -1,11 +1,10 @@
-//! What PostgreSQL does by itself: pgbench, one bare INSERT of one row per transaction, prepared.
+//! PostgreSQL alone: pgbench with one prepared INSERT of one row per transaction.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::cluster::Cluster;
 use crate::figures::{Run, percentile};
 
 /// Two integers and a key, nothing to check, one index.
@@ -14,23 +13,18 @@ pub(crate) const TABLE: &str =
 
 const SCRIPT: &str = "\\set a random(1, 1000000)\nINSERT INTO bare (a, b) VALUES (:a, :a);\n";
 
-/// Runs `clients` for `seconds`. The latencies of one client come from pgbench's log of each transaction; with more the log
-/// would slow them down, and there are none.
-pub(crate) fn run(
-    programs: &Path,
-    folder: &Path,
-    (cluster, database): (&Cluster, &str),
-    clients: u64,
-    seconds: u64,
-) -> anyhow::Result<Run> {
-    let logs = folder.join("pgbench");
+/// Runs `clients` for `seconds`.
+///
+/// The latencies of a single client come from pgbench's log of each transaction; with more clients
+/// the log would slow them down, and there are no latencies.
+pub(crate) fn run(programs: &Path, url: &str, clients: u64, seconds: u64) -> anyhow::Result<Run> {
+    let logs = std::env::temp_dir().join("order-food-pgbench");
     let _ = std::fs::remove_dir_all(&logs);
     std::fs::create_dir(&logs)?;
     let script = logs.join("insert.sql");
     std::fs::write(&script, SCRIPT)?;
     let output = Command::new(programs.join("pgbench"))
-        .args(["-n", "-M", "prepared", "-h", "127.0.0.1", "-U", "postgres"])
-        .args(["-p", &cluster.port.to_string()])
+        .args(["-n", "-M", "prepared"])
         .args(["-c", &clients.to_string(), "-j", &clients.min(2).to_string()])
         .args(["-T", &seconds.to_string()])
         .args(if clients == 1 {
@@ -40,8 +34,7 @@ pub(crate) fn run(
         })
         .arg("-f")
         .arg(&script)
-        .arg(database)
-        .env("PGPASSWORD", cluster.password())
+        .arg(url)
         .env("LC_ALL", "C")
         .current_dir(&logs)
         .output()

@@ -57,7 +57,7 @@ pub(crate) struct Agreement {
 impl Report {
     pub(crate) fn new(setup: &Setup) -> anyhow::Result<Report> {
         Ok(Report {
-            machine: Machine::of(&setup.cluster, &setup.admin)?,
+            machine: Machine::of(setup.cluster.home(), &setup.admin)?,
             seconds: setup.arguments.seconds,
             rounds: setup.arguments.rounds,
             figures: Vec::new(),

@@ -2,13 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::http::Connection;
 use crate::usage;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,19 +43,10 @@ impl Server {
         let mut server = Server { child, port };
         let deadline = Instant::now() + PATIENCE;
         while !server.answers(path) {
-            if let Some(status) = server.child.try_wait()? {
-                bail!(
-                    "{} ended: {status}; {}",
-                    program.display(),
-                    std::fs::read_to_string(log)?
-                );
-            }
-            if Instant::now() > deadline {
-                bail!(
-                    "{} is not ready: {}",
-                    program.display(),
-                    std::fs::read_to_string(log)?
-                );
+            let ended = server.child.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                let (program, log) = (program.display(), std::fs::read_to_string(log)?);
+                bail!("{program} is not ready, or has ended ({ended:?}): {log}");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -63,8 +54,13 @@ impl Server {
     }
 
     fn answers(&self, path: &str) -> bool {
-        let answer = Connection::open(self.port).and_then(|mut connection| connection.get(path));
-        answer.is_ok_and(|answer| answer.status == 200)
+        let answer = ureq::get(self.url(path)).call();
+        answer.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// Where `path` is answered.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
     }
 
     pub(crate) fn process(&self) -> u32 {
@@ -82,4 +78,10 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A free TCP port on 127.0.0.1.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(socket.local_addr()?.port())
 }

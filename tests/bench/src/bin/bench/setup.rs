@@ -1,25 +1,25 @@
 //! What all measurements share: the PostgreSQL server, a database to copy, the servers, and the check of what was stored.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use test_support::OwnCluster;
 
 use crate::Arguments;
-use crate::cluster::{Cluster, free_port};
 use crate::figures::Run;
 use crate::load::{self, Requests};
 use crate::pgbench;
 use crate::report::Check;
-use crate::server::Server;
+use crate::server::{Server, free_port};
 use crate::spans::Collector;
 use crate::sql::{Sql, Stored};
 use crate::usage::Processor;
 
 pub(crate) struct Setup {
     pub(crate) arguments: Arguments,
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: OwnCluster,
     pub(crate) admin: Sql,
     collector: Collector,
     script: PathBuf,
@@ -31,7 +31,7 @@ pub(crate) struct Setup {
 pub(crate) struct Database {
     pub(crate) name: String,
     pub(crate) sql: Sql,
-    url: String,
+    pub(crate) url: String,
 }
 
 /// What becomes of the orders that are sent.
@@ -73,8 +73,8 @@ const FILL_WAL: &str = "
 
 impl Setup {
     pub(crate) fn new(arguments: Arguments) -> anyhow::Result<Setup> {
-        let cluster = Cluster::start(&arguments.programs, &arguments.folder)?;
-        let admin = Sql::connect(&cluster.url("postgres"))?;
+        let cluster = OwnCluster::start_in(&arguments.folder, "max_connections = 300\n");
+        let admin = Sql::connect(&cluster.url())?;
         let script = cluster.home().join("load.lua");
         std::fs::write(&script, SCRIPT)?;
         let program = std::env::current_exe()?;
@@ -93,7 +93,7 @@ impl Setup {
 
     fn make_template(&self) -> anyhow::Result<()> {
         self.admin.run(&format!("CREATE DATABASE {TEMPLATE}"))?;
-        let url = self.cluster.url(TEMPLATE);
+        let url = self.cluster.database_url(TEMPLATE);
         let data = self.arguments.data.to_string_lossy().into_owned();
         for program in ["database-migration", "database-load"] {
             let output = Command::new(self.binaries.join(program))
@@ -120,7 +120,7 @@ impl Setup {
             .run(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))?;
         self.admin.run(FILL_WAL)?;
         self.admin.run("CHECKPOINT")?;
-        let url = self.cluster.url(name);
+        let url = self.cluster.database_url(name);
         Ok(Database {
             name: name.to_owned(),
             sql: Sql::connect(&url)?,
@@ -143,12 +143,12 @@ impl Setup {
 
     /// Bare actix-web with the bytes that `like` answers.
     pub(crate) fn bare(&self, like: &Server) -> anyhow::Result<Server> {
-        let mut connection = crate::http::Connection::open(like.port)?;
         let port = free_port()?;
         let mut arguments = vec![port.to_string()];
         for (name, path) in [("list", "/api/product"), ("one", "/api/product/1")] {
             let file = self.cluster.home().join(name);
-            std::fs::write(&file, connection.get(path)?.body)?;
+            let body = ureq::get(like.url(path)).call()?.body_mut().read_to_vec()?;
+            std::fs::write(&file, body)?;
             arguments.push(file.to_string_lossy().into_owned());
         }
         let log = self.log("bench-bare");
@@ -192,7 +192,7 @@ impl Setup {
     }
 
     fn measure(&self, server: &Server, connections: u64, requests: Requests<'_>) -> anyhow::Result<Run> {
-        let database = self.cluster.process()?;
+        let database = self.cluster.process_id();
         let before = Processor::now(Some(server.process()), database)?;
         let run = self.send(server, connections, self.arguments.seconds, requests)?;
         let processor = Processor::now(Some(server.process()), database)?.since(before);
@@ -298,17 +298,8 @@ impl Setup {
 
     /// pgbench's bare INSERT in a database that has its table.
     pub(crate) fn pgbench(&self, database: &Database, clients: u64) -> anyhow::Result<Run> {
-        let folder: &Path = &std::env::temp_dir();
-        let process = self.cluster.process()?;
-        let bare = |seconds| {
-            pgbench::run(
-                &self.arguments.programs,
-                folder,
-                (&self.cluster, &database.name),
-                clients,
-                seconds,
-            )
-        };
+        let process = self.cluster.process_id();
+        let bare = |seconds| pgbench::run(&self.arguments.programs, &database.url, clients, seconds);
         bare(WARM_UP_S)?;
         let before = Processor::now(None, process)?;
         let run = bare(self.arguments.seconds)?;

@@ -119,9 +119,8 @@ fn fill(setup: &Setup, database: &Database) -> anyhow::Result<()> {
         "INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
          SELECT {id}, line, 1, 'Chicken Waffle', 'Waffle', 12.99, 1"
     );
-    let url = setup.cluster.url(&database.name);
     let fillers = [(orders, ""), (lines, ", generate_series(1, 2) AS line")].map(|(insert, by)| {
-        let url = url.clone();
+        let url = database.url.clone();
         thread::spawn(move || {
             let sql = Sql::connect(&url)?;
             let mut from = 1;
