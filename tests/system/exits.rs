@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use test_support::{Output, TestDatabase};
 
 use crate::data::Data;
-use crate::pod::{API, LOAD, MIGRATION, Pod};
+use crate::pod::{ALL, API, LOAD, MIGRATION, Pod};
 
 /// How the programs are told to wait for one second only.
 const IMPATIENT: [(&str, &[&str]); 3] = [
@@ -56,7 +56,7 @@ async fn a_password_that_is_refused_ends_with_2_at_once() {
     let database = TestDatabase::migrated().await;
     let (user, rest) = database.url().rsplit_once('@').unwrap();
     let url = format!("{}:hunter2@{rest}", user.rsplit_once(':').unwrap().0);
-    for program in [MIGRATION, LOAD, API] {
+    for program in ALL {
         let started = Instant::now();
 
         let (output, words) = last_words(Pod::at(&url), program, &[]).await;

@@ -1,14 +1,13 @@
 //! The database goes away while the API serves, and comes back.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use test_support::{OwnCluster, Stop};
 
+use crate::customers::Customers;
 use crate::data::Data;
-use crate::http::{Connection, Request};
+use crate::http::{Answer, Request};
 use crate::pod::{Api, Pod};
 
 const ORDER: &str = r#"{"items":[{"productId":"9","quantity":1}]}"#;
@@ -26,9 +25,7 @@ async fn without_its_database_the_api_serves_the_catalogue_and_refuses_orders_in
     let pod = Pod::at(&cluster.url())
         .with("ORDER_DEADLINE", 1)
         .with("READY_GRACE", 2);
-    pod.migrate().await;
-    pod.load().await;
-    let api = pod.serve().await;
+    let api = pod.bring_up().await;
     let before = api.get("/api/product").await;
     let stored = cluster.client().await;
     let count = "SELECT count(*) FROM orders";
@@ -65,29 +62,8 @@ async fn without_its_database_the_api_serves_the_catalogue_and_refuses_orders_in
 async fn a_crash_of_the_database_under_orders_loses_none_that_was_answered_200() {
     let mut cluster = OwnCluster::start();
     let pod = Pod::at(&cluster.url());
-    pod.migrate().await;
-    pod.load().await;
-    let api = pod.serve().await;
-    let port = api.port;
-    let over = Arc::new(AtomicBool::new(false));
-    let customers: Vec<_> = (0..4)
-        .map(|_| {
-            let over = over.clone();
-            tokio::spawn(async move {
-                let mut answered = Vec::new();
-                let mut connection = Connection::open(port).await.unwrap();
-                while !over.load(Ordering::Relaxed) {
-                    let answer = connection.send(&Request::order(ORDER)).await.unwrap();
-                    match answer.status {
-                        200 => answered.push(answer.member("id")),
-                        503 => {}
-                        _ => panic!("{answer:?}"),
-                    }
-                }
-                answered
-            })
-        })
-        .collect();
+    let api = pod.bring_up().await;
+    let customers = Customers::start(4, api.port, |_, _| Request::order(ORDER));
     let client = cluster.client().await;
     test_support::eventually("orders are stored", async || {
         let stored: i64 = client
@@ -108,12 +84,18 @@ async fn a_crash_of_the_database_under_orders_loses_none_that_was_answered_200()
     .await;
     cluster.start_again();
     order_succeeds_again(&api).await;
-    over.store(true, Ordering::Relaxed);
+    api.stop().await;
 
-    let mut answered = HashSet::new();
-    for customer in customers {
-        answered.extend(customer.await.unwrap());
-    }
+    let answers = customers
+        .finish()
+        .await
+        .into_iter()
+        .flat_map(|customer| customer.answers);
+    let answers: Vec<_> = answers.collect();
+    let is_expected = |answer: &Answer| [200, 503].contains(&answer.status);
+    assert!(answers.iter().all(is_expected), "{answers:?}");
+    let answered = answers.iter().filter(|answer| answer.status == 200);
+    let answered: HashSet<String> = answered.map(|answer| answer.member("id")).collect();
     assert!(down.elapsed() < Duration::from_secs(60));
     let rows = cluster
         .client()
@@ -139,9 +121,7 @@ async fn a_password_that_is_rotated_needs_no_restart() {
         .with("DB_USER", "postgres")
         .with("DB_NAME", "postgres")
         .with("DB_PASSWORD_FILE", file);
-    pod.migrate().await;
-    pod.load().await;
-    let api = pod.serve().await;
+    let api = pod.bring_up().await;
     assert_eq!(api.order(ORDER).await.status, 200);
 
     folder.write("password", "rotated\n");

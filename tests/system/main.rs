@@ -1,4 +1,4 @@
-//! The three services together, as the programs that a pod runs: in the order of the init containers, on a real PostgreSQL.
+//! The three services together, as the programs of a pod, on a real PostgreSQL.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -7,9 +7,11 @@
     reason = "what fails in a test's helper is a failed test"
 )]
 
+mod customers;
 mod data;
 mod http;
 mod pod;
+mod repository;
 
 mod crash;
 mod exits;

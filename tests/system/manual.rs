@@ -1,15 +1,15 @@
-//! What docs/OPERATIONS.md tells people on call to type works on a running system. Its kubectl commands need a cluster: `make
-//! e2e-k8s` runs them, by the script whose list is checked here.
+//! The commands of docs/OPERATIONS.md work on a running system.
+//!
+//! Its kubectl commands need a cluster: `make e2e-k8s` runs them, by the script whose list is
+//! checked here.
 
-use std::path::Path;
 use std::process::Command;
 
 use test_support::TestDatabase;
 
 use crate::data::Data;
 use crate::pod::Pod;
-
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+use crate::repository;
 
 /// A block of code of the manual.
 struct Block {
@@ -42,7 +42,7 @@ fn blocks(manual: &str) -> Vec<Block> {
 }
 
 fn manual() -> String {
-    std::fs::read_to_string(Path::new(ROOT).join("docs/OPERATIONS.md")).unwrap()
+    repository::text("docs/OPERATIONS.md")
 }
 
 /// The chapters that say what to type for an alert or a question.
@@ -56,6 +56,7 @@ fn is_for_a_cluster(block: &Block) -> bool {
     block.text.contains("kubectl ")
 }
 
+const ORDER: &str = r#"{"items":[{"productId":"1","quantity":1}]}"#;
 const PRICE: &str = "SELECT price FROM products WHERE id = 1";
 
 /// Commands of the manual, and what must be so afterwards.
@@ -89,7 +90,7 @@ async fn every_command_for_an_alert_or_a_question_works_on_a_running_system() {
     data.write("default/products.csv", &cheaper.replace("12.99", "13.09"));
     pod.load().await;
     let api = pod.serve().await;
-    let placed = api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#).await;
+    let placed = api.order(ORDER).await;
     let pod = pod
         .with("API", format!("http://127.0.0.1:{}", api.port))
         .with("API_KEY", "apitest")
@@ -108,19 +109,9 @@ async fn every_command_for_an_alert_or_a_question_works_on_a_running_system() {
         match block.language.as_str() {
             "sh" => {
                 let output = pod.shell(data.folder(), &block.text).await;
-                assert_eq!(
-                    output.code,
-                    Some(0),
-                    "{}: {}{}",
-                    block.section,
-                    block.text,
-                    output.stderr
-                );
-                assert!(
-                    !output.stdout.is_empty() || !output.stderr.is_empty(),
-                    "{}",
-                    block.text
-                );
+                let what = format!("{}: {}{}", block.section, block.text, output.stderr);
+                assert_eq!(output.code, Some(0), "{what}");
+                assert!(!output.stdout.is_empty() || !output.stderr.is_empty(), "{what}");
                 commands += 1;
             }
             "sql" => {
@@ -133,12 +124,8 @@ async fn every_command_for_an_alert_or_a_question_works_on_a_running_system() {
         }
         for (command, question, answer) in EFFECTS {
             if block.text.contains(command) {
-                assert_eq!(
-                    database.value(question).await,
-                    answer,
-                    "{}: {command}",
-                    block.section
-                );
+                let value = database.value(question).await;
+                assert_eq!(value, answer, "{}: {command}", block.section);
                 effects += 1;
             }
         }
@@ -146,12 +133,7 @@ async fn every_command_for_an_alert_or_a_question_works_on_a_running_system() {
 
     assert!(commands >= 15 && statements >= 6, "{commands} {statements}");
     assert!(effects >= EFFECTS.len(), "{effects}");
-    assert_eq!(
-        api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#)
-            .await
-            .status,
-        403
-    );
+    assert_eq!(api.order(ORDER).await.status, 403);
     let password = format!(
         "SELECT rolcanlogin FROM pg_roles WHERE rolname = '{}_role_app'",
         database.name()
@@ -184,7 +166,7 @@ fn the_script_for_a_cluster_knows_every_kubectl_command_of_the_manual() {
         .map(|block| block.text)
         .collect();
 
-    let script = Path::new(ROOT).join("scripts/e2e/manual.sh");
+    let script = repository::path("scripts/e2e/manual.sh");
     let output = Command::new(script).arg("--list").output().unwrap();
 
     let listed = String::from_utf8(output.stdout).unwrap();

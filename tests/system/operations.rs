@@ -1,15 +1,14 @@
 //! What docs/OPERATIONS.md says of exit codes is what the tests show.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+use crate::repository;
 
 /// Names of the functions in the tests of the programs that share the exit codes.
 fn functions() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = ["database-migration", "database-load", "tests/system"]
-        .map(|folder| Path::new(ROOT).join(folder))
+        .map(repository::path)
         .to_vec();
     while let Some(folder) = folders.pop() {
         for entry in folder.read_dir().unwrap() {
@@ -29,7 +28,7 @@ fn functions() -> BTreeSet<String> {
 
 #[test]
 fn every_test_that_the_table_of_exit_codes_names_is_there() {
-    let text = std::fs::read_to_string(Path::new(ROOT).join("docs/OPERATIONS.md")).unwrap();
+    let text = repository::text("docs/OPERATIONS.md");
     let (_, table) = text.split_once("| code | meaning |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
     let functions = functions();

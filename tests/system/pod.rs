@@ -1,6 +1,5 @@
 //! One pod: the programs of its two init containers and of its container, with one environment.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -16,13 +15,21 @@ pub(crate) const MIGRATION: &str = "database-migration";
 pub(crate) const LOAD: &str = "database-load";
 pub(crate) const API: &str = "order-food";
 
-/// Where the programs are.
-static PROGRAMS: LazyLock<BTreeMap<&str, PathBuf>> =
-    LazyLock::new(|| [MIGRATION, LOAD, API].map(|name| (name, binary(name))).into());
+/// All three programs.
+pub(crate) const ALL: [&str; 3] = [MIGRATION, LOAD, API];
 
-/// The environment of a pod's programs.
+/// Where the programs of this build are.
+static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let [program, ..] = ALL.map(binary);
+    program.parent().expect("a program lies in a folder").to_owned()
+});
+
+/// The programs of a pod and their environment.
 #[derive(Clone, Debug)]
-pub(crate) struct Pod(Vec<(&'static str, String)>);
+pub(crate) struct Pod {
+    programs: PathBuf,
+    environment: Vec<(&'static str, String)>,
+}
 
 /// A running API.
 pub(crate) struct Api {
@@ -37,17 +44,31 @@ impl Pod {
     }
 
     pub(crate) fn at(url: &str) -> Pod {
-        // Built before any clock runs.
-        LazyLock::force(&PROGRAMS);
-        Pod(vec![
-            ("DATABASE_URL", url.to_owned()),
-            ("DATA_DIR", SHIPPED.to_owned()),
-            ("BIND_ADDRESS", "127.0.0.1".to_owned()),
-            ("PORT", "0".to_owned()),
-            ("HTTP_WORKERS", "1".to_owned()),
-            ("DRAIN_WAIT", "0".to_owned()),
-            ("LOG_FORMAT", "json".to_owned()),
-        ])
+        let environment = [
+            ("DATABASE_URL", url),
+            ("DATA_DIR", SHIPPED),
+            ("BIND_ADDRESS", "127.0.0.1"),
+            ("PORT", "0"),
+            ("HTTP_WORKERS", "1"),
+            ("DRAIN_WAIT", "0"),
+            ("LOG_FORMAT", "json"),
+        ];
+        Pod {
+            // Built before any clock runs.
+            programs: PROGRAMS.clone(),
+            environment: environment.map(|(name, value)| (name, value.to_owned())).into(),
+        }
+    }
+
+    /// A pod for tests that never reach a database.
+    pub(crate) fn without_database() -> Pod {
+        Pod::at("postgres://nobody@127.0.0.1:1/nothing")
+    }
+
+    /// The same environment for programs of another build.
+    pub(crate) fn programs(mut self, folder: PathBuf) -> Pod {
+        self.programs = folder;
+        self
     }
 
     /// A pod that has its data and serves them.
@@ -59,8 +80,8 @@ impl Pod {
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Pod {
-        self.0.retain(|(set, _)| *set != name);
-        self.0.push((name, value.to_string()));
+        self.environment.retain(|(set, _)| *set != name);
+        self.environment.push((name, value.to_string()));
         self
     }
 
@@ -70,12 +91,13 @@ impl Pod {
 
     /// Starts one of the programs.
     pub(crate) fn start(&self, program: &str, arguments: &[&str]) -> Process {
-        let environment: Vec<(&str, &str)> = self
-            .0
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        Process::spawn(&PROGRAMS[program], arguments, &environment)
+        self.spawn(&self.programs.join(program), arguments)
+    }
+
+    fn spawn(&self, program: &Path, arguments: &[&str]) -> Process {
+        let environment = self.environment.iter();
+        let environment: Vec<_> = environment.map(|(name, value)| (*name, value.as_str())).collect();
+        Process::spawn(program, arguments, &environment)
     }
 
     /// Runs one of the programs to its end, whatever that is.
@@ -85,15 +107,9 @@ impl Pod {
 
     /// Runs shell commands in `folder`; the programs are found by their names.
     pub(crate) async fn shell(&self, folder: &Path, commands: &str) -> Output {
-        let programs = PROGRAMS[API].parent().expect("a program lies in a folder");
-        let (programs, folder) = (programs.display(), folder.display());
+        let (programs, folder) = (self.programs.display(), folder.display());
         let script = format!("set -euo pipefail; PATH={programs}:$PATH; cd {folder}\n{commands}");
-        let environment: Vec<(&str, &str)> = self
-            .0
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let shell = Process::spawn("/bin/bash", ["-c", &script], &environment);
+        let shell = self.spawn(Path::new("/bin/bash"), &["-c", &script]);
         shell.wait_output().await
     }
 
@@ -111,6 +127,13 @@ impl Pod {
         let output = self.run(program, &[]).await;
         assert_eq!(output.code, Some(0), "{program}: {}", output.stderr);
         output
+    }
+
+    /// Both init containers, then the API.
+    pub(crate) async fn bring_up(&self) -> Api {
+        self.migrate().await;
+        self.load().await;
+        self.serve().await
     }
 
     /// The API, listening and ready.

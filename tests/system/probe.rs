@@ -38,7 +38,7 @@ async fn the_probe_ends_with_0_for_2xx_with_1_for_anything_else_and_with_2_for_n
 async fn the_probe_gives_up_on_a_server_that_is_not_there_or_says_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_url = format!("http://{}/health", silent.local_addr().unwrap());
-    let pod = Pod::at("postgres://nobody@127.0.0.1:1/nothing");
+    let pod = Pod::without_database();
 
     let nobody = pod
         .run(API, &["health", "--url", "http://127.0.0.1:1/health"])

@@ -5,12 +5,10 @@ use std::net::TcpListener;
 use test_support::Output;
 
 use crate::data::Data;
-use crate::pod::{API, LOAD, MIGRATION, Pod};
-
-const ALL: [&str; 3] = [MIGRATION, LOAD, API];
+use crate::pod::{ALL, API, LOAD, Pod};
 
 fn pod() -> Pod {
-    Pod::at("postgres://nobody@127.0.0.1:1/nothing")
+    Pod::without_database()
 }
 
 /// The one line that the program said.

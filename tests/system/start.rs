@@ -15,9 +15,7 @@ fn readme_order() -> String {
 async fn the_init_containers_in_their_order_lead_from_an_empty_database_to_the_readmes_order() {
     let database = TestDatabase::empty().await;
     let pod = Pod::on(&database);
-    pod.migrate().await;
-    pod.load().await;
-    let api = pod.serve().await;
+    let api = pod.bring_up().await;
 
     let placed = api.order(readme_order()).await;
 

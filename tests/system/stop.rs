@@ -1,10 +1,11 @@
-//! Stopping: nobody who was promised an answer goes without one.
+//! Stopping: every request that was accepted is answered.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use test_support::TestDatabase;
 
+use crate::customers::Customers;
 use crate::http::{Connection, Request};
 use crate::pod::Pod;
 
@@ -15,31 +16,7 @@ async fn stored(database: &TestDatabase) -> HashSet<String> {
     let whole = "SELECT id FROM orders WHERE total = 34.97 AND
                  (SELECT array_agg(product_id || 'x' || quantity ORDER BY line) FROM order_items WHERE order_id = id)
                  = ARRAY['1x1', '2x2']";
-    database
-        .rows(whole)
-        .await
-        .into_iter()
-        .map(|mut row| row.remove(0))
-        .collect()
-}
-
-/// Places orders one after another on one connection until the server says with an answer that it closes it; ids of all.
-///
-/// A connection that is closed between two orders, or breaks without an answer, fails the test.
-async fn customer(port: u16) -> Vec<String> {
-    let mut ids = Vec::new();
-    let mut connection = Connection::open(port).await.unwrap();
-    loop {
-        let answer = connection
-            .send(&Request::order(ORDER))
-            .await
-            .expect("an answer to every order");
-        assert_eq!(answer.status, 200, "{answer:?}");
-        ids.push(answer.member("id"));
-        if answer.header("connection") == Some("close") {
-            return ids;
-        }
-    }
+    database.rows(whole).await.into_iter().flatten().collect()
 }
 
 async fn some_orders(database: &TestDatabase) {
@@ -49,10 +26,8 @@ async fn some_orders(database: &TestDatabase) {
 #[tokio::test]
 async fn sigterm_under_a_stream_of_orders_loses_none_and_resets_nobody() {
     let database = TestDatabase::migrated().await;
-    let pod = Pod::on(&database).with("DRAIN_WAIT", 2);
-    pod.load().await;
-    let api = pod.serve().await;
-    let customers: Vec<_> = (0..4).map(|_| tokio::spawn(customer(api.port))).collect();
+    let api = Pod::on(&database).with("DRAIN_WAIT", 2).bring_up().await;
+    let customers = Customers::start(4, api.port, |_, _| Request::order(ORDER));
     some_orders(&database).await;
 
     api.process.signal("TERM");
@@ -63,11 +38,13 @@ async fn sigterm_under_a_stream_of_orders_loses_none_and_resets_nobody() {
     })
     .await;
     let during_the_wait = api.order(ORDER).await;
-    // Who keeps a connection is told to go elsewhere, so that none is cut between two requests.
+    // Announced, so that no connection is cut between two requests.
     assert_eq!(during_the_wait.header("connection"), Some("close"));
     let mut answered = vec![during_the_wait.member("id")];
-    for customer in customers {
-        answered.extend(customer.await.unwrap());
+    for customer in customers.finish().await {
+        assert!(customer.is_announced, "a connection ended between two orders");
+        assert!(customer.answers.iter().all(|answer| answer.status == 200));
+        answered.extend(customer.answers.iter().map(|answer| answer.member("id")));
     }
     let output = api.process.wait_output().await;
 
@@ -119,25 +96,9 @@ async fn requests_in_flight_when_the_drain_wait_ends_are_answered() {
 #[tokio::test]
 async fn customers_who_never_let_go_of_their_connections_do_not_hold_up_the_end() {
     let database = TestDatabase::migrated().await;
-    let pod = Pod::on(&database).with("SHUTDOWN_TIMEOUT", 60);
-    pod.load().await;
-    let api = pod.serve().await;
-    let port = api.port;
-    // They go on until the server closes the connection after an answer, or between two requests.
-    let customers: Vec<_> = (0..4)
-        .map(|_| {
-            tokio::spawn(async move {
-                let mut ids = Vec::new();
-                let mut connection = Connection::open(port).await.unwrap();
-                while let Ok(answer) = connection.send(&Request::order(ORDER)).await {
-                    assert_eq!(answer.status, 200, "{answer:?}");
-                    ids.push(answer.member("id"));
-                }
-                ids
-            })
-        })
-        .collect();
-    let _idle = Connection::open(port).await.unwrap();
+    let api = Pod::on(&database).with("SHUTDOWN_TIMEOUT", 60).bring_up().await;
+    let customers = Customers::start(4, api.port, |_, _| Request::order(ORDER));
+    let _idle = Connection::open(api.port).await.unwrap();
     some_orders(&database).await;
     let started = Instant::now();
 
@@ -150,19 +111,21 @@ async fn customers_who_never_let_go_of_their_connections_do_not_hold_up_the_end(
         started.elapsed()
     );
     let stored = stored(&database).await;
-    for customer in customers {
-        for id in customer.await.unwrap() {
-            assert!(stored.contains(&id), "{id} was answered and is not stored");
-        }
+    for answer in customers
+        .finish()
+        .await
+        .into_iter()
+        .flat_map(|customer| customer.answers)
+    {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(stored.contains(&answer.member("id")), "not stored: {answer:?}");
     }
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_the_process_at_once() {
     let database = TestDatabase::migrated().await;
-    let pod = Pod::on(&database).with("DRAIN_WAIT", 600);
-    pod.load().await;
-    let api = pod.serve().await;
+    let api = Pod::on(&database).with("DRAIN_WAIT", 600).bring_up().await;
     api.process.signal("TERM");
     test_support::eventually("the drain wait has begun", async || {
         api.get("/ready").await.status == 503
@@ -176,8 +139,7 @@ async fn a_second_signal_ends_the_process_at_once() {
 
 #[tokio::test]
 async fn a_pod_that_is_stopped_while_it_starts_ends_with_0() {
-    let pod = Pod::at("postgres://nobody@127.0.0.1:1/nothing");
-    let api = pod.listen().await;
+    let api = Pod::without_database().listen().await;
 
     let output = api.stop().await;
 

@@ -3,7 +3,7 @@
 use test_support::OwnCluster;
 
 use crate::data::Data;
-use crate::pod::{API, LOAD, MIGRATION, Pod};
+use crate::pod::{ALL, Pod};
 
 const ORDER: &str = r#"{"items":[{"productId":"9","quantity":1}]}"#;
 
@@ -24,9 +24,7 @@ async fn a_pod_whose_database_has_to_prove_its_name_encrypts_every_connection() 
     let pod = pod(&cluster, &folder)
         .with("DB_SSLMODE", "verify-full")
         .with("PGSSLROOTCERT", cluster.tls().ca.display());
-    pod.migrate().await;
-    pod.load().await;
-    let api = pod.serve().await;
+    let api = pod.bring_up().await;
 
     let placed = api.order(ORDER).await;
 
@@ -41,7 +39,7 @@ async fn a_pod_whose_database_has_to_prove_its_name_encrypts_every_connection() 
     assert!(row.get::<_, bool>(0) && row.get::<_, i64>(1) >= 2);
 
     let distrustful = pod.with("PGSSLROOTCERT", cluster.tls().other_ca.display());
-    for program in [MIGRATION, LOAD, API] {
+    for program in ALL {
         let output = distrustful.run(program, &[]).await;
         assert_eq!(output.code, Some(2), "{program}: {}", output.stderr);
         assert!(

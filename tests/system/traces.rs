@@ -17,9 +17,7 @@ pub(crate) fn named<'a>(spans: &'a [Span], name: &str) -> Option<&'a Span> {
 
 /// The spans with which the three programs start, as the collector got them.
 async fn start_of(pod: &Pod, receiver: &Receiver) -> Vec<Span> {
-    pod.migrate().await;
-    pod.load().await;
-    let api = pod.serve().await;
+    let api = pod.bring_up().await;
     assert_eq!(api.stop().await.code, Some(0));
     receiver
         .wait_for(|spans| {

@@ -1,10 +1,7 @@
 //! What the services have in common reads the same everywhere: sections of the default files, options and exit codes.
 
-use std::path::PathBuf;
-
-use crate::pod::{API, LOAD, MIGRATION, Pod};
-
-const ALL: [&str; 3] = [MIGRATION, LOAD, API];
+use crate::pod::{ALL, API, LOAD, MIGRATION, Pod};
+use crate::repository;
 
 /// Sections that the services share, and where their text stands once.
 const SHARED: [(&str, &str); 2] = [
@@ -14,15 +11,6 @@ const SHARED: [(&str, &str); 2] = [
 
 /// What differs on purpose: service, section, key.
 const DIFFERENT: [(&str, &str, &str); 1] = [(API, "telemetry", "log_level")];
-
-fn read(file: &str) -> String {
-    let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    std::fs::read_to_string(repository.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
-}
-
-fn default_file(service: &str) -> String {
-    read(&format!("{service}/config/default.toml"))
-}
 
 /// The section's head, then its keys, each with its comment: what stands between empty lines.
 fn section<'a>(file: &'a str, name: &str) -> Vec<&'a str> {
@@ -43,9 +31,9 @@ fn has_key(part: &str, key: &str) -> bool {
 #[test]
 fn the_sections_that_services_share_are_one_text() {
     for (name, source) in SHARED {
-        let source = read(source);
+        let source = repository::text(source);
         for service in ALL {
-            let file = default_file(service);
+            let file = repository::text(&format!("{service}/config/default.toml"));
             let (common, own) = (section(&source, name), section(&file, name));
             assert_eq!(own.len(), common.len(), "{service}: [{name}]");
             for (own, common) in own.into_iter().zip(common) {
@@ -63,7 +51,7 @@ fn the_sections_that_services_share_are_one_text() {
 
 #[test]
 fn the_database_section_holds_every_key_with_its_variable_and_its_default() {
-    let section = read("crates/database/src/defaults.toml");
+    let section = repository::text("crates/database/src/defaults.toml");
     for (variable, key) in database::ENVIRONMENT {
         let key = key.strip_prefix("database.").unwrap();
         let mut described = section.split("\n\n").filter(|part| has_key(part, key));
@@ -89,7 +77,7 @@ fn the_database_section_holds_every_key_with_its_variable_and_its_default() {
 
 #[tokio::test]
 async fn the_help_of_every_program_has_the_same_config_option_and_names_its_exit_codes() {
-    let pod = Pod::at("postgres://nobody@127.0.0.1:1/nothing");
+    let pod = Pod::without_database();
     for (program, codes) in [
         (MIGRATION, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 143].as_slice()),
         (LOAD, &[0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 143]),

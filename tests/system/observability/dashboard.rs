@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{file, promtool};
+use super::promtool;
+use crate::repository;
 
 /// Beginnings of titles: every figure that the dashboard owes.
 const OWED: [&str; 22] = [
@@ -33,7 +34,7 @@ const OWED: [&str; 22] = [
 ];
 
 fn dashboard() -> Value {
-    serde_json::from_str(&file("charts/order-food/files/dashboard.json")).unwrap()
+    serde_json::from_str(&repository::text("charts/order-food/files/dashboard.json")).unwrap()
 }
 
 /// Everything on the dashboard that is drawn.

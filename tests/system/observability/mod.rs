@@ -1,4 +1,4 @@
-//! The rules and the dashboard that compose, charts and tests share, and what the running programs export for them.
+//! The rules and the dashboard that compose, charts and tests share, and the metrics they need.
 
 mod dashboard;
 mod metrics;
@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+use crate::repository;
 
 /// Debian's promtool, as `make test` and `make e2e-observability` find it.
 static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| {
-    let script = Path::new(ROOT).join("scripts/tools/promtool.sh");
-    let output = Command::new(script)
+    let output = Command::new(repository::path("scripts/tools/promtool.sh"))
         .output()
         .expect("run scripts/tools/promtool.sh");
     assert!(
@@ -24,11 +23,6 @@ static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| {
     );
     PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
 });
-
-fn file(path: &str) -> String {
-    let path = Path::new(ROOT).join(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
 
 /// What promtool says; fails the test when promtool is not content.
 fn promtool(folder: &Path, arguments: &[&str]) -> String {

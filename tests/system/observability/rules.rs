@@ -1,11 +1,11 @@
 //! `rules.yaml`: what it alerts of, how bad that is, and where to read on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{ROOT, file, promtool};
+use super::promtool;
+use crate::repository;
 
 /// What somebody on call is told of.
 const ALERTS: [&str; 12] = [
@@ -81,13 +81,13 @@ struct Expected {
 
 /// Every rule of every group.
 pub(super) fn rules() -> Vec<Rule> {
-    let rules: Rules = yaml_serde::from_str(&file("charts/order-food/files/rules.yaml")).unwrap();
+    let rules: Rules = yaml_serde::from_str(&repository::text("charts/order-food/files/rules.yaml")).unwrap();
     rules.groups.into_iter().flat_map(|group| group.rules).collect()
 }
 
 #[test]
 fn promtool_accepts_the_rules_and_their_tests_pass() {
-    let folder = Path::new(ROOT).join("charts/order-food/files");
+    let folder = repository::path("charts/order-food/files");
 
     let checked = promtool(&folder, &["check", "rules", "rules.yaml"]);
     let tested = promtool(&folder, &["test", "rules", "rules_test.yaml"]);
@@ -101,7 +101,7 @@ fn promtool_accepts_the_rules_and_their_tests_pass() {
 
 #[test]
 fn every_alert_says_how_bad_it_is_and_has_a_section_in_the_operations_manual() {
-    let manual = file("docs/OPERATIONS.md");
+    let manual = repository::text("docs/OPERATIONS.md");
     let headings: BTreeSet<String> = manual
         .lines()
         .filter_map(|line| line.strip_prefix("### "))
@@ -145,7 +145,8 @@ fn every_alert_says_how_bad_it_is_and_has_a_section_in_the_operations_manual() {
 
 #[test]
 fn every_rule_is_tested_with_series_that_fire_and_with_series_that_come_close() {
-    let tests: Tests = yaml_serde::from_str(&file("charts/order-food/files/rules_test.yaml")).unwrap();
+    let tests: Tests =
+        yaml_serde::from_str(&repository::text("charts/order-food/files/rules_test.yaml")).unwrap();
 
     for rule in rules() {
         let of_rule = tests.tests.iter().filter(|test| {
