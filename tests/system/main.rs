@@ -9,6 +9,7 @@
 
 mod customers;
 mod data;
+mod editions;
 mod http;
 mod pod;
 mod repository;

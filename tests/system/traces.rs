@@ -11,6 +11,11 @@ use crate::pod::{LOAD, MIGRATION, Pod};
 
 const POD_UID: &str = "5d1c0b4e-7a52-4c1e-9a37-2f8b1f6f0e11";
 
+/// What the collector has got once a span of this name is there.
+pub(crate) async fn until(receiver: &Receiver, name: &str) -> Vec<Span> {
+    receiver.wait_for(|spans| named(spans, name).is_some()).await
+}
+
 pub(crate) fn named<'a>(spans: &'a [Span], name: &str) -> Option<&'a Span> {
     spans.iter().find(|span| span.name == name)
 }

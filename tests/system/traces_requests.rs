@@ -1,11 +1,11 @@
-//! Each request is a trace of its own, or joins its caller's.
+//! Each request is a trace of its own, or joins the trace of its caller.
 
 use test_support::TestDatabase;
-use test_support::otlp::{Event, Receiver, Span};
+use test_support::otlp::{Receiver, Span};
 
 use crate::http::Request;
 use crate::pod::Pod;
-use crate::traces::named;
+use crate::traces::{named, until};
 
 const POD_UID: &str = "5d1c0b4e-7a52-4c1e-9a37-2f8b1f6f0e12";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -17,6 +17,10 @@ async fn traced(database: &TestDatabase, receiver: &Receiver) -> Pod {
         .with("POD_UID", POD_UID);
     pod.load().await;
     pod
+}
+
+fn has_exception(span: &Span) -> bool {
+    span.events.iter().any(|event| event.name == "exception")
 }
 
 fn servers(spans: &[Span]) -> Vec<&Span> {
@@ -39,9 +43,7 @@ async fn an_order_is_a_server_span_of_a_trace_of_its_own_with_the_databases_span
 
     assert_eq!((placed.status, refused.status, read.status), (200, 422, 200));
     assert_eq!(api.stop().await.code, Some(0));
-    let spans = receiver
-        .wait_for(|spans| named(spans, "GET /api/order/{orderId}").is_some())
-        .await;
+    let spans = until(&receiver, "GET /api/order/{orderId}").await;
     let span = named(&spans, "POST /api/order").unwrap();
     assert_eq!(
         (
@@ -89,11 +91,7 @@ async fn an_order_is_a_server_span_of_a_trace_of_its_own_with_the_databases_span
                 .is_some_and(|code| code == "422")
         })
         .unwrap();
-    let is_exception = |event: &Event| event.name == "exception";
-    assert!(
-        !refused.status_error && !refused.events.iter().any(is_exception),
-        "{refused:?}"
-    );
+    assert!(!refused.status_error && !has_exception(refused), "{refused:?}");
     assert!(!spans.iter().any(|span| span.parent_span_id == refused.span_id));
 
     let read = named(&spans, "GET /api/order/{orderId}").unwrap();
@@ -142,9 +140,7 @@ async fn a_coupon_code_is_looked_up_in_the_table_by_the_statement_that_stores_it
     assert_eq!(api.order(order).await.status, 200);
 
     api.stop().await;
-    let spans = receiver
-        .wait_for(|spans| named(spans, "POST /api/order").is_some())
-        .await;
+    let spans = until(&receiver, "POST /api/order").await;
     let request = named(&spans, "POST /api/order").unwrap();
     let below = spans.iter().filter(|span| span.parent_span_id == request.span_id);
     let below: Vec<(&str, &str)> = below
@@ -154,7 +150,7 @@ async fn a_coupon_code_is_looked_up_in_the_table_by_the_statement_that_stores_it
 }
 
 #[tokio::test]
-async fn an_incoming_traceparent_is_followed_and_its_no_is_a_no() {
+async fn an_incoming_traceparent_is_followed_and_its_sampling_decision_too() {
     let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
     let api = traced(&database, &receiver).await.serve().await;
     let product = |id: &str, traceparent: &str| {
@@ -192,7 +188,7 @@ async fn an_incoming_traceparent_is_followed_and_its_no_is_a_no() {
 }
 
 #[tokio::test]
-async fn a_request_that_fails_for_our_sake_is_an_error_with_an_exception() {
+async fn a_request_that_the_server_fails_is_an_error_with_an_exception() {
     let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
     let pod = traced(&database, &receiver).await.with("ORDER_DEADLINE", 1);
     let api = pod.serve().await;
@@ -202,33 +198,21 @@ async fn a_request_that_fails_for_our_sake_is_an_error_with_an_exception() {
     api.stop().await;
 
     assert_eq!((answer.status, &*answer.member("type")), (503, "unavailable"));
-    let spans = receiver
-        .wait_for(|spans| named(spans, "POST /api/order").is_some())
-        .await;
+    let spans = until(&receiver, "POST /api/order").await;
     let request = named(&spans, "POST /api/order").unwrap();
-    assert!(request.status_error, "{request:?}");
     assert_eq!(request.attributes["error.type"], "503");
-    assert!(
-        request.events.iter().any(|event| event.name == "exception"),
-        "{request:?}"
-    );
-    let insert = named(&spans, "INSERT orders").unwrap();
-    assert!(insert.status_error && insert.events.iter().any(|event| event.name == "exception"));
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM orders WHERE total = 12.99")
-            .await,
-        "0"
-    );
+    for span in [request, named(&spans, "INSERT orders").unwrap()] {
+        assert!(span.status_error && has_exception(span), "{span:?}");
+    }
+    let stored = "SELECT count(*) FROM orders WHERE total = 12.99";
+    assert_eq!(database.value(stored).await, "0");
 }
 
 #[tokio::test]
 async fn a_sampler_that_is_off_leaves_no_span_of_any_request() {
     let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
     let pod = traced(&database, &receiver).await;
-    receiver
-        .wait_for(|spans| named(spans, "dataload.execute").is_some())
-        .await;
+    until(&receiver, "dataload.execute").await;
     let api = pod
         .clone()
         .with("OTEL_TRACES_SAMPLER", "always_off")
@@ -246,9 +230,7 @@ async fn a_sampler_that_is_off_leaves_no_span_of_any_request() {
     last.stop().await;
 
     assert_eq!(placed.status, 200);
-    let spans = receiver
-        .wait_for(|spans| named(spans, "GET /api/product").is_some())
-        .await;
+    let spans = until(&receiver, "GET /api/product").await;
     assert!(named(&spans, "POST /api/order").is_none());
     let stored = |span: &Span| span.service_name == "order-food" && span.name.starts_with("INSERT");
     assert!(!spans.iter().any(stored));

@@ -1,4 +1,3 @@
 //! Long tests: a tenth of each in the suite, all of it under `make soak`.
 
-mod shop;
 mod visibility;

@@ -1,4 +1,4 @@
-//! Nobody ever sees anything but one whole edition that was published, whatever loads, goes back, or is killed.
+//! Readers see one whole published edition at any time, while loads and rollbacks run and are killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use test_support::{Process, TestDatabase, scaled};
 use tokio::task::JoinSet;
 
-use super::shop::{self, Edition};
 use crate::data::Data;
+use crate::editions::{self, Edition};
 use crate::http::{Connection, Request};
 use crate::pod::{LOAD, Pod};
 
@@ -24,7 +24,7 @@ const NOTE_PUBLICATIONS: &str = "
     CREATE TRIGGER note AFTER UPDATE ON dataset_versions
     FOR EACH ROW WHEN (NEW.state = 'active') EXECUTE FUNCTION note()";
 
-/// What one snapshot holds of the version in force and of the tables; every column must be the same edition.
+/// What one snapshot holds of the active version and of the tables; every column must be the same edition.
 const SNAPSHOT: [&str; 5] = [
     "SELECT DISTINCT trunc((row ->> 'price')::numeric)::text FROM dataset_rows JOIN dataset_versions USING (version)
      WHERE state = 'active' AND dataset = 'products'",
@@ -72,18 +72,18 @@ async fn reader(port: u16, watch: Watch) {
     while watch.goes_on() {
         let all = connection.send(&Request::get("/api/product")).await.unwrap();
         let edition = match all.status {
-            200 => shop::edition_of(&all.json()),
+            200 => editions::edition_of(&all.json()),
             _ => Err(format!("{all:?}")),
         };
         watch.note(|seen| &mut seen.reads, edition);
         let path = format!("/api/product/{id}");
         let one = connection.send(&Request::get(&path)).await.unwrap();
         let edition = match one.status {
-            200 => shop::edition_of_one(&one.json(), id),
+            200 => editions::edition_of_one(&one.json(), id),
             _ => Err(format!("{one:?}")),
         };
         watch.note(|seen| &mut seen.reads, edition);
-        id = id % shop::PRODUCTS + 1;
+        id = id % editions::PRODUCTS + 1;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -94,16 +94,19 @@ async fn customer(port: u16, watch: Watch) {
     let mut connection = Connection::open(port).await.unwrap();
     let mut edition = 1;
     while watch.goes_on() {
-        let answer = connection.send(&shop::order_with_promotion()).await.unwrap();
+        let answer = connection.send(&editions::order_with_promotion()).await.unwrap();
         let taken = match answer.status {
-            200 => shop::edition_of_order(&answer, true),
+            200 => editions::edition_of_order(&answer, true),
             _ => Err(format!("{answer:?}")),
         };
         edition = taken.clone().unwrap_or(edition);
         watch.note(|seen| &mut seen.orders, taken);
-        let answer = connection.send(&shop::order_with_code_of(edition)).await.unwrap();
+        let answer = connection
+            .send(&editions::order_with_code_of(edition))
+            .await
+            .unwrap();
         let taken = match answer.status {
-            200 => shop::edition_of_order(&answer, false).and_then(|taken| {
+            200 => editions::edition_of_order(&answer, false).and_then(|taken| {
                 let is_own = taken == edition;
                 is_own
                     .then_some(taken)
@@ -212,7 +215,7 @@ impl Operators {
         }
         self.done.loads += 1;
         self.done.edition += 1;
-        let data = shop::write(self.done.edition);
+        let data = editions::write(self.done.edition);
         let pod = self.pod.clone().data(data.folder());
         (pod.start(LOAD, &[]), Some(data))
     }
@@ -260,10 +263,10 @@ async fn readers_see_one_published_edition_whole_while_loads_and_rollbacks_are_k
     // Whatever the killed ones left, the next load is complete.
     let (last, _data) = operators.start().await;
     operators.finish(last, Instant::now()).await;
-    let in_force = database.value(SNAPSHOT[0]).await;
-    test_support::eventually("the API shows what is in force", async || {
-        let shown = shop::edition_of(&api.get("/api/product").await.json()).unwrap();
-        shown.to_string() == in_force
+    let active = database.value(SNAPSHOT[0]).await;
+    test_support::eventually("the API shows what is active", async || {
+        let shown = editions::edition_of(&api.get("/api/product").await.json()).unwrap();
+        shown.to_string() == active
     })
     .await;
     watch.1.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Data of which every part says which edition it is of.
+//! Data of which every row names the edition that it belongs to.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::data::Data;
 use crate::http::{Answer, Request};
 
 /// How many products each edition has.
-pub(super) const PRODUCTS: u64 = 10;
+pub(crate) const PRODUCTS: u64 = 10;
 
 /// A code that takes the edition's number off.
 const PROMOTION: &str = "OFFER";
@@ -27,10 +27,10 @@ min_files = 1
 "#;
 
 /// What one edition of the data shows, as far as somebody has seen it.
-pub(super) type Edition = u64;
+pub(crate) type Edition = u64;
 
 /// The files of an edition: 20.01 is the price of product 1 of edition 20.
-pub(super) fn write(edition: Edition) -> Data {
+pub(crate) fn write(edition: Edition) -> Data {
     let data = Data::scratch();
     let mut products = "id,name,price,category\n".to_owned();
     for id in 1..=PRODUCTS {
@@ -69,16 +69,16 @@ fn order(coupon: &str) -> Request {
     Request::order(json!({ "items": items, "couponCode": coupon }))
 }
 
-pub(super) fn order_with_promotion() -> Request {
+pub(crate) fn order_with_promotion() -> Request {
     order(PROMOTION)
 }
 
-pub(super) fn order_with_code_of(edition: Edition) -> Request {
+pub(crate) fn order_with_code_of(edition: Edition) -> Request {
     order(&code(edition))
 }
 
 /// The one edition of a list of products, or what is wrong with it.
-pub(super) fn edition_of(products: &Value) -> Result<Edition, String> {
+pub(crate) fn edition_of(products: &Value) -> Result<Edition, String> {
     let products = products
         .as_array()
         .ok_or_else(|| format!("no list: {products}"))?;
@@ -96,7 +96,7 @@ pub(super) fn edition_of(products: &Value) -> Result<Edition, String> {
 }
 
 /// The edition of one product: name and price must be of the same.
-pub(super) fn edition_of_one(product: &Value, id: u64) -> Result<Edition, String> {
+pub(crate) fn edition_of_one(product: &Value, id: u64) -> Result<Edition, String> {
     let wrong = || format!("product {id}: {product}");
     let cents = (product["price"].as_f64().ok_or_else(wrong)? * 100.0).round() as u64;
     let edition = cents / 100;
@@ -106,7 +106,7 @@ pub(super) fn edition_of_one(product: &Value, id: u64) -> Result<Edition, String
 }
 
 /// The edition by whose prices and promotion an order was taken.
-pub(super) fn edition_of_order(answer: &Answer, has_promotion: bool) -> Result<Edition, String> {
+pub(crate) fn edition_of_order(answer: &Answer, has_promotion: bool) -> Result<Edition, String> {
     let edition = edition_of(&answer.json()["products"])?;
     let cents = 100 * edition * PRODUCTS + (1..=PRODUCTS).sum::<u64>();
     let discount = if has_promotion { 100 * edition } else { 0 };
