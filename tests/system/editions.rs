@@ -43,7 +43,7 @@ pub(crate) fn write(edition: Edition) -> Data {
         "users.csv",
         &format!("id,email,name,role\n{user},user@example.com,{edition},staff\n"),
     );
-    let key = "00000000-0000-4000-8000-00000000000a";
+    let key = "018f4e5a-0000-7000-8000-0000000000a1";
     data.write(
         "keys.csv",
         &format!("id,key,user,scopes\n{key},apitest,{user},create_order read_orders\n"),

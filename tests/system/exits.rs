@@ -1,4 +1,4 @@
-//! The database is away, and what a pod's last words are.
+//! Failures to reach the database, and termination messages.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ const IMPATIENT: [(&str, &[&str]); 3] = [
     (API, &[]),
 ];
 
-/// Runs a program with a file for its last words; returns them, too.
-async fn last_words(pod: Pod, program: &str, arguments: &[&str]) -> (Output, String) {
+/// Runs a program with a file for its termination message; returns the message, too.
+async fn run_with_message(pod: Pod, program: &str, arguments: &[&str]) -> (Output, String) {
     let folder = Data::scratch();
     let path = folder.write("termination-log", "");
     let output = pod
@@ -31,7 +31,7 @@ async fn a_database_that_is_down_is_said_once_and_ends_with_3_after_the_wait() {
         let pod = Pod::at("postgres://app:hunter2@127.0.0.1:1/food").with("WAIT_TIMEOUT", 1);
         let started = Instant::now();
 
-        let (output, words) = last_words(pod, program, arguments).await;
+        let (output, message) = run_with_message(pod, program, arguments).await;
 
         assert_eq!(output.code, Some(3), "{program}: {}", output.stderr);
         assert!(started.elapsed() >= Duration::from_secs(1), "{program}");
@@ -39,12 +39,12 @@ async fn a_database_that_is_down_is_said_once_and_ends_with_3_after_the_wait() {
         let waiting = output.stderr.matches("waiting for the database").count();
         assert_eq!(waiting, 1, "{program}: {}", output.stderr);
         assert!(
-            words.contains("127.0.0.1:1/food cannot be reached"),
-            "{program}: {words}"
+            message.contains("127.0.0.1:1/food cannot be reached"),
+            "{program}: {message}"
         );
-        assert!(words.contains("refused"), "the cause: {program}: {words}");
+        assert!(message.contains("refused"), "the cause: {program}: {message}");
         assert!(
-            !words.contains("hunter2") && !output.stderr.contains("hunter2"),
+            !message.contains("hunter2") && !output.stderr.contains("hunter2"),
             "{program}: {}",
             output.stderr
         );
@@ -59,37 +59,37 @@ async fn a_password_that_is_refused_ends_with_2_at_once() {
     for program in ALL {
         let started = Instant::now();
 
-        let (output, words) = last_words(Pod::at(&url), program, &[]).await;
+        let (output, message) = run_with_message(Pod::at(&url), program, &[]).await;
 
         assert_eq!(output.code, Some(2), "{program}: {}", output.stderr);
         assert!(started.elapsed() < Duration::from_secs(30), "{program}");
         assert!(
-            words.contains("password authentication failed"),
-            "{program}: {words}"
+            message.contains("password authentication failed"),
+            "{program}: {message}"
         );
         assert!(!output.stderr.contains("hunter2"), "{program}: {}", output.stderr);
     }
 }
 
 #[tokio::test]
-async fn the_last_words_are_the_last_line_of_the_log() {
+async fn the_termination_message_is_the_last_line_of_the_log() {
     let empty = TestDatabase::empty().await;
-    let (output, words) = last_words(Pod::on(&empty), LOAD, &["--wait-timeout", "0"]).await;
+    let (output, message) = run_with_message(Pod::on(&empty), LOAD, &["--wait-timeout", "0"]).await;
 
     assert_eq!(output.code, Some(9), "{}", output.stderr);
     let line = crate::pod::lines(&output.stderr).pop().unwrap();
-    assert_eq!(line["message"], words.as_str());
+    assert_eq!(line["message"], message.as_str());
     assert_eq!((&line["level"], &line["exit_code"]), (&"ERROR".into(), &9.into()));
 
-    let (output, words) = last_words(Pod::on(&empty).with("PORT", "70000"), API, &[]).await;
-    assert_eq!(output.stderr, format!("error: {words}\n"));
+    let (output, message) = run_with_message(Pod::on(&empty).with("PORT", "70000"), API, &[]).await;
+    assert_eq!(output.stderr, format!("error: {message}\n"));
 }
 
 #[tokio::test]
-async fn a_success_leaves_no_last_words() {
+async fn a_success_leaves_no_run_with_message() {
     let database = TestDatabase::empty().await;
 
-    let (output, words) = last_words(Pod::on(&database), MIGRATION, &[]).await;
+    let (output, message) = run_with_message(Pod::on(&database), MIGRATION, &[]).await;
 
-    assert_eq!((output.code, words.as_str()), (Some(0), ""));
+    assert_eq!((output.code, message.as_str()), (Some(0), ""));
 }

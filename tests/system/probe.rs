@@ -11,8 +11,8 @@ use crate::pod::{API, Pod};
 async fn the_probe_ends_with_0_for_2xx_with_1_for_anything_else_and_with_2_for_no_url() {
     let database = TestDatabase::migrated().await;
     let folder = Data::scratch();
-    let words = folder.write("termination-log", "the container's own");
-    let pod = Pod::on(&database).with("TERMINATION_MESSAGE_PATH", words);
+    let message = folder.write("termination-log", "the container's own");
+    let pod = Pod::on(&database).with("TERMINATION_MESSAGE_PATH", message);
     let api = pod.listen().await;
     let at = |path: &str| format!("http://127.0.0.1:{}{path}", api.port);
 
@@ -30,7 +30,7 @@ async fn the_probe_ends_with_0_for_2xx_with_1_for_anything_else_and_with_2_for_n
     for output in [ready, nowhere, no_url] {
         assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     }
-    // A probe runs beside the server, whose last words are not the probe's.
+    // A probe runs beside the server, which owns the termination message.
     assert_eq!(folder.read("termination-log"), "the container's own");
 }
 

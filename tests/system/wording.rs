@@ -1,4 +1,4 @@
-//! What the services have in common reads the same everywhere: sections of the default files, options and exit codes.
+//! Sections of default files, options and exit codes read the same in all services.
 
 use crate::pod::{ALL, API, LOAD, MIGRATION, Pod};
 use crate::repository;

@@ -8,8 +8,8 @@ use process::failure::{ExitCode, Failure};
 use process::telemetry::{self, Role};
 use tracing::info_span;
 
-/// Serves as `order-food serve` does, with the same settings from the environment, until SIGTERM; placed orders go to what
-/// `store` makes.
+/// Serves as `order-food serve` does, with the same settings from the environment, until SIGTERM;
+/// placed orders go to what `store` makes.
 pub fn serve(
     store: impl FnOnce(&Settings) -> Result<Arc<dyn OrderStore>, Failure>,
 ) -> std::process::ExitCode {

@@ -1,4 +1,4 @@
-//! `dashboard.json`: a panel for each thing that somebody on call looks for, and expressions that Prometheus understands.
+//! `dashboard.json`: its panels, and that Prometheus accepts its expressions.
 
 use std::collections::BTreeSet;
 

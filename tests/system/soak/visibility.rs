@@ -1,4 +1,5 @@
-//! Readers see one whole published edition at any time, while loads and rollbacks run and are killed.
+//! Readers see one whole published edition at any time, while loads and rollbacks run and are
+//! killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,8 @@ const NOTE_PUBLICATIONS: &str = "
     CREATE TRIGGER note AFTER UPDATE ON dataset_versions
     FOR EACH ROW WHEN (NEW.state = 'active') EXECUTE FUNCTION note()";
 
-/// What one snapshot holds of the active version and of the tables; every column must be the same edition.
+/// What one snapshot holds of the active version and of the tables; every column must be the same
+/// edition.
 const SNAPSHOT: [&str; 5] = [
     "SELECT DISTINCT trunc((row ->> 'price')::numeric)::text FROM dataset_rows JOIN dataset_versions USING (version)
      WHERE state = 'active' AND dataset = 'products'",
@@ -88,8 +90,8 @@ async fn reader(port: u16, watch: Watch) {
     }
 }
 
-/// Orders with the promotion, and with the bulk code of the edition that was seen last: it is accepted together with that
-/// edition's prices only.
+/// Orders with the promotion, and with the bulk code of the edition that was seen last: it is
+/// accepted together with that edition's prices only.
 async fn customer(port: u16, watch: Watch) {
     let mut connection = Connection::open(port).await.unwrap();
     let mut edition = 1;
@@ -174,7 +176,8 @@ struct Done {
     edition: Edition,
 }
 
-/// Loads new editions and goes back to old ones; a third of them is killed within the time that the others take.
+/// Loads new editions and goes back to old ones; a third of them is killed within the time that the
+/// others take.
 struct Operators {
     pod: Pod,
     database: TestDatabase,
@@ -302,7 +305,7 @@ async fn readers_see_one_published_edition_whole_while_loads_and_rollbacks_are_k
     );
     assert!(violations.is_empty(), "{violations:#?}");
     assert!(reads > 0 && orders > 0 && snapshots > 0 && editions.len() > 1);
-    settled(&database, &operators.pod).await;
+    nothing_is_left(&database, &operators.pod).await;
 }
 
 /// When each edition was first published.
@@ -318,7 +321,7 @@ async fn published(database: &TestDatabase) -> BTreeMap<Edition, SystemTime> {
 }
 
 /// Nothing is left of what was killed, and every order was taken at the prices of one edition.
-async fn settled(database: &TestDatabase, pod: &Pod) {
+async fn nothing_is_left(database: &TestDatabase, pod: &Pod) {
     let staged = "SELECT count(*) FROM dataset_versions WHERE state = 'staged'";
     assert_eq!(database.value(staged).await, "0");
     let orphans =

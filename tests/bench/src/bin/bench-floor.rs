@@ -1,4 +1,4 @@
-//! The floor: order-food that parses, checks and prices an order, answers 200 at once, and stores nothing.
+//! The floor: order-food that parses, checks and prices an order and stores nothing.
 
 use std::sync::Arc;
 

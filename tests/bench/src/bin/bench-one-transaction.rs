@@ -1,5 +1,4 @@
-//! One transaction per order: order-food as a straightforward service would store its orders, over a pool of `POOL_SIZE`
-//! connections.
+//! order-food with one transaction per order, over a pool of `POOL_SIZE` connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,7 +119,8 @@ const COUNT_USE: &str = "
     ON CONFLICT (code) DO UPDATE SET uses = promotion_uses.uses + 1
     WHERE promotion_uses.uses < $2";
 
-/// Counts one use of the promotion; 0 rows when it has been used `limit` times. Locks the promotion's row.
+/// Counts one use of the promotion; 0 rows when it has been used `limit` times. Locks the
+/// promotion's row.
 async fn count_use(connection: &mut AsyncPgConnection, code: &str, limit: u64) -> QueryResult<usize> {
     diesel::sql_query(COUNT_USE)
         .bind::<Text, _>(code)

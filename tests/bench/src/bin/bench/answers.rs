@@ -13,8 +13,8 @@ const ORDERS: usize = 50;
 const ORDER: &str =
     r#"{"items":[{"productId":"1","quantity":2},{"productId":"3","quantity":1}],"couponCode":"SAVE10"}"#;
 
-/// 64 clients place 50 orders each and read every answer: exactly the answered ids are then in the table, each with its two
-/// lines, and nothing else has come.
+/// 64 clients place 50 orders each and read every answer: exactly the answered ids are then in the
+/// table, each with its two lines, and nothing else has come.
 pub(crate) fn compare(setup: &Setup, server: &Server, database: &Database) -> anyhow::Result<()> {
     let before = database.sql.stored()?;
     let url = server.url("/api/order");

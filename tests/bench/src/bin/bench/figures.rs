@@ -45,7 +45,8 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Lets the subjects take turns: forwards in one round, backwards in the next, so that what drifts meets all alike.
+/// Lets the subjects take turns: forwards in one round, backwards in the next, so that what drifts
+/// meets all alike.
 pub(crate) fn alternate<const N: usize>(
     section: &'static str,
     rounds: usize,
@@ -133,7 +134,8 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     percentile(&values, 0.5)
 }
 
-/// The value below which `share` of the sorted values lie; the mean of two when it falls between them; 0 for none.
+/// The value below which `share` of the sorted values lie; the mean of two when it falls between
+/// them; 0 for none.
 pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return 0.0;

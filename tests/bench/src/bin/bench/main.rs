@@ -1,4 +1,5 @@
-//! `make bench`: the order rate against PostgreSQL and the HTTP server alone; see docs/PERFORMANCE.md.
+//! `make bench`: the order rate against PostgreSQL and the HTTP server alone; see
+//! docs/PERFORMANCE.md.
 
 mod answers;
 mod chart;
@@ -23,8 +24,8 @@ use clap::{Parser, ValueEnum};
 use crate::report::Report;
 use crate::setup::Setup;
 
-/// Measures the order path on a PostgreSQL of its own with default durability; exit status 1 when an answer and the rows
-/// disagree, or something failed, but not for a target that was missed.
+/// Measures the order path on a PostgreSQL of its own with default durability; exit status 1 when
+/// an answer and the rows disagree, or something failed, but not for a target that was missed.
 #[derive(Parser)]
 struct Arguments {
     /// Folder of PostgreSQL's programs

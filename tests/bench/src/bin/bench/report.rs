@@ -9,7 +9,8 @@ use crate::machine::Machine;
 use crate::setup::Setup;
 use crate::sql::Stored;
 
-/// Percent of the processors that the kernel's threads and an idle system may take beside what is measured.
+/// Percent of the processors that the kernel's threads and an idle system may take beside what is
+/// measured.
 const DISTURBED: f64 = 10.0;
 
 #[derive(Serialize)]

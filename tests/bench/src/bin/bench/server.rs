@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 
 use crate::usage;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running server; killed when dropped, and when this process ends.
 pub(crate) struct Server {
@@ -20,7 +20,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `program` with nothing in its environment but `environment`; returns once `path` is answered with 200.
+    /// Starts `program` with nothing in its environment but `environment`; returns once `path` is
+    /// answered with 200.
     pub(crate) fn start<A: AsRef<OsStr>>(
         program: &Path,
         arguments: impl IntoIterator<Item = A>,
@@ -41,7 +42,7 @@ impl Server {
             .spawn()
             .with_context(|| format!("start {}", program.display()))?;
         let mut server = Server { child, port };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + READY_TIMEOUT;
         while !server.answers(path) {
             let ended = server.child.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {

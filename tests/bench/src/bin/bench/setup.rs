@@ -1,4 +1,4 @@
-//! What all measurements share: the PostgreSQL server, a database to copy, the servers, and the check of what was stored.
+//! What all measurements share: PostgreSQL, a database to copy, servers, and checks of rows.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -50,7 +50,8 @@ const WARM_UP_S: u64 = 1;
 
 const SCRIPT: &str = include_str!("../../../wrk/load.lua");
 
-/// What every other database is a copy of: migrated, loaded, vacuumed and analyzed, and no order in it.
+/// What every other database is a copy of: migrated, loaded, vacuumed and analyzed, and no order in
+/// it.
 const TEMPLATE: &str = "shop";
 
 /// A promotion with uses left for ever, and one without any.
@@ -59,8 +60,9 @@ const PROMOTIONS: &str = "
         ('HOTDEAL', 'percentage', 10, 1000000000), ('SOLDOUT', 'percentage', 10, 1000);
     INSERT INTO promotion_uses (code, uses) VALUES ('SOLDOUT', 1000)";
 
-/// Writes as much WAL as there may be before its files are used again. A server in use writes over the files that it has; one
-/// that has just begun fills new ones with zeros first, 16 MB at a time, while orders wait.
+/// Writes as much WAL as there may be before its files are used again. A server in use writes over
+/// the files that it has; one that has just begun fills new ones with zeros first, 16 MB at a time,
+/// while orders wait.
 const FILL_WAL: &str = "
     DO $$
     BEGIN
@@ -249,7 +251,8 @@ impl Setup {
         Ok(run)
     }
 
-    /// wrk leaves when its time is over: an order may be stored whose answer it did not wait for, one per connection.
+    /// wrk leaves when its time is over: an order may be stored whose answer it did not wait for,
+    /// one per connection.
     fn check(
         &self,
         database: &Database,

@@ -23,7 +23,8 @@ struct Stat {
 }
 
 impl Processor {
-    /// What was used up to now. The children of this process that have ended are the load generators.
+    /// What was used up to now. The children of this process that have ended are the load
+    /// generators.
     pub(crate) fn now(server: Option<u32>, database: u32) -> anyhow::Result<Processor> {
         let ticks = ticks_per_second()?;
         let seconds = |count: u64| count as f64 / ticks;
@@ -57,7 +58,8 @@ impl Processor {
     }
 }
 
-/// Clock ticks during which a processor was not idle, from /proc/stat: user, nice, system, irq, softirq and steal.
+/// Clock ticks during which a processor was not idle, from /proc/stat: user, nice, system, irq,
+/// softirq and steal.
 fn busy() -> anyhow::Result<u64> {
     let text = std::fs::read_to_string("/proc/stat")?;
     let line = text.lines().next().context("an empty /proc/stat")?;

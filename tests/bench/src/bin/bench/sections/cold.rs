@@ -1,5 +1,4 @@
-//! A database that was just migrated, vacuumed and analyzed, with no order in it, against one that is in use. PostgreSQL
-//! may keep the plan that it made for the empty tables.
+//! A new, vacuumed and analyzed database without orders against one in use.
 
 use crate::figures::{Subject, alternate};
 use crate::load::ORDERS;

@@ -1,4 +1,4 @@
-//! What a code of the coupon files costs an order, when they are few and held in memory, and when there are millions.
+//! The cost of a coupon code, when few codes are in memory and when millions are in the table.
 
 use super::ORDER_FOOD;
 use crate::figures::{Series, Subject, alternate};

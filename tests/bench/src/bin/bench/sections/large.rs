@@ -89,7 +89,8 @@ fn pages(setup: &Setup, report: &mut Report, full: &Database) -> anyhow::Result<
     Ok(())
 }
 
-/// Fills the tables with orders of two lines each, older than any that will come, in the order of their ids.
+/// Fills the tables with orders of two lines each, older than any that will come, in the order of
+/// their ids.
 fn fill(setup: &Setup, database: &Database) -> anyhow::Result<()> {
     for (id, key, scopes) in [
         (

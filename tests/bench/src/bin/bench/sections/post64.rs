@@ -1,4 +1,4 @@
-//! Orders over 64 connections: against the floor, one transaction per order, and PostgreSQL by itself.
+//! Orders over 64 connections: against the floor, one transaction per order, and pgbench.
 
 use super::{FLOOR, ONE_TRANSACTION, ORDER_FOOD, PGBENCH};
 use crate::answers;
