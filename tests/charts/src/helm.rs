@@ -13,6 +13,7 @@ use crate::{KUBERNETES, chart, tool};
 #[derive(Clone)]
 pub struct Render {
     chart: String,
+    folder: PathBuf,
     release: String,
     kubernetes: String,
     arguments: Vec<String>,
@@ -23,6 +24,7 @@ pub struct Render {
 pub fn render(chart_name: &str) -> Render {
     Render {
         chart: chart_name.into(),
+        folder: chart(chart_name),
         release: chart_name.into(),
         kubernetes: KUBERNETES[1].into(),
         arguments: Vec::new(),
@@ -34,6 +36,13 @@ impl Render {
     #[must_use]
     pub fn release(mut self, name: &str) -> Self {
         self.release = name.into();
+        self
+    }
+
+    /// From another folder or package than the chart's own.
+    #[must_use]
+    pub fn chart_at(mut self, path: &Path) -> Self {
+        self.folder = path.into();
         self
     }
 
@@ -80,7 +89,7 @@ impl Render {
     pub fn text(&self) -> Result<String, String> {
         let output = Command::new(helm())
             .args(["template", &self.release])
-            .arg(chart(&self.chart))
+            .arg(&self.folder)
             .args(["--namespace", "shop", "--kube-version", &self.kubernetes])
             .args(&self.arguments)
             .env("KUBECONFIG", "/dev/null")
@@ -155,24 +164,39 @@ impl Objects {
 /// # Errors
 /// What helm says.
 pub fn lint(chart_name: &str, kubernetes: &str, values: &Path) -> Result<(), String> {
-    let output = Command::new(helm())
-        .args([
-            "lint",
-            "--strict",
-            "--quiet",
-            "--kube-version",
-            kubernetes,
-            "--values",
-        ])
-        .arg(values)
-        .arg(chart(chart_name))
-        .output()
-        .unwrap();
+    let mut command = Command::new(helm());
+    command.args([
+        "lint",
+        "--strict",
+        "--quiet",
+        "--kube-version",
+        kubernetes,
+        "--values",
+    ]);
+    said(command.arg(values).arg(chart(chart_name)))
+}
+
+/// `helm package` into a folder.
+///
+/// # Errors
+/// What helm says.
+pub fn package(chart_name: &str, folder: &Path) -> Result<(), String> {
+    let mut command = Command::new(helm());
+    said(
+        command
+            .args(["package", "--destination"])
+            .arg(folder)
+            .arg(chart(chart_name)),
+    )
+}
+
+/// What helm says when it fails.
+fn said(command: &mut Command) -> Result<(), String> {
+    let output = command.output().unwrap();
     if output.status.success() {
-        Ok(())
-    } else {
-        Err(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+        return Ok(());
     }
+    Err(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
 }
 
 fn helm() -> &'static Path {

@@ -1,8 +1,10 @@
+//! What is generated from the charts is up to date, and their metadata is complete.
+
 use std::fs;
 
-use charts_tests::helm::render;
+use charts_tests::helm::{self, render};
 use charts_tests::{CHARTS, SERVICES, chart, golden, reference, repository};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn the_default_renderings_are_the_golden_files() {
@@ -36,18 +38,15 @@ fn every_value_has_a_comment() {
 }
 
 #[test]
-fn templates_that_charts_share_are_the_same_in_each() {
-    for (file, charts) in [
-        ("_shop.tpl", &SERVICES[..]),
-        ("_migrator.tpl", &["database-migration", "order-food"]),
-        ("_loader.tpl", &["database-load", "order-food"]),
-    ] {
-        let texts: Vec<String> = charts
-            .iter()
-            .map(|name| fs::read_to_string(chart(name).join("templates").join(file)).unwrap())
-            .collect();
-        assert!(texts.iter().all(|text| *text == texts[0]), "{file} differs");
+fn a_package_holds_the_library_without_a_download() {
+    let folder = std::env::temp_dir().join(format!("helm-package-{}", std::process::id()));
+    for name in CHARTS {
+        helm::package(name, &folder).unwrap_or_else(|complaint| panic!("{name}: {complaint}"));
+        let file = folder.join(format!("{name}-0.1.0.tgz"));
+        let rendered = render(name).chart_at(&file).text().unwrap();
+        assert_eq!(rendered, fs::read_to_string(golden(name)).unwrap(), "{name}");
     }
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -60,7 +59,8 @@ fn the_charts_say_what_they_are_and_need_no_download() {
             (&about["apiVersion"], &about["name"]),
             (&"v2".into(), &name.into())
         );
-        assert!(about["dependencies"].is_null(), "{name}");
+        let library = json!([{"name": "shop", "version": "0.1.0", "repository": "file://../shop"}]);
+        assert_eq!(about["dependencies"], library, "{name}");
         assert!(
             about["kubeVersion"].as_str().unwrap().starts_with(">=1.29"),
             "{name}"

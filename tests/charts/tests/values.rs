@@ -136,7 +136,7 @@ fn known(value: &Value, schema: &Value, root: &Value, path: &str) {
         known(field, field_schema, root, &below);
     }
     for key in listed.keys() {
-        let optional = ["global", "claims", "medium", "limits", "requests"].contains(&key.as_str());
+        let optional = ["global", "shop", "claims", "medium", "limits", "requests"].contains(&key.as_str());
         assert!(
             optional || fields.contains_key(key),
             "{path}/{key} is in the schema alone"

@@ -1,5 +1,5 @@
 {{/*
-The container of database-load, in Job and CronJob as in the pod of order-food: the file is the same in both charts.
+The container of database-load, in Job and CronJob as in the pod of order-food.
 Everything takes: root, loader (the values that say what is loaded and how), name (of this use: the key of its profile).
 */}}
 

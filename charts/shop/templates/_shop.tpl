@@ -1,12 +1,12 @@
-{{/* What the charts of database-migration, database-load and order-food share: the file is the same in each of them. */}}
+{{/* Names, labels, pods and objects that all charts share. */}}
 
 {{- define "shop.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 52 | trimSuffix "-" -}}
 {{- end }}
 
 {{/*
-The name of the objects. Kubernetes appends to the names of CronJobs what makes them 63 characters long, so 52 is the most;
-the sum keeps apart what was cut off.
+The name of the objects, at most 52 characters: Kubernetes appends up to 11 to the names of CronJobs, and a hash to those of
+StatefulSets, where the result is a label. The checksum keeps shortened names apart.
 */}}
 {{- define "shop.fullname" -}}
 {{- $name := include "shop.name" . -}}

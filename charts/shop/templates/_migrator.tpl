@@ -1,4 +1,4 @@
-{{/* The container of database-migration, in the Job as in the pod of order-food: the file is the same in both charts. */}}
+{{/* The container of database-migration, in the Job as in the pod of order-food. */}}
 
 {{/* root, migrator (the values that say what runs). */}}
 {{- define "migrator.container" -}}
