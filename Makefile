@@ -58,10 +58,8 @@ job: ## Run a CronJob now and follow it, JOB=database-load (NAMESPACE=…)
 .PHONY: test
 test: ## Run every test, on throw-away PostgreSQL servers of their own
 	@scripts/images/check.sh
-	@scripts/tools/helm.sh >/dev/null
-	@scripts/tools/kubernetes-schemas.sh >/dev/null
+	@scripts/tools.sh helm kubernetes-schemas promtool >/dev/null
 	@scripts/postgres/binaries.sh >/dev/null
-	@scripts/tools/promtool.sh >/dev/null
 	@scripts/previous-release.sh
 	cargo test --workspace --locked
 
@@ -76,19 +74,19 @@ soak: ## Run the long tests whole, about 10 min (SOAK=3: three times as long; SO
 
 .PHONY: bench
 bench: ## Measure the order path, about 10 min (SECONDS=5 ROUNDS=3 ONLY=post64,reads,… OUT=target/bench to choose)
-	@scripts/bench/order-path.sh $(bench_options)
+	@scripts/bench.sh orders $(bench_options)
 
 .PHONY: bench-large
 bench-large: ## Measure with 10 million orders stored (ORDERS=… to choose); needs 15 GB of disk
-	@scripts/bench/order-path.sh --only large $(if $(ORDERS),--orders $(ORDERS)) $(filter-out --only $(ONLY),$(bench_options))
+	@scripts/bench.sh orders --only large $(if $(ORDERS),--orders $(ORDERS)) $(filter-out --only $(ONLY),$(bench_options))
 
 .PHONY: bench-migration
 bench-migration: ## Measure database-migration: nothing to do, and an empty database (RUNS=20 to choose)
-	@RUNS=$(RUNS) scripts/bench/migration.sh
+	@scripts/bench.sh migration $(if $(RUNS),--runs $(RUNS))
 
 .PHONY: bench-load
 bench-load: ## Measure database-load: first load, unchanged sources, a changed price (RUNS=20 to choose)
-	@RUNS=$(RUNS) OUT=$(OUT) scripts/bench/load.sh
+	@scripts/bench.sh load $(if $(RUNS),--runs $(RUNS)) $(if $(OUT),--out $(OUT))
 
 .PHONY: bench-coupons
 bench-coupons: ## Measure the coupon scanner against decompression alone, about 10 min (SCALE=1.0 ROUNDS=3 OUT=target/bench to choose); needs 5 GB of disk
@@ -152,15 +150,12 @@ openapi: ## Write docs/openapi.yaml and docs/openapi.json from the code
 
 .PHONY: charts
 charts: ## Write the charts' README tables and golden files
-	@scripts/tools/helm.sh >/dev/null
+	@scripts/tools.sh helm >/dev/null
 	cargo run --quiet --locked -p charts-tests --example write
 
 .PHONY: tools
 tools: $(CARGO_DENY) $(CARGO_CYCLONEDX) ## Install the pinned tools into .tools/
-	@scripts/tools/hadolint.sh
-	@scripts/tools/helm.sh
-	@scripts/tools/kubernetes-schemas.sh
-	@scripts/tools/promtool.sh
+	@scripts/tools.sh hadolint helm kubernetes-schemas promtool
 
 $(CARGO_DENY):
 	cargo install --locked cargo-deny@$(CARGO_DENY_VERSION) --root .tools/cargo-deny-$(CARGO_DENY_VERSION)

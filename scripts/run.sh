@@ -16,11 +16,6 @@ child=   # the process group that runs now
 private= # set when the PostgreSQL server is ours to stop
 serving= # set once order-food is ready
 
-milliseconds() {
-  local now=${EPOCHREALTIME/[.,]/}
-  echo "$((now / 1000))"
-}
-
 # Ends the line of a step with the seconds it took.
 done_since() {
   local ms=$(($(milliseconds) - $1))
@@ -94,7 +89,7 @@ fi
 lock
 [[ $PORT =~ ^[1-9][0-9]{0,4}$ && $PORT -le 65535 ]] || fail "PORT: expected 1 to 65535"
 ! listening "$PORT" || fail "PORT: another program listens on $PORT; choose another port, for example: make run PORT=$((PORT % 65535 + 1))"
-command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs, then open a new terminal"
+need_cargo
 command -v cc >/dev/null || fail "a C compiler is missing; type: sudo apt-get install gcc libc6-dev"
 install -d "$logs"
 trap stop_all EXIT

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=../images/source.sh
 . "$here/../images/source.sh"
 
-docker info >/dev/null 2>&1 || fail "docker: no daemon answers; type: sudo systemctl start docker"
+need_docker
 
 ready_within=90 # seconds
 compose=("$here/compose.sh")

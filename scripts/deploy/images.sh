@@ -2,8 +2,6 @@
 # name) and pull_policy.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-services=(database-migration database-load order-food)
-
 # How the cluster of the context gets images: a word for `bring`.
 image_route() {
   if [[ -n ${REGISTRY:-} ]]; then

@@ -1,18 +1,9 @@
 # Where the releases go and what they are called; sourced by the other scripts.
 # shellcheck shell=bash
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+# shellcheck source=../shared.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../shared.sh"
 namespace=${NAMESPACE:-default}
-
-fail() {
-  printf 'error: %s\n' "$*" >&2
-  exit 1
-}
-
-# need TOOL HINT…: ends here when the tool is missing.
-need() {
-  command -v "$1" >/dev/null || fail "$1 is missing; ${*:2}"
-}
 
 # Helm of the PATH, since somebody put it there, or that of `make tools`.
 helm() {

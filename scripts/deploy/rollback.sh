@@ -29,7 +29,7 @@ explain() {
     local pod container
     for pod in $(kube get pods -l app.kubernetes.io/name=order-food -o name); do
       [[ $(kube get "$pod" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}') != True ]] || continue
-      for container in database-migration database-load order-food; do
+      for container in "${services[@]}"; do
         printf '\n--- %s, %s\n' "$pod" "$container"
         kube logs "$pod" -c "$container" --tail=20 2>&1 || true
       done

@@ -5,9 +5,11 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=../images/source.sh
 . "$here/../images/source.sh"
+# shellcheck source=expect.sh
+. "$here/expect.sh"
 # shellcheck source=traffic.sh
 . "$here/traffic.sh"
-cd "$images_root"
+cd "$root"
 
 bound=120 # seconds that anything may take that is waited for
 export COMPOSE_PROJECT_NAME=order-food-e2e
@@ -30,26 +32,6 @@ clean_up() {
   compose down --volumes --timeout 5 >"$work/down.log" 2>&1 || cat "$work/down.log" >&2
   rm -rf "$work"
   exit "$status"
-}
-
-proved() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
-
-# expect TEXT ACTUAL EXPECTED
-expect() { [[ $2 == "$3" ]] || fail "$1: $2, expected $3"; }
-
-# expect_in TEXT NEEDLE FILE
-expect_in() { grep -qF -- "$2" "$3" || { cat "$3" >&2; fail "$1: no \"$2\" in the above"; }; }
-
-milliseconds() { local now=${EPOCHREALTIME/[.,]/}; echo "$((now / 1000))"; }
-
-# until_true TEXT COMMAND…
-until_true() {
-  local text=$1 since=$SECONDS
-  shift
-  until "$@"; do
-    [[ $((SECONDS - since)) -lt $bound ]] || fail "$text: not within $bound s"
-    sleep 0.1
-  done
 }
 
 sql() { compose exec -T postgres psql --no-psqlrc -U food -d food -v ON_ERROR_STOP=1 -qAtc "$1"; }
@@ -78,7 +60,7 @@ free_ports() {
   local first port
   for ((first = 18080; first < 19000; first += $1)); do
     for ((port = first; port < first + $1; port++)); do
-      ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || continue 2
+      ! listening "$port" || continue 2
     done
     echo "$first"
     return
@@ -108,7 +90,7 @@ kernel_says() {
 images() {
   "$here/../images/build.sh" >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; fail "the images cannot be built"; }
   local service
-  for service in database-migration database-load order-food; do
+  for service in "${services[@]}"; do
     expect "$service: user" "$(docker image inspect --format '{{.Config.User}}' "$service:latest")" 10001:10001
     expect "$service: label" \
       "$(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$service:latest")" "$REVISION"
@@ -138,17 +120,28 @@ failing_load() {
   proved "failing load: make up ends with $status, shows the end of the log, and says so"
 }
 
-first_up() {
+# up [ARGUMENT…]: in the background; what it said is shown when it fails.
+up() {
+  compose up --detach "$@" >"$work/up.log" 2>&1 </dev/null || { cat "$work/up.log" >&2; fail "up failed"; }
+}
+
+# up_until_healthy: sets `took`, in milliseconds.
+up_until_healthy() {
   local since
-  compose down --volumes >"$work/down.log" 2>&1
   since=$(milliseconds)
-  PORT=$port compose up --detach >"$work/up.log" 2>&1 </dev/null || { cat "$work/up.log" >&2; fail "up failed"; }
-  until_true "order-food is healthy" is_healthy
-  proved "up: healthy $(($(milliseconds) - since)) ms after the command, with an empty volume and the images present"
+  PORT=$port up
+  until_true "order-food is healthy" is_healthy order-food
+  took=$(($(milliseconds) - since))
+}
+
+first_up() {
+  compose down --volumes >"$work/down.log" 2>&1
+  up_until_healthy
+  proved "up: healthy $took ms after the command, with an empty volume and the images present"
 }
 
 is_healthy() {
-  [[ $(docker container inspect --format '{{.State.Health.Status}}' "$(compose ps --quiet order-food | head -n 1)") == healthy ]]
+  [[ $(docker container inspect --format '{{.State.Health.Status}}' "$(compose ps --quiet "$1" | head -n 1)") == healthy ]]
 }
 
 order_and_read_back() {
@@ -161,17 +154,12 @@ order_and_read_back() {
 }
 
 second_up() {
-  local since
   compose down >"$work/down.log" 2>&1
-  since=$(milliseconds)
-  PORT=$port compose up --detach >"$work/up.log" 2>&1 </dev/null
-  until_true "order-food is healthy" is_healthy
+  up_until_healthy
   expect "the order after down and up" "$("${shop[@]}" "http://127.0.0.1:$port/api/order/$placed")" "$(<"$work/placed.json")"
-  proved "down and up: healthy after $(($(milliseconds) - since)) ms, the order is still there"
-  since=$(milliseconds)
-  PORT=$port compose up --detach >"$work/up.log" 2>&1 </dev/null
-  until_true "order-food is healthy" is_healthy
-  proved "up again while it runs: $(($(milliseconds) - since)) ms"
+  proved "down and up: healthy after $took ms, the order is still there"
+  up_until_healthy
+  proved "up again while it runs: $took ms"
 }
 
 # Data are edited in a copy, which the load gets in place of the repository's.
@@ -224,8 +212,8 @@ restart_under_traffic() {
 copies_at_once() {
   local copy service
   compose down --volumes >"$work/down.log" 2>&1
-  compose up --detach postgres >"$work/up.log" 2>&1 </dev/null
-  until_true "PostgreSQL takes connections" postgres_is_healthy
+  up postgres
+  until_true "PostgreSQL takes connections" is_healthy postgres
   for service in database-migration database-load; do
     local children=()
     for copy in 1 2 3 4 5; do
@@ -244,14 +232,9 @@ copies_at_once() {
   proved "five database-migration, then five database-load at once on an empty database: all exit 0, one of each did the work"
 }
 
-postgres_is_healthy() {
-  [[ $(docker container inspect --format '{{.State.Health.Status}}' "$(compose ps --quiet postgres)") == healthy ]]
-}
-
 three_copies() {
   local range=$port-$((port + 2)) each
-  PORT=$range compose up --detach --scale order-food=3 >"$work/up.log" 2>&1 </dev/null ||
-    { cat "$work/up.log" >&2; fail "up failed"; }
+  PORT=$range up --scale order-food=3
   until_true "three copies are ready" all_ready 3
   for each in $(ports); do
     [[ $("${shop[@]}" --output /dev/null --write-out '%{http_code}' --data "$order" "http://127.0.0.1:$each/api/order") == 200 ]] ||
@@ -292,7 +275,7 @@ confined() {
   expect "writing to the root: exit code" "$(run write "${generate[@]}" /usr/share/corpus)" 6
   expect_in "writing to the root" "Read-only file system" "$work/write.log"
   expect "writing to /tmp: exit code" "$(run write "${generate[@]}" /tmp/corpus)" 0
-  for service in database-migration database-load order-food; do
+  for service in "${services[@]}"; do
     expect "$service: read-only, capabilities" \
       "$(docker container inspect --format '{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}' \
         "$(compose ps --all --quiet "$service" | head -n 1)")" 'true [ALL] [no-new-privileges:true]'
@@ -305,7 +288,7 @@ no_secret() {
   local secret container service
   secret=$(<deploy/compose/development-only/postgres-password)
   for container in $(compose ps --all --quiet); do docker container inspect "$container"; done >"$work/inspect.json"
-  for service in database-migration database-load order-food; do
+  for service in "${services[@]}"; do
     docker image inspect "$service:latest"
     docker image history --no-trunc "$service:latest"
   done >>"$work/inspect.json"
@@ -317,7 +300,7 @@ no_secret() {
   proved "no secret: the password is in no docker inspect, image history or log, the API key in no log"
 }
 
-docker info >/dev/null 2>&1 || fail "docker: no daemon answers; type: sudo systemctl start docker"
+need_docker
 compose version >/dev/null || exit 1
 docker image inspect "$POSTGRES_IMAGE" >/dev/null 2>&1 || docker pull --quiet "$POSTGRES_IMAGE" ||
   fail "$POSTGRES_IMAGE cannot be had; type: POSTGRES_IMAGE=… make e2e-compose"

@@ -10,6 +10,8 @@ export NAMESPACE=${E2E_NAMESPACE:-order-food-e2e}
 . "$here/../images/source.sh"
 # shellcheck source=../deploy/place.sh
 . "$here/../deploy/place.sh"
+# shellcheck source=expect.sh
+. "$here/expect.sh"
 # shellcheck source=k8s-traffic.sh
 . "$here/k8s-traffic.sh"
 cd "$root"
@@ -29,24 +31,6 @@ clean_up() {
   kubectl delete namespace "$namespace" --ignore-not-found --timeout=120s >/dev/null || true
   rm -rf "$work"
   exit "$status"
-}
-
-proved() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
-
-# expect TEXT ACTUAL EXPECTED
-expect() { [[ $2 == "$3" ]] || fail "$1: $2, expected $3"; }
-
-# expect_in TEXT NEEDLE FILE
-expect_in() { grep -qF -- "$2" "$3" || fail "$1: no \"$2\" in what it said: $(cat "$3")"; }
-
-# until_true TEXT COMMAND…
-until_true() {
-  local text=$1 since=$SECONDS
-  shift
-  until "$@"; do
-    [[ $((SECONDS - since)) -lt $bound ]] || fail "$text: not within $bound s"
-    sleep 0.3
-  done
 }
 
 sql() { kube exec postgres-0 -c postgres -- psql --no-psqlrc -U shop -d shop -v ON_ERROR_STOP=1 -qAtc "$1"; }

@@ -17,7 +17,7 @@ for program in cargo curl perl; do
 done
 [[ $minute =~ ^[1-9][0-9]?$ ]] || fail "MINUTE: expected 1 to 99 seconds"
 programs=$("$here/../postgres/binaries.sh")
-promtool=$("$here/../tools/promtool.sh")
+promtool=$("$here/../tools.sh" promtool)
 target=${CARGO_TARGET_DIR:-$root/target}
 cargo build --locked --target-dir "$target" -p database-migration -p database-load -p order-food
 binaries=$target/debug
@@ -81,10 +81,6 @@ ask() {
 # firing ALERT: how many alerts of this name fire.
 firing() {
   ask "ALERTS{alertname=~\"$1\",alertstate=\"firing\"}"
-}
-
-milliseconds() {
-  echo "$((${EPOCHREALTIME/[.,]/} / 1000))"
 }
 
 # expect ALERT fires|clears SINCE: waits, and prints how long it took.

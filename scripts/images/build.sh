@@ -5,10 +5,10 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=source.sh
 . "$here/source.sh"
-cd "$images_root"
+cd "$root"
 
 [[ -n $REVISION ]] || fail "this is not a git checkout; type: REVISION=… make images"
-docker info >/dev/null 2>&1 || fail "docker: no daemon answers; type: sudo systemctl start docker"
+need_docker
 
 arguments=(--build-arg "REVISION=$REVISION" --build-arg "SOURCE=$SOURCE" --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH")
 for name in RUST_IMAGE DEBIAN_IMAGE; do
@@ -16,13 +16,13 @@ for name in RUST_IMAGE DEBIAN_IMAGE; do
 done
 read -ra more <<<"${DOCKER_BUILD_ARGS:-}"
 
-for service in database-migration database-load order-food; do
+for service in "${services[@]}"; do
   version=$(app_version "$service")
   tags=("$REVISION" "$version" latest)
   docker build --target "$service" "${arguments[@]}" --build-arg "VERSION=$version" "${more[@]}" \
     "${tags[@]/#/--tag=$service:}" .
 done
-for service in database-migration database-load order-food; do
+for service in "${services[@]}"; do
   docker image inspect --format '{{index .RepoTags 0}} {{.Size}}' "$service:$REVISION" |
     awk -v tags="$REVISION, $(app_version "$service"), latest" -v name="$service" \
       '{ printf "%-20s %5.1f MB   %s\n", name, $NF / 1e6, tags }'

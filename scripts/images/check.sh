@@ -4,9 +4,9 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=source.sh
 . "$here/source.sh"
-cd "$images_root"
+cd "$root"
 
-"$("$here/../tools/hadolint.sh")" Dockerfile
+"$("$here/../tools.sh" hadolint)" Dockerfile
 
 version=$(sed -nE '/^\[workspace\.package\]/,/^$/s/^version = "(.*)"/\1/p' Cargo.toml)
 grep -qx "ARG VERSION=$version" Dockerfile || fail "Dockerfile: the default of VERSION is not that of Cargo.toml, $version"

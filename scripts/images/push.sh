@@ -10,7 +10,7 @@ registry=${REGISTRY:-}
 [[ $REVISION != *-dirty ]] || fail "no commit has what would be pushed; type: git commit"
 
 "$here/build.sh"
-for service in database-migration database-load order-food; do
+for service in "${services[@]}"; do
   # `latest` last: whoever pulls it finds the other tags there, too.
   for tag in "$REVISION" "$(app_version "$service")" latest; do
     docker tag "$service:$REVISION" "${registry%/}/$service:$tag"

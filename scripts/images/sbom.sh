@@ -7,15 +7,15 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-out=$images_root/target/sbom
+out=$root/target/sbom
 
 # It writes beside each manifest, so it gets a copy of the sources.
-tar --create --directory "$images_root" --exclude=./target --exclude=./.git --exclude=./.dev --exclude=./.tools . |
+tar --create --directory "$root" --exclude=./target --exclude=./.git --exclude=./.dev --exclude=./.tools . |
   tar --extract --directory "$work"
 # Of the images' platform; the time in it is SOURCE_DATE_EPOCH, that of the commit.
 (cd "$work" && "$1" cyclonedx --quiet --format json --spec-version 1.5 --target "$(uname -m)-unknown-linux-gnu")
 mkdir -p "$out"
-for service in database-migration database-load order-food; do
+for service in "${services[@]}"; do
   # The copy's name is an accident.
   sed "s#file://$work#file:///order-food#g" "$work/$service/$service.cdx.json" >"$out/$service.cdx.json"
   echo "target/sbom/$service.cdx.json: $(grep -c '"purl": "pkg:cargo/' "$out/$service.cdx.json") packages"

@@ -27,36 +27,19 @@ install_package() {
   if ! command -v apt-get >/dev/null; then
     fail "no PostgreSQL server here (14 to 18). Install one with this system's package manager, or set DATABASE_URL."
   fi
-  if [[ $EUID -ne 0 ]]; then
-    sudo -n true 2>/dev/null || fail "no PostgreSQL server here (14 to 18). Type
+  [[ $EUID -eq 0 ]] || sudo -n true 2>/dev/null || fail "no PostgreSQL server here (14 to 18). Type
   sudo apt-get update && sudo apt-get install postgresql
 and then the same make command again, or set DATABASE_URL."
-    as_root=(sudo -n)
-  fi
   echo "No PostgreSQL server here: installing the package postgresql." >&2
-  scratch=$(mktemp -d)
-  trap 'rm -rf "$scratch"' EXIT
-  if ! quietly apt-get update; then
-    echo "apt-get update failed; trying with the package lists at hand" >&2
-  fi
+  apt_update
   apt_install postgresql-common
-  cp "$setting" "$scratch/setting"
-  trap '"${as_root[@]}" cp "$scratch/setting" "$setting"; rm -rf "$scratch"' EXIT
-  (cat "$scratch/setting" && echo "create_main_cluster = false") | "${as_root[@]}" tee "$setting" >/dev/null
+  [[ $EUID -eq 0 ]] || as_root=(sudo -n)
+  saved=$(<"$setting")
+  trap '"${as_root[@]}" tee "$setting" <<<"$saved" >/dev/null' EXIT
+  "${as_root[@]}" tee "$setting" >/dev/null <<<"$saved"$'\n'"create_main_cluster = false"
   apt_install postgresql
 }
 
-apt_install() {
-  quietly env DEBIAN_FRONTEND=noninteractive apt-get -y install --no-install-recommends "$1" && return
-  tail -n 20 "$scratch/log" >&2
-  fail "cannot install the package $1; type: sudo apt-get install $1"
-}
-
-quietly() {
-  "${as_root[@]}" "$@" >>"$scratch/log" 2>&1
-}
-
-as_root=()
 found=$(find_programs) || {
   install_package
   found=$(find_programs) || fail "the package postgresql brought no server of version 14 to 18"

@@ -1,7 +1,8 @@
 # Where this checkout keeps what `make run` makes, and who owns its PostgreSQL server; sourced by the other scripts.
 # shellcheck shell=bash
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+# shellcheck source=../shared.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../shared.sh"
 
 # PostgreSQL refuses to run as root, and the user `postgres` may not reach a checkout below root's home.
 if [[ $EUID -eq 0 ]]; then
@@ -9,11 +10,6 @@ if [[ $EUID -eq 0 ]]; then
 else
   state=$root/.dev
 fi
-
-fail() {
-  printf 'error: %s\n' "$*" >&2
-  exit 1
-}
 
 # Runs a command as the user that owns the server.
 as_owner() {
@@ -24,11 +20,6 @@ as_owner() {
   else
     runuser -u postgres -- "$@"
   fi
-}
-
-# Whether something on this machine listens on the given TCP port.
-listening() {
-  (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
 # Only one `make run` or `make reset` at a time per checkout. The lock ends with the process that took it,

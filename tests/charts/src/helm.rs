@@ -201,5 +201,5 @@ fn said(command: &mut Command) -> Result<(), String> {
 
 fn helm() -> &'static Path {
     static HELM: OnceLock<PathBuf> = OnceLock::new();
-    HELM.get_or_init(|| tool("helm.sh"))
+    HELM.get_or_init(|| tool("helm"))
 }

@@ -61,13 +61,14 @@ pub fn values_files(chart_name: &str, folder: &str, prefix: &str) -> Vec<PathBuf
     files
 }
 
-/// What a script of `scripts/tools` prints: the path of the tool, which it installs if need be.
+/// Where a tool is; `scripts/tools.sh` installs it if need be.
 #[must_use]
-pub fn tool(script: &str) -> PathBuf {
-    let output = std::process::Command::new(repository().join("scripts/tools").join(script))
+pub fn tool(name: &str) -> PathBuf {
+    let output = std::process::Command::new(repository().join("scripts/tools.sh"))
+        .arg(name)
         .stderr(std::process::Stdio::inherit())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{script} failed");
+    assert!(output.status.success(), "{name} is missing");
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }

@@ -20,9 +20,7 @@ impl Schemas {
     /// Those of a version, as `1.33`.
     pub(crate) fn of(kubernetes: &str) -> Self {
         static FOLDER: OnceLock<std::path::PathBuf> = OnceLock::new();
-        let folder = FOLDER
-            .get_or_init(|| tool("kubernetes-schemas.sh"))
-            .join(kubernetes);
+        let folder = FOLDER.get_or_init(|| tool("kubernetes-schemas")).join(kubernetes);
         let definitions = read(&folder.join("_definitions.json"));
         Self {
             folder,

@@ -64,7 +64,7 @@ fn the_promised_values_stand_where_they_were_promised() {
 fn order_food_has_every_value_that_helm_create_writes() {
     let folder = std::env::temp_dir().join(format!("helm-create-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
-    let made = Command::new(tool("helm.sh"))
+    let made = Command::new(tool("helm"))
         .args(["create", "shop"])
         .current_dir(&folder)
         .output()

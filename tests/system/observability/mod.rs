@@ -13,9 +13,10 @@ use crate::repository;
 
 /// Debian's promtool, as `make test` and `make e2e-observability` find it.
 static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| {
-    let output = Command::new(repository::path("scripts/tools/promtool.sh"))
+    let output = Command::new(repository::path("scripts/tools.sh"))
+        .arg("promtool")
         .output()
-        .expect("run scripts/tools/promtool.sh");
+        .expect("run scripts/tools.sh");
     assert!(
         output.status.success(),
         "{}",

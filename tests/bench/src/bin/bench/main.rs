@@ -4,6 +4,7 @@
 mod answers;
 mod chart;
 mod figures;
+mod jobs;
 mod load;
 mod machine;
 mod markdown;
@@ -19,14 +20,22 @@ mod usage;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 
 use crate::report::Report;
 use crate::setup::Setup;
 
+/// The three measurements of `make bench…`.
+#[derive(Parser)]
+enum Command {
+    Orders(Arguments),
+    Migration(jobs::Arguments),
+    Load(jobs::Arguments),
+}
+
 /// Measures the order path on a PostgreSQL of its own with default durability; exit status 1 when
 /// an answer and the rows disagree, or something failed, but not for a target that was missed.
-#[derive(Parser)]
+#[derive(Args)]
 struct Arguments {
     /// Folder of PostgreSQL's programs
     #[arg(long)]
@@ -94,7 +103,11 @@ const DEFAULT: [Section; 8] = [
 ];
 
 fn main() -> std::process::ExitCode {
-    let outcome = measure(Arguments::parse());
+    let outcome = match Command::parse() {
+        Command::Orders(arguments) => measure(arguments),
+        Command::Migration(arguments) => jobs::migration::measure(&arguments).map(|()| true),
+        Command::Load(arguments) => jobs::load::measure(&arguments).map(|()| true),
+    };
     let agreed = outcome.unwrap_or_else(|error| {
         // Nothing is left to do if standard error is closed.
         let line = process::failure::line(&*error);

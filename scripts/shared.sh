@@ -1,0 +1,49 @@
+# What scripts share; to be sourced.
+# shellcheck shell=bash disable=SC2034
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+services=(database-migration database-load order-food)
+
+# fail TEXT…: ends with the line that errors have everywhere.
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# need TOOL HINT…: ends here when the tool is missing.
+need() {
+  command -v "$1" >/dev/null || fail "$1 is missing; ${*:2}"
+}
+
+need_cargo() {
+  need cargo "install Rust from https://rustup.rs, then open a new terminal"
+}
+
+need_docker() {
+  docker info >/dev/null 2>&1 || fail "docker: no daemon answers; type: sudo systemctl start docker"
+}
+
+milliseconds() {
+  echo "$((${EPOCHREALTIME/[.,]/} / 1000))"
+}
+
+# listening PORT: whether something on this machine listens there.
+listening() {
+  (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# apt WORD…: apt-get as root, asking nothing; only errors are shown.
+apt() {
+  local as_root=()
+  [[ $EUID -eq 0 ]] || as_root=(sudo -n)
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y "$@" >/dev/null
+}
+
+apt_update() {
+  apt update || echo "apt-get update failed; trying with the package lists at hand" >&2
+}
+
+# apt_install PACKAGE
+apt_install() {
+  apt install --no-install-recommends "$1" || fail "cannot install the package $1; type: sudo apt-get install $1"
+}
