@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use base64::Engine;
 
-use crate::object::Object;
+use crate::object::{Object, Pod};
 use crate::{KUBERNETES, chart, tool};
 
 /// A `helm template` to be.
@@ -58,6 +58,14 @@ impl Render {
     pub fn set(mut self, assignment: &str) -> Self {
         self.arguments.extend(["--set".into(), assignment.into()]);
         self
+    }
+
+    /// `--set` for each assignment.
+    #[must_use]
+    pub fn sets(self, assignments: &[&str]) -> Self {
+        assignments
+            .iter()
+            .fold(self, |rendering, assignment| rendering.set(assignment))
     }
 
     /// `--values file`.
@@ -149,6 +157,12 @@ impl Objects {
         let found = self.of(kind);
         assert_eq!(found.len(), 1, "number of {kind}");
         found[0]
+    }
+
+    /// The pod that the only object of a kind is or makes.
+    #[must_use]
+    pub fn pod(&self, kind: &str) -> Pod<'_> {
+        self.only(kind).pod().unwrap()
     }
 
     /// The object with this name.

@@ -48,6 +48,12 @@ impl Object {
         self.0.pointer(pointer).unwrap_or(&Value::Null)
     }
 
+    /// The list at a JSON pointer.
+    #[must_use]
+    pub fn list(&self, pointer: &str) -> &[Value] {
+        self.at(pointer).as_array().unwrap()
+    }
+
     /// The text at a JSON pointer.
     #[must_use]
     pub fn text(&self, pointer: &str) -> String {

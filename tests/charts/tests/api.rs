@@ -1,3 +1,5 @@
+//! The chart order-food: Deployment, scaling, traffic, settings and tests.
+
 use charts_tests::helm::render;
 use charts_tests::object::variable;
 use charts_tests::repository;
@@ -10,10 +12,7 @@ fn migration_and_load_run_before_the_api_in_this_order() {
     let objects = render("order-food").objects();
     let deployment = objects.only("Deployment");
     let names = |list: &str| -> Vec<String> {
-        let containers = deployment
-            .at(&format!("/spec/template/spec/{list}"))
-            .as_array()
-            .unwrap();
+        let containers = deployment.list(&format!("/spec/template/spec/{list}"));
         containers
             .iter()
             .map(|container| container["name"].as_str().unwrap().to_owned())
@@ -74,14 +73,12 @@ fn the_number_of_pods_is_the_autoscalers_where_there_is_one() {
         autoscaler.at("/spec/behavior/scaleDown/stabilizationWindowSeconds"),
         300
     );
-    assert_eq!(autoscaler.at("/spec/metrics").as_array().unwrap().len(), 1);
+    assert_eq!(autoscaler.list("/spec/metrics").len(), 1);
     assert_eq!(
         everything()
             .objects()
             .only("HorizontalPodAutoscaler")
-            .at("/spec/metrics")
-            .as_array()
-            .unwrap()
+            .list("/spec/metrics")
             .len(),
         3
     );
@@ -110,10 +107,7 @@ fn a_budget_for_disruptions_exists_only_for_more_than_one_pod() {
             0,
         ),
     ] {
-        let objects = assignments
-            .iter()
-            .fold(render("order-food"), |rendering, set| rendering.set(set))
-            .objects();
+        let objects = render("order-food").sets(assignments).objects();
         assert_eq!(
             objects.of("PodDisruptionBudget").len(),
             budgets,
@@ -135,11 +129,8 @@ fn a_pod_is_killed_only_after_the_whole_drain() {
         (&["drain.waitSeconds=30", "drain.shutdownTimeoutSeconds=60"], 100),
         (&["terminationGracePeriodSeconds=26"], 26),
     ] {
-        let objects = assignments
-            .iter()
-            .fold(render("order-food"), |rendering, set| rendering.set(set))
-            .objects();
-        let pod = objects.only("Deployment").pod().unwrap();
+        let objects = render("order-food").sets(assignments).objects();
+        let pod = objects.pod("Deployment");
         let container = pod.container("order-food");
         let seconds = |name| {
             variable(container, name)
@@ -165,7 +156,7 @@ fn a_pod_is_killed_only_after_the_whole_drain() {
 #[test]
 fn the_probes_ask_for_life_and_readiness() {
     let objects = render("order-food").objects();
-    let pod = objects.only("Deployment").pod().unwrap();
+    let pod = objects.pod("Deployment");
     let container = pod.container("order-food");
     for (probe, path) in [
         ("startupProbe", "/health"),
@@ -222,13 +213,8 @@ fn the_ingress_serves_tls_and_keeps_metrics_inside() {
         json!({"path": "/api", "pathType": "Prefix", "backend": {"service": {"name": "order-food", "port": {"name": "http"}}}})
     );
     let default = render("order-food").set("ingress.enabled=true").objects();
-    let paths = default
-        .only("Ingress")
-        .at("/spec/rules/0/http/paths")
-        .as_array()
-        .unwrap()
-        .clone();
-    for path in &paths {
+    let paths = default.only("Ingress").list("/spec/rules/0/http/paths");
+    for path in paths {
         assert!(
             !["/", "/metrics", "/health", "/ready"].contains(&path["path"].as_str().unwrap()),
             "{path}"
@@ -255,10 +241,7 @@ fn the_gateway_route_leads_to_the_service() {
 fn pods_spread_over_nodes_and_zones() {
     let objects = render("order-food").objects();
     let deployment = objects.only("Deployment");
-    let constraints = deployment
-        .at("/spec/template/spec/topologySpreadConstraints")
-        .as_array()
-        .unwrap();
+    let constraints = deployment.list("/spec/template/spec/topologySpreadConstraints");
     let keys: Vec<_> = constraints
         .iter()
         .map(|constraint| constraint["topologyKey"].as_str().unwrap())
@@ -278,9 +261,7 @@ fn the_network_policy_names_who_may_talk_with_whom() {
     let from = policy.at("/spec/ingress/0/from/0/namespaceSelector/matchLabels");
     assert_eq!(*from, json!({"kubernetes.io/metadata.name": "ingress-nginx"}));
     let ports: Vec<_> = policy
-        .at("/spec/egress")
-        .as_array()
-        .unwrap()
+        .list("/spec/egress")
         .iter()
         .map(|rule| rule["ports"][0]["port"].clone())
         .collect();
@@ -299,7 +280,7 @@ fn the_network_policy_names_who_may_talk_with_whom() {
 #[test]
 fn settings_become_variables_that_the_program_has() {
     let objects = everything().objects();
-    let pod = objects.only("Deployment").pod().unwrap();
+    let pod = objects.pod("Deployment");
     let container = pod.container("order-food");
     assert_eq!(variable(container, "POOL_SIZE"), "20");
     assert_eq!(
@@ -330,11 +311,8 @@ fn settings_become_variables_that_the_program_has() {
 #[test]
 fn what_pods_read_at_start_is_part_of_their_revision() {
     let annotations = |assignments: &[&str]| {
-        let objects = assignments
-            .iter()
-            .fold(render("order-food"), |rendering, set| rendering.set(set))
-            .objects();
-        objects.only("Deployment").pod().unwrap().annotations.clone()
+        let objects = render("order-food").sets(assignments).objects();
+        objects.pod("Deployment").annotations.clone()
     };
     let (before, after) = (
         annotations(&[]),

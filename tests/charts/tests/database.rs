@@ -1,3 +1,5 @@
+//! Where the database of a release comes from: Secrets, keys and the chart postgres.
+
 use charts_tests::helm::render;
 use charts_tests::object::{Pod, variable};
 use charts_tests::{SERVICES, chart};
@@ -48,10 +50,7 @@ fn urls(assignments: &[&str]) -> Vec<(String, String)> {
         if *chart == "database-load" {
             rendering = rendering.set("job.enabled=true");
         }
-        let objects = assignments
-            .iter()
-            .fold(rendering, |rendering, set| rendering.set(set))
-            .objects();
+        let objects = rendering.sets(assignments).objects();
         url_of(&objects.of(kind)[0].pod().unwrap(), container)
     });
     urls.collect()
@@ -100,7 +99,7 @@ fn no_container_sees_the_url_of_another_role() {
         .set("database.keys.migrator=m")
         .set("database.keys.app=a")
         .objects();
-    let pod = objects.only("Deployment").pod().unwrap();
+    let pod = objects.pod("Deployment");
     for container in pod.containers() {
         let volumes = container["volumeMounts"].as_array().unwrap();
         let secrets = volumes
@@ -152,10 +151,7 @@ fn without_a_database_or_a_hash_key_the_template_says_what_to_set() {
 
 fn hash_keys(assignments: &[&str]) -> Vec<Value> {
     let from = |chart: &str, kind: &str, container: &str| {
-        let objects = assignments
-            .iter()
-            .fold(render(chart), |rendering, set| rendering.set(set))
-            .objects();
+        let objects = render(chart).sets(assignments).objects();
         variable(
             objects.of(kind)[0].pod().unwrap().container(container),
             "API_KEY_HASH_KEY",
@@ -257,8 +253,5 @@ fn the_development_database_keeps_its_data_unless_told_otherwise() {
             .at("/spec/volumeClaimTemplates")
             .is_null()
     );
-    assert_eq!(
-        lost.only("StatefulSet").pod().unwrap().volume("data")["emptyDir"],
-        json!({})
-    );
+    assert_eq!(lost.pod("StatefulSet").volume("data")["emptyDir"], json!({}));
 }

@@ -1,3 +1,5 @@
+//! The rules and the dashboard reach the cluster as they are in the files.
+
 use std::fs;
 
 use charts_tests::{chart, helm::render};

@@ -1,3 +1,5 @@
+//! Jobs and CronJobs: schedules, attempts, deadlines and what exit codes decide.
+
 use charts_tests::helm::render;
 use serde_json::{Value, json};
 
@@ -31,7 +33,7 @@ fn the_commands_of_daily_work_render_what_they_say() {
         .set("job.enabled=false")
         .set("cronjob.enabled=true")
         .objects();
-    let pod = load.only("CronJob").pod().unwrap();
+    let pod = load.pod("CronJob");
     assert_eq!(pod.container("database-load")["imagePullPolicy"], "Never");
 
     let food = render("order-food")
@@ -54,9 +56,7 @@ fn the_commands_of_daily_work_render_what_they_say() {
         .set("initContainers.databaseLoad.enabled=false")
         .objects();
     let names: Vec<_> = without
-        .only("Deployment")
-        .pod()
-        .unwrap()
+        .pod("Deployment")
         .containers()
         .into_iter()
         .map(|container| &container["name"])
@@ -66,10 +66,7 @@ fn the_commands_of_daily_work_render_what_they_say() {
 
 /// The spec of the Job that a chart makes, or its CronJob.
 fn spec(chart: &str, which: &str, assignments: &[&str]) -> Value {
-    let objects = assignments
-        .iter()
-        .fold(render(chart), |rendering, set| rendering.set(set))
-        .objects();
+    let objects = render(chart).sets(assignments).objects();
     match which {
         "job" => objects.only("Job").at("/spec").clone(),
         _ => objects.only("CronJob").at("/spec/jobTemplate/spec").clone(),
@@ -108,19 +105,15 @@ fn exit_codes_decide_only_where_each_attempt_is_a_pod() {
 
 #[test]
 fn only_jobs_of_their_own_are_removed_after_a_time() {
+    let ttl = |which, assignments: &[&str]| {
+        spec("database-load", which, assignments)["ttlSecondsAfterFinished"].clone()
+    };
+    assert_eq!(ttl("job", &["job.enabled=true"]), 3600);
     assert_eq!(
-        spec("database-load", "job", &["job.enabled=true"])["ttlSecondsAfterFinished"],
-        3600
-    );
-    assert_eq!(
-        spec(
-            "database-load",
-            "job",
-            &["job.enabled=true", "job.ttlSecondsAfterFinished=0"]
-        )["ttlSecondsAfterFinished"],
+        ttl("job", &["job.enabled=true", "job.ttlSecondsAfterFinished=0"]),
         0
     );
-    assert!(spec("database-load", "cronjob", &[])["ttlSecondsAfterFinished"].is_null());
+    assert!(ttl("cronjob", &[]).is_null());
     let refusal = render("database-load")
         .set("cronjob.ttlSecondsAfterFinished=60")
         .refusal();
@@ -157,12 +150,7 @@ fn the_test_of_database_load_runs_verify_and_that_of_the_migration_status() {
         assert_eq!(test.at("/metadata/annotations")["helm.sh/hook"], "test");
         assert_eq!(test.at("/spec/restartPolicy"), "Never");
         assert_eq!(test.pod().unwrap().container(chart)["args"][0], command);
-        assert!(
-            render(chart)
-                .set("tests.enabled=false")
-                .objects()
-                .of("Pod")
-                .is_empty()
-        );
+        let without = render(chart).set("tests.enabled=false").objects();
+        assert!(without.of("Pod").is_empty());
     }
 }

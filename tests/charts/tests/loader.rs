@@ -1,3 +1,5 @@
+//! The loader renders alike in init container, Job and CronJob.
+
 use charts_tests::helm::{Objects, Render, render};
 use charts_tests::object::{Pod, variable};
 use charts_tests::repository;
@@ -68,7 +70,7 @@ fn init_container_job_and_cronjob_render_alike() {
         let uses: Vec<_> = KINDS
             .iter()
             .zip(&objects)
-            .map(|(kind, objects)| use_of(&objects.only(kind).pod().unwrap()))
+            .map(|(kind, objects)| use_of(&objects.pod(kind)))
             .collect();
         assert_eq!(uses[0], uses[1], "init container and Job");
         assert_eq!(uses[1], uses[2], "Job and CronJob");
@@ -78,7 +80,7 @@ fn init_container_job_and_cronjob_render_alike() {
 #[test]
 fn profiles_sources_and_args_reach_every_use() {
     for (kind, objects) in KINDS.iter().zip(three(Some(&given()))) {
-        let pod = objects.only(kind).pod().unwrap();
+        let pod = objects.pod(kind);
         let container = pod.container("database-load");
         assert_eq!(
             container["args"],
@@ -118,7 +120,7 @@ fn profiles_sources_and_args_reach_every_use() {
 #[test]
 fn without_values_of_ones_own_the_sample_data_are_loaded() {
     for (kind, objects) in KINDS.iter().zip(three(None)) {
-        let pod = objects.only(kind).pod().unwrap();
+        let pod = objects.pod(kind);
         let container = pod.container("database-load");
         assert_eq!(variable(container, "PROFILES"), "default", "{kind}");
         assert_eq!(container["args"], json!(["--timeout=900"]), "{kind}");
@@ -133,7 +135,7 @@ fn without_values_of_ones_own_the_sample_data_are_loaded() {
 #[test]
 fn a_source_that_is_away_stops_jobs_and_no_pods() {
     let behavior = |objects: &Objects, kind| {
-        let pod = objects.only(kind).pod().unwrap();
+        let pod = objects.pod(kind);
         variable(pod.container("database-load"), "ON_UNREACHABLE").clone()
     };
     let objects = three(None);
@@ -150,10 +152,7 @@ fn job_and_cronjob_may_have_their_own() {
         .set("job.args={run,--force}")
         .json(r#"cronjob.sources=[{"dataset":"products","url":"https://a.example/p.csv"}]"#)
         .objects();
-    let (job, cronjob) = (
-        objects.only("Job").pod().unwrap(),
-        objects.only("CronJob").pod().unwrap(),
-    );
+    let (job, cronjob) = (objects.pod("Job"), objects.pod("CronJob"));
     assert_eq!(variable(job.container("database-load"), "PROFILES"), "demo");
     assert_eq!(
         job.container("database-load")["args"],
@@ -170,7 +169,7 @@ fn job_and_cronjob_may_have_their_own() {
 #[test]
 fn a_timeout_of_ones_own_stands_alone() {
     let objects = render("database-load").set("args={run,--timeout,30m}").objects();
-    let pod = objects.only("CronJob").pod().unwrap();
+    let pod = objects.pod("CronJob");
     assert_eq!(
         pod.container("database-load")["args"],
         json!(["run", "--timeout", "30m"])

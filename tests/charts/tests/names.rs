@@ -1,3 +1,5 @@
+//! Names of objects: legal, distinct and stable.
+
 use std::collections::BTreeSet;
 
 use charts_tests::CHARTS;
@@ -69,30 +71,16 @@ fn releases_whose_long_names_differ_only_at_the_end_do_not_share_objects() {
 
 #[test]
 fn a_release_named_like_the_chart_gives_objects_its_name() {
-    assert_eq!(
-        render("database-load").objects().only("CronJob").name(),
-        "database-load"
-    );
-    assert_eq!(
-        render("order-food").objects().only("Deployment").name(),
-        "order-food"
-    );
-    assert_eq!(
-        render("order-food").objects().only("Service").name(),
-        "order-food"
-    );
-    assert_eq!(
-        render("postgres").objects().only("StatefulSet").name(),
-        "postgres"
-    );
-    assert_eq!(
-        render("order-food")
-            .release("eu")
-            .objects()
-            .only("Service")
-            .name(),
-        "eu-order-food"
-    );
+    for (chart, release, kind, name) in [
+        ("database-load", "database-load", "CronJob", "database-load"),
+        ("order-food", "order-food", "Deployment", "order-food"),
+        ("order-food", "order-food", "Service", "order-food"),
+        ("postgres", "postgres", "StatefulSet", "postgres"),
+        ("order-food", "eu", "Service", "eu-order-food"),
+    ] {
+        let objects = render(chart).release(release).objects();
+        assert_eq!(objects.only(kind).name(), name, "{chart} as {release}");
+    }
     let named = render("order-food").set("fullnameOverride=shop").objects();
     assert_eq!(named.only("Deployment").name(), "shop");
 }

@@ -1,3 +1,5 @@
+//! What helm prints after an installation.
+
 use charts_tests::helm::render;
 
 use crate::everything;
@@ -51,9 +53,7 @@ fn the_notes_warn_of_inline_secrets() {
 #[test]
 fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_are() {
     let warned = |assignments: &[&str]| {
-        let rendering = assignments
-            .iter()
-            .fold(render("order-food"), |rendering, set| rendering.set(set));
+        let rendering = render("order-food").sets(assignments);
         let notes = rendering.notes();
         let line = notes
             .lines()

@@ -1,3 +1,5 @@
+//! Every pod of every rendering: security, resources, labels, images and variables.
+
 use charts_tests::helm::render;
 use charts_tests::object::{Pod, selects, variable};
 use serde_json::{Value, json};
@@ -226,11 +228,9 @@ fn pods_of_tests_and_jobs_are_never_chosen_by_a_selector() {
 #[test]
 fn a_digest_goes_before_the_tag_and_the_app_version_stands_in_for_both() {
     let image = |assignments: &[&str]| {
-        let rendering = assignments
-            .iter()
-            .fold(render("order-food"), |rendering, set| rendering.set(set));
+        let rendering = render("order-food").sets(assignments);
         let objects = rendering.objects();
-        let pod = objects.only("Deployment").pod().unwrap();
+        let pod = objects.pod("Deployment");
         ["database-migration", "database-load", "order-food"]
             .map(|name| pod.container(name)["image"].as_str().unwrap().to_owned())
     };
@@ -267,7 +267,7 @@ fn variables_of_ones_own_replace_the_charts() {
     let objects = render("order-food")
         .json(r#"extraEnv=[{"name":"POOL_SIZE","value":"3"},{"name":"LOG_FORMAT","value":"text"},{"name":"MORE","value":"yes"}]"#)
         .objects();
-    let pod = objects.only("Deployment").pod().unwrap();
+    let pod = objects.pod("Deployment");
     // `variable` panics when a name stands twice.
     let container = pod.container("order-food");
     assert_eq!(variable(container, "POOL_SIZE"), "3");
@@ -279,7 +279,7 @@ fn variables_of_ones_own_replace_the_charts() {
 #[test]
 fn telemetry_goes_where_the_values_say_from_every_container() {
     let objects = everything().objects();
-    let pod = objects.only("Deployment").pod().unwrap();
+    let pod = objects.pod("Deployment");
     for name in ["database-migration", "database-load", "order-food"] {
         let container = pod.container(name);
         assert_eq!(
@@ -293,7 +293,7 @@ fn telemetry_goes_where_the_values_say_from_every_container() {
         assert_eq!(variable(container, "OTEL_TRACES_SAMPLER_ARG"), "0.1");
     }
     let default = render("order-food").objects();
-    let pod = default.only("Deployment").pod().unwrap();
+    let pod = default.pod("Deployment");
     assert_eq!(variable(pod.container("order-food"), "JAEGER_ENDPOINT"), "none");
 }
 

@@ -1,3 +1,5 @@
+//! Every rendering passes lint and the schemas of Kubernetes.
+
 use std::collections::BTreeSet;
 use std::thread;
 

@@ -1,3 +1,5 @@
+//! The values: promised defaults, closed schemas, and files for environments.
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
