@@ -109,11 +109,17 @@ bench_options = $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ROUNDS),--rounds $(
 	$(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
 .PHONY: lint
-lint: lint-format lint-scripts lint-readme lint-clippy lint-docs ## Check format, scripts, clippy and rustdoc; every warning is an error
+lint: lint-format lint-comments lint-scripts lint-readme lint-clippy lint-docs ## Check format, scripts, clippy and rustdoc; every warning is an error
 
 .PHONY: lint-format
 lint-format:
 	cargo fmt --all --check
+
+.PHONY: lint-comments
+lint-comments:
+	@! git grep -nP '^\s*//.*$$' -- '*.rs' | LC_ALL=C.UTF-8 grep -P '^[^:]*:\d+:.{101}' || { echo 'error: these comment lines are wider than 100 columns' >&2; exit 1; }
+	@git ls-files '*.rs' | while read -r file; do [ ! -e "$$file" ] || head -n 1 "$$file" | grep -q '^//!' || echo "$$file"; done | \
+		{ ! grep . || { echo 'error: these files do not open with //!' >&2; exit 1; }; }
 
 .PHONY: lint-scripts
 lint-scripts:
