@@ -6,7 +6,7 @@ use shop::{CouponCode, PricedLine, ProductId, Promotion, Quantity, TotalTooLarge
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::request::{Item, MAX_ITEMS, OrderRequest};
+use super::request::{Item, MAX_ITEMS, OrderRequest, Text};
 use super::{Claim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Redemption, Stored};
 use crate::application::Shop;
 use crate::coupons::{self, Accepted, CouponError};
@@ -101,7 +101,7 @@ fn price(
 ) -> Result<(Order, Redemption), PlaceError> {
     let lines = lines(snapshot, request.items.unwrap_or_default())?;
     let coupon_code = match request.coupon_code {
-        Some(code) if !code.is_empty() => Some(CouponCode::parse(code)?),
+        Some(Text(code)) if !code.is_empty() => Some(CouponCode::parse(code)?),
         _ => None,
     };
     let units = lines.iter().map(|line| u32::from(line.quantity.units())).sum();
@@ -151,7 +151,7 @@ fn lines(snapshot: &Snapshot, items: Vec<Item<'_>>) -> Result<Vec<OrderLine>, Pl
             line: index + 1,
             field,
         };
-        let text = item.product_id.ok_or_else(|| missing("productId"))?;
+        let Text(text) = item.product_id.ok_or_else(|| missing("productId"))?;
         let quantity = item.quantity.ok_or_else(|| missing("quantity"))?;
         let Some(id) = ProductId::parse(&text)
             .ok()

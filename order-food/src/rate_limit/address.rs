@@ -1,27 +1,27 @@
-use std::fmt;
+//! Addresses of clients, trusted proxies, and the reading of `X-Forwarded-For`.
+
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 
 /// A range of addresses: `10.0.0.0/8`, `fd00::/8`, or one address.
 ///
-/// IPv4 is kept as IPv6 (`::ffff:…`), so that an address is in the range whichever way it or the range is written.
+/// IPv4 is kept as IPv6 (`::ffff:…`), so that an address is in the range in either notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Network {
-    prefix: u128,
-    mask: u128,
-}
+pub struct Network(Ipv6Net);
 
 /// The text is no range of addresses.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither an address nor a range like 10.0.0.0/8 or fd00::/8")]
 pub struct NotANetwork(String);
 
 impl Network {
     /// Whether `address` lies within.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
-        bits(address) & self.mask == self.prefix
+        self.0.contains(&mapped(address))
     }
 }
 
@@ -30,28 +30,16 @@ impl FromStr for Network {
     type Err = NotANetwork;
 
     fn from_str(text: &str) -> Result<Network, NotANetwork> {
-        parse(text.trim()).ok_or_else(|| NotANetwork(text.into()))
+        let range = text.trim();
+        let range = match range.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address),
+            Err(_) => range.parse().map_err(|_| NotANetwork(text.into()))?,
+        };
+        let bits_before = if range.addr().is_ipv4() { 96 } else { 0 };
+        Ipv6Net::new(mapped(range.addr()), bits_before + range.prefix_len())
+            .map(Network)
+            .map_err(|_| NotANetwork(text.into()))
     }
-}
-
-fn parse(text: &str) -> Option<Network> {
-    let (address, length) = match text.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (text, None),
-    };
-    let address: IpAddr = address.parse().ok()?;
-    let most: u32 = if address.is_ipv4() { 32 } else { 128 };
-    let length = match length {
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
-        Some(_) => return None,
-        None => most,
-    };
-    let host_bits = most.checked_sub(length)?;
-    let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-    Some(Network {
-        prefix: bits(address) & mask,
-        mask,
-    })
 }
 
 impl TryFrom<String> for Network {
@@ -61,18 +49,6 @@ impl TryFrom<String> for Network {
         text.parse()
     }
 }
-
-impl fmt::Display for NotANetwork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is neither an address nor a range like 10.0.0.0/8 or fd00::/8",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for NotANetwork {}
 
 /// Who asks: `peer`, or behind proxies the last address that they did not make up.
 ///
@@ -112,8 +88,8 @@ pub(super) fn client<'a>(
 pub(super) fn bucket(address: IpAddr) -> u128 {
     const NETWORK: u128 = !0 << 64;
     match address.to_canonical() {
-        IpAddr::V4(_) => bits(address),
-        IpAddr::V6(_) => bits(address) & NETWORK,
+        IpAddr::V4(_) => mapped(address).to_bits(),
+        IpAddr::V6(_) => mapped(address).to_bits() & NETWORK,
     }
 }
 
@@ -132,10 +108,11 @@ fn address(text: &[u8]) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-fn bits(address: IpAddr) -> u128 {
+/// An IPv4 address as `::ffff:…`.
+fn mapped(address: IpAddr) -> Ipv6Addr {
     match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits(),
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
     }
 }
 
