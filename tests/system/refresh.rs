@@ -88,8 +88,9 @@ async fn twenty_refreshes_and_five_rollbacks_fail_no_read_and_no_order() {
 
 #[tokio::test]
 async fn an_old_pod_that_starts_again_does_not_bring_back_what_was_replaced() {
-    let (database, data) = (TestDatabase::migrated().await, editions::write(7));
-    let (old, new) = (Pod::on(&database), Pod::on(&database).data(data.folder()));
+    let database = TestDatabase::migrated().await;
+    let (first, second) = (editions::write(1), editions::write(7));
+    let [old, new] = [&first, &second].map(|data| Pod::on(&database).data(data.folder()));
     old.load().await;
     new.load().await;
     let api = new.serve().await;
