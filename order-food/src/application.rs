@@ -1,56 +1,39 @@
-//! One application: its state, its routes, its life from start to stop.
+//! The application: builds the state and the server, runs them from start to stop.
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::{NormalizePath, from_fn};
+use actix_web::middleware::{Condition, NormalizePath, from_fn};
 use actix_web::{App, HttpServer, web};
 use database::Database;
 use database::pool::Pool;
-use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
 use process::failure::{ExitCode, Failure, OrExit};
 use process::telemetry::RequestSampler;
 use prometheus::Registry;
-use shop::HashKeys;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info};
 
+use crate::auth::Authenticator;
+use crate::docs::Documents;
 use crate::health::Readiness;
-use crate::http::ApiError;
 use crate::http::cors::Cors;
+use crate::http::metrics::{HttpMetrics, request_metrics};
 use crate::http::observe::{Observer, observe};
 use crate::http::resource::not_found;
-use crate::metrics::{self, HttpMetrics, ShopMetrics};
-use crate::orders::{OrderStore, Writer, sweep};
-use crate::rate_limit::{self, Limits};
+use crate::metrics::ShopMetrics;
+use crate::orders::{Writer, WriterParts, sweep};
+use crate::rate_limit::Limits;
+use crate::reference_data::{RefreshHealth, Refresher, SnapshotHandle};
+use crate::routes;
 use crate::settings::Settings;
-use crate::snapshot::{Current, Refresher, keep_fresh};
-use crate::{docs, health, http, orders, products, spans};
+use crate::state::AppState;
 
-/// How long an idle connection is kept: longer than proxies keep theirs (60 s and less), so that they are who closes it, never
-/// we in the moment in which they send an order.
+/// Keep-alive of an idle connection: longer than that of proxies (60 s and less), so that the proxy
+/// closes first; otherwise a request may hit a closing connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// What the handlers share. Cheap to clone: each thread of the server has one of its own, so that no request counts references
-/// that others count, too.
-#[derive(Clone)]
-pub(crate) struct Shop {
-    pub(crate) current: Current,
-    pub(crate) pool: Pool,
-    pub(crate) orders: Arc<dyn OrderStore>,
-    /// The same, unless orders go elsewhere.
-    pub(crate) writer: Option<Arc<Writer>>,
-    pub(crate) hash_keys: HashKeys,
-    pub(crate) readiness: Arc<Readiness>,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) metrics: ShopMetrics,
-    pub(crate) order_deadline: Duration,
-    pub(crate) body_timeout: Duration,
-}
 
 /// A server that listens already; [`Application::run`] serves until it is told to stop.
 pub struct Application {
@@ -58,7 +41,9 @@ pub struct Application {
     port: u16,
     settings: Settings,
     database: Database,
-    shop: Shop,
+    state: AppState,
+    health: watch::Sender<RefreshHealth>,
+    draining: CancellationToken,
     shutdown: CancellationToken,
 }
 
@@ -72,39 +57,51 @@ impl Application {
         sampler: RequestSampler,
         shutdown: CancellationToken,
     ) -> Result<Application, Failure> {
-        Application::assemble(settings, sampler, shutdown, None)
+        Application::assemble(settings, sampler, shutdown, Writer::start)
     }
 
-    /// The same with another place for the orders: what the benchmarks compare with.
+    /// The same with another place for the orders, to compare with.
     ///
     /// # Errors
     /// As [`Application::build`].
+    #[cfg(feature = "bench")]
     pub fn build_with_store(
         settings: Settings,
         sampler: RequestSampler,
         shutdown: CancellationToken,
-        store: Arc<dyn OrderStore>,
+        store: Arc<dyn crate::orders::OrderStore>,
     ) -> Result<Application, Failure> {
-        Application::assemble(settings, sampler, shutdown, Some(store))
+        let start = |parts: WriterParts| Ok(Writer::start(parts)?.with_store(store));
+        Application::assemble(settings, sampler, shutdown, start)
     }
 
     fn assemble(
         settings: Settings,
         sampler: RequestSampler,
         shutdown: CancellationToken,
-        store: Option<Arc<dyn OrderStore>>,
+        start_writer: impl FnOnce(WriterParts) -> std::io::Result<Writer>,
     ) -> Result<Application, Failure> {
         let database =
             Database::new(&settings.database, "order-food").or_exit(ExitCode::Usage, "settings")?;
         let registry = Registry::new();
-        let (shop, http_metrics) =
-            shop(&settings, &database, &registry, store).or_exit(ExitCode::Unexpected, "start")?;
+        let (health, health_receiver) = watch::channel(RefreshHealth::Starting);
+        let draining = CancellationToken::new();
+        let state = state(
+            &settings,
+            &database,
+            &registry,
+            health_receiver,
+            &draining,
+            start_writer,
+        )
+        .or_exit(ExitCode::Unexpected, "start")?;
         let observer = Observer {
             cors: Cors::new(&settings.cors_allowed_origins, settings.cors_allow_credentials),
             sampler,
-            metrics: http_metrics,
-            readiness: shop.readiness.clone(),
+            metrics: HttpMetrics::new(&registry).or_exit(ExitCode::Unexpected, "start")?,
+            draining: draining.clone(),
         };
+        let request_metrics = request_metrics(&registry).or_exit(ExitCode::Unexpected, "start")?;
         let address = (settings.bind_address.as_str(), settings.port);
         let listener = TcpListener::bind(address).or_exit(
             ExitCode::Input,
@@ -114,20 +111,23 @@ impl Application {
             ),
         )?;
         let port = listener.local_addr().or_exit(ExitCode::Input, "PORT")?.port();
-        let documents = web::Data::new(docs::Documents::new());
+        let documents = web::Data::new(Documents::new(routes::openapi_json(), routes::openapi_yaml()));
         let registry = web::Data::new(registry);
+        let limits = web::Data::from(state.limits.clone());
         let enable_metrics = settings.enable_metrics;
-        let limit_addresses = shop.limits.counts_addresses();
-        let state = shop.clone();
+        let limit_addresses = state.limits.counts_addresses();
+        let shared = state.clone();
         let mut server = HttpServer::new(move || {
             App::new()
-                .app_data(web::Data::new(state.clone()))
+                .app_data(web::Data::new(shared.clone()))
                 .app_data(web::Data::new(observer.clone()))
                 .app_data(documents.clone())
                 .app_data(registry.clone())
+                .app_data(limits.clone())
                 .wrap(from_fn(observe))
                 .wrap(NormalizePath::trim())
-                .configure(|service| routes(service, enable_metrics, limit_addresses))
+                .wrap(Condition::new(enable_metrics, request_metrics.clone()))
+                .configure(|service| routes::configure(service, enable_metrics, limit_addresses))
                 .default_service(web::to(not_found))
         })
         .disable_signals()
@@ -143,7 +143,9 @@ impl Application {
             port,
             settings,
             database,
-            shop,
+            state,
+            health,
+            draining,
             shutdown,
         })
     }
@@ -164,26 +166,22 @@ impl Application {
             port,
             settings,
             database,
-            shop,
+            state,
+            health,
+            draining,
             shutdown,
         } = self;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         info!(port, "listening");
 
-        let (first, ready) = watch::channel(false);
-        let stop_refreshing = CancellationToken::new();
+        let ready = health.subscribe();
         let interval = Duration::from_secs(settings.refresh_interval_s);
-        let refresher = Refresher::new(
-            &database,
-            &shop.current,
-            &shop.readiness,
-            &shop.hash_keys,
-            interval,
-        );
-        let refreshing = tokio::spawn(keep_fresh(refresher, first, stop_refreshing.clone()));
+        let hash_keys = &state.authenticator.hash_keys;
+        let refresher = Refresher::new(&database, &state.snapshots, hash_keys, interval);
+        let refreshing = tokio::spawn(refresher.run(health));
         let sweep_interval = Duration::from_secs(settings.idempotency_sweep_s);
-        let sweeping = tokio::spawn(sweep(shop.pool.clone(), sweep_interval));
+        let sweeping = tokio::spawn(sweep(state.pool.clone(), sweep_interval));
 
         let mut outcome = tokio::select! {
             outcome = started(&database, &settings, ready).instrument(startup.clone()) => outcome,
@@ -196,21 +194,22 @@ impl Application {
         if outcome.is_ok() {
             outcome = tokio::select! {
                 () = shutdown.cancelled() => Ok(()),
-                failure = writer_failed(&shop) => Err(failure),
+                // Without the writer no order can be taken.
+                () = state.writer.ended() => {
+                    Err(Failure::new(ExitCode::Unexpected, "the order writer has ended"))
+                }
             };
         }
         if outcome.is_ok() {
             info!(drain_wait_s = settings.drain_wait_s, "stopping");
-            shop.readiness.drain();
+            draining.cancel();
             tokio::time::sleep(Duration::from_secs(settings.drain_wait_s)).await;
         }
         handle.stop(outcome.is_ok()).await;
-        stop_refreshing.cancel();
+        refreshing.abort();
         sweeping.abort();
         let _ = refreshing.await;
-        if let Some(writer) = &shop.writer {
-            writer.stop().await;
-        }
+        state.writer.stop().await;
         serving
             .await
             .or_exit(ExitCode::Unexpected, "server")?
@@ -219,20 +218,11 @@ impl Application {
     }
 }
 
-/// Waits until the writer ends by itself, which it never should: without it no order can be taken.
-async fn writer_failed(shop: &Shop) -> Failure {
-    match &shop.writer {
-        Some(writer) => writer.ended().await,
-        None => std::future::pending().await,
-    }
-    Failure::new(ExitCode::Unexpected, "the order writer has ended")
-}
-
 /// Waits for the database, then for the first snapshot, and goes on serving.
 async fn started(
     database: &Database,
     settings: &Settings,
-    mut first: watch::Receiver<bool>,
+    mut ready: watch::Receiver<RefreshHealth>,
 ) -> Result<(), Failure> {
     let wait = Duration::from_secs(settings.wait_timeout_s);
     if let Err(error) = database.wait(wait).await {
@@ -244,82 +234,45 @@ async fn started(
         return Err(error).or_exit(code, "start");
     }
     // Fails only when the refresher is gone, at the end.
-    let _ = first.wait_for(|read| *read).await;
+    let _ = ready.wait_for(|health| *health == RefreshHealth::UpToDate).await;
     Ok(())
 }
 
-fn shop(
+fn state(
     settings: &Settings,
     database: &Database,
     registry: &Registry,
-    store: Option<Arc<dyn OrderStore>>,
-) -> Result<(Shop, HttpMetrics), anyhow::Error> {
-    let pool = Pool::new(
-        database,
-        settings.pool_size,
-        Duration::from_millis(settings.pool_wait_ms),
-    );
+    refresh: watch::Receiver<RefreshHealth>,
+    draining: &CancellationToken,
+    start_writer: impl FnOnce(WriterParts) -> std::io::Result<Writer>,
+) -> anyhow::Result<AppState> {
+    let pool_wait = Duration::from_millis(settings.pool_wait_ms);
+    let pool = Pool::new(database, settings.pool_size, pool_wait);
     let metrics = ShopMetrics::new(registry)?;
-    let current = Current::default();
+    let snapshots = SnapshotHandle::default();
     let order_deadline = Duration::from_secs(settings.order_deadline_s);
-    let (orders, writer): (Arc<dyn OrderStore>, _) = match store {
-        Some(store) => (store, None),
-        None => {
-            let (pool, queue) = (pool.clone(), settings.order_queue);
-            let writer = Writer::start(database, pool, queue, order_deadline, metrics.clone())?;
-            let writer = Arc::new(writer);
-            (writer.clone(), Some(writer))
-        }
-    };
-    let shop = Shop {
-        orders,
-        writer,
-        readiness: Arc::new(Readiness::new(
-            current.clone(),
-            Duration::from_secs(settings.ready_grace_s),
-        )),
-        limits: Arc::new(Limits::new(&settings.rate_limit, registry)?),
-        hash_keys: settings.hash_keys()?,
+    let writer = start_writer(WriterParts {
+        database: database.clone(),
+        pool: pool.clone(),
+        queue: settings.order_queue,
+        order_deadline,
+        metrics: metrics.clone(),
+    })?;
+    let grace = Duration::from_secs(settings.ready_grace_s);
+    let limits = Arc::new(Limits::new(&settings.rate_limit, registry)?);
+    Ok(AppState {
+        authenticator: Authenticator {
+            snapshots: snapshots.clone(),
+            hash_keys: settings.hash_keys()?,
+            limits: limits.clone(),
+        },
+        limits,
+        readiness: Readiness::new(snapshots.clone(), grace, refresh, draining.clone()),
+        snapshots,
+        pool,
+        writer: Arc::new(writer),
+        metrics,
         order_deadline,
         body_timeout: Duration::from_secs(settings.body_timeout_s),
-        current,
-        pool,
-        metrics,
-    };
-    Ok((shop, HttpMetrics::new(registry)?))
-}
-
-fn routes(service: &mut web::ServiceConfig, enable_metrics: bool, limit_addresses: bool) {
-    // One after the other is asked whether it is meant: those that are compared with a regular expression come last.
-    let api = web::scope("/api")
-        .service(orders::collection())
-        .service(products::collection())
-        .service(products::member())
-        .service(orders::member());
-    match limit_addresses {
-        true => service.service(api.wrap(from_fn(rate_limit::count))),
-        false => service.service(api),
-    };
-    service.configure(health::routes).configure(docs::routes);
-    if enable_metrics {
-        service.service(http::resource::get("/metrics", metrics::metrics));
-    }
-}
-
-impl Shop {
-    /// Runs a read within a client span called `name`, within the order deadline.
-    ///
-    /// # Errors
-    /// 503: the cause is logged here.
-    pub(crate) async fn ask<T>(
-        &self,
-        name: &'static str,
-        query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
-    ) -> Result<T, ApiError> {
-        let read = async |connection: &mut AsyncPgConnection| spans::database(name, query(connection)).await;
-        self.pool.read(self.order_deadline, read).await.map_err(|error| {
-            spans::failed(&error, "orders cannot be read");
-            ApiError::Unavailable
-        })
-    }
+    })
 }

@@ -2,8 +2,9 @@
 
 mod application;
 mod auth;
+pub mod commands;
 mod coupons;
-pub mod docs;
+mod docs;
 mod health;
 mod http;
 mod metrics;
@@ -11,10 +12,12 @@ pub mod orders;
 mod paging;
 mod products;
 mod rate_limit;
+mod reference_data;
+mod routes;
 mod settings;
-mod snapshot;
 mod spans;
+mod state;
 
 pub use application::Application;
-pub use health::{probe, try_order};
+pub use routes::{openapi_json, openapi_yaml};
 pub use settings::Settings;

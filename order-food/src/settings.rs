@@ -1,3 +1,5 @@
+//! The settings of order-food.
+
 use std::path::PathBuf;
 
 use process::failure::{ExitCode, Failure};

@@ -1,23 +1,14 @@
-//! Who is asking, and what they may do.
+//! Authentication by API key, and the scopes of the key.
 
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
-use chrono::{DateTime, Utc};
 use shop::{HashKeys, Scope, Scopes};
 
-use crate::application::Shop;
 use crate::http::ApiError;
-use crate::snapshot::{ApiKeyId, Snapshot};
-
-/// What is known of an API key.
-#[derive(Clone, Debug)]
-pub(crate) struct KeyRecord {
-    pub(crate) id: ApiKeyId,
-    pub(crate) scopes: Scopes,
-    pub(crate) expires_at: Option<DateTime<Utc>>,
-}
+use crate::rate_limit::Limits;
+use crate::reference_data::{ApiKeyId, KeyRecord, Snapshot, SnapshotHandle};
 
 /// A caller whose key may do what was asked.
 #[derive(Clone, Debug)]
@@ -33,26 +24,36 @@ static HEADERS: [HeaderName; 2] = [
     HeaderName::from_static("x-api-key"),
 ];
 
-/// The caller of `request`, whose key has at least one of `scopes`.
-///
-/// # Errors
-/// 401 without a usable key; 403 for an unknown, expired or revoked one or one without the scope; 429 when it
-/// or its address asks too often; 503 before any data.
-pub(crate) fn authorize(request: &HttpRequest, shop: &Shop, scopes: &[Scope]) -> Result<Caller, ApiError> {
-    let key = sent_key(request.headers())?;
-    let snapshot = shop.current.get().ok_or(ApiError::Unavailable)?;
-    let record =
-        find(&snapshot, &shop.hash_keys, key).ok_or(ApiError::Forbidden("the API key is not valid"))?;
-    if !scopes.iter().any(|scope| record.scopes.contains(*scope)) {
-        return Err(ApiError::Forbidden("the API key may not do this"));
+/// Looks up API keys and applies their rate limit. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Authenticator {
+    pub(crate) snapshots: SnapshotHandle,
+    pub(crate) hash_keys: HashKeys,
+    pub(crate) limits: Arc<Limits>,
+}
+
+impl Authenticator {
+    /// The caller of `request`, with a key that has at least one of `scopes`.
+    ///
+    /// # Errors
+    /// 401 without a usable key; 403 for an unknown, expired or revoked one or one without the scope;
+    /// 429 beyond the limit of the key or of the address; 503 before any data.
+    pub(crate) fn authorize(&self, request: &HttpRequest, scopes: &[Scope]) -> Result<Caller, ApiError> {
+        let key = sent_key(request.headers())?;
+        let snapshot = self.snapshots.get().ok_or(ApiError::Unavailable)?;
+        let record =
+            find(&snapshot, &self.hash_keys, key).ok_or(ApiError::Forbidden("the API key is not valid"))?;
+        if !scopes.iter().any(|scope| record.scopes.contains(*scope)) {
+            return Err(ApiError::Forbidden("the API key may not do this"));
+        }
+        self.limits.admit_key(request, record.id)?;
+        let (key, scopes) = (record.id, record.scopes);
+        Ok(Caller {
+            snapshot,
+            key,
+            scopes,
+        })
     }
-    shop.limits.admit_key(request, record.id)?;
-    let (key, scopes) = (record.id, record.scopes);
-    Ok(Caller {
-        snapshot,
-        key,
-        scopes,
-    })
 }
 
 /// The key in `api_key` or its equal `X-API-Key`; sent more than once, it must be the same.

@@ -1,8 +1,8 @@
-//! Whether a coupon code is good for an order, and what it is worth.
+//! The rules of coupons: whether a code is accepted for an order, and its worth.
 
 use shop::{CouponCode, Promotion, Refusal};
 
-use crate::snapshot::{CouponCodes, Snapshot};
+use crate::reference_data::{CouponCodes, Snapshot};
 
 /// A coupon that an order may carry.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +38,8 @@ pub(crate) fn check<'a>(
         return Err(CouponError::Unknown);
     }
     match &snapshot.coupon_codes {
-        CouponCodes::Held(codes) if codes.contains(code.as_str()) => Ok(Accepted::BulkCode),
-        CouponCodes::None | CouponCodes::Held(_) => Err(CouponError::Unknown),
-        CouponCodes::Stored(version) => Ok(Accepted::BulkCodeIfListed(*version)),
+        CouponCodes::InMemory(codes) if codes.contains(code.as_str()) => Ok(Accepted::BulkCode),
+        CouponCodes::None | CouponCodes::InMemory(_) => Err(CouponError::Unknown),
+        CouponCodes::InTable(version) => Ok(Accepted::BulkCodeIfListed(*version)),
     }
 }

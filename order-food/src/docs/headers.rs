@@ -1,12 +1,15 @@
+//! The headers of answers.
+
 use serde_json::{Value, json};
 use utoipa::Modify;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{ObjectBuilder, OpenApi, Ref, RefOr, Required, Type};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{ObjectBuilder, OpenApi, Ref, RefOr, Type};
 
-use super::openapi::operations;
+use super::operations::operations;
+use crate::http::EXAMPLE_REQUEST_ID;
 
-/// Describes each header once, and names it on every answer that carries it; those of requests stand with their operation.
+/// Describes each header once, and names it on every answer that carries it.
 pub(super) struct Headers;
 
 impl Modify for Headers {
@@ -32,7 +35,7 @@ fn described() -> [(&'static str, Type, &'static str, Value); 8] {
             "X-Request-ID",
             Type::String,
             "The id that the client sent, if it has 1 to 128 printable ASCII characters, else a new one",
-            json!("0b0e5c3e-6f0f-4f43-9e0e-6a2f1f3c9d10"),
+            json!(EXAMPLE_REQUEST_ID),
         ),
         (
             "WWW-Authenticate",
@@ -79,32 +82,8 @@ fn described() -> [(&'static str, Type, &'static str, Value); 8] {
     ]
 }
 
-/// The header that makes a repeated order harmless.
-fn idempotency_key() -> Parameter {
-    let key = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(255))
-        .pattern(Some("^[ -~]+$"));
-    ParameterBuilder::new()
-        .name("Idempotency-Key")
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some(
-            "Names the request, 1 to 255 printable ASCII characters. For 24 hours the same key with the same body is \
-             answered with the bytes of its first 200 and places no other order. Each API key has keys of its own",
-        ))
-        .schema(Some(key))
-        .example(Some(json!("1f0c2a1e-6f0f-4f43-9e0e-6a2f1f3c9d10")))
-        .build()
-}
-
 fn describe(operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
-    if id == "placeOrder" {
-        let parameters = operation.parameters.get_or_insert_default();
-        parameters.push(RefOr::T(idempotency_key()));
-    }
     let tags = operation.tags.clone().unwrap_or_default();
     let responses = &mut operation.responses.responses;
     let revalidates = responses.contains_key("304");
@@ -122,7 +101,7 @@ fn describe(operation: &mut Operation) {
                 }
             }
             "401" => names.push("WWW-Authenticate"),
-            // Who probes `/ready` has an interval of its own.
+            // Probes of `/ready` have an interval of their own.
             "503" if id != "ready" => names.push("Retry-After"),
             "409" | "429" => names.push("Retry-After"),
             "default" => names.push("Allow"),

@@ -1,16 +1,17 @@
-//! The API's description, made from the code, and the page that shows it.
+//! The API's description, served in both forms, and the page that shows it.
 
 mod examples;
 mod headers;
 mod openapi;
-mod page;
+mod operations;
+pub(crate) mod page;
 
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::http::ApiError;
 use crate::http::representation::{JSON, Representation};
-use crate::http::{ApiError, resource};
-pub use openapi::{json, yaml};
+pub(crate) use openapi::describe;
 
 /// The two forms of the description and the files of its page, ready to be sent.
 pub(crate) struct Documents {
@@ -19,23 +20,13 @@ pub(crate) struct Documents {
     files: page::Files,
 }
 
-/// Where the description and its page are served.
-pub(crate) fn routes(service: &mut web::ServiceConfig) {
-    service
-        .service(resource::get("/openapi.json", openapi_json))
-        .service(resource::get("/openapi.yaml", openapi_yaml))
-        .service(resource::get("/", page::root))
-        .service(resource::get("/docs", page::index))
-        .service(resource::get("/docs/{file}", page::file));
-}
-
 impl Documents {
-    /// Makes both forms; the files are made when they are first asked for.
-    pub(crate) fn new() -> Documents {
+    /// Takes both forms of the description; the files are made when they are first asked for.
+    pub(crate) fn new(json: String, yaml: String) -> Documents {
         let yaml_type = HeaderValue::from_static("application/yaml");
         Documents {
-            json: Representation::made_once(JSON, json().into_bytes(), None),
-            yaml: Representation::made_once(yaml_type, yaml().into_bytes(), None),
+            json: Representation::made_once(JSON, json.into_bytes(), None),
+            yaml: Representation::made_once(yaml_type, yaml.into_bytes(), None),
             files: page::Files::default(),
         }
     }
@@ -45,7 +36,8 @@ impl Documents {
 #[utoipa::path(
     get, path = "/openapi.json", tag = "description", operation_id = "openapiJson",
     responses(
-        (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
+        (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json",
+            example = json!({"openapi": "3.1.0", "info": {"title": "order-food API", "version": "0.1.0"}, "paths": {}})),
         (status = 304, description = "The client's copy is still good"),
     )
 )]

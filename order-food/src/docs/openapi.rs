@@ -1,11 +1,12 @@
-use utoipa::openapi::path::{Operation, PathItem};
+//! The frame of the description, and the parts that every operation shares.
+
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::examples::Examples;
 use super::headers::Headers;
-use crate::{docs, health, metrics, orders, products};
+use super::operations::{of_path, operations};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,20 +22,6 @@ use crate::{docs, health, metrics, orders, products};
         (name = "operations", description = "Probes and metrics"),
         (name = "description", description = "This description"),
     ),
-    paths(
-        products::handlers::list_products,
-        products::handlers::get_product,
-        orders::handlers::place_order,
-        orders::handlers::list_orders,
-        orders::handlers::get_order,
-        health::handlers::health,
-        health::handlers::ready,
-        metrics::metrics,
-        docs::openapi_json,
-        docs::openapi_yaml,
-    ),
-    // In this order: examples and headers also go to the errors that every operation may answer.
-    modifiers(&ApiKeys, &EveryError, &RateLimits, &Examples, &Headers),
 )]
 struct Description;
 
@@ -57,7 +44,7 @@ impl Modify for ApiKeys {
     }
 }
 
-/// What any operation may answer besides its own.
+/// The errors that any operation may answer besides its own.
 struct EveryError;
 
 impl Modify for EveryError {
@@ -71,7 +58,7 @@ impl Modify for EveryError {
     }
 }
 
-/// What the API may answer while rate limits are on.
+/// The error that the API may answer while rate limits are on.
 struct RateLimits;
 
 impl Modify for RateLimits {
@@ -79,22 +66,13 @@ impl Modify for RateLimits {
         let too_many = error("The address or the API key asks too often");
         for (path, operations) in &mut document.paths.paths {
             if path.starts_with("/api/") {
-                for operation in operations_of(operations) {
+                for operation in of_path(operations) {
                     let responses = &mut operation.responses.responses;
                     responses.insert("429".into(), RefOr::T(too_many.clone()));
                 }
             }
         }
     }
-}
-
-/// Every operation of the description.
-pub(super) fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = &mut Operation> {
-    document.paths.paths.values_mut().flat_map(operations_of)
-}
-
-fn operations_of(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    path.get.iter_mut().chain(path.post.iter_mut())
 }
 
 /// An error, described.
@@ -108,12 +86,14 @@ fn error(description: &str) -> Response {
         .build()
 }
 
-/// The description as JSON.
-pub fn json() -> String {
-    Description::openapi().to_pretty_json().unwrap_or_default() + "\n"
-}
-
-/// The description as YAML.
-pub fn yaml() -> String {
-    Description::openapi().to_yaml().unwrap_or_default()
+/// The whole description of these operations: with title, API keys, errors that any operation may
+/// answer, examples and headers.
+pub(crate) fn describe(operations: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    let mut document = Description::openapi().merge_from(operations);
+    // In this order: examples and headers also go to the errors of every operation.
+    let modifiers: [&dyn Modify; 5] = [&ApiKeys, &EveryError, &RateLimits, &Examples, &Headers];
+    for modifier in modifiers {
+        modifier.modify(&mut document);
+    }
+    document
 }

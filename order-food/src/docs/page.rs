@@ -1,3 +1,5 @@
+//! The documentation page and its vendored files.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,11 +14,11 @@ use crate::http::representation::Representation;
 /// Its links are absolute: the page is the same at `/docs` and `/docs/`.
 const PAGE: &str = include_str!("index.html");
 
-/// The vendored files that somebody asked for, ready to be sent.
+/// The vendored files that were requested, ready to be sent.
 #[derive(Default)]
 pub(super) struct Files(Mutex<HashMap<String, Representation>>);
 
-/// Leads who opens the bare address to the page.
+/// Redirects the bare address to the page.
 pub(crate) async fn root() -> HttpResponse {
     HttpResponse::Found()
         .insert_header((header::LOCATION, "/docs"))

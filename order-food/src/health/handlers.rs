@@ -1,18 +1,12 @@
+//! GET /health and GET /ready.
+
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::Shop;
 use crate::http::representation::JSON;
-use crate::http::resource;
-
-/// Where the probes are served.
-pub(crate) fn routes(service: &mut web::ServiceConfig) {
-    service
-        .service(resource::get("/health", health))
-        .service(resource::get("/ready", ready));
-}
+use crate::state::AppState;
 
 /// The process lives.
 #[derive(Serialize, ToSchema)]
@@ -42,7 +36,7 @@ pub(crate) struct Ready {
 /// The process lives.
 #[utoipa::path(
     get, path = "/health", tag = "operations", operation_id = "health",
-    responses((status = 200, description = "The process lives", body = Health))
+    responses((status = 200, description = "The process lives", body = Health, example = json!({"status": "healthy"})))
 )]
 pub(crate) async fn health() -> HttpResponse {
     json(HttpResponse::Ok(), &Health { status: "healthy" })
@@ -52,36 +46,30 @@ pub(crate) async fn health() -> HttpResponse {
 #[utoipa::path(
     get, path = "/ready", tag = "operations", operation_id = "ready",
     responses(
-        (status = 200, description = "Requests may be sent here", body = Ready),
-        (status = 503, description = "They may not, for the reason given", body = Ready),
+        (status = 200, description = "Requests may be sent here", body = Ready,
+            example = json!({"status": "ready", "products": 10, "publishedAt": "2023-11-14T22:13:20+00:00"})),
+        (status = 503, description = "They may not, for the reason given", body = Ready,
+            example = json!({"status": "not_ready", "reason": "no data version is active yet"})),
     )
 )]
-pub(crate) async fn ready(shop: web::Data<Shop>) -> HttpResponse {
-    let snapshot = shop.current.get();
+pub(crate) async fn ready(state: web::Data<AppState>) -> HttpResponse {
+    let snapshot = state.snapshots.get();
     let products = snapshot.as_ref().map(|snapshot| snapshot.catalogue.len());
     let published_at = snapshot
         .and_then(|snapshot| snapshot.published_at)
         .map(|at| at.to_rfc3339());
-    match shop.readiness.reason() {
-        None => json(
-            HttpResponse::Ok(),
-            &Ready {
-                status: "ready",
-                reason: None,
-                products,
-                published_at,
-            },
-        ),
-        reason => {
-            let answer = Ready {
-                status: "not_ready",
-                reason,
-                products,
-                published_at,
-            };
-            json(HttpResponse::ServiceUnavailable(), &answer)
-        }
-    }
+    let reason = state.readiness.reason();
+    let (response, status) = match reason {
+        None => (HttpResponse::Ok(), "ready"),
+        Some(_) => (HttpResponse::ServiceUnavailable(), "not_ready"),
+    };
+    let answer = Ready {
+        status,
+        reason,
+        products,
+        published_at,
+    };
+    json(response, &answer)
 }
 
 fn json<T: Serialize>(mut response: actix_web::HttpResponseBuilder, body: &T) -> HttpResponse {

@@ -1,3 +1,5 @@
+//! JSON request bodies: type, size and time limit.
+
 use std::time::Duration;
 
 use actix_web::error::PayloadError;

@@ -1,3 +1,5 @@
+//! CORS: preflight answers and headers.
+
 use actix_web::HttpResponse;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;

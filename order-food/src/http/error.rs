@@ -1,11 +1,17 @@
+//! Errors as clients see them: status, type, message, JSON body.
+
 use std::fmt;
 
+use actix_web::body::MessageBody;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+/// The request id of examples.
+pub(crate) const EXAMPLE_REQUEST_ID: &str = "0b0e5c3e-6f0f-4f43-9e0e-6a2f1f3c9d10";
 
 /// Everything that is not a success, as the client sees it. The cause is logged once, where it is known, and never sent.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +35,7 @@ pub(crate) enum ApiError {
     NotFound(&'static str),
     /// 405: the resource has other methods.
     #[error("this resource answers {0} only")]
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(String),
     /// 408: the body did not arrive in time.
     #[error("the request body did not arrive in time")]
     BodyTimeout,
@@ -124,6 +130,14 @@ impl ApiError {
         }
     }
 
+    /// The body as an example for the API's description.
+    pub(crate) fn example(&self) -> serde_json::Value {
+        let body = self.response(EXAMPLE_REQUEST_ID).into_body().try_into_bytes();
+        body.ok()
+            .and_then(|body| serde_json::from_slice(&body).ok())
+            .unwrap_or_default()
+    }
+
     /// The answer, with the id of the request that it belongs to.
     pub(crate) fn response(&self, request_id: &str) -> HttpResponse {
         let status = self.status_code();
@@ -136,7 +150,7 @@ impl ApiError {
                 ));
             }
             ApiError::MethodNotAllowed(allow) => {
-                response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+                response.insert_header((header::ALLOW, allow.as_str()));
             }
             ApiError::TooManyRequests { retry_after_s, .. } => {
                 response.insert_header((header::RETRY_AFTER, HeaderValue::from(*retry_after_s)));

@@ -3,11 +3,12 @@
 pub(crate) mod body;
 pub(crate) mod cors;
 mod error;
+pub(crate) mod metrics;
 pub(crate) mod observe;
 pub(crate) mod representation;
 pub(crate) mod resource;
 
-pub(crate) use error::{ApiError, ErrorBody};
+pub(crate) use error::{ApiError, EXAMPLE_REQUEST_ID, ErrorBody};
 
 /// The largest header section that is served, names and values added up, in bytes.
 pub(crate) const MAX_HEADER_BYTES: usize = 8_000;

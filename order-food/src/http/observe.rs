@@ -1,16 +1,16 @@
 //! Around each request: its id, a span when it is sampled, CORS, errors as JSON, the access line.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{ResourceDef, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use process::telemetry::RequestSampler;
+use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument, Level, Span, debug, info, info_span, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -18,18 +18,18 @@ use uuid::Uuid;
 
 use super::cors::Cors;
 use super::error::is_known;
+use super::metrics::{HttpMetrics, OTHER};
 use super::{ApiError, MAX_HEADER_BYTES};
-use crate::health::Readiness;
-use crate::metrics::HttpMetrics;
 use crate::spans;
 
-/// What the middleware needs; each thread of the server has one of its own.
+/// The parts of the middleware; each thread of the server has its own.
 #[derive(Clone)]
 pub(crate) struct Observer {
     pub(crate) cors: Cors,
     pub(crate) sampler: RequestSampler,
     pub(crate) metrics: HttpMetrics,
-    pub(crate) readiness: Arc<Readiness>,
+    /// Cancelled once the process is about to stop.
+    pub(crate) draining: CancellationToken,
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,7 +46,7 @@ pub(crate) async fn observe(
     let _active = observer.metrics.begin(&request);
     // An unknown method must not become a label of its own; no resource answers it anyway.
     if !is_known(request.method())
-        && let Ok(other) = Method::from_bytes(b"other")
+        && let Ok(other) = Method::from_bytes(OTHER.as_bytes())
     {
         request.head_mut().method = other;
     }
@@ -56,9 +56,9 @@ pub(crate) async fn observe(
 
     let (mut response, request_id) = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
         let refusal = ApiError::HeadersTooLarge.response(text(&request_id));
-        (request.into_response(refusal), request_id)
+        (unrouted(request, refusal), request_id)
     } else if let Some(preflight) = observer.cors.preflight(&request) {
-        (request.into_response(preflight), request_id)
+        (unrouted(request, preflight), request_id)
     } else {
         let answer = spans::identified(request_id, next.call(request));
         let (answered, request_id) = answer.instrument(span.clone()).await;
@@ -68,18 +68,27 @@ pub(crate) async fn observe(
     };
 
     observer.cors.permit(allowed_origin, response.headers_mut());
-    if observer.readiness.is_draining() {
+    if observer.draining.is_cancelled() {
         // A client that keeps its connection goes elsewhere before the connection is cut between two requests.
         response
             .response_mut()
             .head_mut()
             .set_connection_type(ConnectionType::Close);
     }
-    observer.metrics.answered(&response, started.elapsed());
+    observer.metrics.answered(&response);
     close_span(&span, &response);
     access_line(&span, &response, started, &request_id);
     response.headers_mut().insert(X_REQUEST_ID, request_id);
     Ok(response)
+}
+
+/// The response to a request that is not routed: with the parameters of its path, which
+/// actix-web-prom puts into the template.
+fn unrouted(mut request: ServiceRequest, response: HttpResponse) -> ServiceResponse<BoxBody> {
+    if let Some(template) = request.match_pattern() {
+        ResourceDef::new(template).capture_match_info(request.match_info_mut());
+    }
+    request.into_response(response)
 }
 
 /// The client's id if it is sane (1 to 128 printable ASCII characters), else a new one.
@@ -220,7 +229,7 @@ fn access_line(span: &Span, response: &ServiceResponse<BoxBody>, started: Instan
     }
     let request = response.request();
     let method = request.method().as_str();
-    let route = request.match_pattern().unwrap_or_else(|| "other".into());
+    let route = request.match_pattern().unwrap_or_else(|| OTHER.into());
     let status = status.as_u16();
     // To the microsecond.
     let duration_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;

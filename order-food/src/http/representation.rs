@@ -1,3 +1,5 @@
+//! Representations of resources: ETag, 304, gzip, Last-Modified.
+
 use std::io::Write;
 
 use actix_web::http::StatusCode;

@@ -1,35 +1,229 @@
-//! What Prometheus may ask. Labels hold route templates and known names only, so that their number is bounded.
+//! The metrics of the shop. Labels are known names only, so that their number is bounded.
 
-mod http;
-mod shop;
+pub(crate) mod handler;
 
-use actix_web::HttpResponse;
-use actix_web::web;
-use prometheus::{Encoder, Registry, TextEncoder};
+use std::time::Duration;
 
-use crate::application::Shop;
-use crate::http::{ApiError, ErrorBody};
-pub(crate) use http::{HttpMetrics, ResourceSeries};
-pub(crate) use shop::ShopMetrics;
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    exponential_buckets,
+};
+use shop::Totals;
 
-/// The metrics in Prometheus' text format. Absent when switched off.
-#[utoipa::path(
-    get, path = "/metrics", tag = "operations", operation_id = "metrics",
-    responses(
-        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
-        (status = 404, description = "Metrics are switched off", body = ErrorBody),
-    )
-)]
-pub(crate) async fn metrics(
-    shop: web::Data<Shop>,
-    registry: web::Data<Registry>,
-) -> Result<HttpResponse, ApiError> {
-    shop.metrics.look(&shop);
-    let mut text = Vec::new();
-    let encoder = TextEncoder::new();
-    encoder.encode(&registry.gather(), &mut text).map_err(|problem| {
-        tracing::error!(error = %problem, "the metrics cannot be written");
-        ApiError::Internal
-    })?;
-    Ok(HttpResponse::Ok().content_type(encoder.format_type()).body(text))
+/// Orders, the database, and the start-up runs that brought schema and data.
+#[derive(Clone)]
+pub(crate) struct ShopMetrics {
+    placed: IntCounter,
+    answered_again: IntCounter,
+    refused: IntCounterVec,
+    revenue_cents: IntCounter,
+    discount_cents: IntCounter,
+    batch_size: Histogram,
+    commit_seconds: Histogram,
+    queue_length: IntGauge,
+    queue_full: IntCounter,
+    splits: IntCounter,
+    resubmissions: IntCounter,
+    database_up: IntGauge,
+    pool: IntGaugeVec,
+    products: IntGauge,
+    snapshot_up_to_date: IntGauge,
+    dataset_age: GaugeVec,
+    dataset_changed: GaugeVec,
+    run_success: IntGaugeVec,
+    run_duration: GaugeVec,
+    run_age: GaugeVec,
+    run_running: GaugeVec,
+    run_failures: IntGaugeVec,
+    run_lost: IntGaugeVec,
+}
+
+/// Reasons for which orders are not stored, or perhaps not, that are no fault of the client's.
+const FAULTS: [&str; 3] = ["internal", "outcome_unknown", "unavailable"];
+
+const COMMIT_BUCKETS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+
+impl ShopMetrics {
+    /// Registers the metrics.
+    ///
+    /// # Errors
+    /// When the registry holds metrics of these names already.
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<ShopMetrics> {
+        let commits = HistogramOpts::new(
+            "order_commit_seconds",
+            "Time until a batch of orders was committed",
+        );
+        let batches = HistogramOpts::new("order_batch_size", "Orders committed together");
+        let metrics = ShopMetrics {
+            placed: IntCounter::new("orders_placed_total", "Orders stored by this process")?,
+            answered_again: IntCounter::new(
+                "orders_answered_again_total",
+                "Requests answered with the order of an earlier one under the same Idempotency-Key",
+            )?,
+            refused: IntCounterVec::new(
+                Opts::new("orders_refused_total", "Orders not stored, by reason"),
+                &["reason"],
+            )?,
+            revenue_cents: IntCounter::new(
+                "orders_revenue_cents_total",
+                "Totals of the stored orders, in cents",
+            )?,
+            discount_cents: IntCounter::new(
+                "orders_discount_cents_total",
+                "Discounts of the stored orders, in cents",
+            )?,
+            batch_size: Histogram::with_opts(batches.buckets(exponential_buckets(1.0, 2.0, 9)?))?,
+            commit_seconds: Histogram::with_opts(commits.buckets(COMMIT_BUCKETS.to_vec()))?,
+            queue_length: IntGauge::new("order_queue_length", "Orders that wait to be written")?,
+            queue_full: IntCounter::new(
+                "order_queue_full_total",
+                "Orders refused because too many waited to be written",
+            )?,
+            splits: IntCounter::new(
+                "order_batch_splits_total",
+                "Batches halved to find the order that the database refuses",
+            )?,
+            resubmissions: IntCounter::new("order_resubmissions_total", "Orders sent to the database again")?,
+            database_up: IntGauge::new(
+                "database_up",
+                "Whether the database answered when it was last asked",
+            )?,
+            pool: gauges(
+                "database_pool_connections",
+                "Database connections by state",
+                &["state"],
+            )?,
+            products: IntGauge::new("catalogue_products", "Products in the catalogue")?,
+            snapshot_up_to_date: IntGauge::new(
+                "snapshot_up_to_date",
+                "Whether the last attempt to read the shop's data succeeded",
+            )?,
+            dataset_age: seconds(
+                "dataset_age_seconds",
+                "Time since the data were last checked or loaded with success",
+                &[],
+            )?,
+            dataset_changed: seconds(
+                "dataset_changed_seconds",
+                "Time since the active data were published",
+                &[],
+            )?,
+            run_success: gauges(
+                "bootstrap_last_run_success",
+                "Whether the last finished run succeeded",
+                &["task"],
+            )?,
+            run_duration: seconds(
+                "bootstrap_last_run_duration_seconds",
+                "How long the last finished run took",
+                &["task"],
+            )?,
+            run_age: seconds(
+                "bootstrap_last_run_age_seconds",
+                "Time since the last finished run ended",
+                &["task"],
+            )?,
+            run_running: seconds(
+                "bootstrap_running_seconds",
+                "How long a run has been going on; 0: none is",
+                &["task"],
+            )?,
+            run_failures: gauges(
+                "bootstrap_consecutive_failures",
+                "Failed runs since the last success",
+                &["task"],
+            )?,
+            run_lost: gauges(
+                "bootstrap_lost_runs",
+                "Runs since the last success that ended without a word",
+                &["task"],
+            )?,
+        };
+        // Counted from 0, so that the first one is an increase.
+        for reason in FAULTS {
+            metrics.refused.with_label_values(&[reason]);
+        }
+        metrics.register(registry)?;
+        Ok(metrics)
+    }
+
+    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.placed.clone()))?;
+        registry.register(Box::new(self.answered_again.clone()))?;
+        registry.register(Box::new(self.refused.clone()))?;
+        registry.register(Box::new(self.revenue_cents.clone()))?;
+        registry.register(Box::new(self.discount_cents.clone()))?;
+        registry.register(Box::new(self.batch_size.clone()))?;
+        registry.register(Box::new(self.commit_seconds.clone()))?;
+        registry.register(Box::new(self.queue_length.clone()))?;
+        registry.register(Box::new(self.queue_full.clone()))?;
+        registry.register(Box::new(self.splits.clone()))?;
+        registry.register(Box::new(self.resubmissions.clone()))?;
+        registry.register(Box::new(self.database_up.clone()))?;
+        registry.register(Box::new(self.pool.clone()))?;
+        registry.register(Box::new(self.products.clone()))?;
+        registry.register(Box::new(self.snapshot_up_to_date.clone()))?;
+        registry.register(Box::new(self.dataset_age.clone()))?;
+        registry.register(Box::new(self.dataset_changed.clone()))?;
+        registry.register(Box::new(self.run_success.clone()))?;
+        registry.register(Box::new(self.run_duration.clone()))?;
+        registry.register(Box::new(self.run_age.clone()))?;
+        registry.register(Box::new(self.run_running.clone()))?;
+        registry.register(Box::new(self.run_failures.clone()))?;
+        registry.register(Box::new(self.run_lost.clone()))
+    }
+
+    /// An order was stored.
+    pub(crate) fn placed(&self, totals: &Totals) {
+        self.placed.inc();
+        self.revenue_cents
+            .inc_by(u64::try_from(totals.total.cents()).unwrap_or(0));
+        self.discount_cents
+            .inc_by(u64::try_from(totals.discount.cents()).unwrap_or(0));
+    }
+
+    /// An order was not stored; `reason` is the error's type.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.with_label_values(&[reason]).inc();
+    }
+
+    /// A request was answered with the order of an earlier one.
+    pub(crate) fn answered_again(&self) {
+        self.answered_again.inc();
+    }
+
+    /// An order was refused because too many wait.
+    pub(crate) fn queue_full(&self) {
+        self.queue_full.inc();
+    }
+
+    /// A batch of `orders` orders was committed.
+    pub(crate) fn committed(&self, orders: usize, taken: Duration) {
+        #[expect(clippy::cast_precision_loss, reason = "histograms hold floats")]
+        self.batch_size.observe(orders as f64);
+        self.commit_seconds.observe(taken.as_secs_f64());
+    }
+
+    /// A refused batch was halved.
+    pub(crate) fn split(&self) {
+        self.splits.inc();
+    }
+
+    /// `orders` orders were sent again.
+    pub(crate) fn resubmitted(&self, orders: usize) {
+        self.resubmissions.inc_by(u64::try_from(orders).unwrap_or(0));
+    }
+}
+
+/// A gauge without labels that is absent until it is known.
+const NO_LABEL: &[&str] = &[];
+
+fn seconds(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+    GaugeVec::new(Opts::new(name, help), labels)
+}
+
+fn gauges(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    IntGaugeVec::new(Opts::new(name, help), labels)
 }

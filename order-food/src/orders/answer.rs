@@ -1,4 +1,7 @@
+//! The answer of an order.
+
 use serde::Serialize;
+use serde_json::{Value, json};
 use shop::{CouponCode, Money, ProductId, Quantity};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -54,7 +57,25 @@ pub(crate) struct OrderedProduct<'a> {
     category: &'a str,
 }
 
+/// The order of the examples.
+pub(super) const EXAMPLE_ID: Uuid = Uuid::from_u128(0x019a_2f3c_5d80_7b1e_9c44_2f60_8f0d_3a11);
+
 impl<'a> OrderAnswer<'a> {
+    /// The answer to `OrderRequest::example`: 2 × 12.99 + 9.99 = 35.97, less 10 %.
+    pub(super) fn example() -> Value {
+        json!({
+            "id": EXAMPLE_ID,
+            "items": [{"productId": "1", "quantity": 2}, {"productId": "3", "quantity": 1}],
+            "products": [
+                {"id": "1", "name": "Chicken Waffle", "price": 12.99, "category": "Waffle"},
+                {"id": "3", "name": "Blueberry Pancakes", "price": 9.99, "category": "Pancakes"},
+            ],
+            "couponCode": "SAVE10",
+            "total": 32.37,
+            "discounts": 3.60,
+        })
+    }
+
     /// The answer for `order`.
     pub(crate) fn of(order: &'a Order) -> OrderAnswer<'a> {
         let item = |line: &OrderLine| OrderedItem {

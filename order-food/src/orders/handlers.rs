@@ -1,82 +1,113 @@
+//! POST and GET /api/order, GET /api/order/{orderId}.
+
 use std::sync::Arc;
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use shop::Scope;
 use tracing::error;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::answer::EXAMPLE_ID;
 use super::place::{PlaceError, Placed, place};
 use super::request::{OrderRequest, OrderRequestSchema};
 use super::{Claim, IdempotencyKey, NotStored, Order, OrderAnswer, Unredeemable, queries};
-use crate::application::Shop;
-use crate::auth::{Caller, authorize};
+use crate::auth::Caller;
 use crate::coupons::CouponError;
 use crate::http::representation::{JSON, Representation};
-use crate::http::{ApiError, ErrorBody, body, resource};
+use crate::http::{ApiError, ErrorBody, body};
 use crate::paging;
 use crate::spans;
+use crate::state::AppState;
 use shop::Refusal;
-
-/// Where orders are placed and listed.
-pub(crate) fn collection() -> Resource {
-    resource::get_and_post("/order", list_orders, place_order)
-}
-
-/// Where each order is served.
-pub(crate) fn member() -> Resource {
-    resource::get("/order/{orderId}", get_order)
-}
 
 const DEFAULT_LIMIT: usize = 20;
 const READ: [Scope; 2] = [Scope::ReadOrders, Scope::ReadAllOrders];
 
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the header; `IdempotencyKey` reads it")]
+pub(crate) struct PlaceHeaders {
+    /// Names the request, 1 to 255 printable ASCII characters. For 24 hours the same key with the same body is answered with the bytes of its first 200 and places no other order. Each API key has keys of its own
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[ -~]+$",
+        example = "1f0c2a1e-6f0f-4f43-9e0e-6a2f1f3c9d10"
+    )]
+    idempotency_key: Option<String>,
+}
+
 /// Places an order. The answer comes once the order is on disk.
 #[utoipa::path(
-    post, path = "/api/order", tag = "order", operation_id = "placeOrder", request_body = OrderRequestSchema,
+    post, path = "/api/order", tag = "order", operation_id = "placeOrder",
+    request_body(content = OrderRequestSchema, example = json!(OrderRequest::example())), params(PlaceHeaders),
     security(("api_key" = ["create_order"]), ("X-API-Key" = ["create_order"])),
     responses(
-        (status = 200, description = "The order is stored", body = OrderAnswer),
-        (status = 400, description = "The body is not JSON or has a value of the wrong type", body = ErrorBody),
+        (status = 200, description = "The order is stored", body = OrderAnswer,
+            example = json!(OrderAnswer::example())),
+        (status = 400, description = "The body is not JSON or has a value of the wrong type", body = ErrorBody, examples(
+            ("malformed_json" = (value = json!(ApiError::malformed("malformed_json",
+                "the request body cannot be read: EOF while parsing an object at line 1 column 1").example()))),
+            ("wrong_type" = (value = json!(ApiError::malformed("wrong_type",
+                "the request body cannot be read: quantity: expected a whole number, not \"2\" at line 1 column 42")
+                .example()))),
+        )),
         (status = 401, description = "No API key", body = ErrorBody),
         (status = 403, description = "The key is not valid or may not place orders", body = ErrorBody),
         (status = 409, description = "A request with this Idempotency-Key is still under way", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB", body = ErrorBody),
         (status = 415, description = "The body is not application/json", body = ErrorBody),
-        (status = 422, description = "A rule of the shop says no", body = ErrorBody),
-        (status = 503, description = "unavailable: not stored, try again; outcome_unknown: may be stored", body = ErrorBody),
+        (status = 422, description = "A rule of the shop says no", body = ErrorBody, examples(
+            ("unknown_product" = (value = json!(ApiError::from(
+                PlaceError::UnknownProducts(vec!["42".into(), "77".into()])).example()))),
+            ("coupon_unknown" = (value = json!(ApiError::from(PlaceError::Coupon(CouponError::Unknown)).example()))),
+            ("idempotency_key_reused" = (value = json!(ApiError::from(
+                PlaceError::NotStored(NotStored::KeyReused)).example()))),
+            ("quantity_out_of_range" = (value = json!(ApiError::Rejected {
+                kind: "quantity_out_of_range",
+                message: "the quantity of product 1 is outside 1 to 1000".into(),
+                product_ids: Vec::new(),
+            }.example()))),
+        )),
+        (status = 503, description = "unavailable: not stored, try again; outcome_unknown: may be stored", body = ErrorBody, examples(
+            ("unavailable" = (value = json!(ApiError::Unavailable.example()))),
+            ("outcome_unknown" = (value = json!(ApiError::OutcomeUnknown(EXAMPLE_ID).example()))),
+        )),
     )
 )]
 pub(crate) async fn place_order(
     request: HttpRequest,
     payload: web::Payload,
-    shop: web::Data<Shop>,
+    state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = authorize(&request, &shop, &[Scope::CreateOrder])?;
-    let body = body::read_json(&request, payload, shop.body_timeout).await?;
+    let caller = state.authenticator.authorize(&request, &[Scope::CreateOrder])?;
+    let body = body::read_json(&request, payload, state.body_timeout).await?;
     let idempotency_key = IdempotencyKey::of(request.headers())?;
     let claim = idempotency_key.map(|key| Arc::new(Claim::new(caller.key, key, &body)));
     let order_request = OrderRequest::parse(&body)?;
-    match place(&shop, &caller.snapshot, caller.key, order_request, claim).await {
-        Ok(placed) => Ok(accepted(&shop, placed)),
+    match place(&state, &caller.snapshot, caller.key, order_request, claim).await {
+        Ok(placed) => Ok(accepted(&state, placed)),
         Err(refusal) => {
             let answer = ApiError::from(refusal);
-            shop.metrics.refused(answer.kind());
+            state.metrics.refused(answer.kind());
             Err(answer)
         }
     }
 }
 
-fn accepted(shop: &Shop, placed: Placed) -> HttpResponse {
+fn accepted(state: &AppState, placed: Placed) -> HttpResponse {
     let answer = match placed {
         Placed::Now(answer, totals) => {
-            shop.metrics.placed(&totals);
+            state.metrics.placed(&totals);
             answer
         }
         Placed::Earlier(answer) => {
-            shop.metrics.answered_again();
+            state.metrics.answered_again();
             answer
         }
     };
@@ -95,24 +126,27 @@ fn accepted(shop: &Shop, placed: Placed) -> HttpResponse {
         ("api_key" = ["read_all_orders"]), ("X-API-Key" = ["read_all_orders"]),
     ),
     responses(
-        (status = 200, description = "The order, as it was answered when it was placed", body = OrderAnswer),
+        (status = 200, description = "The order, as it was answered when it was placed", body = OrderAnswer,
+            example = json!(OrderAnswer::example())),
         (status = 304, description = "The client's copy is still good"),
-        (status = 400, description = "Not an order id", body = ErrorBody),
+        (status = 400, description = "Not an order id", body = ErrorBody,
+            example = json!(ApiError::malformed("invalid_order_id", "an order id is a UUID").example())),
         (status = 401, description = "No API key", body = ErrorBody),
         (status = 403, description = "The key is not valid or may not read orders", body = ErrorBody),
-        (status = 404, description = "The key may see no such order", body = ErrorBody),
+        (status = 404, description = "The key may see no such order", body = ErrorBody,
+            example = json!(ApiError::NotFound("order").example())),
         (status = 503, description = "The database cannot be reached", body = ErrorBody),
     )
 )]
 pub(crate) async fn get_order(
     request: HttpRequest,
     id: web::Path<String>,
-    shop: web::Data<Shop>,
+    state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = authorize(&request, &shop, &READ)?;
+    let caller = state.authenticator.authorize(&request, &READ)?;
     let id = parse_id(&id).ok_or_else(|| ApiError::malformed("invalid_order_id", "an order id is a UUID"))?;
-    let order = shop
-        .ask("SELECT orders", async |connection| {
+    let order = state
+        .read("SELECT orders", async |connection| {
             queries::order(connection, id, own(&caller)).await
         })
         .await?;
@@ -140,7 +174,7 @@ pub(crate) struct ListParameters {
         ("api_key" = ["read_all_orders"]), ("X-API-Key" = ["read_all_orders"]),
     ),
     responses(
-        (status = 200, description = "The orders", body = [OrderAnswer]),
+        (status = 200, description = "The orders", body = [OrderAnswer], example = json!([OrderAnswer::example()])),
         (status = 304, description = "The client's copy is still good"),
         (status = 400, description = "A parameter cannot be used", body = ErrorBody),
         (status = 401, description = "No API key", body = ErrorBody),
@@ -150,9 +184,9 @@ pub(crate) struct ListParameters {
 )]
 pub(crate) async fn list_orders(
     request: HttpRequest,
-    shop: web::Data<Shop>,
+    state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = authorize(&request, &shop, &READ)?;
+    let caller = state.authenticator.authorize(&request, &READ)?;
     let parameters = paging::Parameters::parse(request.query_string())?;
     let limit = parameters.limit()?.unwrap_or(DEFAULT_LIMIT);
     let before = parameters.cursor(parse_id)?;
@@ -160,7 +194,7 @@ pub(crate) async fn list_orders(
     let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
     let find =
         async |connection: &mut _| queries::orders_before(connection, before, most, own(&caller)).await;
-    let mut orders = shop.ask("SELECT orders", find).await?;
+    let mut orders = state.read("SELECT orders", find).await?;
     let more = orders.len() > limit;
     orders.truncate(limit);
     let answers: Vec<OrderAnswer<'_>> = orders.iter().map(OrderAnswer::of).collect();

@@ -18,14 +18,15 @@ use bytes::Bytes;
 use shop::{CouponCode, Money, PricedLine, ProductId, Quantity, Totals};
 use uuid::Uuid;
 
-use crate::snapshot::ApiKeyId;
+use crate::reference_data::ApiKeyId;
 
 use answer::OrderAnswer;
-pub(crate) use handlers::{collection, member};
 pub(crate) use idempotency::sweep;
 pub use idempotency::{Claim, IdempotencyKey};
-pub use store::{Cause, NotStored, OrderStore, Stored};
-pub(crate) use writer::Writer;
+#[cfg(feature = "bench")]
+pub use store::OrderStore;
+pub use store::{Cause, NotStored, Stored};
+pub(crate) use writer::{Writer, WriterParts};
 
 /// An order: what was ordered, by whom, at which prices.
 #[derive(Clone, Debug, PartialEq, Eq)]

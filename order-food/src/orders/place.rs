@@ -1,3 +1,5 @@
+//! The use case: check, price and store an order.
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -8,9 +10,9 @@ use uuid::Uuid;
 
 use super::request::{Item, MAX_ITEMS, OrderRequest, Text};
 use super::{Claim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Redemption, Stored};
-use crate::application::Shop;
 use crate::coupons::{self, Accepted, CouponError};
-use crate::snapshot::{ApiKeyId, Snapshot};
+use crate::reference_data::{ApiKeyId, Snapshot};
+use crate::state::AppState;
 
 /// Why an order was not placed. Nothing was stored, but for `NotStored::Unknown`.
 #[derive(Debug, thiserror::Error)]
@@ -55,16 +57,16 @@ const LINE_BYTES: usize = 160;
 /// A request that was answered before is answered the same again, also when it would be refused by now: the rules that
 /// count are those of its first time.
 pub(crate) async fn place(
-    shop: &Shop,
+    state: &AppState,
     snapshot: &Snapshot,
     key: ApiKeyId,
     request: OrderRequest<'_>,
     claim: Option<Arc<Claim>>,
 ) -> Result<Placed, PlaceError> {
-    let deadline = Instant::now() + shop.order_deadline;
+    let deadline = Instant::now() + state.order_deadline;
     let (order, redemption) = match price(snapshot, key, request) {
         Ok(priced) => priced,
-        Err(refusal) => return Box::pin(earlier_or(shop, claim, deadline, refusal)).await,
+        Err(refusal) => return Box::pin(earlier_or(state, claim, deadline, refusal)).await,
     };
     let mut answer = Vec::with_capacity(ANSWER_BYTES + order.lines.len() * LINE_BYTES);
     serde_json::to_writer(&mut answer, &OrderAnswer::of(&order))?;
@@ -74,20 +76,20 @@ pub(crate) async fn place(
         redemption,
         claim: claim.map(|claim| (claim, answer.clone())),
     };
-    match shop.orders.store(new, deadline).await? {
+    match state.writer.store(new, deadline).await? {
         Stored::Now => Ok(Placed::Now(answer, totals)),
         Stored::Earlier(answer) => Ok(Placed::Earlier(answer)),
     }
 }
 
 async fn earlier_or(
-    shop: &Shop,
+    state: &AppState,
     claim: Option<Arc<Claim>>,
     deadline: Instant,
     refusal: PlaceError,
 ) -> Result<Placed, PlaceError> {
     let Some(claim) = claim else { return Err(refusal) };
-    match shop.orders.recall(&claim, deadline).await? {
+    match state.writer.find_replay(&claim, deadline).await? {
         Some(answer) => Ok(Placed::Earlier(answer)),
         None => Err(refusal),
     }

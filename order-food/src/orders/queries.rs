@@ -1,3 +1,5 @@
+//! Reads of stored orders.
+
 use std::collections::HashMap;
 
 use database::amount::Amount;
@@ -9,7 +11,7 @@ use shop::{CouponCode, ProductId, Quantity, Totals};
 use uuid::Uuid;
 
 use super::{Cursor, Order, OrderLine};
-use crate::snapshot::ApiKeyId;
+use crate::reference_data::ApiKeyId;
 
 type OrderRow = (Uuid, Uuid, Option<String>, Amount, Amount, Amount);
 type LineRow = (Uuid, i64, String, String, Amount, i32);

@@ -71,6 +71,14 @@ pub(crate) struct Item<'a> {
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 impl<'a> OrderRequest<'a> {
+    /// The request of the examples.
+    pub(super) fn example() -> serde_json::Value {
+        serde_json::json!({
+            "items": [{"productId": "1", "quantity": 2}, {"productId": "3", "quantity": 1}],
+            "couponCode": "SAVE10",
+        })
+    }
+
     /// Parses a body; unknown fields are ignored.
     ///
     /// # Errors

@@ -1,31 +1,25 @@
+//! The outcome of storing an order, and the place for orders that the benchmarks substitute.
+
 use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Claim, NewOrder, Unredeemable};
+use super::Unredeemable;
 
-/// Where placed orders go: the group-commit writer, or what the benchmarks put in its place.
+/// A place for orders instead of the writer, for the servers of the benchmarks.
+#[cfg(feature = "bench")]
 pub trait OrderStore: Send + Sync {
-    /// Stores the order with its lines, the use of its promotion and its claim, all or nothing, and answers after COMMIT. It is
-    /// on its way before the answer is waited for.
+    /// Stores the order.
     ///
     /// # Errors
     /// [`NotStored`], by the deadline.
-    fn store(&self, new: NewOrder, deadline: Instant) -> LocalBoxFuture<'_, Result<Stored, NotStored>>;
-
-    /// What was answered to an earlier request with this claim, if one was stored.
-    ///
-    /// # Errors
-    /// [`NotStored`], by the deadline.
-    fn recall<'a>(
-        &'a self,
-        claim: &'a Claim,
-        deadline: Instant,
-    ) -> LocalBoxFuture<'a, Result<Option<Bytes>, NotStored>>;
+    fn store(
+        &self,
+        new: super::NewOrder,
+        deadline: tokio::time::Instant,
+    ) -> futures_util::future::LocalBoxFuture<'_, Result<Stored, NotStored>>;
 }
 
 /// An order is on disk.

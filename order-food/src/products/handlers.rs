@@ -1,24 +1,15 @@
+//! GET /api/product and GET /api/product/{productId}.
+
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shop::ProductId;
 use utoipa::IntoParams;
 
-use super::{Catalogue, Product};
-use crate::application::Shop;
-use crate::http::{ApiError, ErrorBody, resource};
+use crate::http::{ApiError, ErrorBody};
 use crate::paging;
-use crate::snapshot::Snapshot;
-
-/// Where all products are served.
-pub(crate) fn collection() -> Resource {
-    resource::get("/product", list_products)
-}
-
-/// Where each product is served.
-pub(crate) fn member() -> Resource {
-    resource::get("/product/{productId}", get_product)
-}
+use crate::reference_data::{Catalogue, Product, Snapshot};
+use crate::state::AppState;
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -39,7 +30,11 @@ pub(crate) struct ListParameters {
 #[utoipa::path(
     get, path = "/api/product", tag = "product", operation_id = "listProducts", params(ListParameters),
     responses(
-        (status = 200, description = "The products", body = [Product]),
+        (status = 200, description = "The products", body = [Product], example = json!([
+            {"id": "1", "name": "Chicken Waffle", "price": 12.99, "category": "Waffle"},
+            {"id": "2", "name": "Belgian Waffle", "price": 10.99, "category": "Waffle"},
+            {"id": "3", "name": "Blueberry Pancakes", "price": 9.99, "category": "Pancakes"},
+        ])),
         (status = 304, description = "The client's copy is still good"),
         (status = 400, description = "A parameter cannot be used", body = ErrorBody),
         (status = 503, description = "No data yet", body = ErrorBody),
@@ -47,11 +42,11 @@ pub(crate) struct ListParameters {
 )]
 pub(crate) async fn list_products(
     request: HttpRequest,
-    shop: web::Data<Shop>,
+    state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    shop.limits.admit(&request)?;
+    state.limits.admit(&request)?;
     let answer = |snapshot: &Snapshot| list(&snapshot.catalogue, &request);
-    shop.current.look(answer).ok_or(ApiError::Unavailable)?
+    state.snapshots.read(answer).ok_or(ApiError::Unavailable)?
 }
 
 fn list(catalogue: &Catalogue, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -81,21 +76,24 @@ fn list(catalogue: &Catalogue, request: &HttpRequest) -> Result<HttpResponse, Ap
     params(("productId" = String, Path, description = "The product's id",
         example = "1", pattern = "^[1-9][0-9]{0,18}$")),
     responses(
-        (status = 200, description = "The product", body = Product),
+        (status = 200, description = "The product", body = Product,
+            example = json!({"id": "1", "name": "Chicken Waffle", "price": 12.99, "category": "Waffle"})),
         (status = 304, description = "The client's copy is still good"),
-        (status = 400, description = "Not a product id", body = ErrorBody),
-        (status = 404, description = "No such product", body = ErrorBody),
+        (status = 400, description = "Not a product id", body = ErrorBody,
+            example = json!(ApiError::malformed("invalid_product_id", shop::NotAProductId).example())),
+        (status = 404, description = "No such product", body = ErrorBody,
+            example = json!(ApiError::NotFound("product").example())),
         (status = 503, description = "No data yet", body = ErrorBody),
     )
 )]
 pub(crate) async fn get_product(
     request: HttpRequest,
-    shop: web::Data<Shop>,
+    state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    shop.limits.admit(&request)?;
+    state.limits.admit(&request)?;
     let id = request.match_info().query("productId");
     let id = ProductId::parse(id).map_err(|problem| ApiError::malformed("invalid_product_id", problem))?;
     let answer = |snapshot: &Snapshot| Some(snapshot.catalogue.one(id)?.respond(&request));
-    let found = shop.current.look(answer).ok_or(ApiError::Unavailable)?;
+    let found = state.snapshots.read(answer).ok_or(ApiError::Unavailable)?;
     found.ok_or(ApiError::NotFound("product"))
 }

@@ -1,7 +1,3 @@
-//! The catalogue and its two resources.
+//! The resources of the catalogue.
 
-mod catalogue;
 pub(crate) mod handlers;
-
-pub(crate) use catalogue::{Catalogue, Product};
-pub(crate) use handlers::{collection, member};

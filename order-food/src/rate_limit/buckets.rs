@@ -1,3 +1,5 @@
+//! Token buckets in a table of a fixed size.
+
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -18,9 +18,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use prometheus::{IntCounterVec, Opts, Registry};
 
-use crate::application::Shop;
 use crate::http::ApiError;
-use crate::snapshot::ApiKeyId;
+use crate::reference_data::ApiKeyId;
 use address::Network;
 use buckets::{Buckets, Rate};
 pub(crate) use settings::{ENVIRONMENT, Settings};
@@ -36,7 +35,7 @@ pub(crate) struct Limits {
 }
 
 /// Set on a request whose address has no token left: how long until it has.
-struct AddressSpent(Duration);
+struct RateLimited(Duration);
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -80,8 +79,8 @@ impl Limits {
         if self.addresses.is_none() {
             return Ok(());
         }
-        match request.extensions().get::<AddressSpent>() {
-            Some(AddressSpent(wait)) => Err(self.refusal("address", *wait)),
+        match request.extensions().get::<RateLimited>() {
+            Some(RateLimited(wait)) => Err(self.refusal("address", *wait)),
             None => Ok(()),
         }
     }
@@ -97,7 +96,7 @@ impl Limits {
             .map_err(|wait| self.refusal("key", wait))
     }
 
-    fn take_for_address(&self, request: &ServiceRequest) -> Result<(), AddressSpent> {
+    fn take_for_address(&self, request: &ServiceRequest) -> Result<(), RateLimited> {
         let Some(addresses) = &self.addresses else {
             return Ok(());
         };
@@ -109,7 +108,7 @@ impl Limits {
         let client = address::client(peer, lines, &self.proxies);
         addresses
             .take(address::bucket(client), self.started.elapsed())
-            .map_err(AddressSpent)
+            .map_err(RateLimited)
     }
 
     fn refusal(&self, kind: &'static str, wait: Duration) -> ApiError {
@@ -124,11 +123,11 @@ impl Limits {
 
 /// The middleware of the API while addresses are limited.
 pub(crate) async fn count(
-    shop: web::Data<Shop>,
+    limits: web::Data<Limits>,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if let Err(spent) = shop.limits.take_for_address(&request) {
+    if let Err(spent) = limits.take_for_address(&request) {
         request.extensions_mut().insert(spent);
     }
     next.call(request).await

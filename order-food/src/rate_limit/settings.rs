@@ -1,3 +1,5 @@
+//! The settings of the rate limits.
+
 use serde::Deserialize;
 
 use super::address::Network;

@@ -63,7 +63,7 @@ async fn the_page_and_everything_that_it_names_is_there_with_and_without_a_trail
         let script = app.get(INITIALIZER).await.text();
         let description = resolve(address, setting(&script, "url").unwrap());
         let description = app.get(&description).await;
-        assert_eq!(description.text(), order_food::docs::json(), "{address}");
+        assert_eq!(description.text(), order_food::openapi_json(), "{address}");
     }
 }
 

@@ -1,6 +1,5 @@
 //! The examples in the API's description: they fit their schemas, they add up, and they are what the server answers.
 
-use order_food::docs;
 use serde_json::{Value, json};
 
 use crate::client::Request;
@@ -8,7 +7,7 @@ use crate::fixtures::{APITEST, READER};
 use crate::harness::{TestApp, keyless_order_request, order_request};
 
 fn document() -> Value {
-    serde_json::from_str(&docs::json()).unwrap()
+    serde_json::from_str(&order_food::openapi_json()).unwrap()
 }
 
 /// Every example below `node`, with where it stands and the schema that it has to fit.

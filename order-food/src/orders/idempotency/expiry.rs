@@ -1,3 +1,5 @@
+//! Removes expired Idempotency-Keys.
+
 use std::time::Duration;
 
 use database::pool::{Pool, ReadError};

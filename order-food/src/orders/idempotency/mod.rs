@@ -14,7 +14,7 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
 use crate::http::ApiError;
-use crate::snapshot::ApiKeyId;
+use crate::reference_data::ApiKeyId;
 
 pub(crate) use expiry::sweep;
 pub(super) use queries::{Remembered, remembered};

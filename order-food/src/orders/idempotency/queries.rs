@@ -1,3 +1,5 @@
+//! Reads of stored Idempotency-Keys.
+
 use bytes::Bytes;
 use database::schema::idempotency_keys;
 use diesel::dsl::now;

@@ -1,8 +1,10 @@
+//! The Idempotency-Keys of orders in progress in this process.
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Claim, IdempotencyKey};
-use crate::snapshot::ApiKeyId;
+use crate::reference_data::ApiKeyId;
 
 /// The keys whose orders are under way in this process. Cheap to clone.
 ///

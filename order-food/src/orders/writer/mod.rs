@@ -19,7 +19,6 @@ mod statement;
 mod ticket;
 mod trouble;
 
-use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,15 +26,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use database::Database;
 use database::pool::Pool;
-use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::idempotency::{Claim, Remembered, Running, remembered};
-use super::{NewOrder, NotStored, OrderStore, Redemption, Stored, queries};
+use super::{NewOrder, NotStored, Redemption, Stored, queries};
 use crate::metrics::ShopMetrics;
 use crate::spans;
 use lane::Lane;
@@ -48,6 +45,17 @@ use ticket::{Found, Pending, Verdict, Waiting};
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
+/// The parts of a writer.
+pub(crate) struct WriterParts {
+    pub(crate) database: Database,
+    /// For the look-ups of repeated requests.
+    pub(crate) pool: Pool,
+    /// The most orders that wait in each queue.
+    pub(crate) queue: usize,
+    pub(crate) order_deadline: Duration,
+    pub(crate) metrics: ShopMetrics,
+}
+
 /// Stores orders in batches, on a thread of its own.
 pub(crate) struct Writer {
     unlimited: Sender<Pending>,
@@ -58,6 +66,9 @@ pub(crate) struct Writer {
     stop: CancellationToken,
     ended: CancellationToken,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Takes the orders instead of the thread.
+    #[cfg(feature = "bench")]
+    substitute: Option<Arc<dyn super::OrderStore>>,
 }
 
 /// The deadline passed.
@@ -91,18 +102,18 @@ struct SilentFor(Duration);
 struct Expired;
 
 impl Writer {
-    /// Starts the thread, which connects at once. `queue` is how many orders may wait in each lane; `pool` is for the
-    /// look-ups of repeated requests.
+    /// Starts the thread, which connects at once.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub(crate) fn start(
-        database: &Database,
-        pool: Pool,
-        queue: usize,
-        order_deadline: Duration,
-        metrics: ShopMetrics,
-    ) -> std::io::Result<Writer> {
+    pub(crate) fn start(parts: WriterParts) -> std::io::Result<Writer> {
+        let WriterParts {
+            database,
+            pool,
+            queue,
+            order_deadline,
+            metrics,
+        } = parts;
         let limits = Limits::new(order_deadline, database.statement_timeout());
         let settler = Settler::new(database.clone(), limits, metrics.clone());
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
@@ -143,7 +154,50 @@ impl Writer {
             stop,
             ended,
             thread: Mutex::new(Some(thread)),
+            #[cfg(feature = "bench")]
+            substitute: None,
         })
+    }
+
+    /// The same with another place for the orders.
+    #[cfg(feature = "bench")]
+    pub(crate) fn with_store(mut self, store: Arc<dyn super::OrderStore>) -> Writer {
+        self.substitute = Some(store);
+        self
+    }
+
+    /// Stores the order with its lines, the use of its promotion and its Idempotency-Key, all or
+    /// nothing, and returns after COMMIT.
+    ///
+    /// # Errors
+    /// [`NotStored`], by the deadline.
+    pub(crate) async fn store(&self, new: NewOrder, deadline: Instant) -> Result<Stored, NotStored> {
+        #[cfg(feature = "bench")]
+        if let Some(store) = &self.substitute {
+            return store.store(new, deadline).await;
+        }
+        let id = new.order.id;
+        let (waiting, claim) = self.admit(new, deadline)?;
+        self.outcome(id, waiting, claim, deadline).await
+    }
+
+    /// The answer to an earlier request with this claim, if one was stored.
+    ///
+    /// # Errors
+    /// [`NotStored`], by the deadline.
+    pub(crate) async fn find_replay(
+        &self,
+        claim: &Claim,
+        deadline: Instant,
+    ) -> Result<Option<Bytes>, NotStored> {
+        if self.running.has(claim) {
+            return Err(NotStored::KeyInUse);
+        }
+        match self.earlier(claim, deadline).await? {
+            Some(earlier) if earlier.request_hash == claim.request_hash => Ok(Some(earlier.response)),
+            Some(_) => Err(NotStored::KeyReused),
+            None => Ok(None),
+        }
     }
 
     /// How many orders wait, in both lanes.
@@ -258,34 +312,6 @@ impl Remembered {
         } else {
             Err(NotStored::KeyReused)
         }
-    }
-}
-
-impl OrderStore for Writer {
-    fn store(&self, new: NewOrder, deadline: Instant) -> LocalBoxFuture<'_, Result<Stored, NotStored>> {
-        let id = new.order.id;
-        match self.admit(new, deadline) {
-            Ok((waiting, claim)) => self.outcome(id, waiting, claim, deadline).boxed_local(),
-            Err(refusal) => ready(Err(refusal)).boxed_local(),
-        }
-    }
-
-    fn recall<'a>(
-        &'a self,
-        claim: &'a Claim,
-        deadline: Instant,
-    ) -> LocalBoxFuture<'a, Result<Option<Bytes>, NotStored>> {
-        async move {
-            if self.running.has(claim) {
-                return Err(NotStored::KeyInUse);
-            }
-            match self.earlier(claim, deadline).await? {
-                Some(earlier) if earlier.request_hash == claim.request_hash => Ok(Some(earlier.response)),
-                Some(_) => Err(NotStored::KeyReused),
-                None => Ok(None),
-            }
-        }
-        .boxed_local()
     }
 }
 

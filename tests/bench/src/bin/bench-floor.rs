@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
-use order_food::orders::{Claim, NewOrder, NotStored, OrderStore, Stored};
+use order_food::orders::{NewOrder, NotStored, OrderStore, Stored};
 use tokio::time::Instant;
 
 struct Nowhere;
@@ -13,14 +12,6 @@ struct Nowhere;
 impl OrderStore for Nowhere {
     fn store(&self, _: NewOrder, _: Instant) -> LocalBoxFuture<'_, Result<Stored, NotStored>> {
         ready(Ok(Stored::Now)).boxed_local()
-    }
-
-    fn recall<'a>(
-        &'a self,
-        _: &'a Claim,
-        _: Instant,
-    ) -> LocalBoxFuture<'a, Result<Option<Bytes>, NotStored>> {
-        ready(Ok(None)).boxed_local()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use database::Database;
 use database::amount::Amount;
 use database::pool::{NoConnection, Pool};
@@ -12,9 +11,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 use futures_util::FutureExt;
-use futures_util::future::{LocalBoxFuture, ready};
+use futures_util::future::LocalBoxFuture;
 use order_food::Settings;
-use order_food::orders::{Claim, NewOrder, NotStored, Order, OrderStore, Redemption, Stored, Unredeemable};
+use order_food::orders::{NewOrder, NotStored, Order, OrderStore, Redemption, Stored, Unredeemable};
 use process::failure::{ExitCode, Failure, OrExit};
 use tokio::time::{Instant, timeout_at};
 
@@ -41,14 +40,6 @@ impl OrderStore for OneTransaction {
             }
         }
         .boxed_local()
-    }
-
-    fn recall<'a>(
-        &'a self,
-        _: &'a Claim,
-        _: Instant,
-    ) -> LocalBoxFuture<'a, Result<Option<Bytes>, NotStored>> {
-        ready(Ok(None)).boxed_local()
     }
 }
 

@@ -1,24 +1,18 @@
-//! The reference data in memory: catalogue, promotions, API keys, which coupon codes are active. One immutable value,
-//! replaced whole when the data change, so that a request sees one state from begin to end.
+//! One immutable state of the reference data, and its handle: a request sees one state from begin
+//! to end.
 
-mod queries;
-mod refresh;
-
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
 use shop::{KeyHash, Promotion};
-use uuid::Uuid;
 
-pub(crate) use queries::Unusable;
-pub(crate) use refresh::{Refresher, SnapshotError, keep_fresh};
-
-use crate::auth::KeyRecord;
-use crate::health::BootstrapRun;
-use crate::products::Catalogue;
+use super::api_keys::KeyRecord;
+use super::bootstrap_runs::BootstrapRun;
+use super::catalogue::Catalogue;
+use super::coupon_codes::CouponCodes;
 
 /// One state of the reference data.
 #[derive(Debug)]
@@ -29,7 +23,7 @@ pub(crate) struct Snapshot {
     /// The hash keys under which the API keys were hashed, by id.
     pub(crate) hash_key_ids: BTreeSet<String>,
     pub(crate) coupon_codes: CouponCodes,
-    /// How the latest start-up runs went, for the metrics.
+    /// The latest start-up runs, for the metrics.
     pub(crate) runs: Vec<BootstrapRun>,
     /// When the active data were published; `None` until data were published at all.
     pub(crate) published_at: Option<DateTime<Utc>>,
@@ -37,44 +31,34 @@ pub(crate) struct Snapshot {
     pub(crate) read_at: (DateTime<Utc>, Instant),
 }
 
-/// The bulk codes of the active version.
-#[derive(Debug)]
-pub(crate) enum CouponCodes {
-    /// None were published.
-    None,
-    /// Few enough to hold.
-    Held(HashSet<String>),
-    /// To be looked up in the table under this version.
-    Stored(i64),
-}
-
-/// The snapshot in force; empty until the first could be read. Cheap to clone.
+/// The active snapshot; empty until the first could be read. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Current(Arc<ArcSwapOption<Snapshot>>);
+pub(crate) struct SnapshotHandle(Arc<ArcSwapOption<Snapshot>>);
 
-impl Current {
-    /// The snapshot in force, once data were published.
+impl SnapshotHandle {
+    /// The active snapshot, once data were published.
     pub(crate) fn get(&self) -> Option<Arc<Snapshot>> {
         self.0
             .load_full()
             .filter(|snapshot| snapshot.published_at.is_some())
     }
 
-    /// What `look` finds in the snapshot in force, once data were published. For a short look: references are not counted.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> Option<T> {
+    /// The result of `read` on the active snapshot, once data were published. For short reads: the
+    /// reference is not counted.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> Option<T> {
         let snapshot = self.0.load();
         let published = snapshot
             .as_deref()
             .filter(|snapshot| snapshot.published_at.is_some());
-        published.map(look)
+        published.map(read)
     }
 
-    /// The snapshot in force, data or not.
+    /// The active snapshot, data or not.
     pub(crate) fn any(&self) -> Option<Arc<Snapshot>> {
         self.0.load_full()
     }
 
-    fn set(&self, snapshot: Snapshot) {
+    pub(super) fn set(&self, snapshot: Snapshot) {
         self.0.store(Some(Arc::new(snapshot)));
     }
 }
@@ -86,6 +70,3 @@ impl Snapshot {
         then + instant.elapsed()
     }
 }
-
-/// The id of an API key: what orders point to.
-pub(crate) type ApiKeyId = Uuid;

@@ -1,29 +1,41 @@
-use process::failure::{ExitCode, Failure};
+//! `order-food try-order`: a smoke test of a running server.
+
+use std::path::PathBuf;
+
+use process::failure::{ExitCode, Failure, OrExit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::probe::{Url, usage};
 
-/// What is needed of a product to order it.
+/// The part of a product that an order needs.
 #[derive(Deserialize)]
 struct Product {
     id: String,
 }
 
-/// Asks the server at `url` (`http://host:port`) for its products, orders the first one with the given key, reads the order
-/// back, and says in one line what was stored.
+/// Orders the first product of the server at `url` (`http://host:port`), reads the order back, and
+/// says in one line what was stored. The key is taken from `api_key_file` where it is given.
 ///
 /// # Errors
-/// Exit code 2 for a URL that is not of that form; 1 when an answer is not 2xx, there is no product to order, or the order
-/// read back is not the order that was answered.
-pub fn try_order(url: &str, api_key: &str) -> Result<String, Failure> {
+/// Exit code 2 for a URL that is not of that form or an unreadable file; 1 when an answer is not
+/// 2xx, there is no product to order, or the order read back differs from the answer.
+pub(super) fn try_order(
+    url: &str,
+    api_key: Option<String>,
+    api_key_file: Option<PathBuf>,
+) -> Result<String, Failure> {
+    let api_key = match api_key_file {
+        Some(file) => std::fs::read_to_string(&file).or_exit(ExitCode::Usage, "--api-key-file")?,
+        None => api_key.unwrap_or_default(),
+    };
     let server = Url::parse(url).map_err(usage)?;
     let products: Vec<Product> = read(&server.at("/api/product").get(&[])?)?;
     let product = products
         .first()
         .ok_or_else(|| unexpected("there are no products"))?;
 
-    let key = [("X-API-Key", api_key)];
+    let key = [("X-API-Key", api_key.trim())];
     let basket = json!({"items": [{"productId": product.id, "quantity": 1}]});
     let answered: Value = read(&server.at("/api/order").post(&key, &basket.to_string())?)?;
     let id = answered.get("id").and_then(Value::as_str).unwrap_or_default();

@@ -1,22 +1,30 @@
+//! `order-food health`: the probe of containers without a shell or curl.
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use process::failure::{ExitCode, Failure};
+
+use crate::settings::Settings;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Most bytes of an answer that are read: a catalogue of thousands of products.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Asks `url` (`http://host:port/path`) and returns the body of a 2xx answer: what container probes need, without a shell
-/// or curl in the image.
+/// The body of a 2xx answer to GET `url` (`http://host:port/path`); by default /health on this
+/// machine, at the port of the settings.
 ///
 /// # Errors
 /// Exit code 2 for a URL that is not of that form; 1 when nobody answers within 2 s, or not with 2xx.
-pub fn probe(url: &str) -> Result<String, Failure> {
-    let url = Url::parse(url).map_err(usage)?;
-    url.get(&[])
+pub(super) fn health(url: Option<String>, config: Option<PathBuf>) -> Result<String, Failure> {
+    let url = match url {
+        Some(url) => url,
+        None => format!("http://127.0.0.1:{}/health", Settings::load(config)?.port),
+    };
+    Url::parse(&url).map_err(usage)?.get(&[])
 }
 
 /// The address of an HTTP server with the path that is asked for.

@@ -1,3 +1,5 @@
+//! Keeps the snapshot fresh, over connections of its own, so that busy orders do not delay it.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -6,53 +8,73 @@ use database::{Database, Listener, channels};
 use shop::HashKeys;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::queries::{self, Rows};
-use super::{Current, Snapshot, Unusable};
-use crate::health::Readiness;
-use crate::products::Catalogue;
+use super::Unusable;
+use super::catalogue::Catalogue;
+use super::rows::{Rows, read};
+use super::snapshot::{Snapshot, SnapshotHandle};
 
-/// Reads snapshots and puts them in force, over connections of its own: busy orders do not hold it up.
+/// Reads snapshots and makes them active.
 pub(crate) struct Refresher {
     database: Database,
     pool: Pool,
-    current: Current,
-    readiness: Arc<Readiness>,
+    snapshots: SnapshotHandle,
+    hash_keys: HashKeys,
     interval: Duration,
     limit: Duration,
-    hash_keys: HashKeys,
+}
+
+/// The result of the last attempt to read the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefreshHealth {
+    /// No attempt has ended yet.
+    Starting,
+    /// The snapshot is up to date.
+    UpToDate,
+    /// The schema is older than this build needs.
+    SchemaTooOld { found: i32, needed: i32 },
+    /// The database is unreachable since the beginning of the first failed attempt.
+    Unreachable { since: Instant },
+    /// The database answers with data that cannot be used: other replicas would fare no better.
+    Unusable,
 }
 
 /// Why no snapshot could be made.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SnapshotError {
+enum RefreshError {
     #[error(transparent)]
     Database(#[from] ReadError),
     #[error(transparent)]
     Unusable(#[from] Unusable),
 }
 
-/// Between two attempts while the data cannot be read.
+/// Pause between two attempts while the data cannot be read.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long reading everything may take: twice as long as one statement, and never longer than this.
+/// Limit for reading everything: twice the statement timeout, and never longer than this.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
-/// Keeps the snapshot fresh until `shutdown`: after each notification, every `interval`, and every second while the last
-/// attempt failed. `first` turns true with the first snapshot that could be read.
-pub(crate) async fn keep_fresh(
-    refresher: Refresher,
-    first: watch::Sender<bool>,
-    shutdown: CancellationToken,
-) {
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = refresher.run(first) => {}
+impl RefreshHealth {
+    fn after(&self, outcome: &Result<(), RefreshError>, began: Instant) -> RefreshHealth {
+        match outcome {
+            Ok(()) => RefreshHealth::UpToDate,
+            Err(RefreshError::Unusable(Unusable::SchemaTooOld { found, needed })) => {
+                RefreshHealth::SchemaTooOld {
+                    found: *found,
+                    needed: *needed,
+                }
+            }
+            Err(RefreshError::Database(error)) if error.is_unreachable() => match self {
+                RefreshHealth::Unreachable { .. } => *self,
+                _ => RefreshHealth::Unreachable { since: began },
+            },
+            Err(_) => RefreshHealth::Unusable,
+        }
     }
 }
 
-/// Waits for a notification; true when the connection is lost instead. Without a listener it never ends.
+/// Waits for a notification; true when the connection is lost instead. Never ends without a
+/// listener.
 async fn notified(listener: &mut Option<Listener>) -> bool {
     match listener {
         Some(listener) => listener.next().await.is_none(),
@@ -64,8 +86,7 @@ impl Refresher {
     /// A refresher that reads every `interval` and when it is notified.
     pub(crate) fn new(
         database: &Database,
-        current: &Current,
-        readiness: &Arc<Readiness>,
+        snapshots: &SnapshotHandle,
         hash_keys: &HashKeys,
         interval: Duration,
     ) -> Refresher {
@@ -76,39 +97,38 @@ impl Refresher {
         Refresher {
             database: database.clone(),
             pool: Pool::new(database, 1, limit),
-            current: current.clone(),
-            readiness: readiness.clone(),
+            snapshots: snapshots.clone(),
             hash_keys: hash_keys.clone(),
             interval,
             limit,
         }
     }
 
-    async fn run(self, first: watch::Sender<bool>) {
+    /// Keeps the snapshot fresh until it is dropped: after each notification, every `interval`, and
+    /// every second after a failed attempt. Each attempt is reported to `health`.
+    pub(crate) async fn run(self, health: watch::Sender<RefreshHealth>) {
         let mut listener = None;
-        let mut failing = false;
         loop {
             let began = Instant::now();
-            // Listening begins before reading: what is published in between is not missed.
+            // Listening begins before reading: publications in between are not missed.
             if listener.is_none() {
                 let listen = self.database.listen(channels::DATASET_PUBLISHED);
                 listener = timeout(self.limit, listen).await.ok().and_then(Result::ok);
             }
             let outcome = self.refresh().await;
-            self.readiness.observed(&outcome, began);
+            let before = *health.borrow();
+            let now = before.after(&outcome, began);
+            health.send_replace(now);
+            let was_failing = !matches!(before, RefreshHealth::Starting | RefreshHealth::UpToDate);
             match outcome {
-                Ok(()) if failing => info!("the shop's data can be read again"),
-                Err(error) if !failing => {
+                Ok(()) if was_failing => info!("the shop's data can be read again"),
+                Err(error) if !was_failing => {
                     let error = process::failure::line(&error);
                     warn!(error, "the shop's data cannot be read; serving what is in memory");
                 }
                 _ => {}
             }
-            failing = self.readiness.in_trouble();
-            if !failing {
-                let _ = first.send_replace(true);
-            }
-            let healthy = !failing && listener.is_some();
+            let healthy = now == RefreshHealth::UpToDate && listener.is_some();
             tokio::select! {
                 () = tokio::time::sleep(if healthy { self.interval } else { RETRY }) => {}
                 lost = notified(&mut listener) => if lost { listener = None },
@@ -116,9 +136,9 @@ impl Refresher {
         }
     }
 
-    async fn refresh(&self) -> Result<(), SnapshotError> {
-        let rows = self.pool.read(self.limit, queries::read).await??;
-        let before = self.current.any();
+    async fn refresh(&self) -> Result<(), RefreshError> {
+        let rows = self.pool.read(self.limit, read).await??;
+        let before = self.snapshots.any();
         if before.as_ref().map(|before| before.published_at) != Some(rows.published_at) {
             info!(
                 products = rows.products.len(),
@@ -131,7 +151,7 @@ impl Refresher {
         if before.as_ref().map(|before| &before.hash_key_ids) != Some(&rows.hash_key_ids) {
             self.compare_hash_keys(&rows);
         }
-        self.current.set(snapshot(rows, before).await?);
+        self.snapshots.set(snapshot(rows, before).await?);
         Ok(())
     }
 

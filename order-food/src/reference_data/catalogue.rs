@@ -1,11 +1,19 @@
+//! The catalogue: the available products with the bytes of each answer made in advance.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use database::amount::Amount;
+use database::schema::products;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shop::{Money, ProductId};
 use utoipa::ToSchema;
 
+use super::Unusable;
 use crate::http::representation::{JSON, Representation};
 
 /// Something that can be ordered.
@@ -114,6 +122,37 @@ impl Catalogue {
             .map(|product| product.id);
         (Representation::made_now(json(&page), self.modified), next)
     }
+}
+
+/// The available products by id.
+pub(super) async fn read_products(connection: &mut AsyncPgConnection) -> Result<Vec<Product>, Unusable> {
+    let rows: Vec<(i64, String, Amount, String, Option<Value>)> = products::table
+        .select((
+            products::id,
+            products::name,
+            products::price,
+            products::category,
+            products::image,
+        ))
+        .filter(products::available)
+        .order(products::id)
+        .load(connection)
+        .await?;
+    rows.into_iter()
+        .map(|(id, name, Amount(price), category, image)| {
+            let id =
+                ProductId::new(id).map_err(|problem| Unusable::Row(format!("products {id}: {problem}")))?;
+            let image = image.map(serde_json::from_value).transpose();
+            let image = image.map_err(|problem| Unusable::Row(format!("products {id}: image: {problem}")))?;
+            Ok(Product {
+                id,
+                name: name.into(),
+                price,
+                category: category.into(),
+                image,
+            })
+        })
+        .collect()
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {

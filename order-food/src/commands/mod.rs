@@ -1,0 +1,110 @@
+//! The command line of `order-food`.
+
+mod probe;
+mod serve;
+mod smoke_test;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use process::failure::{ExitCode, Failure, OrExit};
+
+use crate::routes::{openapi_json, openapi_yaml};
+
+const EXAMPLES: &str = "\
+Example:
+  DATABASE_URL=postgres://user:password@localhost:5432/food order-food --config /etc/order-food.toml
+
+Exit status:
+  0 stopped after SIGTERM or SIGINT, or done
+  1 unexpected error; health: nobody answers, or not with 2xx
+  2 wrong usage or settings
+  3 database not reachable
+  6 cannot listen on the port, or write its output
+143 stopped at once by a second SIGTERM (130: SIGINT)";
+
+/// The REST API of the shop: products and orders.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = EXAMPLES
+)]
+struct Arguments {
+    /// TOML file laid over the defaults; the environment goes over both
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API until SIGTERM (default).
+    #[command(after_help = "Example: PORT=9000 order-food serve")]
+    Serve,
+    /// Ask a running server how it is; exit code 0 for a 2xx answer.
+    #[command(after_help = "Example: order-food health --url http://127.0.0.1:8080/ready")]
+    Health {
+        /// What to ask [default: /health on this machine, at the port of the settings]
+        #[arg(long)]
+        url: Option<String>,
+    },
+    /// Place an order with a running server and read it back; exit code 0 if it is the same.
+    #[command(after_help = "Example: order-food try-order --url http://127.0.0.1:8080 --api-key apitest")]
+    TryOrder {
+        /// Where the server is.
+        #[arg(long)]
+        url: String,
+        /// API key with the scopes create_order and read_orders
+        #[arg(long, value_name = "KEY", required_unless_present = "api_key_file")]
+        api_key: Option<String>,
+        /// File that holds the API key in one line
+        #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
+        api_key_file: Option<PathBuf>,
+    },
+    /// Print the API's description.
+    #[command(after_help = "Example: order-food openapi --format json")]
+    Openapi {
+        /// Form of the description.
+        #[arg(long, value_enum, default_value_t = Format::Yaml)]
+        format: Format,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Yaml,
+    Json,
+}
+
+/// Runs the command of the arguments.
+pub fn run() -> std::process::ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::serve(arguments.config),
+        Command::Health { url } => {
+            let answer = probe::health(url, arguments.config);
+            return process::report::report_beside(answer.and_then(|text| print(&text)));
+        }
+        Command::TryOrder {
+            url,
+            api_key,
+            api_key_file,
+        } => {
+            let answer = smoke_test::try_order(&url, api_key, api_key_file);
+            return process::report::report_beside(answer.and_then(|text| print(&text)));
+        }
+        Command::Openapi { format: Format::Yaml } => print(&openapi_yaml()),
+        Command::Openapi { format: Format::Json } => print(&openapi_json()),
+    };
+    process::report::report(outcome)
+}
+
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.write_all(if text.ends_with('\n') { b"" } else { b"\n" }))
+        .or_exit(ExitCode::Input, "standard output")?;
+    Ok(ExitCode::Done)
+}

@@ -1,0 +1,96 @@
+//! GET /metrics.
+
+use actix_web::HttpResponse;
+use actix_web::web;
+use chrono::{DateTime, Utc};
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use super::NO_LABEL;
+use crate::http::{ApiError, ErrorBody};
+use crate::state::AppState;
+
+/// The metrics in Prometheus' text format. Absent when switched off.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations", operation_id = "metrics",
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
+        (status = 404, description = "Metrics are switched off", body = ErrorBody),
+    )
+)]
+pub(crate) async fn metrics(
+    state: web::Data<AppState>,
+    registry: web::Data<Registry>,
+) -> Result<HttpResponse, ApiError> {
+    collect(&state);
+    let mut text = Vec::new();
+    let encoder = TextEncoder::new();
+    encoder.encode(&registry.gather(), &mut text).map_err(|problem| {
+        tracing::error!(error = %problem, "the metrics cannot be written");
+        ApiError::Internal
+    })?;
+    Ok(HttpResponse::Ok().content_type(encoder.format_type()).body(text))
+}
+
+/// Sets the metrics that are read only when somebody asks.
+fn collect(state: &AppState) {
+    let metrics = &state.metrics;
+    metrics.database_up.set(state.readiness.database_answers().into());
+    metrics
+        .snapshot_up_to_date
+        .set(state.readiness.is_up_to_date().into());
+    metrics
+        .queue_length
+        .set(i64::try_from(state.writer.queue_length()).unwrap_or(i64::MAX));
+    let usage = state.pool.usage();
+    for (label, count) in [
+        ("used", usage.open.saturating_sub(usage.idle)),
+        ("idle", usage.idle),
+        ("waiting", usage.waiting),
+        ("max", usage.most),
+    ] {
+        metrics
+            .pool
+            .with_label_values(&[label])
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    let Some(snapshot) = state.snapshots.any() else {
+        return;
+    };
+    metrics
+        .products
+        .set(i64::try_from(snapshot.catalogue.len()).unwrap_or(i64::MAX));
+    let seconds_since = |instant: DateTime<Utc>| (snapshot.now() - instant).as_seconds_f64().max(0.0);
+    if let Some(at) = snapshot.published_at {
+        metrics
+            .dataset_changed
+            .with_label_values(NO_LABEL)
+            .set(seconds_since(at));
+    }
+    for run in &snapshot.runs {
+        let task = &[run.task.as_str()];
+        metrics
+            .run_success
+            .with_label_values(task)
+            .set(run.succeeded.into());
+        metrics.run_duration.with_label_values(task).set(run.duration_s);
+        metrics
+            .run_age
+            .with_label_values(task)
+            .set(seconds_since(run.ended_at));
+        metrics
+            .run_running
+            .with_label_values(task)
+            .set(run.running_since.map_or(0.0, seconds_since));
+        metrics
+            .run_failures
+            .with_label_values(task)
+            .set(run.consecutive_failures.into());
+        metrics.run_lost.with_label_values(task).set(run.lost.into());
+        if let (Some(at), "database-load") = (run.succeeded_at, run.task.as_str()) {
+            metrics
+                .dataset_age
+                .with_label_values(NO_LABEL)
+                .set(seconds_since(at));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The state that the handlers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use database::pool::Pool;
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+
+use crate::auth::Authenticator;
+use crate::health::Readiness;
+use crate::http::ApiError;
+use crate::metrics::ShopMetrics;
+use crate::orders::Writer;
+use crate::rate_limit::Limits;
+use crate::reference_data::SnapshotHandle;
+use crate::spans;
+
+/// Built by `application`, read by handlers. Cheap to clone: each thread of the server has its own,
+/// to avoid contended reference counts.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub(crate) snapshots: SnapshotHandle,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) readiness: Readiness,
+    pub(crate) pool: Pool,
+    pub(crate) writer: Arc<Writer>,
+    pub(crate) metrics: ShopMetrics,
+    pub(crate) order_deadline: Duration,
+    pub(crate) body_timeout: Duration,
+}
+
+impl AppState {
+    /// Runs a read within a client span called `name`, within the order deadline.
+    ///
+    /// # Errors
+    /// 503: the cause is logged here.
+    pub(crate) async fn read<T>(
+        &self,
+        name: &'static str,
+        query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, ApiError> {
+        let read = async |connection: &mut AsyncPgConnection| spans::database(name, query(connection)).await;
+        self.pool.read(self.order_deadline, read).await.map_err(|error| {
+            spans::failed(&error, "orders cannot be read");
+            ApiError::Unavailable
+        })
+    }
+}
