@@ -24,7 +24,7 @@ use crate::http::metrics::{HttpMetrics, request_metrics};
 use crate::http::observe::{Observer, observe};
 use crate::http::resource::not_found;
 use crate::metrics::ShopMetrics;
-use crate::orders::{Writer, WriterParts, sweep};
+use crate::orders::{OrderStore, Writer, WriterParts, sweep};
 use crate::rate_limit::Limits;
 use crate::reference_data::{RefreshHealth, Refresher, SnapshotHandle};
 use crate::routes;
@@ -57,10 +57,10 @@ impl Application {
         sampler: RequestSampler,
         shutdown: CancellationToken,
     ) -> Result<Application, Failure> {
-        Application::assemble(settings, sampler, shutdown, Writer::start)
+        Application::assemble(settings, sampler, shutdown, |_| ())
     }
 
-    /// The same with another place for the orders, to compare with.
+    /// The same with another store for orders, for comparison.
     ///
     /// # Errors
     /// As [`Application::build`].
@@ -69,17 +69,17 @@ impl Application {
         settings: Settings,
         sampler: RequestSampler,
         shutdown: CancellationToken,
-        store: Arc<dyn crate::orders::OrderStore>,
+        store: Arc<dyn crate::orders::Substitute>,
     ) -> Result<Application, Failure> {
-        let start = |parts: WriterParts| Ok(Writer::start(parts)?.with_store(store));
-        Application::assemble(settings, sampler, shutdown, start)
+        let substitute = |orders: &mut OrderStore| orders.substitute = Some(store);
+        Application::assemble(settings, sampler, shutdown, substitute)
     }
 
     fn assemble(
         settings: Settings,
         sampler: RequestSampler,
         shutdown: CancellationToken,
-        start_writer: impl FnOnce(WriterParts) -> std::io::Result<Writer>,
+        change_store: impl FnOnce(&mut OrderStore),
     ) -> Result<Application, Failure> {
         let database =
             Database::new(&settings.database, "order-food").or_exit(ExitCode::Usage, "settings")?;
@@ -92,7 +92,7 @@ impl Application {
             &registry,
             health_receiver,
             &draining,
-            start_writer,
+            change_store,
         )
         .or_exit(ExitCode::Unexpected, "start")?;
         let observer = Observer {
@@ -155,11 +155,13 @@ impl Application {
         self.port
     }
 
-    /// Serves until the shutdown token is cancelled: then `/ready` turns 503, the drain wait passes, and requests in flight
-    /// finish. `startup` is the span of the start: it ends with the first snapshot.
+    /// Serves until the shutdown token is cancelled: then `/ready` turns 503, the drain wait
+    /// passes, and requests in flight finish. `startup` is the span of the start: it ends with the
+    /// first snapshot.
     ///
     /// # Errors
-    /// Exit code 3 when the database cannot be reached within the wait time-out at start, 2 when it refuses the connection.
+    /// Exit code 3 when the database cannot be reached within the wait time-out at start, 2 when it
+    /// refuses the connection.
     pub async fn run(self, startup: Span) -> Result<ExitCode, Failure> {
         let Application {
             server,
@@ -195,7 +197,7 @@ impl Application {
             outcome = tokio::select! {
                 () = shutdown.cancelled() => Ok(()),
                 // Without the writer no order can be taken.
-                () = state.writer.ended() => {
+                () = state.orders.writer.ended() => {
                     Err(Failure::new(ExitCode::Unexpected, "the order writer has ended"))
                 }
             };
@@ -209,7 +211,7 @@ impl Application {
         refreshing.abort();
         sweeping.abort();
         let _ = refreshing.await;
-        state.writer.stop().await;
+        state.orders.writer.stop().await;
         serving
             .await
             .or_exit(ExitCode::Unexpected, "server")?
@@ -244,20 +246,21 @@ fn state(
     registry: &Registry,
     refresh: watch::Receiver<RefreshHealth>,
     draining: &CancellationToken,
-    start_writer: impl FnOnce(WriterParts) -> std::io::Result<Writer>,
+    change_store: impl FnOnce(&mut OrderStore),
 ) -> anyhow::Result<AppState> {
     let pool_wait = Duration::from_millis(settings.pool_wait_ms);
     let pool = Pool::new(database, settings.pool_size, pool_wait);
     let metrics = ShopMetrics::new(registry)?;
     let snapshots = SnapshotHandle::default();
     let order_deadline = Duration::from_secs(settings.order_deadline_s);
-    let writer = start_writer(WriterParts {
+    let writer = Writer::start(WriterParts {
         database: database.clone(),
-        pool: pool.clone(),
         queue: settings.order_queue,
         order_deadline,
         metrics: metrics.clone(),
     })?;
+    let mut orders = OrderStore::new(writer, pool.clone());
+    change_store(&mut orders);
     let grace = Duration::from_secs(settings.ready_grace_s);
     let limits = Arc::new(Limits::new(&settings.rate_limit, registry)?);
     Ok(AppState {
@@ -270,7 +273,7 @@ fn state(
         readiness: Readiness::new(snapshots.clone(), grace, refresh, draining.clone()),
         snapshots,
         pool,
-        writer: Arc::new(writer),
+        orders: Arc::new(orders),
         metrics,
         order_deadline,
         body_timeout: Duration::from_secs(settings.body_timeout_s),

@@ -1,4 +1,5 @@
-//! Every route: path, methods, handlers, and the operations of the OpenAPI description, in one table.
+//! Every route: path, methods, handlers, and the operations of the OpenAPI description, in one
+//! table.
 
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;

@@ -1,5 +1,5 @@
-//! What a request leaves behind: client spans of its database calls while it is sampled, its id on the lines that explain a
-//! failure.
+//! What a request leaves behind: client spans of its database calls while it is sampled, its id on
+//! the lines that explain a failure.
 
 use std::future::Future;
 
@@ -27,7 +27,8 @@ pub(crate) fn request_id() -> Option<String> {
         .ok()
 }
 
-/// Runs `statement` within a client span called `name` (operation, then table) when the current request is sampled.
+/// Runs `statement` within a client span called `name` (operation, then table) when the current
+/// request is sampled.
 pub(crate) fn database<T, E, F>(name: &'static str, statement: F) -> impl Future<Output = Result<T, E>>
 where
     F: Future<Output = Result<T, E>>,

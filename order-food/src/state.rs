@@ -11,7 +11,7 @@ use crate::auth::Authenticator;
 use crate::health::Readiness;
 use crate::http::ApiError;
 use crate::metrics::ShopMetrics;
-use crate::orders::Writer;
+use crate::orders::OrderStore;
 use crate::rate_limit::Limits;
 use crate::reference_data::SnapshotHandle;
 use crate::spans;
@@ -25,7 +25,7 @@ pub(crate) struct AppState {
     pub(crate) limits: Arc<Limits>,
     pub(crate) readiness: Readiness,
     pub(crate) pool: Pool,
-    pub(crate) writer: Arc<Writer>,
+    pub(crate) orders: Arc<OrderStore>,
     pub(crate) metrics: ShopMetrics,
     pub(crate) order_deadline: Duration,
     pub(crate) body_timeout: Duration,

@@ -10,7 +10,7 @@ use crate::http::ApiError;
 use crate::rate_limit::Limits;
 use crate::reference_data::{ApiKeyId, KeyRecord, Snapshot, SnapshotHandle};
 
-/// A caller whose key may do what was asked.
+/// A caller with a key that has the scope.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     /// The state of the data in which the key was found: the request's from here on.
@@ -36,8 +36,8 @@ impl Authenticator {
     /// The caller of `request`, with a key that has at least one of `scopes`.
     ///
     /// # Errors
-    /// 401 without a usable key; 403 for an unknown, expired or revoked one or one without the scope;
-    /// 429 beyond the limit of the key or of the address; 503 before any data.
+    /// 401 without a usable key; 403 for an unknown, expired or revoked one or one without the
+    /// scope; 429 beyond the limit of the key or of the address; 503 before any data.
     pub(crate) fn authorize(&self, request: &HttpRequest, scopes: &[Scope]) -> Result<Caller, ApiError> {
         let key = sent_key(request.headers())?;
         let snapshot = self.snapshots.get().ok_or(ApiError::Unavailable)?;

@@ -43,10 +43,10 @@ enum Command {
     /// Serve the API until SIGTERM (default).
     #[command(after_help = "Example: PORT=9000 order-food serve")]
     Serve,
-    /// Ask a running server how it is; exit code 0 for a 2xx answer.
+    /// Probe a running server; exit code 0 for a 2xx answer.
     #[command(after_help = "Example: order-food health --url http://127.0.0.1:8080/ready")]
     Health {
-        /// What to ask [default: /health on this machine, at the port of the settings]
+        /// URL to request [default: /health on this machine, at the port of the settings]
         #[arg(long)]
         url: Option<String>,
     },

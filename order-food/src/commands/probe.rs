@@ -18,7 +18,8 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// machine, at the port of the settings.
 ///
 /// # Errors
-/// Exit code 2 for a URL that is not of that form; 1 when nobody answers within 2 s, or not with 2xx.
+/// Exit code 2 for a URL that is not of that form; 1 when nobody answers within 2 s, or not with
+/// 2xx.
 pub(super) fn health(url: Option<String>, config: Option<PathBuf>) -> Result<String, Failure> {
     let url = match url {
         Some(url) => url,

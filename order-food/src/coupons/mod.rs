@@ -11,7 +11,8 @@ pub(crate) enum Accepted<'a> {
     Promotion(&'a Promotion),
     /// A bulk code without a promotion: accepted, worth nothing.
     BulkCode,
-    /// The same, if it is in the table under this version. The statement that stores the order looks: no round trip more.
+    /// The same, if it is in the table under this version. The statement that stores the order
+    /// looks: no round trip more.
     BulkCodeIfListed(i64),
 }
 
@@ -24,7 +25,8 @@ pub(crate) enum CouponError {
     Refused(#[from] Refusal),
 }
 
-/// Decides about `code` for an order of `units` units. A code with a promotion is decided by the promotion alone.
+/// Decides about `code` for an order of `units` units. A code with a promotion is decided by the
+/// promotion alone.
 pub(crate) fn check<'a>(
     snapshot: &'a Snapshot,
     code: &CouponCode,

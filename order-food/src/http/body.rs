@@ -66,7 +66,8 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// `application/json` or `application/…+json`, with any parameters; a body that is not there needs no type.
+/// `application/json` or `application/…+json`, with any parameters; a body that is not there needs
+/// no type.
 fn is_json(headers: &HeaderMap, empty: bool) -> bool {
     let encoded = headers
         .get(header::CONTENT_ENCODING)

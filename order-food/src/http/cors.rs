@@ -50,7 +50,8 @@ impl Cors {
         Some(response)
     }
 
-    /// The `Access-Control-Allow-Origin` for a request with these headers; `None` when it has no origin or a foreign one.
+    /// The `Access-Control-Allow-Origin` for a request with these headers; `None` when it has no
+    /// origin or a foreign one.
     pub(crate) fn allowed(&self, request: &HeaderMap) -> Option<HeaderValue> {
         let origin = request.get(header::ORIGIN)?;
         if self.any {

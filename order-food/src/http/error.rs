@@ -13,7 +13,8 @@ use uuid::Uuid;
 /// The request id of examples.
 pub(crate) const EXAMPLE_REQUEST_ID: &str = "0b0e5c3e-6f0f-4f43-9e0e-6a2f1f3c9d10";
 
-/// Everything that is not a success, as the client sees it. The cause is logged once, where it is known, and never sent.
+/// Everything that is not a success, as the client sees it. The cause is logged once, where it is
+/// known, and never sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     /// 400: the request itself cannot be understood.

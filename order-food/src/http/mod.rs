@@ -1,4 +1,5 @@
-//! What every resource shares: errors as JSON, bodies, representations, CORS, the span and the access line.
+//! What every resource shares: errors as JSON, bodies, representations, CORS, the span and the
+//! access line.
 
 pub(crate) mod body;
 pub(crate) mod cors;

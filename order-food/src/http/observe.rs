@@ -69,7 +69,8 @@ pub(crate) async fn observe(
 
     observer.cors.permit(allowed_origin, response.headers_mut());
     if observer.draining.is_cancelled() {
-        // A client that keeps its connection goes elsewhere before the connection is cut between two requests.
+        // A client that keeps its connection goes elsewhere before the connection is cut between
+        // two requests.
         response
             .response_mut()
             .head_mut()
@@ -215,7 +216,8 @@ fn close_span(span: &Span, response: &ServiceResponse<BoxBody>) {
     }
 }
 
-/// One line per request: 5xx as warning, 4xx as information, the rest and what the probes were told at debug.
+/// One line per request: 5xx as warning, 4xx as information, the rest and what the probes were told
+/// at debug.
 fn access_line(span: &Span, response: &ServiceResponse<BoxBody>, started: Instant, request_id: &HeaderValue) {
     let status = response.status();
     let level = match status.as_u16() {

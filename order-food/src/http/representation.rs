@@ -27,7 +27,7 @@ struct Encoded {
     etag: HeaderValue,
 }
 
-/// Browsers may keep it, but ask each time whether it still holds.
+/// Browsers may keep it, but revalidate it each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -31,7 +31,7 @@ pub(crate) async fn metrics(
     Ok(HttpResponse::Ok().content_type(encoder.format_type()).body(text))
 }
 
-/// Sets the metrics that are read only when somebody asks.
+/// Sets the metrics that are read at each scrape only.
 fn collect(state: &AppState) {
     let metrics = &state.metrics;
     metrics.database_up.set(state.readiness.database_answers().into());
@@ -40,7 +40,7 @@ fn collect(state: &AppState) {
         .set(state.readiness.is_up_to_date().into());
     metrics
         .queue_length
-        .set(i64::try_from(state.writer.queue_length()).unwrap_or(i64::MAX));
+        .set(i64::try_from(state.orders.writer.queue_length()).unwrap_or(i64::MAX));
     let usage = state.pool.usage();
     for (label, count) in [
         ("used", usage.open.saturating_sub(usage.idle)),

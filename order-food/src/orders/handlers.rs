@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::answer::EXAMPLE_ID;
 use super::place::{PlaceError, Placed, place};
 use super::request::{OrderRequest, OrderRequestSchema};
-use super::{Claim, IdempotencyKey, NotStored, Order, OrderAnswer, Unredeemable, queries};
+use super::{IdempotencyClaim, IdempotencyKey, NotStored, Order, OrderAnswer, Unredeemable, queries};
 use crate::auth::Caller;
 use crate::coupons::CouponError;
 use crate::http::representation::{JSON, Representation};
@@ -29,9 +29,12 @@ const READ: [Scope; 2] = [Scope::ReadOrders, Scope::ReadAllOrders];
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes the header; `IdempotencyKey` reads it")]
 pub(crate) struct PlaceHeaders {
-    /// Names the request, 1 to 255 printable ASCII characters. For 24 hours the same key with the same body is answered with the bytes of its first 200 and places no other order. Each API key has keys of its own
+    /// Names the request, 1 to 255 printable ASCII characters. For 24 hours the same key with the
+    /// same body is answered with the bytes of its first 200 and places no other order. Each API
+    /// key has keys of its own
     #[param(
         rename = "Idempotency-Key",
+        value_type = String,
         required = false,
         min_length = 1,
         max_length = 255,
@@ -88,7 +91,7 @@ pub(crate) async fn place_order(
     let caller = state.authenticator.authorize(&request, &[Scope::CreateOrder])?;
     let body = body::read_json(&request, payload, state.body_timeout).await?;
     let idempotency_key = IdempotencyKey::of(request.headers())?;
-    let claim = idempotency_key.map(|key| Arc::new(Claim::new(caller.key, key, &body)));
+    let claim = idempotency_key.map(|key| Arc::new(IdempotencyClaim::new(caller.key, key, &body)));
     let order_request = OrderRequest::parse(&body)?;
     match place(&state, &caller.snapshot, caller.key, order_request, claim).await {
         Ok(placed) => Ok(accepted(&state, placed)),
@@ -106,7 +109,7 @@ fn accepted(state: &AppState, placed: Placed) -> HttpResponse {
             state.metrics.placed(&totals);
             answer
         }
-        Placed::Earlier(answer) => {
+        Placed::Replayed(answer) => {
             state.metrics.answered_again();
             answer
         }
@@ -200,8 +203,8 @@ pub(crate) async fn list_orders(
     let answers: Vec<OrderAnswer<'_>> = orders.iter().map(OrderAnswer::of).collect();
     let mut response = Representation::private(to_json(&answers)?).respond(&request);
     if let (true, Some(last)) = (more, orders.last()) {
-        let link = paging::next_link(&format!("/api/order?limit={limit}&cursor={}", last.id));
-        response.headers_mut().insert(header::LINK, link);
+        let connection = paging::next_link(&format!("/api/order?limit={limit}&cursor={}", last.id));
+        response.headers_mut().insert(header::LINK, connection);
     }
     Ok(response)
 }
@@ -211,7 +214,7 @@ fn parse_id(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok().filter(|_| text.len() == 36)
 }
 
-/// The key to whose orders the caller is confined.
+/// The key that limits the orders that the caller sees.
 fn own(caller: &Caller) -> Option<Uuid> {
     (!caller.scopes.contains(Scope::ReadAllOrders)).then_some(caller.key)
 }

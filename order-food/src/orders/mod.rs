@@ -1,7 +1,8 @@
 //! Orders: placing one, reading them back.
 //!
-//! `handlers` (HTTP) → `place` (the rules) → `store` → `writer` and `queries` (the database); `request` and `answer` are
-//! what goes over the wire; `idempotency` makes repeated requests harmless.
+//! `handlers` (HTTP) → `place` (the rules) → `store` → `writer` and `queries` (the database);
+//! `request` and `answer` are what goes over the wire; `idempotency` makes repeated requests
+//! harmless.
 
 mod answer;
 pub(crate) mod handlers;
@@ -22,9 +23,10 @@ use crate::reference_data::ApiKeyId;
 
 use answer::OrderAnswer;
 pub(crate) use idempotency::sweep;
-pub use idempotency::{Claim, IdempotencyKey};
+pub use idempotency::{IdempotencyClaim, IdempotencyKey};
+pub(crate) use store::OrderStore;
 #[cfg(feature = "bench")]
-pub use store::OrderStore;
+pub use store::Substitute;
 pub use store::{Cause, NotStored, Stored};
 pub(crate) use writer::{Writer, WriterParts};
 
@@ -63,20 +65,20 @@ pub struct OrderLine {
 pub struct NewOrder {
     /// The order.
     pub order: Order,
-    /// What must be true of its coupon in the transaction that stores it.
-    pub redemption: Redemption,
+    /// The check of its coupon.
+    pub coupon_check: CouponCheck,
     /// The Idempotency-Key under which its answer is remembered.
-    pub claim: Option<(Arc<Claim>, Bytes)>,
+    pub claim: Option<(Arc<IdempotencyClaim>, Bytes)>,
 }
 
-/// On what the coupon of an order still depends when the order is stored.
+/// The check of a coupon in the transaction that stores the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Redemption {
-    /// On nothing, or there is no coupon.
-    Free,
-    /// Its promotion may be used so often in all.
-    Limited(u64),
-    /// It is one of the bulk codes stored under this version.
+pub enum CouponCheck {
+    /// Nothing, or there is no coupon.
+    None,
+    /// The uses of its promotion, at most this many in all.
+    Counted(u64),
+    /// Whether it is one of the bulk codes under this version.
     Listed(i64),
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::request::{Item, MAX_ITEMS, OrderRequest, Text};
-use super::{Claim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Redemption, Stored};
+use super::{CouponCheck, IdempotencyClaim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Stored};
 use crate::coupons::{self, Accepted, CouponError};
 use crate::reference_data::{ApiKeyId, Snapshot};
 use crate::state::AppState;
@@ -44,8 +44,8 @@ pub(crate) enum PlaceError {
 pub(crate) enum Placed {
     /// This one, with the bytes of its answer.
     Now(Bytes, Totals),
-    /// An earlier one under the same Idempotency-Key, with the bytes of its answer.
-    Earlier(Bytes),
+    /// An earlier order under the same Idempotency-Key, with the bytes of its answer.
+    Replayed(Bytes),
 }
 
 /// What most answers fit into: this, and so much for each line.
@@ -54,43 +54,43 @@ const LINE_BYTES: usize = 160;
 
 /// Checks, prices and stores an order, and returns once it is committed.
 ///
-/// A request that was answered before is answered the same again, also when it would be refused by now: the rules that
-/// count are those of its first time.
+/// A request that was answered before is answered the same again, also when it would be refused by
+/// now: the rules that count are those of its first time.
 pub(crate) async fn place(
     state: &AppState,
     snapshot: &Snapshot,
     key: ApiKeyId,
     request: OrderRequest<'_>,
-    claim: Option<Arc<Claim>>,
+    claim: Option<Arc<IdempotencyClaim>>,
 ) -> Result<Placed, PlaceError> {
     let deadline = Instant::now() + state.order_deadline;
-    let (order, redemption) = match price(snapshot, key, request) {
+    let (order, coupon_check) = match price(snapshot, key, request) {
         Ok(priced) => priced,
-        Err(refusal) => return Box::pin(earlier_or(state, claim, deadline, refusal)).await,
+        Err(refusal) => return Box::pin(replayed_or(state, claim, deadline, refusal)).await,
     };
     let mut answer = Vec::with_capacity(ANSWER_BYTES + order.lines.len() * LINE_BYTES);
     serde_json::to_writer(&mut answer, &OrderAnswer::of(&order))?;
     let (answer, totals) = (Bytes::from(answer), order.totals);
     let new = NewOrder {
         order,
-        redemption,
+        coupon_check,
         claim: claim.map(|claim| (claim, answer.clone())),
     };
-    match state.writer.store(new, deadline).await? {
+    match state.orders.store(new, deadline).await? {
         Stored::Now => Ok(Placed::Now(answer, totals)),
-        Stored::Earlier(answer) => Ok(Placed::Earlier(answer)),
+        Stored::Replayed(answer) => Ok(Placed::Replayed(answer)),
     }
 }
 
-async fn earlier_or(
+async fn replayed_or(
     state: &AppState,
-    claim: Option<Arc<Claim>>,
+    claim: Option<Arc<IdempotencyClaim>>,
     deadline: Instant,
     refusal: PlaceError,
 ) -> Result<Placed, PlaceError> {
     let Some(claim) = claim else { return Err(refusal) };
-    match state.writer.find_replay(&claim, deadline).await? {
-        Some(answer) => Ok(Placed::Earlier(answer)),
+    match state.orders.find_replay(&claim, deadline).await? {
+        Some(answer) => Ok(Placed::Replayed(answer)),
         None => Err(refusal),
     }
 }
@@ -100,16 +100,16 @@ fn price(
     snapshot: &Snapshot,
     key: ApiKeyId,
     request: OrderRequest<'_>,
-) -> Result<(Order, Redemption), PlaceError> {
+) -> Result<(Order, CouponCheck), PlaceError> {
     let lines = lines(snapshot, request.items.unwrap_or_default())?;
     let coupon_code = match request.coupon_code {
         Some(Text(code)) if !code.is_empty() => Some(CouponCode::parse(code)?),
         _ => None,
     };
     let units = lines.iter().map(|line| u32::from(line.quantity.units())).sum();
-    let (promotion, redemption) = match &coupon_code {
+    let (promotion, coupon_check) = match &coupon_code {
         Some(code) => coupons::check(snapshot, code, units)?.terms(),
-        None => (None, Redemption::Free),
+        None => (None, CouponCheck::None),
     };
     let priced: Vec<PricedLine> = lines.iter().map(OrderLine::priced).collect();
     let totals = Totals::of(&priced, promotion)?;
@@ -120,24 +120,25 @@ fn price(
         coupon_code,
         totals,
     };
-    Ok((order, redemption))
+    Ok((order, coupon_check))
 }
 
 impl<'a> Accepted<'a> {
     /// The promotion that decides the discount, if any, and on what the coupon still depends.
-    fn terms(self) -> (Option<&'a Promotion>, Redemption) {
+    fn terms(self) -> (Option<&'a Promotion>, CouponCheck) {
         match self {
             Accepted::Promotion(promotion) => (
                 Some(promotion),
-                promotion.max_uses.map_or(Redemption::Free, Redemption::Limited),
+                promotion.max_uses.map_or(CouponCheck::None, CouponCheck::Counted),
             ),
-            Accepted::BulkCode => (None, Redemption::Free),
-            Accepted::BulkCodeIfListed(version) => (None, Redemption::Listed(version)),
+            Accepted::BulkCode => (None, CouponCheck::None),
+            Accepted::BulkCodeIfListed(version) => (None, CouponCheck::Listed(version)),
         }
     }
 }
 
-/// One line per product in first-seen order, quantities added up, each product looked up in the catalogue.
+/// One line per product in first-seen order, quantities added up, each product looked up in the
+/// catalogue.
 fn lines(snapshot: &Snapshot, items: Vec<Item<'_>>) -> Result<Vec<OrderLine>, PlaceError> {
     if items.is_empty() {
         return Err(PlaceError::NoItems);

@@ -57,8 +57,9 @@ pub(super) async fn is_stored(connection: &mut AsyncPgConnection, id: Uuid) -> Q
         .await
 }
 
-/// The newest `limit` orders before `before` (`None`: the newest of all), newest first, of the key `key` (`None`: of any).
-/// The cost is that of one page, however many orders there are: ids sort by time, and (key, id) is indexed.
+/// The newest `limit` orders before `before` (`None`: the newest of all), newest first, of the key
+/// `key` (`None`: of any). The cost is that of one page, however many orders there are: ids sort by
+/// time, and (key, id) is indexed.
 pub(super) async fn orders_before(
     connection: &mut AsyncPgConnection,
     before: Option<Cursor>,

@@ -161,8 +161,8 @@ fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D
     whole_number(<&RawValue>::deserialize(deserializer)?.get()).map(Some)
 }
 
-/// The whole number that a JSON token stands for, `3e9` and `2.0` included; out of 64 bits, the nearest that fits. Decided
-/// on the digits: a float would round.
+/// The whole number that a JSON token stands for, `3e9` and `2.0` included; out of 64 bits, the
+/// nearest that fits. Decided on the digits: a float would round.
 fn whole_number<E: serde::de::Error>(token: &str) -> Result<i64, E> {
     if let Ok(number) = token.parse() {
         return Ok(number);

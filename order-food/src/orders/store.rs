@@ -1,16 +1,32 @@
-//! The outcome of storing an order, and the place for orders that the benchmarks substitute.
+//! Stores orders through the writer, and resolves repeated requests and outcomes in doubt.
 
 use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use database::pool::Pool;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Unredeemable;
+use super::idempotency::{InFlightKeys, Remembered, remembered};
+use super::writer::{Writer, WriterStopped, Written};
+use super::{IdempotencyClaim, NewOrder, Unredeemable, queries};
+use crate::spans;
+
+/// Where orders are stored.
+pub(crate) struct OrderStore {
+    pub(crate) writer: Writer,
+    in_flight: InFlightKeys,
+    /// For the look-ups of repeated requests.
+    pool: Pool,
+    /// Takes the orders instead of the writer.
+    #[cfg(feature = "bench")]
+    pub(crate) substitute: Option<Arc<dyn Substitute>>,
+}
 
 /// A place for orders instead of the writer, for the servers of the benchmarks.
 #[cfg(feature = "bench")]
-pub trait OrderStore: Send + Sync {
+pub trait Substitute: Send + Sync {
     /// Stores the order.
     ///
     /// # Errors
@@ -27,8 +43,9 @@ pub trait OrderStore: Send + Sync {
 pub enum Stored {
     /// The order that was given.
     Now,
-    /// Not this one: an earlier request with the same Idempotency-Key and body was stored, and this was its answer.
-    Earlier(Bytes),
+    /// Not this one: an earlier request with the same Idempotency-Key and body was stored, and this
+    /// was its answer.
+    Replayed(Bytes),
 }
 
 /// What stood in the way. Shared: one statement carries many orders.
@@ -49,7 +66,8 @@ pub enum NotStored {
     /// It is certain that the order is not stored; it may be tried again.
     #[error("the order could not be stored")]
     Unavailable(#[source] Cause),
-    /// The answer to COMMIT was lost, and it could not be asked again in time: the order may be stored.
+    /// The answer to COMMIT was lost, and it could not be asked again in time: the order may be
+    /// stored.
     #[error("whether order {id} was stored is not known")]
     Unknown {
         /// The id that it has if it was.
@@ -61,4 +79,129 @@ pub enum NotStored {
     /// The database refuses the order's data: our mistake.
     #[error("the database refuses the order")]
     Refused(#[source] Cause),
+}
+
+/// A key that was taken has expired in between.
+#[derive(Debug, thiserror::Error)]
+#[error("the Idempotency-Key has just expired")]
+struct KeyExpired;
+
+impl OrderStore {
+    /// A store over this writer.
+    pub(crate) fn new(writer: Writer, pool: Pool) -> OrderStore {
+        OrderStore {
+            writer,
+            in_flight: InFlightKeys::default(),
+            pool,
+            #[cfg(feature = "bench")]
+            substitute: None,
+        }
+    }
+
+    /// Stores the order with its lines, the use of its promotion and its Idempotency-Key, all or
+    /// nothing, and returns after COMMIT.
+    ///
+    /// # Errors
+    /// [`NotStored`], by the deadline.
+    pub(crate) async fn store(&self, new: NewOrder, deadline: Instant) -> Result<Stored, NotStored> {
+        #[cfg(feature = "bench")]
+        if let Some(store) = &self.substitute {
+            return store.store(new, deadline).await;
+        }
+        let id = new.order.id;
+        let claim = new.claim.as_ref().map(|(claim, _)| claim.clone());
+        let guard = match &claim {
+            Some(claim) => Some(self.in_flight.enter(claim).ok_or(NotStored::KeyInUse)?),
+            None => None,
+        };
+        let waiter = self.writer.enqueue(new, deadline, guard)?;
+        let written = async {
+            let (outcome, in_doubt) = waiter.outcome().await?;
+            Ok::<_, NotStored>((outcome.found(id)?, in_doubt))
+        };
+        let (written, in_doubt) = spans::database("INSERT orders", written).await?;
+        let doubtful = |problem: NotStored| match problem {
+            NotStored::Unavailable(cause) if in_doubt => NotStored::Unknown { id, cause },
+            problem => problem,
+        };
+        match (written, claim) {
+            (Written::Stored, _) => Ok(Stored::Now),
+            (Written::Unredeemable(reason), Some(claim)) => {
+                match self.stored_answer(&claim, deadline).await.map_err(doubtful)? {
+                    Some(earlier) => earlier.answer_to(&claim, id),
+                    None => Err(reason.into()),
+                }
+            }
+            (Written::Unredeemable(reason), None) if in_doubt => {
+                match self.is_stored(id, deadline).await.map_err(doubtful)? {
+                    true => Ok(Stored::Now),
+                    false => Err(reason.into()),
+                }
+            }
+            (Written::Unredeemable(reason), None) => Err(reason.into()),
+            (Written::KeyTaken, Some(claim)) => {
+                match self.stored_answer(&claim, deadline).await.map_err(doubtful)? {
+                    Some(earlier) => earlier.answer_to(&claim, id),
+                    None => Err(doubtful(NotStored::Unavailable(Arc::new(KeyExpired)))),
+                }
+            }
+            (Written::KeyTaken, None) => Err(NotStored::Unavailable(Arc::new(WriterStopped))),
+        }
+    }
+
+    /// The answer to an earlier request with this claim, if one was stored.
+    ///
+    /// # Errors
+    /// [`NotStored`], by the deadline.
+    pub(crate) async fn find_replay(
+        &self,
+        claim: &IdempotencyClaim,
+        deadline: Instant,
+    ) -> Result<Option<Bytes>, NotStored> {
+        if self.in_flight.has(claim) {
+            return Err(NotStored::KeyInUse);
+        }
+        match self.stored_answer(claim, deadline).await? {
+            Some(earlier) if earlier.request_hash == claim.request_hash => Ok(Some(earlier.response)),
+            Some(_) => Err(NotStored::KeyReused),
+            None => Ok(None),
+        }
+    }
+
+    /// The answer stored under the key of the claim. On the heap: few orders need it, and the
+    /// future of every order stays small.
+    async fn stored_answer(
+        &self,
+        claim: &IdempotencyClaim,
+        deadline: Instant,
+    ) -> Result<Option<Remembered>, NotStored> {
+        let read = self.pool.read(deadline - Instant::now(), async |connection| {
+            spans::database("SELECT idempotency_keys", remembered(connection, claim)).await
+        });
+        Box::pin(read)
+            .await
+            .map_err(|error| NotStored::Unavailable(Arc::new(error)))
+    }
+
+    async fn is_stored(&self, id: Uuid, deadline: Instant) -> Result<bool, NotStored> {
+        let read = self.pool.read(deadline - Instant::now(), async |connection| {
+            spans::database("SELECT orders", queries::is_stored(connection, id)).await
+        });
+        Box::pin(read)
+            .await
+            .map_err(|error| NotStored::Unavailable(Arc::new(error)))
+    }
+}
+
+impl Remembered {
+    /// What a request is told that comes after this one under the same key.
+    fn answer_to(self, claim: &IdempotencyClaim, order: Uuid) -> Result<Stored, NotStored> {
+        if self.order == order {
+            Ok(Stored::Now)
+        } else if self.request_hash == claim.request_hash {
+            Ok(Stored::Replayed(self.response))
+        } else {
+            Err(NotStored::KeyReused)
+        }
+    }
 }

@@ -4,7 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How fast requests may come: `burst` of them at once after a quiet time, then one each `interval`.
+/// How fast requests may come: `burst` of them at once after a quiet time, then one each
+/// `interval`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rate {
     interval_ns: u64,
@@ -13,11 +14,12 @@ pub(super) struct Rate {
 
 /// Token buckets by key, in a table that is allocated once and never grows.
 ///
-/// A bucket is known by the instant at which it will be full again (the generic cell rate algorithm), and a full one is the
-/// same as none. So a key that is new to a full table takes, of the few places that its hash names, the one whose bucket is
-/// closest to full: that forgets nothing as long as one of them is full, and else what was spent least. A spent bucket is
-/// the last to go: to have it forgotten, about as many other addresses as the table has places must each spend theirs.
-/// The hash is keyed at random, so nobody can aim at the places of one key.
+/// A bucket is known by the instant at which it will be full again (the generic cell rate
+/// algorithm), and a full one is the same as none. So a key that is new to a full table takes, of
+/// the few places that its hash names, the one whose bucket is closest to full: that forgets
+/// nothing as long as one of them is full, and else what was spent least. A spent bucket is the
+/// last to go: to have it forgotten, about as many other addresses as the table has places must
+/// each spend theirs. The hash is keyed at random, so nobody can aim at the places of one key.
 pub(super) struct Buckets {
     rate: Rate,
     hash: RandomState,
@@ -37,7 +39,8 @@ const PLACES: usize = 8;
 const MINUTE_NS: u64 = 60_000_000_000;
 
 impl Rate {
-    /// `requests` per minute, of which `burst` may come at once; 0 stands for all of a minute's. `None` for 0 per minute.
+    /// `requests` per minute, of which `burst` may come at once; 0 stands for all of a minute's.
+    /// `None` for 0 per minute.
     pub(super) fn per_minute(requests: u32, burst: u32) -> Option<Rate> {
         let interval_ns = MINUTE_NS.checked_div(requests.into())?.max(1);
         let burst = if burst == 0 { requests } else { burst };
@@ -237,7 +240,8 @@ mod tests {
             }
         }
 
-        /// However many keys come: nobody is refused who has not spent a burst, and who waits as told is let through.
+        /// However many keys come: nobody is refused who has not spent a burst, and who waits as
+        /// told is let through.
         #[test]
         fn waiting_as_told_is_enough(
             per_minute in 1_u32..100_000,

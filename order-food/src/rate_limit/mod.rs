@@ -1,8 +1,9 @@
-//! How often a client may ask: a bucket for each API key and one for each address, in each process by itself.
+//! Rate limits: a bucket for each API key and one for each address, per process.
 //!
-//! [`count`] takes from the address's bucket for every request to the API, whatever becomes of it. The answer 429 comes only
-//! where nothing that goes before it applies any more: the resource exists and has the method, the key is known and has the
-//! scope. Probes and `/metrics` are outside of the API. A limit that is off takes no part in a request.
+//! [`count`] takes from the address's bucket for every request to the API, whatever becomes of it.
+//! The answer 429 comes only where nothing that goes before it applies any more: the resource
+//! exists and has the method, the key is known and has the scope. Probes and `/metrics` are outside
+//! of the API. A limit that is off takes no part in a request.
 
 mod address;
 mod buckets;
@@ -24,7 +25,7 @@ use address::Network;
 use buckets::{Buckets, Rate};
 pub(crate) use settings::{ENVIRONMENT, Settings};
 
-/// The limits in force; each may be off.
+/// The active limits; each may be off.
 pub(crate) struct Limits {
     keys: Option<Buckets>,
     addresses: Option<Buckets>,
@@ -34,7 +35,7 @@ pub(crate) struct Limits {
     refused: IntCounterVec,
 }
 
-/// Set on a request whose address has no token left: how long until it has.
+/// Set on a request of an address without tokens: the time until it has one.
 struct RateLimited(Duration);
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

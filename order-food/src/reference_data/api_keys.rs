@@ -22,7 +22,8 @@ pub(crate) struct KeyRecord {
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
-/// The keys that are neither retired nor revoked, of active users, by hash. Expiry is looked at when a key is used.
+/// The keys that are neither retired nor revoked, of active users, by hash. Expiry is looked at
+/// when a key is used.
 pub(super) async fn read_api_keys(
     connection: &mut AsyncPgConnection,
 ) -> Result<HashMap<KeyHash, KeyRecord>, Unusable> {
@@ -64,7 +65,7 @@ pub(super) async fn read_api_keys(
         .collect()
 }
 
-/// The ids of the hash keys under which the keys in force were hashed.
+/// The ids of the hash keys of the active keys.
 pub(super) async fn read_hash_key_ids(connection: &mut AsyncPgConnection) -> QueryResult<BTreeSet<String>> {
     let ids = api_keys::table
         .select(api_keys::hash_key_id)

@@ -35,7 +35,8 @@ pub(crate) struct BootstrapRun {
 }
 
 /// Runs that bring schema or data up to date. A run without a heartbeat for 60 s failed as well: it
-/// is lost. A `kept` run (unreachable source) is no failure, but no fresh look at the sources either.
+/// is lost. A `kept` run (unreachable source) is no failure, but no fresh look at the sources
+/// either.
 const LATEST_RUNS: &str = "
     WITH ended AS (
         SELECT task, started_at, finished_at, outcome, coalesce(exit_code, 1::smallint) AS exit_code,

@@ -99,8 +99,8 @@ impl Catalogue {
         &self.whole
     }
 
-    /// The products of a category (`None`: of all) after the id `after`, at most `limit`, and the id to go on after if
-    /// more follow.
+    /// The products of a category (`None`: of all) after the id `after`, at most `limit`, and the
+    /// id to go on after if more follow.
     pub(crate) fn page(
         &self,
         category: Option<&str>,

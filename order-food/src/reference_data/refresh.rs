@@ -167,7 +167,8 @@ impl Refresher {
     }
 }
 
-/// The snapshot of these rows; the bytes of an unchanged catalogue are taken over from the one before.
+/// The snapshot of these rows; the bytes of an unchanged catalogue are taken over from the one
+/// before.
 async fn snapshot(rows: Rows, before: Option<Arc<Snapshot>>) -> Result<Snapshot, Unusable> {
     let Rows {
         products,

@@ -95,7 +95,8 @@ const ACTIVE_VERSIONS: &str = "
     WHERE state = 'active'
     ORDER BY dataset, activated_at DESC, version DESC";
 
-/// For each dataset the version that it shows: the latest activated among the profiles that bring it.
+/// For each dataset the version that it shows: the latest activated among the profiles that bring
+/// it.
 async fn active_versions(
     connection: &mut AsyncPgConnection,
 ) -> QueryResult<HashMap<String, (i64, DateTime<Utc>)>> {

@@ -172,7 +172,8 @@ impl Connection {
         }
     }
 
-    /// Sends while it reads: the answer may come before the request is out. It is checked against the API's description.
+    /// Sends while it reads: the answer may come before the request is out. It is checked against
+    /// the API's description.
     pub(crate) async fn exchange(&mut self, request: &Request) -> Answer {
         let bytes = request.bytes();
         let send = async {

@@ -129,7 +129,8 @@ impl Contract {
         contract
     }
 
-    /// What the operation may answer; of another method than described, what the path's first one may.
+    /// What the operation may answer; of another method than described, what the path's first one
+    /// may.
     fn responses(&self, request: &Request) -> Option<&Value> {
         let path = request.target.split('?').next().unwrap().trim_end_matches('/');
         let segments: Vec<&str> = path.split('/').collect();

@@ -1,4 +1,5 @@
-//! The examples in the API's description: they fit their schemas, they add up, and they are what the server answers.
+//! The examples in the API's description: they fit their schemas, they add up, and they are what
+//! the server answers.
 
 use serde_json::{Value, json};
 

@@ -275,7 +275,8 @@ async fn pool_data_and_start_up_runs_are_shown() {
     }
 }
 
-/// A run of database-load: id, command, begun and last heard of so many seconds ago, outcome, and the exit code of what is finished.
+/// A run of database-load: id, command, begun and last heard of so many seconds ago, outcome, and
+/// the exit code of what is finished.
 type Run = (u8, &'static str, u16, u16, &'static str, Option<u8>);
 
 async fn insert(app: &TestApp, runs: &[Run]) {

@@ -1,4 +1,5 @@
-//! What cannot be an order: 400 when it cannot be read, 422 when a rule says no. Nothing is ever stored.
+//! What cannot be an order: 400 when it cannot be read, 422 when a rule says no. Nothing is ever
+//! stored.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! How often a key and an address may ask. One request comes back each minute: none while a test counts.
+//! How often a key and an address may ask. One request comes back each minute: none while a test
+//! counts.
 
 use futures_util::future::join_all;
 use test_support::{TestDatabase, eventually};
@@ -401,7 +402,8 @@ async fn limited_requests_are_counted_by_kind_and_refused_ones_are_not() {
         "{before}"
     );
 
-    // Five tokens of the address: three refused for the key, two unknown keys; then the address is spent.
+    // Five tokens of the address: three refused for the key, two unknown keys; then the address is
+    // spent.
     for _ in 0..3 {
         limited(&app.get_as(APITEST, "/api/order").await);
     }

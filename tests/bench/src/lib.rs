@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use order_food::orders::OrderStore;
+use order_food::orders::Substitute;
 use order_food::{Application, Settings};
 use process::failure::{ExitCode, Failure};
 use process::telemetry::{self, Role};
@@ -11,12 +11,12 @@ use tracing::info_span;
 /// Serves as `order-food serve` does, with the same settings from the environment, until SIGTERM;
 /// placed orders go to what `store` makes.
 pub fn serve(
-    store: impl FnOnce(&Settings) -> Result<Arc<dyn OrderStore>, Failure>,
+    store: impl FnOnce(&Settings) -> Result<Arc<dyn Substitute>, Failure>,
 ) -> std::process::ExitCode {
     process::report::report(run(store))
 }
 
-fn run(store: impl FnOnce(&Settings) -> Result<Arc<dyn OrderStore>, Failure>) -> Result<ExitCode, Failure> {
+fn run(store: impl FnOnce(&Settings) -> Result<Arc<dyn Substitute>, Failure>) -> Result<ExitCode, Failure> {
     let settings = Settings::load(None)?;
     let shutdown = process::signals::shutdown();
     let telemetry = telemetry::start("order-food", Role::Member, &settings.telemetry)?;

@@ -23,8 +23,9 @@ const DELETE_EXPIRED: &str = "
         FOR UPDATE SKIP LOCKED
     )";
 
-/// Removes expired keys, at once and then every `interval`, until it is dropped: small pieces, one after the other. Several processes do not get
-/// into each other's way. An expired key counts as absent, removed or not, so nothing depends on this but space.
+/// Removes expired keys, at once and then every `interval`, until it is dropped: small pieces, one
+/// after the other, without conflicts between processes. An expired key counts as absent, removed
+/// or not, so only space depends on this.
 pub(crate) async fn sweep(pool: Pool, interval: Duration) {
     loop {
         match remove_expired(&pool).await {

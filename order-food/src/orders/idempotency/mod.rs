@@ -1,12 +1,12 @@
 //! Idempotency-Key: the same request, sent again, is the same order.
 //!
-//! A key is claimed by the statement that stores the order (`writer/statement`), and its answer is remembered for
-//! [24 hours](LIFETIME_HOURS). `running` knows the keys that are under way in this process; `queries` reads what is remembered;
-//! `expiry` removes what has expired.
+//! The statement that stores the order (`writer/statement`) claims its key; the answer is
+//! remembered for [24 hours](LIFETIME_HOURS). `in_flight`: the keys in progress in this process;
+//! `queries`: the stored keys; `expiry`: the removal of expired ones.
 
 mod expiry;
+mod in_flight;
 mod queries;
-mod running;
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use crate::http::ApiError;
 use crate::reference_data::ApiKeyId;
 
 pub(crate) use expiry::sweep;
+pub(super) use in_flight::{InFlightKeys, KeyGuard};
 pub(super) use queries::{Remembered, remembered};
-pub(super) use running::{Running, Turn};
 
 /// Hours during which an answer is remembered.
 pub(super) const LIFETIME_HOURS: u8 = 24;
@@ -27,9 +27,9 @@ pub(super) const LIFETIME_HOURS: u8 = 24;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey(Arc<str>);
 
-/// Who repeats what: the key, in the name of the API key that sent it, and the body it came with.
+/// The key of a request, scoped to its API key, and the hash of its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct IdempotencyClaim {
     /// Keys of different API keys never meet.
     pub api_key: ApiKeyId,
     /// The key.
@@ -45,7 +45,8 @@ impl IdempotencyKey {
     /// The key of a request; `None` when it carries none.
     ///
     /// # Errors
-    /// 400 when it is empty, longer than 255 bytes, not printable ASCII, or sent twice with different values.
+    /// 400 when it is empty, longer than 255 bytes, not printable ASCII, or sent twice with
+    /// different values.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
         let refuse = |problem| Err(ApiError::malformed("invalid_idempotency_key", problem));
         let mut sent = headers.get_all(&HEADER);
@@ -68,10 +69,10 @@ impl IdempotencyKey {
     }
 }
 
-impl Claim {
+impl IdempotencyClaim {
     /// The claim of a request with this body.
-    pub(crate) fn new(api_key: ApiKeyId, key: IdempotencyKey, body: &[u8]) -> Claim {
-        Claim {
+    pub(crate) fn new(api_key: ApiKeyId, key: IdempotencyKey, body: &[u8]) -> IdempotencyClaim {
+        IdempotencyClaim {
             api_key,
             key,
             request_hash: Sha256::digest(body).into(),

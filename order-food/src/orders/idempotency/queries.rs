@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::Claim;
+use super::IdempotencyClaim;
 
 /// The order that was stored under a key.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(in crate::orders) struct Remembered {
 /// What is remembered under the claim's key; `None` also once it has expired, deleted or not.
 pub(in crate::orders) async fn remembered(
     connection: &mut AsyncPgConnection,
-    claim: &Claim,
+    claim: &IdempotencyClaim,
 ) -> QueryResult<Option<Remembered>> {
     use idempotency_keys::{expires_at, order_id, request_hash, response};
     let row: Option<(Uuid, Vec<u8>, Vec<u8>)> = idempotency_keys::table

@@ -14,7 +14,8 @@ async fn of_a_batch_only_the_orders_that_the_database_refuses_fail() {
         .execute("ALTER TABLE order_items ADD CONSTRAINT no_waffles CHECK (product_name <> 'Chicken Waffle')")
         .await;
     let gate = Gate::closed(&app.database).await;
-    // Half of them with a limited promotion, which are batches of their own, a quarter with an Idempotency-Key.
+    // Half of them with a limited promotion, which are batches of their own, a quarter with an
+    // Idempotency-Key.
     let order = |n: usize| {
         let product = if n % 20 == 7 {
             WAFFLE

@@ -1,6 +1,7 @@
 //! A wire to PostgreSQL that can be cut where an order is committed.
 //!
-//! One statement is one transaction: a Bind of a statement that inserts orders, and the Sync after it, which commits.
+//! One statement is one transaction: a Bind of a statement that inserts orders, and the Sync after
+//! it, which commits.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -18,11 +19,13 @@ use tokio::net::{TcpListener, TcpStream};
 pub(super) enum Wire {
     /// Everything passes.
     Whole,
-    /// The next orders reach the server and are committed, its answer is lost; then the wire is whole again.
+    /// The next orders reach the server and are committed, its answer is lost; then the wire is
+    /// whole again.
     AnswerLost,
     /// The next orders do not reach the server; then the wire is whole again.
     CommitLost,
-    /// The server runs the next statement and says so, but never hears that it is to commit; then the wire is whole again.
+    /// The server runs the next statement and says so, but never hears that it is to commit; then
+    /// the wire is whole again.
     SyncLost,
     /// As `AnswerLost`, but the connection falls silent instead of closing.
     AnswerSilent,
@@ -158,7 +161,8 @@ async fn until_ready(from_server: &mut OwnedReadHalf) {
     while !is_ready(&answer) && matches!(from_server.read_buf(&mut answer).await, Ok(1..)) {}
 }
 
-/// Passes a statement on, with a Flush instead of its Sync, and the answer back: all is said but that it is committed.
+/// Passes a statement on, with a Flush instead of its Sync, and the answer back: all is said but
+/// that it is committed.
 async fn leave_uncommitted(
     request: &mut [u8],
     to_server: &mut OwnedWriteHalf,

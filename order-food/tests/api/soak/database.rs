@@ -7,7 +7,8 @@ use crate::faults::on_own_cluster;
 use crate::fixtures::PIZZA;
 use crate::harness::Server;
 
-/// A limited promotion beside those of the fixtures; COMMIT takes a while, so that a fault meets one.
+/// A limited promotion beside those of the fixtures; COMMIT takes a while, so that a fault meets
+/// one.
 pub(super) async fn prepare(cluster: &OwnCluster, server: &Server) {
     cluster
         .client()

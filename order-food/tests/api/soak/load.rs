@@ -34,7 +34,8 @@ pub(super) struct Books {
 }
 
 impl Load {
-    /// So many customers; every other one sends an Idempotency-Key, and repeats what was not answered 200.
+    /// So many customers; every other one sends an Idempotency-Key, and repeats what was not
+    /// answered 200.
     pub(super) fn start(address: SocketAddr, customers: usize) -> Load {
         let closing = Arc::new(AtomicBool::new(false));
         let (taken, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -153,8 +154,9 @@ impl Customer {
 }
 
 impl Books {
-    /// Fails the test unless every order that was answered 200 is stored once and as it was answered, and no other but those
-    /// whose outcome is unknown. Returns how many of the latter are stored.
+    /// Fails the test unless every order that was answered 200 is stored once and as it was
+    /// answered, and no other but those whose outcome is unknown. Returns how many of the latter
+    /// are stored.
     #[expect(clippy::print_stdout, reason = "`make soak` shows the counts")]
     pub(super) async fn agree_with(&self, client: &Client) -> usize {
         let busy =

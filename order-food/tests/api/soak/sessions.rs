@@ -45,7 +45,8 @@ async fn writers_sessions_that_stop_and_go_on_later_store_no_order_twice_and_non
     for _ in 0..scaled(10) {
         load.goes_on(20).await;
         let frozen = Frozen::those(&cluster, writers).await;
-        // One that was stopped in the middle of COMMIT holds up every other session: then there are answers, but no orders.
+        // One that was stopped in the middle of COMMIT holds up every other session: then there are
+        // answers, but no orders.
         load.is_answered(8).await;
         drop(frozen);
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
-use order_food::orders::{NewOrder, NotStored, OrderStore, Stored};
+use order_food::orders::{NewOrder, NotStored, Stored, Substitute};
 use tokio::time::Instant;
 
 struct Nowhere;
 
-impl OrderStore for Nowhere {
+impl Substitute for Nowhere {
     fn store(&self, _: NewOrder, _: Instant) -> LocalBoxFuture<'_, Result<Stored, NotStored>> {
         ready(Ok(Stored::Now)).boxed_local()
     }

@@ -13,7 +13,7 @@ use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, Trans
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use order_food::Settings;
-use order_food::orders::{NewOrder, NotStored, Order, OrderStore, Redemption, Stored, Unredeemable};
+use order_food::orders::{CouponCheck, NewOrder, NotStored, Order, Stored, Substitute, Unredeemable};
 use process::failure::{ExitCode, Failure, OrExit};
 use tokio::time::{Instant, timeout_at};
 
@@ -29,7 +29,7 @@ enum Problem {
     Late,
 }
 
-impl OrderStore for OneTransaction {
+impl Substitute for OneTransaction {
     fn store(&self, new: NewOrder, deadline: Instant) -> LocalBoxFuture<'_, Result<Stored, NotStored>> {
         async move {
             let stored = timeout_at(deadline, self.write(&new)).await;
@@ -56,7 +56,7 @@ impl OneTransaction {
         AnsiTransactionManager::begin_transaction(&mut *connection).await?;
         insert_order(&mut connection, &new.order).await?;
         insert_lines(&mut connection, &new.order).await?;
-        if let (Redemption::Limited(limit), Some(code)) = (new.redemption, &new.order.coupon_code)
+        if let (CouponCheck::Counted(limit), Some(code)) = (new.coupon_check, &new.order.coupon_code)
             && count_use(&mut connection, code.as_str(), limit).await? == 0
         {
             AnsiTransactionManager::rollback_transaction(&mut *connection).await?;
