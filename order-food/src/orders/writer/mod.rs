@@ -5,7 +5,7 @@
 //! become larger; a second one is sent behind the first, so that the database goes from one to the
 //! next.
 //!
-//! `queue` takes orders and returns their outcomes · `worker` collects and writes batches ·
+//! `queue` is both sides of a waiting order · `worker` collects and writes batches ·
 //! `connection` sends a batch, `statement` is its SQL · `retry` finishes lost and refused batches.
 //!
 //! Two workers: orders with a limited promotion queue for its row, and the others must not queue
@@ -17,4 +17,147 @@ mod retry;
 mod statement;
 mod worker;
 
-pub(crate) use queue::{Writer, WriterParts, WriterStopped, Written};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use database::Database;
+use tokio::sync::mpsc::{self, Sender};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::idempotency::KeyGuard;
+use super::{CouponCheck, NewOrder, NotStored};
+use crate::metrics::ShopMetrics;
+use connection::Limits;
+use queue::{OrderWaiter, QueuedOrder, pair};
+pub(crate) use queue::{WriterStopped, Written};
+use retry::RetryQueue;
+use worker::{BatchSizer, Worker};
+
+/// More orders than the database takes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} orders are waiting already")]
+struct QueueFull(usize);
+
+/// The parts of a writer.
+pub(crate) struct WriterParts {
+    pub(crate) database: Database,
+    /// The most orders that wait in each queue.
+    pub(crate) queue: usize,
+    pub(crate) order_deadline: Duration,
+    pub(crate) metrics: ShopMetrics,
+}
+
+/// Stores orders in batches, on a thread of its own.
+pub(crate) struct Writer {
+    unlimited: Sender<QueuedOrder>,
+    limited: Sender<QueuedOrder>,
+    metrics: ShopMetrics,
+    stop: CancellationToken,
+    ended: CancellationToken,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread, which connects at once.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub(crate) fn start(parts: WriterParts) -> std::io::Result<Writer> {
+        let WriterParts {
+            database,
+            queue,
+            order_deadline,
+            metrics,
+        } = parts;
+        let limits = Limits::new(order_deadline, database.statement_timeout());
+        let retries = RetryQueue::new(database.clone(), limits, metrics.clone());
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let worker = || {
+            let (entrance, queue) = mpsc::channel(queue);
+            let worker = Worker {
+                database: database.clone(),
+                limits,
+                queue,
+                retries: retries.clone(),
+                sizer: BatchSizer::default(),
+                metrics: metrics.clone(),
+                stop: stop.clone(),
+            };
+            (entrance, worker)
+        };
+        let ((unlimited, first), (limited, second)) = (worker(), worker());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        // Cancelled however the thread ends.
+        let end = ended.clone().drop_guard();
+        let thread = std::thread::Builder::new()
+            .name("order-writer".into())
+            .spawn(move || {
+                let _end = end;
+                runtime.block_on(async {
+                    tokio::join!(first.run(), second.run());
+                    retries.finished().await;
+                });
+            })?;
+        Ok(Writer {
+            unlimited,
+            limited,
+            metrics,
+            stop,
+            ended,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// How many orders wait, in both queues.
+    pub(crate) fn queue_length(&self) -> usize {
+        [&self.unlimited, &self.limited].into_iter().map(length).sum()
+    }
+
+    /// Waits until the writer has ended: after [`Writer::stop`], or because it failed.
+    pub(crate) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Writes what is queued, retries what is in doubt, and ends. Orders that come later are
+    /// refused.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        self.ended().await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It has ended, or is about to.
+            let _ = thread.join();
+        }
+    }
+
+    /// Queues an order; `guard` is held until its outcome is known.
+    ///
+    /// # Errors
+    /// [`NotStored::Unavailable`] when too many orders wait.
+    pub(in crate::orders) fn enqueue(
+        &self,
+        new: NewOrder,
+        deadline: Instant,
+        guard: Option<KeyGuard>,
+    ) -> Result<OrderWaiter, NotStored> {
+        let queue = match new.coupon_check {
+            CouponCheck::Counted(_) => &self.limited,
+            CouponCheck::None | CouponCheck::Listed(_) => &self.unlimited,
+        };
+        let (queued, waiter) = pair(new, deadline, guard);
+        if queue.try_send(queued).is_err() {
+            self.metrics.queue_full();
+            return Err(NotStored::Unavailable(Arc::new(QueueFull(length(queue)))));
+        }
+        Ok(waiter)
+    }
+}
+
+/// Orders that wait in a queue.
+fn length(queue: &Sender<QueuedOrder>) -> usize {
+    queue.max_capacity() - queue.capacity()
+}

@@ -1,4 +1,4 @@
-//! The queues of orders, the writer's thread, and both sides of an order in a queue.
+//! Both sides of an order in the queue: the waiting request and the writer.
 //!
 //! The waiting side may give up at the deadline; one atomic state decides whether the order can be
 //! on disk by then:
@@ -8,23 +8,15 @@
 //!    └────abandon──▶ Abandoned: never sent (again), certainly not stored
 //! ```
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use database::Database;
-use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 
-use super::connection::Limits;
-use super::retry::RetryQueue;
-use super::worker::{BatchSizer, Worker};
-use crate::metrics::ShopMetrics;
 use crate::orders::idempotency::KeyGuard;
-use crate::orders::{Cause, CouponCheck, NewOrder, NotStored, Unredeemable};
+use crate::orders::{Cause, NewOrder, NotStored, Unredeemable};
 
 /// The deadline passed.
 #[derive(Debug, thiserror::Error)]
@@ -35,128 +27,6 @@ pub(super) struct DeadlinePassed;
 #[derive(Debug, thiserror::Error)]
 #[error("the order writer is stopping")]
 pub(crate) struct WriterStopped;
-
-/// More orders than the database takes.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} orders are waiting already")]
-struct QueueFull(usize);
-
-/// The parts of a writer.
-pub(crate) struct WriterParts {
-    pub(crate) database: Database,
-    /// The most orders that wait in each queue.
-    pub(crate) queue: usize,
-    pub(crate) order_deadline: Duration,
-    pub(crate) metrics: ShopMetrics,
-}
-
-/// Stores orders in batches, on a thread of its own.
-pub(crate) struct Writer {
-    unlimited: Sender<QueuedOrder>,
-    limited: Sender<QueuedOrder>,
-    metrics: ShopMetrics,
-    stop: CancellationToken,
-    ended: CancellationToken,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Writer {
-    /// Starts the thread, which connects at once.
-    ///
-    /// # Errors
-    /// When the operating system gives no thread.
-    pub(crate) fn start(parts: WriterParts) -> std::io::Result<Writer> {
-        let WriterParts {
-            database,
-            queue,
-            order_deadline,
-            metrics,
-        } = parts;
-        let limits = Limits::new(order_deadline, database.statement_timeout());
-        let retries = RetryQueue::new(database.clone(), limits, metrics.clone());
-        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
-        let worker = || {
-            let (entrance, queue) = mpsc::channel(queue);
-            let worker = Worker {
-                database: database.clone(),
-                limits,
-                queue,
-                retries: retries.clone(),
-                sizer: BatchSizer::default(),
-                metrics: metrics.clone(),
-                stop: stop.clone(),
-            };
-            (entrance, worker)
-        };
-        let ((unlimited, first), (limited, second)) = (worker(), worker());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        // Cancelled however the thread ends.
-        let end = ended.clone().drop_guard();
-        let thread = std::thread::Builder::new()
-            .name("order-writer".into())
-            .spawn(move || {
-                let _end = end;
-                runtime.block_on(async {
-                    tokio::join!(first.run(), second.run());
-                    retries.finished().await;
-                });
-            })?;
-        Ok(Writer {
-            unlimited,
-            limited,
-            metrics,
-            stop,
-            ended,
-            thread: Mutex::new(Some(thread)),
-        })
-    }
-
-    /// How many orders wait, in both queues.
-    pub(crate) fn queue_length(&self) -> usize {
-        [&self.unlimited, &self.limited].into_iter().map(length).sum()
-    }
-
-    /// Waits until the writer has ended: after [`Writer::stop`], or because it failed.
-    pub(crate) async fn ended(&self) {
-        self.ended.cancelled().await;
-    }
-
-    /// Writes what is queued, retries what is in doubt, and ends. Orders that come later are
-    /// refused.
-    pub(crate) async fn stop(&self) {
-        self.stop.cancel();
-        self.ended().await;
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // It has ended, or is about to.
-            let _ = thread.join();
-        }
-    }
-
-    /// Queues an order; `guard` is held until its outcome is known.
-    ///
-    /// # Errors
-    /// [`NotStored::Unavailable`] when too many orders wait.
-    pub(in crate::orders) fn enqueue(
-        &self,
-        new: NewOrder,
-        deadline: Instant,
-        guard: Option<KeyGuard>,
-    ) -> Result<OrderWaiter, NotStored> {
-        let queue = match new.coupon_check {
-            CouponCheck::Counted(_) => &self.limited,
-            CouponCheck::None | CouponCheck::Listed(_) => &self.unlimited,
-        };
-        let (queued, waiter) = pair(new, deadline, guard);
-        if queue.try_send(queued).is_err() {
-            self.metrics.queue_full();
-            return Err(NotStored::Unavailable(Arc::new(QueueFull(length(queue)))));
-        }
-        Ok(waiter)
-    }
-}
 
 /// The end of the writer's work on an order.
 #[derive(Clone, Debug)]
@@ -228,7 +98,7 @@ pub(super) fn to_be_sent(batch: &mut Vec<QueuedOrder>, limit: Duration) -> Vec<Q
 }
 
 /// Both sides of an order.
-fn pair(new: NewOrder, deadline: Instant, guard: Option<KeyGuard>) -> (QueuedOrder, OrderWaiter) {
+pub(super) fn pair(new: NewOrder, deadline: Instant, guard: Option<KeyGuard>) -> (QueuedOrder, OrderWaiter) {
     let shared = Arc::new(SharedOrder {
         new,
         state: AtomicU8::new(WAITING),
@@ -346,11 +216,6 @@ impl SharedOrder {
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
-}
-
-/// Orders that wait in a queue.
-fn length(queue: &Sender<QueuedOrder>) -> usize {
-    queue.max_capacity() - queue.capacity()
 }
 
 /// Tells each order its outcome; returns those to be tried again.
