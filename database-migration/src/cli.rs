@@ -41,7 +41,7 @@ pub(crate) struct Options {
     /// End after this long, whatever is waited for; the migration that runs then is rolled back, exit 6 [default: 5m]
     #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
     pub(crate) timeout: Option<Duration>,
-    /// Write events to standard output, one JSON object a line; the log stays on standard error
+    /// Write the answer as one JSON object to standard output, and the log as JSON to standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -66,14 +66,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "VERSION")]
         to: Option<i32>,
     },
-    /// Take migrations back, the newest first
+    /// Revert migrations, the newest first
     ///
-    /// Refused when a table or column would be dropped that holds rows.
+    /// Refused when a table or column would be dropped, unless --allow-destructive is given.
     #[command(after_help = "Example:\n  database-migration down --steps 1")]
     Down {
         #[command(flatten)]
         back: Back,
-        /// Drop tables and columns with the rows they hold
+        /// Drop tables and columns
         #[arg(long)]
         allow_destructive: bool,
     },
@@ -86,7 +86,7 @@ pub(crate) enum Command {
     },
     /// Say what `up` would do, or `down` when --to is an older version
     ///
-    /// Changes nothing. Of a way back it says what would be dropped, and what of that holds rows.
+    /// Changes nothing. Of a way back it says which tables and columns would be dropped.
     #[command(after_help = "Example:\n  database-migration plan --sql")]
     Plan {
         /// Plan for this version instead of the newest
@@ -101,7 +101,7 @@ pub(crate) enum Command {
     /// Changes nothing. Ends with 5 when something differs, and names all of it.
     #[command(after_help = "Example:\n  database-migration validate")]
     Validate,
-    /// Accept migrations that were edited or renamed after they were applied: writes their sums into the ledger
+    /// Accept migrations that were edited, renamed, or applied by another program: writes their checksums into the ledger
     ///
     /// No SQL file is run. Says what it replaces by what. First see that the schema is what the edited files make:
     /// `validate` does so afterwards.

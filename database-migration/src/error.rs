@@ -1,17 +1,15 @@
-//! What can go wrong, and how the process then ends.
+//! The errors of a run, with the exit code and a hint for each.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
 use database::ConnectError;
+use one_shot::{StopReason, exit_code};
 use process::failure::ExitCode;
-use tokio_postgres::error::SqlState;
 
-use crate::limit::Stop;
-use crate::migration::BadMigration;
+use crate::data_loss::{self, DataLoss};
 use crate::roles::Role;
-use crate::rows::{self, Loss};
+use crate::source::BadMigration;
 
 /// Why the migrator did not do what it was asked.
 ///
@@ -21,7 +19,7 @@ pub enum Error {
     /// Exit 3, or 2 when the server refuses us: no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// Exit 1: a migration of this build has a bad header.
+    /// Exit 1: a migration of this build is not as it has to be.
     #[error(transparent)]
     Bad(#[from] BadMigration),
     /// Exit 2: a version was asked for that this build does not have.
@@ -40,16 +38,16 @@ pub enum Error {
         /// The version of the database.
         version: i32,
     },
-    /// Exit 2: a way back would take rows with it, and nobody has said that it may.
+    /// Exit 2: reverting would drop tables or columns, without `--allow-destructive`.
     #[error(
-        "going back to version {to} would drop what holds rows: {}; nothing was changed",
-        rows::list(losses)
+        "going back to version {to} would drop {}; nothing was changed",
+        data_loss::list(losses)
     )]
-    HoldsRows {
+    Destructive {
         /// The version to go back to.
         to: i32,
         /// What would be dropped.
-        losses: Vec<Loss>,
+        losses: Vec<DataLoss>,
     },
     /// Exit 4: another session held the migration lock all the time.
     #[error("the migration lock is held by {holder}; gave up after {} s", waited.as_secs())]
@@ -99,6 +97,12 @@ pub enum Error {
         /// Name in the ledger.
         name: String,
     },
+    /// Exit 5 of `validate`: another program applied a migration, so nobody knows with which files.
+    #[error("{migration} was applied by another program, such as the diesel CLI: unverified")]
+    Unverified {
+        /// `0001_shop`
+        migration: String,
+    },
     /// Exit 5: a migration was left out although later ones were applied.
     #[error("{file} was never applied although the database is at version {version}")]
     Gap {
@@ -107,10 +111,10 @@ pub enum Error {
         /// The newest version applied.
         version: i32,
     },
-    /// Exit 5: the ledger says what no file of this build can be taken for; `repair` leaves it alone.
+    /// Exit 5: no file of this build fits the ledger; `repair` changes nothing.
     #[error("the ledger cannot be repaired: {problem}; nothing was changed")]
     BeyondRepair {
-        /// What does not fit.
+        /// The contradiction.
         problem: String,
     },
     /// Exit 7: the schema no longer allows this build.
@@ -138,7 +142,7 @@ pub enum Error {
         /// The newest version of this build.
         newest: i32,
     },
-    /// Exit 8: `wait` has waited in vain.
+    /// Exit 8: the schema did not reach the version within the wait timeout.
     #[error("the database is still at version {version}, not at {asked}, after {} s", waited.as_secs())]
     StillPending {
         /// The newest version applied.
@@ -148,13 +152,13 @@ pub enum Error {
         /// How long.
         waited: Duration,
     },
-    /// Exit 9: the server replays what another one does.
+    /// Exit 9: the server is a standby.
     #[error("{database} is a standby, which takes no changes; nothing was changed")]
     Standby {
         /// `host:port/name`
         database: String,
     },
-    /// Exit 2: who makes the roles is none of them.
+    /// Exit 2: `roles apply` runs as one of the roles that it makes.
     #[error(
         "roles.{role} names the role that this session acts as: another one has to make the roles; nothing was changed"
     )]
@@ -171,7 +175,7 @@ pub enum Error {
         #[source]
         source: tokio_postgres::Error,
     },
-    /// Exit 9: what is left to do is somebody else's right.
+    /// Exit 9: the session's role lacks a right for what is left to do.
     #[error("{operator} could not {left}; nothing was changed")]
     RolesLeft {
         /// Who tried.
@@ -179,8 +183,10 @@ pub enum Error {
         /// What was left.
         left: String,
     },
-    /// Exit 9: the table with the ledger's name belongs to something else.
-    #[error("schema_migrations exists but is not this project's ledger: use another schema or database")]
+    /// Exit 9: a table with the ledger's name belongs to another project or tool.
+    #[error(
+        "the ledger of another project or tool is here (__diesel_schema_migrations or schema_migrations): use another schema or database"
+    )]
     ForeignLedger,
     /// Exit 9: new tables would belong to no schema.
     #[error(
@@ -200,23 +206,23 @@ pub enum Error {
         source: tokio_postgres::Error,
     },
     /// Exit 1, 6 or 9: a migration failed.
-    #[error("{file} failed; it {remains}, and what was done before it stays")]
+    #[error("{file} failed; it {effect}, and what was done before it stays")]
     Failed {
         /// The file that was run.
         file: String,
-        /// What it has left behind.
-        remains: Remains,
+        /// The effect that it had.
+        effect: PartialEffect,
         /// What the database said.
         #[source]
         source: tokio_postgres::Error,
     },
     /// Exit 143: SIGTERM or SIGINT. Exit 6: `--timeout`.
-    #[error("{why}{}", during.as_ref().map(|(file, remains)| format!(" during {file}, which {remains}")).unwrap_or_default())]
+    #[error("{why}{}", during.as_ref().map(|(file, effect)| format!(" during {file}, which {effect}")).unwrap_or_default())]
     Stopped {
         /// What asked for it.
-        why: Stop,
-        /// The file that was being run, and what it has left behind.
-        during: Option<(String, Remains)>,
+        why: StopReason,
+        /// The file that was being run, and the effect that it had.
+        during: Option<(String, PartialEffect)>,
     },
 }
 
@@ -228,18 +234,18 @@ pub(crate) fn count(number: u32, what: &str) -> String {
     }
 }
 
-/// What a migration that did not come to its end has left behind.
+/// The effect of a migration that did not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remains {
+pub enum PartialEffect {
     /// Nothing: its transaction was rolled back.
     Nothing,
     /// The statements that ran: it has no transaction, and is made to be run again.
     Statements,
-    /// All or nothing, and nobody said which: the connection was lost, or the server did not answer in time.
+    /// All or nothing, and not known which: the connection was lost, or the server did not answer in time.
     Unknown,
 }
 
-impl fmt::Display for Remains {
+impl fmt::Display for PartialEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "was rolled back",
@@ -249,6 +255,11 @@ impl fmt::Display for Remains {
     }
 }
 
+const END_IT: &str = "run again when it has ended, end it with SELECT pg_terminate_backend(its process), or wait longer (--lock-timeout)";
+
+const ASK_SOMEBODY: &str =
+    "run it as a superuser, or as a role with CREATEROLE that owns the database, its schema and its tables";
+
 impl Error {
     /// Whether somebody asked the process to stop.
     #[must_use]
@@ -256,65 +267,91 @@ impl Error {
         matches!(
             self,
             Self::Stopped {
-                why: Stop::Signal,
+                why: StopReason::Signal,
                 ..
             }
         )
+    }
+
+    /// The next thing to type or to look at: the end of the last log line.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Connect(error) if error.is_unreachable() => {
+                "start the database, correct DATABASE_URL, or wait longer (--wait-timeout)"
+            }
+            Self::Connect(_) => "correct DATABASE_URL, or the server's pg_hba.conf",
+            Self::Bad(_) => "use another build",
+            Self::NoSuchVersion { .. } | Self::NotBack { .. } => {
+                "look at database-migration status and ask for another version"
+            }
+            Self::Destructive { .. } => "save what is needed, then repeat with --allow-destructive",
+            Self::LockHeld { .. } | Self::Blocked { .. } | Self::Held { .. } => END_IT,
+            Self::Edited { .. } => {
+                "put the file back as it was, or accept it as it is: database-migration repair"
+            }
+            Self::Unverified { .. } => {
+                "accept it as this build's: database-migration repair, then validate compares the schema"
+            }
+            Self::Unknown { .. } => {
+                "use the build that wrote this ledger, or another database; only of a file that was renamed: database-migration repair"
+            }
+            Self::Gap { .. } | Self::BeyondRepair { .. } => {
+                "look at database-migration status; bring the ledger back from a backup, or use another database"
+            }
+            Self::Newer { .. } => "use a newer build",
+            Self::TooOld { .. } => "use the build that brought this version",
+            Self::StillPending { .. } => "run database-migration up, or wait longer (--wait-timeout)",
+            Self::Standby { .. } => "migrate the primary; on a standby: database-migration wait",
+            Self::ForeignLedger => "name another database or search_path in DATABASE_URL",
+            Self::NoSchema { .. } => "create the schema, or set another search_path",
+            Self::OwnRole { .. } => {
+                "log in as another role, or give that one another name ([roles] in the settings)"
+            }
+            Self::RolesLeft { .. } => ASK_SOMEBODY,
+            Self::RoleChange { .. } if self.exit_code() == ExitCode::Prerequisite => ASK_SOMEBODY,
+            Self::Database { .. } | Self::Failed { .. } | Self::RoleChange { .. } => match self.exit_code() {
+                ExitCode::Input => {
+                    "see that the database is well, then run again: it goes on where it stopped"
+                }
+                ExitCode::Prerequisite => "grant what is missing (database-migration roles), then run again",
+                ExitCode::LockTimeout => END_IT,
+                _ => "correct what the database says, then run again: it goes on where it stopped",
+            },
+            Self::Stopped {
+                why: StopReason::Signal,
+                ..
+            } => "run again: it goes on where it stopped",
+            Self::Stopped { .. } => "run again with a longer --timeout: it goes on where it stopped",
+        }
     }
 
     /// How a process ends that fails with this.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Connect(error) if error.is_unreachable() => ExitCode::DatabaseUnreachable,
-            Self::Connect(_)
-            | Self::NoSuchVersion { .. }
+            Self::Connect(error) => exit_code::of_connect(error),
+            Self::NoSuchVersion { .. }
             | Self::NotBack { .. }
-            | Self::HoldsRows { .. }
+            | Self::Destructive { .. }
             | Self::OwnRole { .. } => ExitCode::Usage,
             Self::Bad(_) => ExitCode::Unexpected,
             Self::LockHeld { .. } | Self::Blocked { .. } | Self::Held { .. } => ExitCode::LockTimeout,
-            Self::Edited { .. } | Self::Unknown { .. } | Self::Gap { .. } | Self::BeyondRepair { .. } => {
-                ExitCode::Drift
-            }
+            Self::Edited { .. }
+            | Self::Unknown { .. }
+            | Self::Unverified { .. }
+            | Self::Gap { .. }
+            | Self::BeyondRepair { .. } => ExitCode::Drift,
             Self::Newer { .. } | Self::TooOld { .. } => ExitCode::Incompatible,
             Self::StillPending { .. } => ExitCode::Pending,
             Self::Standby { .. } | Self::ForeignLedger | Self::NoSchema { .. } | Self::RolesLeft { .. } => {
                 ExitCode::Prerequisite
             }
             Self::Database { source, .. } | Self::Failed { source, .. } | Self::RoleChange { source, .. } => {
-                code_of(source)
+                exit_code::of_statement(source)
             }
-            Self::Stopped {
-                why: Stop::Signal, ..
-            } => ExitCode::Terminated,
-            Self::Stopped { .. } => ExitCode::Input,
+            Self::Stopped { why, .. } => why.exit_code(),
         }
-    }
-}
-
-fn code_of(error: &tokio_postgres::Error) -> ExitCode {
-    // A standby, a role without the right, a schema that is not there: this command builds on something that is missing.
-    let prerequisites = [
-        SqlState::READ_ONLY_SQL_TRANSACTION,
-        SqlState::INSUFFICIENT_PRIVILEGE,
-        SqlState::INVALID_SCHEMA_NAME,
-    ];
-    match error.code() {
-        _ if is_lost(error) => ExitCode::Input,
-        Some(code) if prerequisites.contains(code) => ExitCode::Prerequisite,
-        Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => ExitCode::LockTimeout,
-        // Disk, memory or connections used up; a file of the server cannot be read or written.
-        Some(code) if ["53", "58"].iter().any(|class| code.code().starts_with(class)) => ExitCode::Input,
-        _ => ExitCode::Unexpected,
-    }
-}
-
-/// Whether the connection ended, or the server ended it.
-pub(crate) fn is_lost(error: &tokio_postgres::Error) -> bool {
-    match error.code() {
-        Some(code) => ["08", "57P"].iter().any(|class| code.code().starts_with(class)),
-        None => error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>()),
     }
 }
 

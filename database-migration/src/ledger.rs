@@ -1,34 +1,47 @@
-//! The ledger: the table that says which migrations were applied.
+//! The ledger: diesel's table says which migrations were applied, a table beside it how.
+//!
+//! `schema_migrations`, the ledger of builds before diesel's format, is written as well, so that
+//! they go on starting; it is read once, when its database is taken over.
 
 use std::time::Duration;
 
+use diesel::migration::CREATE_MIGRATIONS_TABLE;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, GenericClient, SimpleQueryMessage, SimpleQueryRow, Transaction};
+use tracing::info;
 
 use crate::error::{Doing as _, Error};
-use crate::migration::Migration;
+use crate::roles::{Names, grants};
 use crate::session::set_lock_timeout;
+use crate::source::{Checksums, Migration};
 
-/// One row of the ledger.
+/// One applied migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
+pub(crate) struct Applied {
     /// The migration's version.
-    pub version: i32,
-    /// The migration's name.
-    pub name: String,
-    /// SHA-256 of the up file that was applied.
-    pub up_sha256: Vec<u8>,
-    /// SHA-256 of the down file that belongs to it.
-    pub down_sha256: Vec<u8>,
+    pub(crate) version: i32,
     /// When its transaction began, ISO 8601 in UTC.
-    pub applied_at: String,
-    /// How long it took, in milliseconds.
-    pub duration_ms: i64,
-    /// The build that applied it.
-    pub build: String,
-    /// The oldest build that can work with this schema: its newest migration must not be below.
-    pub min_compatible_schema: i32,
+    pub(crate) applied_at: String,
+    /// None when another program applied it, such as the diesel CLI: unverified.
+    pub(crate) details: Option<Details>,
+    /// Read from the ledger of a build before diesel's format.
+    pub(crate) is_earlier: bool,
+}
+
+/// How a migration was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Details {
+    /// The migration's name.
+    pub(crate) name: String,
+    /// SHA-256 of the files that were applied.
+    pub(crate) checksums: Checksums,
+    /// How long it took, in milliseconds; none when another program applied it.
+    pub(crate) duration_ms: Option<i64>,
+    /// The build that applied or adopted it.
+    pub(crate) build: String,
+    /// The oldest build that works with this schema: its newest migration must not be below.
+    pub(crate) min_compatible_schema: i32,
 }
 
 /// The whole ledger.
@@ -38,6 +51,8 @@ pub(crate) struct Ledger {
     pub(crate) applied: Vec<Applied>,
     /// The server is a standby. Not known of one whose ledger is empty.
     pub(crate) standby: bool,
+    /// The tables are all there; else `up` makes them, and takes over what an earlier build left.
+    pub(crate) is_complete: bool,
 }
 
 impl Ledger {
@@ -47,7 +62,34 @@ impl Ledger {
     }
 }
 
-const CREATE: &str = "
+const CREATE_DETAILS: &str = "
+CREATE TABLE migration_details (
+    version               varchar(50) NOT NULL,
+    name                  text        NOT NULL,
+    up_sha256             bytea       NOT NULL,
+    down_sha256           bytea       NOT NULL,
+    duration_ms           bigint,
+    build                 text        NOT NULL,
+    min_compatible_schema integer     NOT NULL,
+    CONSTRAINT migration_details_pkey PRIMARY KEY (version),
+    CONSTRAINT migration_details_version_fkey FOREIGN KEY (version)
+        REFERENCES __diesel_schema_migrations (version) ON DELETE CASCADE,
+    CONSTRAINT migration_details_up_sha256_length CHECK (octet_length(up_sha256) = 32),
+    CONSTRAINT migration_details_down_sha256_length CHECK (octet_length(down_sha256) = 32),
+    CONSTRAINT migration_details_duration_not_negative CHECK (duration_ms >= 0),
+    CONSTRAINT migration_details_min_compatible_positive CHECK (min_compatible_schema > 0)
+);
+COMMENT ON TABLE migration_details IS 'How the migrations in __diesel_schema_migrations were applied; written by database-migration alone.';
+COMMENT ON COLUMN migration_details.version IS 'The four digits that the migration''s folder begins with.';
+COMMENT ON COLUMN migration_details.up_sha256 IS 'SHA-256 of the up.sql that was applied; a file edited since is refused.';
+COMMENT ON COLUMN migration_details.down_sha256 IS 'SHA-256 of the down.sql that reverts it.';
+COMMENT ON COLUMN migration_details.duration_ms IS 'Duration of the migration without earlier attempts; null when another program applied it.';
+COMMENT ON COLUMN migration_details.build IS 'The build that applied or adopted it.';
+COMMENT ON COLUMN migration_details.min_compatible_schema IS 'The oldest build that works with this schema: its newest migration must not be below.';
+";
+
+/// With the columns that builds before diesel's format read and write.
+const CREATE_EARLIER: &str = "
 CREATE TABLE schema_migrations (
     version               integer     NOT NULL,
     name                  text        NOT NULL,
@@ -57,161 +99,262 @@ CREATE TABLE schema_migrations (
     duration_ms           bigint      NOT NULL,
     build                 text        NOT NULL,
     min_compatible_schema integer     NOT NULL,
-    CONSTRAINT schema_migrations_pkey PRIMARY KEY (version),
-    CONSTRAINT schema_migrations_version_positive CHECK (version > 0),
-    CONSTRAINT schema_migrations_up_sha256_length CHECK (octet_length(up_sha256) = 32),
-    CONSTRAINT schema_migrations_down_sha256_length CHECK (octet_length(down_sha256) = 32),
-    CONSTRAINT schema_migrations_duration_not_negative CHECK (duration_ms >= 0),
-    CONSTRAINT schema_migrations_min_compatible_in_range CHECK (min_compatible_schema BETWEEN 1 AND version)
+    CONSTRAINT schema_migrations_pkey PRIMARY KEY (version)
 );
-COMMENT ON TABLE schema_migrations IS 'Which migrations were applied; written by database-migration alone, each row in its migration''s own transaction.';
-COMMENT ON COLUMN schema_migrations.version IS 'The digits that the migration''s file names begin with.';
-COMMENT ON COLUMN schema_migrations.applied_at IS 'When the migration''s transaction began.';
-COMMENT ON COLUMN schema_migrations.up_sha256 IS 'SHA-256 of the SQL file that was applied; a file edited since is refused.';
-COMMENT ON COLUMN schema_migrations.down_sha256 IS 'SHA-256 of the SQL file that takes the migration back.';
-COMMENT ON COLUMN schema_migrations.duration_ms IS 'How long the migration took, without waiting for locks in earlier attempts.';
-COMMENT ON COLUMN schema_migrations.build IS 'The build that applied it.';
-COMMENT ON COLUMN schema_migrations.min_compatible_schema IS 'The oldest build that can work with this schema: its newest migration must not be below.';
+COMMENT ON TABLE schema_migrations IS 'The ledger of builds before 0.1.0, kept in step for them; release 0.2.0 drops it. See __diesel_schema_migrations.';
 ";
 
 const READ: &str = r#"
 SELECT version, name, encode(up_sha256, 'hex'), encode(down_sha256, 'hex'),
-       to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-       duration_ms, build, min_compatible_schema, pg_is_in_recovery()
+    to_char(run_on, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), duration_ms, build, min_compatible_schema,
+    pg_is_in_recovery()
+FROM __diesel_schema_migrations
+LEFT JOIN migration_details USING (version)
+ORDER BY version
+"#;
+
+const READ_DIESEL: &str = r#"
+SELECT version, NULL, NULL, NULL, to_char(run_on, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), NULL, NULL, NULL,
+    pg_is_in_recovery()
+FROM __diesel_schema_migrations
+ORDER BY version
+"#;
+
+const READ_EARLIER: &str = r#"
+SELECT version, name, encode(up_sha256, 'hex'), encode(down_sha256, 'hex'),
+    to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), duration_ms, build,
+    min_compatible_schema, pg_is_in_recovery()
 FROM schema_migrations
 ORDER BY version
 "#;
 
-const ADD: &str = "
-INSERT INTO schema_migrations (version, name, up_sha256, down_sha256, duration_ms, build, min_compatible_schema)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-";
-
-const REPLACE: &str = "
-UPDATE schema_migrations
-SET name = $2, up_sha256 = $3, down_sha256 = $4, min_compatible_schema = $5
-WHERE version = $1
-";
-
-const REMOVE: &str = "
-DELETE FROM schema_migrations
-WHERE version = $1
-";
-
-/// All of it; empty when there is no ledger yet. Waits for a lock at most `patience`.
+/// All of it; empty when there is no ledger yet. Waits for a lock at most `lock_wait`.
 ///
-/// One round trip: the limits, against which an operator's own count for nothing, go with the question.
-pub(crate) async fn read(client: &Client, patience: Duration) -> Result<Ledger, Error> {
-    let question = format!("SET statement_timeout = 0; {}{READ}", set_lock_timeout(patience));
-    let messages = match client.simple_query(&question).await {
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(Ledger::default()),
-        Err(error) if is_about_the_columns(&error) => return Err(Error::ForeignLedger),
-        messages => messages.doing("read the ledger")?,
-    };
-    let rows = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let mut ledger = Ledger::default();
-    for row in rows {
-        let applied = Applied::from_texts(row).ok_or(Error::ForeignLedger)?;
-        ledger.applied.push(applied);
-        ledger.standby = row.try_get(8).ok().flatten() == Some("t");
+/// One round trip: the limits, which must not be those of an operator, go with the query.
+pub(crate) async fn read(client: &Client, lock_wait: Duration) -> Result<Ledger, Error> {
+    let limits = format!("SET statement_timeout = 0; {}", set_lock_timeout(lock_wait));
+    match client.simple_query(&format!("{limits}{READ}")).await {
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {}
+        result => return Ledger::of(result, true),
     }
-    Ok(ledger)
+    let tables = tables(client).await.doing("read the ledger")?;
+    match (tables.earlier, tables.diesel) {
+        (true, _) => {
+            let mut ledger = Ledger::of(client.simple_query(READ_EARLIER).await, false)?;
+            ledger.applied.iter_mut().for_each(|row| row.is_earlier = true);
+            Ok(ledger)
+        }
+        (false, true) => Ledger::of(client.simple_query(READ_DIESEL).await, false),
+        (false, false) => Ok(Ledger::default()),
+    }
+}
+
+impl Ledger {
+    fn of(
+        messages: Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>,
+        is_complete: bool,
+    ) -> Result<Self, Error> {
+        let messages = match messages {
+            Err(error) if is_about_the_columns(&error) => return Err(Error::ForeignLedger),
+            messages => messages.doing("read the ledger")?,
+        };
+        let mut ledger = Self {
+            is_complete,
+            ..Self::default()
+        };
+        for message in messages {
+            if let SimpleQueryMessage::Row(row) = message {
+                ledger
+                    .applied
+                    .push(Applied::from_texts(&row).ok_or(Error::ForeignLedger)?);
+                ledger.standby = row.try_get(8).ok().flatten() == Some("t");
+            }
+        }
+        Ok(ledger)
+    }
 }
 
 impl Applied {
+    /// None for what this project's migrations are not: another one's versions are times, say.
     fn from_texts(row: &SimpleQueryRow) -> Option<Self> {
         let text = |column: usize| row.try_get(column).ok().flatten();
+        let details = match text(1) {
+            None => None,
+            Some(name) => Some(Details {
+                name: name.to_owned(),
+                checksums: Checksums {
+                    up_sha256: text(2)?.to_owned(),
+                    down_sha256: text(3)?.to_owned(),
+                },
+                duration_ms: text(5).and_then(|number| number.parse().ok()),
+                build: text(6)?.to_owned(),
+                min_compatible_schema: text(7)?.parse().ok()?,
+            }),
+        };
         Some(Self {
-            version: text(0)?.parse().ok()?,
-            name: text(1)?.to_owned(),
-            up_sha256: hex::decode(text(2)?).ok()?,
-            down_sha256: hex::decode(text(3)?).ok()?,
+            version: text(0)?.parse().ok().filter(|version| *version > 0)?,
             applied_at: text(4)?.to_owned(),
-            duration_ms: text(5)?.parse().ok()?,
-            build: text(6)?.to_owned(),
-            min_compatible_schema: text(7)?.parse().ok()?,
+            details,
+            is_earlier: false,
         })
     }
 }
 
-/// A column is missing or of a type that ours is not: other tools have a table of this name, too.
+/// A column is missing or of another type: other tools have a table of this name, too.
 fn is_about_the_columns(error: &tokio_postgres::Error) -> bool {
-    error
-        .code()
-        .is_some_and(|code| [SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_FUNCTION].contains(code))
+    let states = [SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_FUNCTION];
+    error.code().is_some_and(|code| states.contains(code))
 }
 
-const PRESENT: &str = "
-SELECT to_regclass('schema_migrations') IS NOT NULL, current_schema() IS NOT NULL, current_setting('search_path')
+struct Tables {
+    diesel: bool,
+    details: bool,
+    earlier: bool,
+    has_schema: bool,
+    search_path: String,
+}
+
+const TABLES: &str = "
+SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL, to_regclass('migration_details') IS NOT NULL,
+    to_regclass('schema_migrations') IS NOT NULL, current_schema() IS NOT NULL, current_setting('search_path')
 ";
 
-/// Makes the table if it is missing. Call with the migration lock held: only then is this race-free.
-pub(crate) async fn ensure(client: &Client) -> Result<(), Error> {
+async fn tables(client: &Client) -> Result<Tables, tokio_postgres::Error> {
+    let row = client.query_typed_one(TABLES, &[]).await?;
+    Ok(Tables {
+        diesel: row.try_get(0)?,
+        details: row.try_get(1)?,
+        earlier: row.try_get(2)?,
+        has_schema: row.try_get(3)?,
+        search_path: row.try_get(4)?,
+    })
+}
+
+const TAKE_OVER: &str = "
+INSERT INTO __diesel_schema_migrations (version, run_on)
+SELECT to_char(version, 'FM0000'), applied_at AT TIME ZONE 'UTC' FROM schema_migrations
+ON CONFLICT DO NOTHING;
+INSERT INTO migration_details
+SELECT to_char(version, 'FM0000'), name, up_sha256, down_sha256, duration_ms, build, min_compatible_schema
+FROM schema_migrations;
+";
+
+/// Makes the tables that are missing, and takes over the ledger of an earlier build, all or nothing.
+///
+/// Call with the migration lock held, and only when the ledger agrees with the migrations: what
+/// they had in their earlier format gets the checksums of the present one.
+pub(crate) async fn ensure(
+    client: &mut Client,
+    migrations: &[Migration],
+    names: &Names,
+    build: &str,
+) -> Result<(), Error> {
     let doing = "create the ledger";
-    let row = client.query_typed_one(PRESENT, &[]).await.doing(doing)?;
-    if row.try_get(0).doing(doing)? {
+    let tables = tables(client).await.doing(doing)?;
+    if tables.diesel && tables.details && tables.earlier {
         return Ok(());
     }
-    if !row.try_get::<_, bool>(1).doing(doing)? {
-        let search_path = row.try_get(2).doing(doing)?;
-        return Err(Error::NoSchema { search_path });
+    if !tables.has_schema {
+        return Err(Error::NoSchema {
+            search_path: tables.search_path,
+        });
     }
-    client.batch_execute(CREATE).await.doing(doing)
+    let create = async {
+        let transaction = client.transaction().await?;
+        if !tables.diesel {
+            transaction.batch_execute(CREATE_MIGRATIONS_TABLE).await?;
+        }
+        if !tables.earlier {
+            transaction.batch_execute(CREATE_EARLIER).await?;
+        }
+        if !tables.details {
+            transaction.batch_execute(CREATE_DETAILS).await?;
+            if tables.earlier {
+                take_over(&transaction, migrations, build).await?;
+            }
+        }
+        grants::bring_in_line(&transaction, names).await?;
+        transaction.commit().await
+    };
+    create.await.doing(doing)
 }
 
-/// Writes the row of a migration that has just been applied.
-pub(crate) async fn add(
-    client: &(impl tokio_postgres::GenericClient + Sync),
-    migration: &Migration,
-    duration: Duration,
+async fn take_over(
+    transaction: &Transaction<'_>,
+    migrations: &[Migration],
     build: &str,
 ) -> Result<(), tokio_postgres::Error> {
-    let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    client
-        .execute_typed(
-            ADD,
-            &[
-                (&migration.version, Type::INT4),
-                (&migration.name, Type::TEXT),
-                (&migration.up_sha256().as_slice(), Type::BYTEA),
-                (&migration.down_sha256().as_slice(), Type::BYTEA),
-                (&duration_ms, Type::INT8),
-                (&build, Type::TEXT),
-                (&migration.min_compatible_schema, Type::INT4),
-            ],
-        )
+    transaction.batch_execute(TAKE_OVER).await?;
+    let rows = transaction
+        .query_typed("SELECT version FROM schema_migrations", &[])
         .await?;
+    let versions: Vec<i32> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    for migration in migrations.iter().filter(|it| versions.contains(&it.version)) {
+        write(transaction, migration, None, build).await?;
+    }
+    info!(
+        "took over the ledger of an earlier build, with {} migrations",
+        versions.len()
+    );
     Ok(())
 }
 
-/// Brings the row of a migration in line with the files of this build; who applied it when stays.
-pub(crate) async fn replace(
-    client: &(impl tokio_postgres::GenericClient + Sync),
+/// A row that exists keeps who applied it when, and how long that took.
+const WRITE: &str = "
+WITH applied AS (
+    INSERT INTO __diesel_schema_migrations (version, run_on)
+    VALUES ($1, now() AT TIME ZONE 'UTC')
+    ON CONFLICT DO NOTHING
+), details AS (
+    INSERT INTO migration_details
+    VALUES ($1, $3, decode($4, 'hex'), decode($5, 'hex'), $6, $7, $8)
+    ON CONFLICT (version) DO UPDATE
+    SET name = excluded.name, up_sha256 = excluded.up_sha256, down_sha256 = excluded.down_sha256,
+        min_compatible_schema = excluded.min_compatible_schema
+)
+INSERT INTO schema_migrations
+    (version, name, up_sha256, down_sha256, duration_ms, build, min_compatible_schema)
+VALUES ($2, $3, decode($9, 'hex'), decode($10, 'hex'), coalesce($6, 0), $7, $8)
+ON CONFLICT (version) DO UPDATE
+SET name = excluded.name, up_sha256 = excluded.up_sha256, down_sha256 = excluded.down_sha256,
+    min_compatible_schema = excluded.min_compatible_schema
+";
+
+/// Writes the rows of a migration that has just been applied, or whose files are to be accepted.
+pub(crate) async fn write(
+    client: &(impl GenericClient + Sync),
+    migration: &Migration,
+    duration: Option<Duration>,
+    build: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let duration_ms = duration.map(|it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX));
+    let (sums, earlier) = (migration.checksums(), migration.earlier_checksums());
+    let parameters: [(&(dyn ToSql + Sync), Type); 10] = [
+        (&migration.key(), Type::TEXT),
+        (&migration.version, Type::INT4),
+        (&migration.name, Type::TEXT),
+        (&sums.up_sha256, Type::TEXT),
+        (&sums.down_sha256, Type::TEXT),
+        (&duration_ms, Type::INT8),
+        (&build, Type::TEXT),
+        (&migration.metadata.min_compatible_schema, Type::INT4),
+        (&earlier.up_sha256, Type::TEXT),
+        (&earlier.down_sha256, Type::TEXT),
+    ];
+    client.execute_typed(WRITE, &parameters).await.map(drop)
+}
+
+const REMOVE: &str = "
+WITH reverted AS (DELETE FROM __diesel_schema_migrations WHERE version = $1)
+DELETE FROM schema_migrations WHERE version = $2
+";
+
+/// Removes the rows of a migration that has just been reverted.
+pub(crate) async fn remove(
+    client: &(impl GenericClient + Sync),
     migration: &Migration,
 ) -> Result<(), tokio_postgres::Error> {
-    client
-        .execute_typed(
-            REPLACE,
-            &[
-                (&migration.version, Type::INT4),
-                (&migration.name, Type::TEXT),
-                (&migration.up_sha256().as_slice(), Type::BYTEA),
-                (&migration.down_sha256().as_slice(), Type::BYTEA),
-                (&migration.min_compatible_schema, Type::INT4),
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-/// Removes the row of a migration that has just been taken back.
-pub(crate) async fn remove(
-    client: &(impl tokio_postgres::GenericClient + Sync),
-    version: i32,
-) -> Result<(), tokio_postgres::Error> {
-    client.execute_typed(REMOVE, &[(&version, Type::INT4)]).await?;
-    Ok(())
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&migration.key(), Type::TEXT), (&migration.version, Type::INT4)];
+    client.execute_typed(REMOVE, &parameters).await.map(drop)
 }

@@ -1,45 +1,32 @@
-//! Brings the database schema to the version this build needs, and takes it back.
+//! Brings the database schema to the version this build needs, and reverts it.
 //!
-//! The migrations are SQL files compiled into the program ([`embedded()`]); what was applied stands
-//! in a ledger table of the database. [`up()`] is what tests call; [`Migrator`] has everything else.
+//! The migrations are in diesel's format and compiled into the program ([`embedded()`]); diesel's
+//! ledger in the database says which were applied. [`up()`] is for tests; [`Migrator`] has
+//! everything else.
 
-mod advice;
-mod audit;
-mod concurrently;
-mod embedded;
+mod commands;
+mod concurrent_index;
+mod data_loss;
 mod error;
-mod event;
-mod execute;
-mod heartbeat;
+mod harness;
 mod ledger;
-mod limit;
-mod lock;
-mod migration;
 mod migrator;
-mod plan;
-mod rehearsal;
-mod repair;
 pub mod roles;
-mod rows;
-mod run;
+mod run_context;
+mod schema_snapshot;
+mod scratch_schema;
 mod session;
-mod shape;
-mod standing;
-mod status;
-mod validate;
-mod wait;
+mod source;
+mod state;
 
-pub use embedded::embedded;
-pub use error::{Error, Remains};
-pub use event::Event;
-pub use execute::Direction;
-pub use ledger::Applied;
-pub use limit::Stop;
-pub use migration::{BadMigration, Migration, Step, Transaction};
-pub use migrator::{Back, Done, Migrator, Observer, up};
-pub use plan::{Plan, Planned};
-pub use repair::Repaired;
-pub use rows::Loss;
-pub use standing::Standing;
-pub use status::{Row, State, Status};
-pub use validate::Validation;
+pub use commands::plan::{Plan, Planned};
+pub use commands::repair::Repaired;
+pub use commands::status::{Row, State, Status};
+pub use commands::up::up;
+pub use commands::validate::Validation;
+pub use data_loss::DataLoss;
+pub use error::{Error, PartialEffect};
+pub use migrator::{Back, Done, Migrator};
+pub use one_shot::StopReason;
+pub use source::{BadMigration, Checksums, Direction, Embedded, Metadata, Migration, Step, embedded};
+pub use state::SchemaState;

@@ -1,25 +1,23 @@
 //! The program `database-migration`: reads its command line and settings, and runs the migrator.
 
 mod cli;
-mod commands;
+mod dispatch;
 mod output;
 mod settings;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser as _;
 use database::Database;
+use database_migration::Migrator;
 use database_migration::roles::Names;
-use database_migration::{Event, Migrator};
 use process::failure::{ExitCode, Failure, OrExit as _};
 use process::report::{self, ProcessOutcome};
 use process::telemetry::{self, Role, Telemetry};
-use serde_json::json;
 use tracing::warn;
 
 use cli::{Arguments, Command, Options};
-use commands::Call;
+use dispatch::Call;
 use output::Output;
 use settings::Settings;
 
@@ -30,15 +28,14 @@ fn main() -> std::process::ExitCode {
     let output = Output {
         json: arguments.options.json,
     };
-    let started = settings::load(arguments.options.config.clone()).and_then(|settings| {
+    let started = settings::load(arguments.options.config.clone()).and_then(|mut settings| {
+        if output.json {
+            settings.telemetry.log_format = telemetry::LogFormat::Json;
+        }
         let telemetry = telemetry::start(SERVICE, Role::Root, &settings.telemetry)?;
         Ok((settings, telemetry))
     });
     let result = started.and_then(|(settings, telemetry)| run(arguments, &settings, &telemetry, output));
-    if let Err(failure) = &result {
-        let failed = json!({ "exit_code": failure.code as u8, "error": failure.line() });
-        output.tell("failed", &failed);
-    }
     report::report(result)
 }
 
@@ -49,7 +46,7 @@ fn run(
     output: Output,
 ) -> Result<ProcessOutcome, Failure> {
     let call = Call {
-        migrator: migrator(&arguments.options, settings, output)?,
+        migrator: migrator(&arguments.options, settings)?,
         roles: &settings.roles,
         telemetry,
         output,
@@ -62,7 +59,7 @@ fn run(
     runtime.block_on(call.run(command))
 }
 
-fn migrator(options: &Options, settings: &Settings, output: Output) -> Result<Migrator, Failure> {
+fn migrator(options: &Options, settings: &Settings) -> Result<Migrator, Failure> {
     let database = Database::new(&settings.database, SERVICE)
         .map_err(|invalid| Failure::new(ExitCode::Usage, invalid.to_string()))?;
     let mut migrator =
@@ -83,6 +80,5 @@ fn migrator(options: &Options, settings: &Settings, output: Output) -> Result<Mi
     migrator.roles =
         Names::new(&settings.roles).map_err(|invalid| Failure::new(ExitCode::Usage, invalid.to_string()))?;
     migrator.stop = process::signals::shutdown();
-    migrator.observer = Arc::new(move |event: &Event| output.tell(event.name(), event));
     Ok(migrator)
 }

@@ -1,56 +1,35 @@
-//! Standard output: text for people, or events for programs.
+//! The answers on standard output: text, or one JSON object.
 
 use std::fmt::Display;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{SecondsFormat, Utc};
 use process::failure::{ExitCode, Failure, OrExit as _};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tracing::warn;
 
-/// What a command writes for whoever called it; the log goes elsewhere.
+/// The answer of a command; the log goes to standard error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
-    /// Events, one JSON object a line, instead of text.
+    /// One JSON object instead of text.
     pub(crate) json: bool,
 }
 
 impl Output {
-    /// What the command was called for: the text, or an event of this name with the answer's fields.
+    /// Writes the answer: as text, or as one line of JSON with `name` as its `event`.
     ///
     /// # Errors
     /// `Input` when it cannot be written.
     pub(crate) fn answer(self, name: &str, answer: &(impl Display + Serialize)) -> Result<(), Failure> {
         match self.json {
-            true => self.event(name, answer),
+            true => write(&Self::line(name, answer)?),
             false => write(&answer.to_string()),
         }
     }
 
-    /// An event beside the work, if events are wanted. One that cannot be written is no reason to end the work.
-    pub(crate) fn tell(self, name: &str, of: &impl Serialize) {
-        static SAID: AtomicBool = AtomicBool::new(false);
-        if let Err(failure) = self.event(name, of)
-            && !SAID.swap(true, Ordering::Relaxed)
-        {
-            warn!(
-                error = failure.line(),
-                "nobody reads the events; the work goes on"
-            );
-        }
-    }
-
-    /// An event with the fields of `of`, if events are wanted.
-    ///
-    /// # Errors
-    /// `Input` when it cannot be written.
-    pub(crate) fn event(self, name: &str, of: &impl Serialize) -> Result<(), Failure> {
-        if !self.json {
-            return Ok(());
-        }
-        let fields = serde_json::to_value(of).or_exit(ExitCode::Unexpected, "write an event as JSON")?;
+    fn line(name: &str, answer: &impl Serialize) -> Result<String, Failure> {
+        let fields =
+            serde_json::to_value(answer).or_exit(ExitCode::Unexpected, "write the answer as JSON")?;
         let mut line = Map::new();
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         line.insert("timestamp".into(), now.into());
@@ -58,7 +37,7 @@ impl Output {
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }
-        write(&format!("{}\n", Value::Object(line)))
+        Ok(format!("{}\n", Value::Object(line)))
     }
 }
 

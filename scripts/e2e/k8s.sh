@@ -101,7 +101,7 @@ proved "from the installation of order-food to two pods that are ready, with sch
 
 kube logs -l app.kubernetes.io/name=order-food -c database-migration --tail=-1 >"$work/migration.log"
 expect_in "log of the init containers" "outcome changed" "$work/migration.log"
-expect "migrations that were applied more than once" "$(sql 'SELECT count(*) - count(DISTINCT version) FROM schema_migrations')" 0
+expect "migrations that were applied more than once" "$(sql 'SELECT count(*) - count(DISTINCT version) FROM __diesel_schema_migrations')" 0
 proved "the init containers of both pods raced: each migration was applied once"
 
 SKIP_BUILD=1 make --no-print-directory deploy >"$work/again.log" 2>&1 || fail "the second make deploy failed: $(cat "$work/again.log")"

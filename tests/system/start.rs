@@ -44,7 +44,7 @@ async fn init_containers_that_run_again_change_nothing() {
     pod.migrate().await;
     pod.load().await;
     let places = "SELECT 'p', ctid, xmin FROM products UNION ALL SELECT 'o', ctid, xmin FROM orders
-                  UNION ALL SELECT 'm', ctid, xmin FROM schema_migrations UNION ALL SELECT 'c', ctid, xmin FROM coupon_codes
+                  UNION ALL SELECT 'm', ctid, xmin FROM __diesel_schema_migrations UNION ALL SELECT 'c', ctid, xmin FROM coupon_codes
                   UNION ALL SELECT 'k', ctid, xmin FROM api_keys ORDER BY 1, 2";
     let before = database.rows(places).await;
 
@@ -82,7 +82,9 @@ async fn pods_that_start_at_once_on_an_empty_database_all_succeed_and_one_of_the
         [["changed", "1"], ["unchanged", &(PODS - 1).to_string()]]
     );
     assert_eq!(
-        database.value("SELECT max(version) FROM schema_migrations").await,
+        database
+            .value("SELECT max(version::integer) FROM __diesel_schema_migrations")
+            .await,
         "4"
     );
     assert_eq!(database.value("SELECT count(*) FROM products").await, "10");

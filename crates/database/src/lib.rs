@@ -9,6 +9,10 @@ mod listen;
 pub mod locks;
 pub mod pool;
 mod role;
+#[expect(
+    missing_docs,
+    reason = "the comments are in the database: see the migrations and docs/DATA.md"
+)]
 pub mod schema;
 mod settings;
 mod target;

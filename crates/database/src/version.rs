@@ -1,11 +1,21 @@
-//! Which schema the code was written for, and which one the database has.
+//! The schema version that the code was written for, and the one that the database has.
 
 use tokio_postgres::error::SqlState;
 
 /// The newest schema version of this build: what `database-migration up` brings.
+///
+/// A test of `database-migration` compares it with the newest folder of its migrations.
 pub const NEWEST: i32 = 4;
 
-/// What the migration ledger says.
+/// The newest version in diesel's ledger, and the oldest build that may use the schema.
+///
+/// A migration without details was applied by another program: it allows the builds that have it.
+const APPLIED: &str = "
+SELECT max(version::integer), max(coalesce(min_compatible_schema, version::integer))
+FROM __diesel_schema_migrations LEFT JOIN migration_details USING (version)
+";
+
+/// The state of the migration ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The newest applied migration.
@@ -19,8 +29,7 @@ pub struct Applied {
 /// # Errors
 /// Whatever the database says, but for a missing ledger.
 pub async fn applied(client: &tokio_postgres::Client) -> Result<Option<Applied>, tokio_postgres::Error> {
-    let query = "SELECT max(version), max(min_compatible_schema) FROM schema_migrations";
-    match client.query_one(query, &[]).await {
+    match client.query_one(APPLIED, &[]).await {
         Ok(row) => {
             let version: Option<i32> = row.try_get(0)?;
             let min_compatible: Option<i32> = row.try_get(1)?;

@@ -158,13 +158,13 @@ async fn a_missing_schema_exits_9_after_the_wait() {
 async fn a_schema_that_arrives_while_waiting_is_enough() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     database
-        .execute("ALTER TABLE schema_migrations RENAME TO later")
+        .execute("ALTER TABLE migration_details RENAME TO later")
         .await;
     let mut process = spawn(&database, &data, &[], &[]);
     process.wait_for_text("waiting for the schema").await;
 
     database
-        .execute("ALTER TABLE later RENAME TO schema_migrations")
+        .execute("ALTER TABLE later RENAME TO migration_details")
         .await;
 
     assert_eq!(process.wait_output().await.code, Some(0));
@@ -174,13 +174,14 @@ async fn a_schema_that_arrives_while_waiting_is_enough() {
 #[tokio::test]
 async fn a_newer_schema_is_used_while_it_says_that_it_is_compatible() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    let newer = "INSERT INTO schema_migrations SELECT 999, 'newer', up_sha256, down_sha256, now(), 1, build,
-                 min_compatible_schema FROM schema_migrations WHERE version = 1";
+    let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('0999');
+                 INSERT INTO migration_details SELECT '0999', 'newer', up_sha256, down_sha256, 1, build,
+                 min_compatible_schema FROM migration_details WHERE version = '0001'";
     database.execute(newer).await;
     assert_eq!(load_binary(&database, &data, &[]).await.code, Some(0));
 
     database
-        .execute("UPDATE schema_migrations SET min_compatible_schema = 999 WHERE version = 999")
+        .execute("UPDATE migration_details SET min_compatible_schema = 999 WHERE version = '0999'")
         .await;
     let output = load_binary(&database, &data, &[]).await;
 

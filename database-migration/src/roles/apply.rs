@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::catalog::{self, Found, Stored};
@@ -15,10 +16,9 @@ use super::login::{self, Login};
 use super::quote::identifier;
 use super::{Names, Passwords, Role};
 use crate::error::{Doing as _, Error};
-use crate::event::Event;
-use crate::execute::LOCK_TIMEOUT;
 use crate::migrator::Migrator;
-use crate::run::Run;
+use crate::run_context::RunContext;
+use crate::session::LOCK_TIMEOUT;
 use crate::session::{self, Session};
 
 /// Pauses between two attempts, growing from the first to the last: traffic flows in between.
@@ -70,8 +70,7 @@ impl Migrator {
     /// # Errors
     /// [`Error::RolesLeft`] and [`Error::RoleChange`] when the session's role may not do it; others as for `up`.
     pub async fn apply_roles(&self, passwords: &Passwords) -> Result<Applied, Error> {
-        let run = self.start("roles apply");
-        run.announce();
+        let run = RunContext::announce(self, "roles apply");
         let client = run.connect().await?;
         let changes = run
             .under_lock(client, async |session| {
@@ -80,7 +79,7 @@ impl Migrator {
                     names: &self.roles,
                     passwords,
                 }
-                .patiently(session)
+                .with_retries(session)
                 .await?;
                 let message = match changes.len() {
                     0 => None,
@@ -91,9 +90,7 @@ impl Migrator {
             })
             .await?;
         for change in &changes {
-            (self.observer)(&Event::RoleChanged {
-                change: change.clone(),
-            });
+            info!("{change}");
         }
         Ok(Applied {
             run_id: self.run_id,
@@ -106,28 +103,21 @@ impl Migrator {
     /// # Errors
     /// [`Error::Connect`], [`Error::NoSchema`], [`Error::Database`].
     pub async fn check_roles(&self, passwords: &Passwords) -> Result<Checked, Error> {
-        let run = self.start("roles check");
+        let run = RunContext::start(self, "roles check");
         let client = run.connect().await?;
-        let patience = run.patience();
+        let lock_wait = run.lock_wait();
         let found = run
-            .briefly("read the roles", patience, catalog::read(&client, &self.roles))
+            .briefly("read the roles", lock_wait, catalog::read(&client, &self.roles))
             .await?;
         let mut logins = self.logins(&run, &found, passwords).await?;
         for (role, _) in logins.extract_if(.., |_, login| *login == Login::Unknown) {
-            run.tell(Event::Warning {
-                message: format!(
-                    "whether {} has the password of roles.{role}_password_file cannot be told by this role",
-                    self.roles.of(role)
-                ),
-            });
+            warn!(
+                "whether {} has the password of roles.{role}_password_file cannot be told by this role",
+                self.roles.of(role)
+            );
         }
         let mut all = super::difference::passwords(&found.roles, &self.roles, passwords, &logins);
         all.extend(differences(&found, &self.roles));
-        for difference in &all {
-            (self.observer)(&Event::RoleDiffers {
-                finding: difference.finding.clone(),
-            });
-        }
         Ok(Checked {
             findings: all.into_iter().map(|difference| difference.finding).collect(),
         })
@@ -136,7 +126,7 @@ impl Migrator {
     /// Logs in with the passwords that cannot be read.
     async fn logins(
         &self,
-        run: &Run<'_>,
+        run: &RunContext<'_>,
         found: &Found,
         passwords: &Passwords,
     ) -> Result<BTreeMap<Role, Login>, Error> {
@@ -154,15 +144,15 @@ impl Migrator {
 
 /// One run of `roles apply`, with the migration lock held.
 struct Apply<'a> {
-    run: &'a Run<'a>,
+    run: &'a RunContext<'a>,
     names: &'a Names,
     passwords: &'a Passwords,
 }
 
 impl Apply<'_> {
     /// Tries until the locks on the tables are to be had: changing an owner keeps everybody else from the table.
-    async fn patiently(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        let patience = self.run.limit.cap(self.run.migrator.lock_timeout);
+    async fn with_retries(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let lock_wait = self.run.deadline.cap(self.run.migrator.lock_timeout);
         let started = Instant::now();
         let (mut pause, mut attempts, mut blockers) = (PAUSES.0, 1, None);
         let logins = self.logins(session).await?;
@@ -171,19 +161,19 @@ impl Apply<'_> {
                 Err(error) if is_passing(&error) => error,
                 result => return result,
             };
-            if started.elapsed() >= patience {
+            if started.elapsed() >= lock_wait {
                 return Err(Error::Blocked {
                     file: "roles apply".into(),
                     attempts,
                     blockers: blockers.unwrap_or_else(|| process::failure::line(&error)),
                 });
             }
-            self.run.tell(Event::Waiting {
-                message: format!(
-                    "Waiting for locks, attempt {attempts}: {}",
-                    blockers.as_deref().unwrap_or("nobody is known to be in the way")
-                ),
-            });
+            info!(
+                "Waiting for locks, attempt {attempts}: {}",
+                blockers
+                    .as_deref()
+                    .unwrap_or("no session is known to be in the way")
+            );
             self.run
                 .unless_stopped(async {
                     tokio::time::sleep(pause).await;

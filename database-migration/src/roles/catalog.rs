@@ -145,7 +145,7 @@ WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
     AND relname = ANY ($2)
     AND EXISTS (
         SELECT FROM pg_class AS ledger
-        WHERE ledger.relnamespace = pg_class.relnamespace AND ledger.relname = 'schema_migrations'
+        WHERE ledger.relnamespace = pg_class.relnamespace AND ledger.relname IN ('__diesel_schema_migrations', 'schema_migrations')
     )
 ORDER BY 1
 ";

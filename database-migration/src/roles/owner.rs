@@ -12,7 +12,8 @@ SELECT pg_has_role(
         owner.oid, CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'MEMBER' ELSE 'SET' END
     )
     AND has_schema_privilege(owner.oid, current_schema(), 'CREATE')
-    AND coalesce((SELECT relowner = owner.oid FROM pg_class WHERE oid = to_regclass('schema_migrations')), true)
+    AND coalesce((SELECT relowner = owner.oid FROM pg_class 
+        WHERE oid = coalesce(to_regclass('migration_details'), to_regclass('schema_migrations'))), true)
 FROM pg_roles AS owner
 WHERE rolname = $1
 ";

@@ -145,6 +145,18 @@ pub(super) const TABLES: &[Table] = &[
         readonly: &[but("SELECT", &["row"])],
     },
     Table {
+        name: "__diesel_schema_migrations",
+        app: &[SELECT],
+        loader: &[SELECT],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "migration_details",
+        app: &[SELECT],
+        loader: &[SELECT],
+        readonly: &[SELECT],
+    },
+    Table {
         name: "schema_migrations",
         app: &[SELECT],
         loader: &[SELECT],
@@ -189,7 +201,14 @@ mod tests {
 
     #[test]
     fn every_table_of_the_migrations_is_listed_and_no_other() {
-        let mut made = BTreeSet::from(["schema_migrations".to_owned()]);
+        let mut made = BTreeSet::from(
+            [
+                "__diesel_schema_migrations",
+                "migration_details",
+                "schema_migrations",
+            ]
+            .map(str::to_owned),
+        );
         for migration in crate::embedded().unwrap() {
             for statement in squawk_syntax::SourceFile::parse(&migration.up).tree().stmts() {
                 match statement {

@@ -5,7 +5,7 @@ use test_support::{TestDatabase, eventually};
 
 use crate::program::{NEWEST, run, start};
 
-const VERSION: &str = "SELECT max(version) FROM schema_migrations";
+const VERSION: &str = "SELECT max(version::int) FROM __diesel_schema_migrations";
 
 #[tokio::test]
 async fn of_ten_copies_at_once_one_applies_each_migration_and_all_succeed() {
@@ -23,7 +23,7 @@ async fn of_ten_copies_at_once_one_applies_each_migration_and_all_succeed() {
     let versions: Vec<_> = (1..=NEWEST).map(|version| [version.to_string()]).collect();
     assert_eq!(
         database
-            .rows("SELECT version FROM schema_migrations ORDER BY version")
+            .rows("SELECT version::int FROM __diesel_schema_migrations ORDER BY version")
             .await,
         versions
     );
@@ -60,7 +60,7 @@ async fn a_lock_held_for_too_long_ends_with_4_and_names_the_holder() {
     );
     assert_eq!(
         database
-            .value("SELECT to_regclass('schema_migrations') IS NULL")
+            .value("SELECT to_regclass('__diesel_schema_migrations') IS NULL")
             .await,
         "t"
     );
@@ -144,7 +144,7 @@ async fn a_table_that_stays_busy_ends_with_4_and_names_who_is_in_the_way() {
     assert_eq!(output.code, Some(4), "{}", output.stderr);
     let last = output.stderr.lines().last().unwrap();
     assert!(
-        last.contains("0004_look_ups.up.sql did not get its locks in 1 attempt;"),
+        last.contains("0004_look_ups/up.sql did not get its locks in 1 attempt;"),
         "{last}"
     );
     assert!(last.contains("(long report) in a transaction since 2"), "{last}");
@@ -188,7 +188,7 @@ async fn a_signal_in_the_middle_of_a_migration_rolls_it_back_and_ends_with_143()
         assert!(
             output
                 .stderr
-                .contains("0004_look_ups.up.sql, which was rolled back"),
+                .contains("0004_look_ups/up.sql, which was rolled back"),
             "{}",
             output.stderr
         );

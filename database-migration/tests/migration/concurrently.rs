@@ -7,7 +7,7 @@ use crate::own;
 
 const STATE: &str = "SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('t_a_idx'))::text, 'absent')";
 
-const VERSION: &str = "SELECT max(version) FROM schema_migrations";
+const VERSION: &str = "SELECT max(version::int) FROM __diesel_schema_migrations";
 
 const COPIES: &str = "SELECT count(*) FROM pg_stat_activity
     WHERE application_name = 'own migrations' AND datname = current_database()";
@@ -99,7 +99,7 @@ async fn of_ten_processes_around_an_index_one_builds_it_and_all_succeed() {
     assert_eq!(database.value(STATE).await, "true");
     assert_eq!(
         database
-            .rows("SELECT version FROM schema_migrations ORDER BY 1")
+            .rows("SELECT version::int FROM __diesel_schema_migrations ORDER BY 1")
             .await,
         [["1"], ["2"]]
     );
@@ -114,7 +114,7 @@ async fn an_index_that_was_built_before_its_migrator_was_killed_is_kept() {
 
     // Killed before the row of the ledger.
     database
-        .execute("DELETE FROM schema_migrations WHERE version = 2")
+        .execute("DELETE FROM __diesel_schema_migrations WHERE version = '0002'")
         .await;
     migrator.up(None).await.unwrap();
 
@@ -136,7 +136,7 @@ async fn an_index_that_cannot_be_built_is_not_left_to_refuse_rows() {
 
     let error = migrator.up(None).await.unwrap_err();
 
-    assert!(error.to_string().contains("0002_own.up.sql failed"), "{error}");
+    assert!(error.to_string().contains("0002_own/up.sql failed"), "{error}");
     assert_eq!(database.value(STATE).await, "absent");
     database.execute("INSERT INTO t VALUES (1); TRUNCATE t").await;
     migrator.up(None).await.unwrap();

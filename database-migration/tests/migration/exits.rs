@@ -2,16 +2,17 @@
 
 use test_support::TestDatabase;
 
+use crate::own;
 use crate::program::{NEWEST, run, start_with};
 
 #[tokio::test]
 async fn an_edited_migration_ends_with_5_and_names_the_file_and_both_sums() {
     let database = TestDatabase::migrated().await;
     let original = database
-        .value("SELECT encode(up_sha256, 'hex') FROM schema_migrations WHERE version = 2")
+        .value("SELECT encode(up_sha256, 'hex') FROM migration_details WHERE version = '0002'")
         .await;
     database
-        .execute("UPDATE schema_migrations SET up_sha256 = sha256('edited') WHERE version = 2")
+        .execute("UPDATE migration_details SET up_sha256 = sha256('edited') WHERE version = '0002'")
         .await;
     let edited = database.value("SELECT encode(sha256('edited'), 'hex')").await;
 
@@ -19,7 +20,7 @@ async fn an_edited_migration_ends_with_5_and_names_the_file_and_both_sums() {
 
     assert_eq!(output.code, Some(5));
     let last = output.stderr.lines().last().unwrap();
-    for part in ["0002_orders.up.sql", &original, &edited] {
+    for part in ["0002_orders/up.sql", &original, &edited] {
         assert!(last.contains(part), "{part}: {last}");
     }
     let record = "SELECT exit_code, version FROM bootstrap_runs WHERE outcome = 'failed'";
@@ -32,8 +33,8 @@ async fn an_edited_migration_ends_with_5_and_names_the_file_and_both_sums() {
 #[tokio::test]
 async fn a_ledger_with_a_gap_or_a_strange_migration_ends_with_5() {
     for damage in [
-        "DELETE FROM schema_migrations WHERE version = 2",
-        "UPDATE schema_migrations SET name = 'x' WHERE version = 2",
+        "DELETE FROM __diesel_schema_migrations WHERE version = '0002'",
+        "UPDATE migration_details SET name = 'x' WHERE version = '0002'",
     ] {
         let database = TestDatabase::migrated().await;
         database.execute(damage).await;
@@ -44,13 +45,7 @@ async fn a_ledger_with_a_gap_or_a_strange_migration_ends_with_5() {
 
 async fn newer(min_compatible: i32) -> TestDatabase {
     let database = TestDatabase::migrated().await;
-    database
-        .execute(&format!(
-            "INSERT INTO schema_migrations
-             SELECT version + 1, 'later', up_sha256, down_sha256, now(), 1, 'later', {min_compatible}
-             FROM schema_migrations WHERE version = {NEWEST}"
-        ))
-        .await;
+    database.execute(&own::later(min_compatible)).await;
     database
 }
 
@@ -69,7 +64,9 @@ async fn a_newer_database_that_allows_this_build_is_a_warning() {
     assert_eq!(run(&database, &["wait"]).await.code, Some(0));
     assert_eq!(run(&database, &["down", "--steps", "1"]).await.code, Some(7));
     assert_eq!(
-        database.value("SELECT max(version) FROM schema_migrations").await,
+        database
+            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
+            .await,
         (NEWEST + 1).to_string()
     );
 }
@@ -101,13 +98,15 @@ async fn a_migration_that_fails_ends_with_1_and_says_where_and_why() {
     let last = output.stderr.lines().last().unwrap();
     for part in [
         "outcome failed, version 1",
-        "0002_orders.up.sql",
+        "0002_orders/up.sql",
         "relation \"orders\" already exists",
     ] {
         assert!(last.contains(part), "{part}: {last}");
     }
     assert_eq!(
-        database.rows("SELECT version FROM schema_migrations").await,
+        database
+            .rows("SELECT version::int FROM __diesel_schema_migrations")
+            .await,
         [["1"]]
     );
     assert_eq!(
@@ -152,7 +151,9 @@ async fn wrong_usage_ends_with_2() {
         assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);
     }
     assert_eq!(
-        database.value("SELECT max(version) FROM schema_migrations").await,
+        database
+            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
+            .await,
         NEWEST.to_string()
     );
 }

@@ -1,32 +1,32 @@
 //! What a migration that fails or is stopped leaves behind, what is said of it, and the exit code.
 
-use database_migration::{Error, Migration, Migrator, Remains};
+use database_migration::{Error, Migrator, PartialEffect};
 use process::failure::{self, ExitCode};
 use test_support::{TestDatabase, eventually};
 use tokio::task::JoinHandle;
+
+use crate::own;
 
 const STOPPED_BACKEND: &str = "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()";
 
 /// Version 1 makes a table, version 2 is `up`.
 fn migrator(database: &TestDatabase, transaction: &str, up: &str) -> Migrator {
-    let header = |transaction| {
-        format!(
-            "-- Why.\n-- step: createTables\n-- transaction: {transaction}\n-- min-compatible-schema: 1\n"
-        )
-    };
-    let first = header("yes") + "CREATE TABLE first (a int);";
-    let second = header(transaction) + up;
     let mut migrator = Migrator::new(database.database()).unwrap();
     migrator.migrations = vec![
-        Migration::parse("0001_first", &first, "-- Back.\nDROP TABLE first;").unwrap(),
-        Migration::parse("0002_second", &second, "-- Back.\nDROP TABLE second;").unwrap(),
+        own::named(
+            "0001_first",
+            "yes",
+            "CREATE TABLE first (a int);",
+            "DROP TABLE first;",
+        ),
+        own::named("0002_second", transaction, up, "DROP TABLE second;"),
     ];
     migrator
 }
 
 async fn state(database: &TestDatabase) -> String {
     database
-        .value("SELECT max(version), to_regclass('second') IS NOT NULL FROM schema_migrations")
+        .value("SELECT max(version::int), to_regclass('second') IS NOT NULL FROM __diesel_schema_migrations")
         .await
 }
 
@@ -55,7 +55,7 @@ async fn the_exit_code_says_whether_the_database_or_the_migration_is_to_blame() 
         let error = migrator(&database, "yes", &up).up(None).await.unwrap_err();
 
         assert_eq!(error.exit_code(), code, "{state_code}");
-        let said = "0002_second.up.sql failed; it was rolled back, and what was done before it stays: ";
+        let said = "0002_second/up.sql failed; it was rolled back, and what was done before it stays: ";
         assert!(
             failure::line(&error).starts_with(said),
             "{}",
@@ -77,7 +77,7 @@ async fn a_connection_lost_in_a_migration_ends_with_6() {
         matches!(
             error,
             Error::Failed {
-                remains: Remains::Nothing,
+                effect: PartialEffect::Nothing,
                 ..
             }
         ),
@@ -99,7 +99,7 @@ async fn a_connection_lost_in_a_commit_leaves_it_open_what_became_of_it() {
     let error = migrator(&database, "yes", up).up(None).await.unwrap_err();
 
     assert_eq!(error.exit_code(), ExitCode::Input);
-    let said = "0002_second.up.sql failed; it may or may not have been rolled back (database-migration status tells)";
+    let said = "0002_second/up.sql failed; it may or may not have been rolled back (database-migration status tells)";
     assert!(error.to_string().starts_with(said), "{error}");
     assert_eq!(state(&database).await, "1|f");
 }
@@ -111,7 +111,7 @@ async fn a_failure_without_a_transaction_is_not_said_to_be_rolled_back() {
 
     let error = migrator(&database, "none", up).up(None).await.unwrap_err();
 
-    let said = "0002_second.up.sql failed; it has no transaction (what it did so far stays, and the next run repeats it)";
+    let said = "0002_second/up.sql failed; it has no transaction (what it did so far stays, and the next run repeats it)";
     assert!(error.to_string().starts_with(said), "{error}");
     assert_eq!(state(&database).await, "1|t");
 }
@@ -153,7 +153,7 @@ async fn a_migration_that_is_stopped_says_what_it_leaves_behind() {
         assert_eq!(error.exit_code(), ExitCode::Terminated);
         assert_eq!(
             error.to_string(),
-            format!("stopped by a signal during 0002_second.up.sql, {said}")
+            format!("stopped by a signal during 0002_second/up.sql, {said}")
         );
         assert_eq!(state(&database).await, left);
     }
@@ -180,7 +180,7 @@ async fn a_rollback_that_the_server_does_not_confirm_is_not_claimed() {
 
     assert_eq!(
         error.to_string(),
-        "stopped by a signal during 0002_second.up.sql, which may or may not have been rolled back (database-migration status tells)"
+        "stopped by a signal during 0002_second/up.sql, which may or may not have been rolled back (database-migration status tells)"
     );
     eventually("the server rolls it back once it can", async || {
         database.value("SELECT to_regclass('second') IS NULL").await == "t"

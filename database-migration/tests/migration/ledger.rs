@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use database::locks;
-use database_migration::{Migration, Migrator};
+use database_migration::Migrator;
 use test_support::{TestDatabase, eventually};
 
+use crate::own;
 use crate::program::{run, start};
 
 const COMMANDS: [&[&str]; 4] = [&["up"], &["down", "--steps", "1"], &["status"], &["wait"]];
@@ -31,7 +32,7 @@ async fn somebody_waits_for(database: &TestDatabase, table: &str) {
 #[tokio::test]
 async fn a_ledger_that_stays_locked_ends_with_4_and_names_the_holder() {
     let database = TestDatabase::migrated().await;
-    let _holder = lock(&database, "schema_migrations").await;
+    let _holder = lock(&database, "__diesel_schema_migrations").await;
 
     for command in COMMANDS {
         let output = run(&database, &[command, &["--lock-timeout", "1"]].concat()).await;
@@ -53,7 +54,7 @@ async fn a_ledger_that_stays_locked_ends_with_4_and_names_the_holder() {
 #[tokio::test]
 async fn a_signal_ends_waiting_for_a_locked_ledger_with_143() {
     let database = TestDatabase::migrated().await;
-    let _holder = lock(&database, "schema_migrations").await;
+    let _holder = lock(&database, "__diesel_schema_migrations").await;
 
     for command in COMMANDS {
         let process = start(&database, command);
@@ -87,9 +88,9 @@ async fn a_signal_ends_waiting_for_the_ledger_also_with_the_migration_lock_held(
     process
         .wait_for_text("Waiting: the migration lock is held by")
         .await;
-    let _second = lock(&database, "schema_migrations").await;
+    let _second = lock(&database, "__diesel_schema_migrations").await;
     drop(holder);
-    somebody_waits_for(&database, "schema_migrations").await;
+    somebody_waits_for(&database, "__diesel_schema_migrations").await;
 
     let asked = Instant::now();
     process.signal("TERM");
@@ -103,7 +104,7 @@ async fn a_signal_ends_waiting_for_the_ledger_also_with_the_migration_lock_held(
 async fn a_record_that_cannot_be_written_in_time_changes_nothing_about_the_end() {
     let database = TestDatabase::migrated().await;
     database
-        .execute("UPDATE schema_migrations SET up_sha256 = sha256('edited') WHERE version = 2")
+        .execute("UPDATE migration_details SET up_sha256 = sha256('edited') WHERE version = '0002'")
         .await;
     let _holder = lock(&database, "bootstrap_runs").await;
     let started = Instant::now();
@@ -142,12 +143,13 @@ async fn a_table_of_another_tool_with_the_ledgers_name_ends_with_9_and_stays() {
             let output = run(&database, command).await;
 
             assert_eq!(output.code, Some(9), "{columns}, {command:?}: {}", output.stderr);
-            let sentence =
-                "schema_migrations exists but is not this project's ledger: use another schema or database";
+            let sentence = "the ledger of another project or tool is here (__diesel_schema_migrations or schema_migrations)";
             assert!(output.stderr.contains(sentence), "{}", output.stderr);
         }
         assert_eq!(
-            database.rows("SELECT version FROM schema_migrations").await,
+            database
+                .rows("SELECT version::int FROM __diesel_schema_migrations")
+                .await,
             [["20240101"]]
         );
         let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
@@ -186,15 +188,12 @@ async fn limits_and_defaults_of_operators_do_not_reach_a_migration() {
         let set = format!("ALTER DATABASE {} SET {setting}", database.name());
         database.execute(&set).await;
     }
-    let header = "-- Why.\n-- step: createTables\n-- transaction: yes\n-- min-compatible-schema: 1\n";
-    let up = format!(
-        "{header}CREATE TABLE found AS SELECT name, current_setting(name) AS value FROM unnest(ARRAY[
+    let up = "CREATE TABLE found AS SELECT name, current_setting(name) AS value FROM unnest(ARRAY[
             'statement_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout',
             'transaction_isolation']) AS name;
-         SELECT pg_sleep(1.2);"
-    );
+         SELECT pg_sleep(1.2);";
     let mut migrator = Migrator::new(database.database()).unwrap();
-    migrator.migrations = vec![Migration::parse("0001_found", &up, "-- Back.\nDROP TABLE found;").unwrap()];
+    migrator.migrations = vec![own::migration(1, "yes", up, "DROP TABLE found;")];
 
     migrator.up(None).await.unwrap();
 

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use database::locks;
-use database_migration::{Error, Remains, Stop};
+use database_migration::{Error, PartialEffect, StopReason};
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
@@ -62,7 +62,9 @@ async fn a_table_that_stays_busy_ends_with_4_and_names_who_is_in_the_way() {
     let last = output.stderr.lines().last().unwrap();
     assert!(last.contains("(long report) in a transaction since 2"), "{last}");
     assert_eq!(
-        database.value("SELECT max(version) FROM schema_migrations").await,
+        database
+            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
+            .await,
         "3"
     );
 }
@@ -88,8 +90,8 @@ async fn a_migration_that_takes_too_long_is_rolled_back_and_ends_with_6() {
         matches!(
             &error,
             Error::Stopped {
-                why: Stop::Timeout(SECOND),
-                during: Some((_, Remains::Nothing))
+                why: StopReason::Timeout(SECOND),
+                during: Some((_, PartialEffect::Nothing))
             }
         ),
         "{error}"

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use database_migration::{Migration, Transaction};
+use database_migration::Migration;
 use squawk_linter::{Linter, Rule};
 use squawk_syntax::ast::{self, AstNode as _};
 use squawk_syntax::{Parse, SourceFile};
@@ -81,12 +81,12 @@ pub(crate) fn lint(migrations: &[Migration]) -> Vec<String> {
         .join("\n");
     let mut findings = File::new("the first release", &all, true).squawk(&FORWARD);
     for migration in later {
-        let is_transaction = migration.transaction == Transaction::Yes;
+        let is_transaction = migration.metadata.run_in_transaction;
         findings.extend(File::new(&migration.up_file(), &migration.up, is_transaction).squawk(&FORWARD));
         findings.extend(File::new(&migration.down_file(), &migration.down, is_transaction).squawk(&WAY_BACK));
     }
     for migration in migrations {
-        let is_transaction = migration.transaction == Transaction::Yes;
+        let is_transaction = migration.metadata.run_in_transaction;
         for (name, sql) in [
             (migration.up_file(), &migration.up),
             (migration.down_file(), &migration.down),

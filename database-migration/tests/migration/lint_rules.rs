@@ -230,8 +230,8 @@ fn each_rule_catches_what_it_is_for_and_nothing_else() {
         .iter()
         .map(|(rule, bad, good)| (rule, bad, good, alone(bad), alone(good)));
     for (rule, bad, good, caught, passed) in in_a_transaction.chain(without) {
-        // Below the header's four lines and the limit.
-        let place = format!("0005_own.up.sql line 6: {rule}: ");
+        // Below the first line and the limit.
+        let place = format!("0005_own/up.sql line 3: {rule}: ");
         if !caught.iter().any(|it| it.starts_with(&place)) {
             wrong.push(format!("{rule} does not catch {bad}: {caught:?}"));
         }
@@ -301,12 +301,12 @@ fn a_way_back_is_linted_too_and_may_take_away() {
     );
     let bad = down("CREATE INDEX orders_total_idx ON orders (total);");
     assert!(
-        bad[0].starts_with("0005_own.down.sql line 3: require-concurrent-index-creation: "),
+        bad[0].starts_with("0005_own/down.sql line 3: require-concurrent-index-creation: "),
         "{bad:?}"
     );
     assert_eq!(
         lint(&with("yes", LIMITED, "-- Nothing.")),
-        ["0005_own.down.sql: lock-timeout: it does nothing"]
+        ["0005_own/down.sql: lock-timeout: it does nothing"]
     );
 }
 
@@ -325,10 +325,10 @@ fn a_constraint_that_is_not_valid_is_validated_by_a_later_migration() {
     ));
     let at_once = with("yes", &format!("{add}\n{validate}"), LIMITED);
 
-    let missing = "0005_own.up.sql: never-validated: no migration validates the constraint orders_small";
+    let missing = "0005_own/up.sql: never-validated: no migration validates the constraint orders_small";
     assert_eq!(lint(&added), [missing]);
     assert_eq!(lint(&validated), [""; 0]);
-    let rule = "0005_own.up.sql line 7: constraint-missing-not-valid: ";
+    let rule = "0005_own/up.sql line 4: constraint-missing-not-valid: ";
     assert!(
         lint(&at_once).iter().any(|it| it.starts_with(rule)),
         "{:?}",

@@ -8,11 +8,12 @@
 
 mod concurrency;
 mod concurrently;
+mod diesel;
 mod documents;
 mod down;
-mod events;
 mod exits;
 mod failures;
+mod json;
 mod ledger;
 mod limits;
 mod lint;
@@ -31,6 +32,7 @@ mod runs;
 mod rust_schema;
 mod schema;
 mod standby;
+mod takeover;
 mod traces;
 mod traffic;
 mod unattended;

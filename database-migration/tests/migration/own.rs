@@ -11,21 +11,21 @@ use crate::program::NEWEST;
 /// The version after the newest.
 pub(crate) const NEXT: i32 = NEWEST + 1;
 
-/// A migration that changes tables; the statements of one without a transaction end their lines.
-pub(crate) fn migration(version: i32, transaction: &str, up: &str, down: &str) -> Migration {
-    let (stem, up, down) = files(version, transaction, up, down);
-    Migration::parse(&stem, &up, &down).unwrap()
+/// `metadata.toml` of a migration whose transaction is `yes` or `none`.
+pub(crate) fn metadata(transaction: &str) -> String {
+    let run_in_transaction = transaction == "yes";
+    format!("run_in_transaction = {run_in_transaction}\nstep = \"alterTables\"\nmin_compatible_schema = 1\n")
 }
 
-fn files(version: i32, transaction: &str, up: &str, down: &str) -> (String, String, String) {
-    let header = format!(
-        "-- Why.\n-- step: alterTables\n-- transaction: {transaction}\n-- min-compatible-schema: 1\n"
-    );
-    (
-        format!("{version:04}_own"),
-        format!("{header}{up}\n"),
-        format!("-- Back.\n{down}\n"),
-    )
+/// A migration that changes tables; the statements of one without a transaction end their lines.
+pub(crate) fn migration(version: i32, transaction: &str, up: &str, down: &str) -> Migration {
+    named(&format!("{version:04}_own"), transaction, up, down)
+}
+
+/// As [`migration`], with a folder's name.
+pub(crate) fn named(folder: &str, transaction: &str, up: &str, down: &str) -> Migration {
+    let (up, down) = (format!("-- Why.\n{up}\n"), format!("-- Back.\n{down}\n"));
+    Migration::parse(folder, &up, &down, &metadata(transaction)).unwrap()
 }
 
 /// A migrator with these migrations: alone if they begin with version 1, else after the project's own.
@@ -51,8 +51,16 @@ pub(crate) fn start(database: &TestDatabase, migrations: &[Migration]) -> Proces
     let folder = std::env::temp_dir().join(folder);
     std::fs::create_dir_all(&folder).unwrap();
     for migration in migrations {
+        let transaction = if migration.metadata.run_in_transaction {
+            "yes"
+        } else {
+            "none"
+        };
+        std::fs::create_dir_all(folder.join(migration.to_string())).unwrap();
         std::fs::write(folder.join(migration.up_file()), &migration.up).unwrap();
         std::fs::write(folder.join(migration.down_file()), &migration.down).unwrap();
+        let metadata_file = folder.join(migration.to_string()).join("metadata.toml");
+        std::fs::write(metadata_file, metadata(transaction)).unwrap();
     }
     let environment = [
         ("OWN_MIGRATIONS", folder.to_str().unwrap()),
@@ -73,22 +81,15 @@ async fn child() {
     let Some((folder, url)) = asked() else {
         return;
     };
-    let mut stems: Vec<String> = std::fs::read_dir(&folder)
-        .unwrap()
-        .filter_map(|file| {
-            let name = file.unwrap().file_name().into_string().unwrap();
-            name.strip_suffix(".up.sql").map(str::to_owned)
-        })
-        .collect();
-    stems.sort();
-    let read = |name: String| std::fs::read_to_string(folder.join(name)).unwrap();
-    let migrations: Vec<Migration> = stems
-        .iter()
-        .map(|stem| {
-            let (up, down) = (read(format!("{stem}.up.sql")), read(format!("{stem}.down.sql")));
-            Migration::parse(stem, &up, &down).unwrap()
-        })
-        .collect();
+    let entries = std::fs::read_dir(&folder).unwrap();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    let parse = |folder: &PathBuf| {
+        let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        Migration::parse(name, &read("up.sql"), &read("down.sql"), &read("metadata.toml")).unwrap()
+    };
+    let migrations: Vec<Migration> = folders.iter().map(parse).collect();
     std::fs::remove_dir_all(&folder).unwrap();
     let database = database::Database::new(&settings(&url), "own migrations").unwrap();
 
@@ -110,4 +111,13 @@ pub(crate) fn earlier(version: i32) -> Vec<Migration> {
     let mut migrations = embedded().unwrap().to_vec();
     migrations.retain(|migration| migration.version <= version);
     migrations
+}
+
+/// SQL that makes the database newer than this build, as a later build would leave it.
+pub(crate) fn later(min_compatible: i32) -> String {
+    format!(
+        "INSERT INTO __diesel_schema_migrations (version) VALUES ('{NEXT:04}');
+         INSERT INTO migration_details SELECT '{NEXT:04}', 'later', up_sha256, down_sha256, 1, 'later', {min_compatible}
+         FROM migration_details WHERE version = '{NEWEST:04}'"
+    )
 }

@@ -7,7 +7,7 @@ use crate::program::NEWEST;
 
 /// The oldest version whose build may use the newest schema.
 async fn oldest(database: &TestDatabase) -> i32 {
-    let oldest = "SELECT max(min_compatible_schema) FROM schema_migrations";
+    let oldest = "SELECT max(min_compatible_schema) FROM migration_details";
     database.value(oldest).await.parse().unwrap()
 }
 
@@ -95,7 +95,12 @@ async fn an_earlier_build_can_still_be_told_no() {
         "ALTER TABLE orders ADD COLUMN coupon_code text;",
     );
     let mut newer = own::migrator(&database, &[breaking]);
-    newer.migrations.last_mut().unwrap().min_compatible_schema = own::NEXT;
+    newer
+        .migrations
+        .last_mut()
+        .unwrap()
+        .metadata
+        .min_compatible_schema = own::NEXT;
     newer.up(None).await.unwrap();
 
     let error = own::migrator(&database, &[]).up(None).await.unwrap_err();

@@ -51,7 +51,7 @@ async fn a_run_whose_connection_was_cut_is_recorded_over_another_one() {
     own::migrator(&database, &[cut]).up(None).await.unwrap_err();
 
     let record = database.value(LAST).await;
-    let said = format!("failed|6|{NEWEST}|{NEXT:04}_own.up.sql failed; it was rolled back");
+    let said = format!("failed|6|{NEWEST}|{NEXT:04}_own/up.sql failed; it was rolled back");
     assert!(record.starts_with(&said), "{record}");
 }
 

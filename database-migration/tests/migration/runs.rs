@@ -5,7 +5,7 @@ use test_support::{Cluster, TestDatabase};
 use crate::program::{NEWEST, run};
 
 const LEDGER: &str =
-    "SELECT version, name, build, min_compatible_schema FROM schema_migrations ORDER BY version";
+    "SELECT version::int, name, build, min_compatible_schema FROM migration_details ORDER BY version";
 
 #[tokio::test]
 async fn up_brings_an_empty_database_to_the_newest_version_step_by_step() {
@@ -84,7 +84,7 @@ async fn nothing_to_do_is_one_select_and_no_record() {
 #[tokio::test]
 async fn up_stops_at_the_version_asked_for_and_goes_on_later() {
     let database = TestDatabase::empty().await;
-    let newest = "SELECT max(version) FROM schema_migrations";
+    let newest = "SELECT max(version::int) FROM __diesel_schema_migrations";
 
     assert_eq!(run(&database, &["up", "--to", "2"]).await.code, Some(0));
     assert_eq!(database.value(newest).await, "2");
@@ -108,7 +108,9 @@ async fn down_takes_back_as_many_steps_as_asked_and_records_it() {
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert_eq!(
-        database.value("SELECT max(version) FROM schema_migrations").await,
+        database
+            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
+            .await,
         "3"
     );
     assert_eq!(
@@ -126,10 +128,17 @@ async fn down_takes_back_as_many_steps_as_asked_and_records_it() {
 async fn down_to_a_version_leaves_that_version() {
     let database = TestDatabase::migrated().await;
 
-    assert_eq!(run(&database, &["down", "--to", "1"]).await.code, Some(0));
+    assert_eq!(
+        run(&database, &["down", "--to", "1", "--allow-destructive"])
+            .await
+            .code,
+        Some(0)
+    );
 
     assert_eq!(
-        database.rows("SELECT version FROM schema_migrations").await,
+        database
+            .rows("SELECT version::int FROM __diesel_schema_migrations")
+            .await,
         [["1"]]
     );
     assert_eq!(database.value("SELECT to_regclass('orders') IS NULL").await, "t");
@@ -178,7 +187,7 @@ async fn status_of_a_database_without_a_ledger_says_that_all_is_pending() {
     );
     assert_eq!(
         database
-            .value("SELECT to_regclass('schema_migrations') IS NULL")
+            .value("SELECT to_regclass('__diesel_schema_migrations') IS NULL")
             .await,
         "t"
     );

@@ -16,6 +16,7 @@ SELECT format('%s.%s %s %s', relname, attnum, attname,
     CASE WHEN attnotnull THEN type ELSE format('Nullable<%s>', type) END)
 FROM pg_attribute
 JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind = 'r'
+    AND relname <> '__diesel_schema_migrations'
 JOIN pg_type ON pg_type.oid = atttypid
 -- The client sees the base type of a domain.
 JOIN LATERAL (
@@ -23,6 +24,7 @@ JOIN LATERAL (
         WHEN 'bigint' THEN 'Int8'
         WHEN 'boolean' THEN 'Bool'
         WHEN 'bytea' THEN 'Bytea'
+        WHEN 'character varying' THEN 'Varchar'
         WHEN 'integer' THEN 'Int4'
         WHEN 'jsonb' THEN 'Jsonb'
         WHEN 'numeric' THEN 'Numeric'
@@ -44,6 +46,7 @@ FROM pg_constraint
 CROSS JOIN unnest(conkey) WITH ORDINALITY AS part (attnum, position)
 JOIN pg_attribute ON attrelid = conrelid AND pg_attribute.attnum = part.attnum
 WHERE connamespace = 'public'::regnamespace AND contype = 'p'
+    AND conrelid <> '__diesel_schema_migrations'::regclass
 GROUP BY conrelid
 ";
 
@@ -66,7 +69,7 @@ async fn the_rust_schema_has_the_databases_columns() {
     let mut rust = BTreeSet::new();
     for (head, body) in tables() {
         let (table, _) = head.split_once(' ').unwrap();
-        let columns = body.lines().map(str::trim).filter(|line| !line.is_empty());
+        let columns = body.lines().map(str::trim).filter(|line| line.contains(" -> "));
         for (index, line) in columns.enumerate() {
             let (column, kind) = line.trim_end_matches(',').split_once(" -> ").unwrap();
             rust.insert(format!("{table}.{} {column} {kind}", index + 1));

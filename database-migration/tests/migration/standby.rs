@@ -11,7 +11,7 @@ async fn run(cluster: &OwnCluster, arguments: &[&str]) -> Output {
 /// The version that a cluster's ledger says.
 async fn version(cluster: &OwnCluster) -> i32 {
     let client = cluster.client().await;
-    let newest = "SELECT coalesce(max(version), 0) FROM schema_migrations";
+    let newest = "SELECT coalesce(max(version::int), 0) FROM __diesel_schema_migrations";
     client.query_one(newest, &[]).await.unwrap().get(0)
 }
 

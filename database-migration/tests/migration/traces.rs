@@ -72,7 +72,7 @@ async fn a_run_is_the_root_of_the_pods_trace_with_a_span_per_migration() {
         let [statement] = *statements else {
             panic!("one client span below {step:?}: {statements:?}")
         };
-        let file = format!("{:04}_{}.up.sql", index + 1, step.attributes["migration.name"]);
+        let file = format!("{:04}_{}/up.sql", index + 1, step.attributes["migration.name"]);
         assert_eq!((&*statement.kind, &statement.name), ("client", &file));
         assert_eq!(statement.attributes["db.system.name"], "postgresql");
     }
@@ -137,7 +137,9 @@ async fn a_missing_collector_does_not_keep_a_pod_from_starting() {
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert_eq!(
-        database.value("SELECT max(version) FROM schema_migrations").await,
+        database
+            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
+            .await,
         NEWEST.to_string()
     );
 }

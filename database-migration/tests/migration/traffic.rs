@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use database_migration::Event;
 use test_support::{TestDatabase, eventually};
 use tokio_postgres::Client;
+use tracing::Subscriber;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::own::{self, NEXT};
 
@@ -46,6 +48,23 @@ impl Orders {
     }
 }
 
+/// Notes how many orders are stored whenever an attempt of a migration is given up.
+struct Retries {
+    orders: Arc<Orders>,
+    seen: Arc<Mutex<Vec<usize>>>,
+}
+
+impl<S: Subscriber> Layer<S> for Retries {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.fields().any(|field| field.name() == "in_the_way") {
+            self.seen
+                .lock()
+                .unwrap()
+                .push(self.orders.stored.load(Ordering::Relaxed));
+        }
+    }
+}
+
 #[tokio::test]
 async fn orders_never_wait_longer_than_one_attempt_of_a_migration_that_a_long_reader_keeps_waiting() {
     let database = TestDatabase::migrated().await;
@@ -66,15 +85,13 @@ async fn orders_never_wait_longer_than_one_attempt_of_a_migration_that_a_long_re
         "ALTER TABLE orders ADD COLUMN note text;",
         "ALTER TABLE orders DROP COLUMN note;",
     );
-    let mut migrator = own::migrator(&database, &[note]);
-    migrator.observer = {
-        let (orders, seen) = (Arc::clone(&orders), Arc::clone(&stored_at_retries));
-        Arc::new(move |event| {
-            if let Event::StepRetried { .. } = event {
-                seen.lock().unwrap().push(orders.stored.load(Ordering::Relaxed));
-            }
-        })
+    let migrator = own::migrator(&database, &[note]);
+    // The runtime has one thread, so that the run's log lines come to this subscriber.
+    let watch = Retries {
+        orders: Arc::clone(&orders),
+        seen: Arc::clone(&stored_at_retries),
     };
+    let _guard = tracing_subscriber::registry().with(watch).set_default();
 
     let migration = tokio::spawn(async move { migrator.up(None).await });
     eventually("two attempts are given up", async || {

@@ -42,7 +42,7 @@ async fn a_database_that_comes_up_late_is_waited_for() {
     let ledger = cluster
         .client()
         .await
-        .query_one("SELECT count(*) FROM schema_migrations", &[])
+        .query_one("SELECT count(*) FROM __diesel_schema_migrations", &[])
         .await
         .unwrap();
     assert_eq!(ledger.get::<_, i64>(0), i64::from(NEWEST));
@@ -71,12 +71,12 @@ async fn a_database_that_goes_away_in_the_middle_ends_with_6_and_keeps_what_was_
     cluster.start_again();
 
     assert_eq!(output.code, Some(6), "{}", output.stderr);
-    let said = "0004_look_ups.up.sql failed; it was rolled back, and what was done before it stays";
+    let said = "0004_look_ups/up.sql failed; it was rolled back, and what was done before it stays";
     assert!(output.stderr.contains(said), "{}", output.stderr);
     let ledger = cluster
         .client()
         .await
-        .query_one("SELECT max(version) FROM schema_migrations", &[])
+        .query_one("SELECT max(version::int) FROM __diesel_schema_migrations", &[])
         .await
         .unwrap();
     assert_eq!(ledger.get::<_, i32>(0), 3);

@@ -2,13 +2,14 @@
 
 use test_support::{TestDatabase, eventually};
 
+use crate::own;
 use crate::program::{NEWEST, run, start, start_at};
 
-const EDIT: &str = "UPDATE schema_migrations SET up_sha256 = sha256('edited') WHERE version = 2";
+const EDIT: &str = "UPDATE migration_details SET up_sha256 = sha256('edited') WHERE version = '0002'";
 
 async fn sums(database: &TestDatabase) -> Vec<Vec<String>> {
     database
-        .rows("SELECT version, name, up_sha256, down_sha256 FROM schema_migrations ORDER BY version")
+        .rows("SELECT version, name, up_sha256, down_sha256 FROM migration_details ORDER BY version")
         .await
 }
 
@@ -34,7 +35,7 @@ async fn a_schema_as_the_migrations_make_it_is_valid_and_stays_as_it_is() {
             output.stdout
         );
         assert_eq!(sums(&database).await, before);
-        let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rehearsal%'";
+        let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'scratch%'";
         assert_eq!(database.value(schemas).await, "0");
     }
 }
@@ -150,16 +151,16 @@ async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
     let database = TestDatabase::migrated().await;
     let original = sums(&database).await;
     let here = database
-        .value("SELECT encode(up_sha256, 'hex') FROM schema_migrations WHERE version = 2")
+        .value("SELECT encode(up_sha256, 'hex') FROM migration_details WHERE version = '0002'")
         .await;
     database.execute(EDIT).await;
     database
-        .execute("UPDATE schema_migrations SET down_sha256 = sha256('edited') WHERE version = 3")
+        .execute("UPDATE migration_details SET down_sha256 = sha256('edited') WHERE version = '0003'")
         .await;
     let there = database.value("SELECT encode(sha256('edited'), 'hex')").await;
     let validation = run(&database, &["validate"]).await;
     assert_eq!(validation.code, Some(5));
-    for file in ["0002_orders.up.sql", "0003_datasets.down.sql"] {
+    for file in ["0002_orders/up.sql", "0003_datasets/down.sql"] {
         assert!(
             validation.stdout.contains(file),
             "all are named: {}",
@@ -170,10 +171,10 @@ async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
     let output = run(&database, &["repair"]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let change = format!("0002_orders.up.sql: SHA-256 {there} is now {here}");
+    let change = format!("0002_orders/up.sql: SHA-256 {there} is now {here}");
     assert!(output.stderr.contains(&change), "{}", output.stderr);
     assert!(
-        output.stderr.contains("0003_datasets.down.sql: SHA-256"),
+        output.stderr.contains("0003_datasets/down.sql: SHA-256"),
         "{}",
         output.stderr
     );
@@ -183,7 +184,7 @@ async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
         output.stderr
     );
     assert_eq!(sums(&database).await, original);
-    let record = "SELECT outcome, exit_code, position('0002_orders.up.sql: SHA-256' IN message) FROM bootstrap_runs WHERE command = 'repair'";
+    let record = "SELECT outcome, exit_code, position('0002_orders/up.sql: SHA-256' IN message) FROM bootstrap_runs WHERE command = 'repair'";
     assert_eq!(database.value(record).await, "changed|0|1");
     assert_eq!(run(&database, &[]).await.code, Some(0));
 
@@ -195,7 +196,7 @@ async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
 async fn repair_takes_a_renamed_file_for_the_applied_one_only_if_its_text_is_the_same() {
     let database = TestDatabase::migrated().await;
     let original = sums(&database).await;
-    let rename = "UPDATE schema_migrations SET name = 'x' WHERE version = 2";
+    let rename = "UPDATE migration_details SET name = 'x' WHERE version = '0002'";
     database.execute(rename).await;
 
     let output = run(&database, &["repair"]).await;
@@ -224,14 +225,11 @@ async fn repair_takes_a_renamed_file_for_the_applied_one_only_if_its_text_is_the
 #[tokio::test]
 async fn repair_invents_no_missing_row_and_leaves_newer_ledgers_alone() {
     let damages = [
-        ("DELETE FROM schema_migrations WHERE version = 2".to_owned(), 5),
         (
-            format!(
-                "INSERT INTO schema_migrations SELECT version + 1, 'later', up_sha256, down_sha256, now(), 1, 'later', 1
-                 FROM schema_migrations WHERE version = {NEWEST}"
-            ),
-            7,
+            "DELETE FROM __diesel_schema_migrations WHERE version = '0002'".to_owned(),
+            5,
         ),
+        (own::later(1), 7),
     ];
     for (damage, code) in damages {
         let database = TestDatabase::migrated().await;

@@ -4,10 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use database::schema::schema_migrations;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use shop::{KeyHash, Promotion};
 
@@ -66,22 +65,25 @@ async fn read_all(connection: &mut AsyncPgConnection) -> Result<Rows, Unusable> 
 }
 
 async fn schema_is_new_enough(connection: &mut AsyncPgConnection) -> Result<(), Unusable> {
-    let ledger = "SELECT to_regclass('schema_migrations') IS NOT NULL AS present";
+    const LEDGER: &str = "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS present";
+    const NEWEST: &str = "SELECT max(version::integer) AS newest FROM __diesel_schema_migrations";
     #[derive(QueryableByName)]
     struct Ledger {
         #[diesel(sql_type = Bool)]
         present: bool,
     }
+    #[derive(QueryableByName)]
+    struct Newest {
+        #[diesel(sql_type = Nullable<Integer>)]
+        newest: Option<i32>,
+    }
     let needed = database::version::NEWEST;
-    if !diesel::sql_query(ledger)
-        .get_result::<Ledger>(connection)
-        .await?
-        .present
-    {
+    let ledger = diesel::sql_query(LEDGER).get_result::<Ledger>(connection).await?;
+    if !ledger.present {
         return Err(Unusable::SchemaTooOld { found: 0, needed });
     }
-    let newest = schema_migrations::table.select(diesel::dsl::max(schema_migrations::version));
-    let found = newest.get_result::<Option<i32>>(connection).await?.unwrap_or(0);
+    let newest = diesel::sql_query(NEWEST).get_result::<Newest>(connection).await?;
+    let found = newest.newest.unwrap_or(0);
     if found < needed {
         Err(Unusable::SchemaTooOld { found, needed })
     } else {

@@ -64,14 +64,13 @@ async fn a_build_that_serves_orders_refuses_none_while_the_next_one_migrates() {
 
 fn migration(version: i32, (transaction, up, down): (&str, &str, &str)) -> Migration {
     let fill = |text: &str| text.replace("{v}", &version.to_string());
-    let up = format!(
-        "-- Why.\n-- step: alterTables\n-- transaction: {transaction}\n-- min-compatible-schema: 1\n{}\n",
-        fill(up)
+    let metadata = format!(
+        "run_in_transaction = {}\nstep = \"alterTables\"\nmin_compatible_schema = 1\n",
+        transaction == "yes"
     );
-    Migration::parse(
-        &format!("{version:04}_next"),
-        &up,
-        &format!("-- Back.\n{}\n", fill(down)),
-    )
-    .unwrap()
+    let (up, down) = (
+        format!("-- Why.\n{}\n", fill(up)),
+        format!("-- Back.\n{}\n", fill(down)),
+    );
+    Migration::parse(&format!("{version:04}_next"), &up, &down, &metadata).unwrap()
 }

@@ -1,7 +1,4 @@
 -- Which data are active, where they came from, and what every start-up run did.
--- step: createTables
--- transaction: yes
--- min-compatible-schema: 1
 
 SET LOCAL lock_timeout = '2s';
 

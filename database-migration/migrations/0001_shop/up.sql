@@ -1,7 +1,4 @@
 -- The shop's reference data, which database-load brings and the API reads into memory.
--- step: createTables
--- transaction: yes
--- min-compatible-schema: 1
 
 SET LOCAL lock_timeout = '2s';
 

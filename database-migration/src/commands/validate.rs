@@ -8,10 +8,10 @@ use tokio_postgres::Client;
 
 use crate::error::{Doing as _, Error};
 use crate::migrator::Migrator;
-use crate::rehearsal::Rehearsal;
-use crate::run::Run;
-use crate::shape;
-use crate::standing::{self, Standing};
+use crate::run_context::RunContext;
+use crate::schema_snapshot;
+use crate::scratch_schema::ScratchSchema;
+use crate::state::{SchemaState, problems, unverified};
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
@@ -39,11 +39,11 @@ impl Migrator {
     /// # Errors
     /// What keeps it from looking; whatever it finds is part of the answer.
     pub async fn validate(&self) -> Result<Validation, Error> {
-        let run = self.start("validate");
+        let run = RunContext::start(self, "validate");
         let mut client = run.connect().await?;
-        let ledger = run.ledger(&client, run.patience()).await?;
-        let problems = standing::problems(&self.migrations, &ledger.applied);
-        let incompatible = Standing::of(&self.migrations, &ledger.applied)
+        let ledger = run.ledger(&client, run.lock_wait()).await?;
+        let mut problems = problems(&self.migrations, &ledger.applied);
+        let incompatible = SchemaState::of(&self.migrations, &ledger)
             .err()
             .filter(|_| problems.is_empty());
         let (version, newest) = (ledger.version(), self.newest());
@@ -56,6 +56,10 @@ impl Migrator {
         } else {
             None
         };
+        let unverified = unverified(&self.migrations, &ledger.applied);
+        problems.extend(unverified.map(|it| Error::Unverified {
+            migration: it.to_string(),
+        }));
         let (schema, compared) = match why_not {
             Some(why) => (None, why.to_owned()),
             None => compare(&run, &mut client, version).await?,
@@ -81,16 +85,16 @@ impl Migrator {
 
 /// Makes the schema anew beside the one in use, in a transaction that is rolled back.
 async fn compare(
-    run: &Run<'_>,
+    run: &RunContext<'_>,
     client: &mut Client,
     version: i32,
 ) -> Result<(Option<Vec<String>>, String), Error> {
     let migrations = run.migrator.up_to(version);
     let compare = run.unless_stopped(async {
         let look = async {
-            let found = shape::read_own(client).await?;
-            let rehearsal = Rehearsal::of(client, migrations).await?;
-            Ok((rehearsal.shape().await?, found))
+            let found = schema_snapshot::read_own(client).await?;
+            let scratch = ScratchSchema::of(client, migrations).await?;
+            Ok((scratch.snapshot().await?, found))
         };
         look.await.doing("compare the schema")
     });

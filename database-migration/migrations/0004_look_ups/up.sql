@@ -1,7 +1,4 @@
 -- The look-ups that grow with use: a key's own orders newest first, expired answers, the latest runs.
--- step: createIndexes
--- transaction: yes
--- min-compatible-schema: 1
 
 SET LOCAL lock_timeout = '2s';
 

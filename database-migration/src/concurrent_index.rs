@@ -7,8 +7,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tracing::{debug, info, warn};
 
-use crate::execute::LOCK_TIMEOUT;
-use crate::session::{Session, set_lock_timeout};
+use crate::session::{LOCK_TIMEOUT, Session, set_lock_timeout};
 
 /// How long tidying up after a failure may take: the next run would do it, too.
 const TIDYING: Duration = Duration::from_secs(5);
@@ -32,21 +31,21 @@ pub(crate) fn without_concurrency(statement: &str) -> String {
     statement.replace(WORD, "")
 }
 
-/// Runs a file statement by statement, after dropping what an interrupted run has left half built.
+/// Runs a file statement by statement, after dropping the invalid indexes of an interrupted run.
 ///
-/// Work done `CONCURRENTLY` waits for locks, and for the transactions of others, as long as `patience`: nobody queues up
+/// Work done `CONCURRENTLY` waits for locks, and for the transactions of others, as long as `lock_wait`: no session queues up
 /// behind it. Other statements give up as early as those in a transaction.
 pub(crate) async fn run(
     session: &Session,
     sql: &str,
-    patience: Duration,
+    lock_wait: Duration,
 ) -> Result<(), tokio_postgres::Error> {
     let client = &session.client;
-    drop_left_overs(session, sql, patience).await?;
+    drop_invalid_indexes(session, sql, lock_wait).await?;
     for statement in statements(sql) {
         let is_concurrent = statement.contains(WORD);
         let limit = if is_concurrent {
-            set_lock_timeout(patience)
+            set_lock_timeout(lock_wait)
         } else {
             format!("SET lock_timeout = '{LOCK_TIMEOUT}'")
         };
@@ -70,7 +69,7 @@ fn is_done_already(error: &tokio_postgres::Error) -> bool {
 
 /// After a failure: an index that is not valid may still refuse rows, and costs every write.
 pub(crate) async fn tidy(session: &Session, sql: &str) {
-    let tidying = drop_left_overs(session, sql, Duration::from_secs(2));
+    let tidying = drop_invalid_indexes(session, sql, Duration::from_secs(2));
     match tokio::time::timeout(TIDYING, tidying).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(
@@ -81,14 +80,14 @@ pub(crate) async fn tidy(session: &Session, sql: &str) {
     }
 }
 
-async fn drop_left_overs(
+async fn drop_invalid_indexes(
     session: &Session,
     sql: &str,
-    patience: Duration,
+    lock_wait: Duration,
 ) -> Result<(), tokio_postgres::Error> {
     let client = &session.client;
-    client.batch_execute(&set_lock_timeout(patience)).await?;
-    for index in left_overs(session, sql).await? {
+    client.batch_execute(&set_lock_timeout(lock_wait)).await?;
+    for index in invalid_indexes(session, sql).await? {
         warn!("dropping the index {index}, which an interrupted run has left half built");
         let statement = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
         client.batch_execute(&statement).await?;
@@ -107,7 +106,7 @@ WHERE NOT index.indisvalid
 ";
 
 /// The invalid indexes of names that the file mentions: an interrupted `CREATE INDEX CONCURRENTLY`.
-async fn left_overs(session: &Session, sql: &str) -> Result<Vec<String>, tokio_postgres::Error> {
+async fn invalid_indexes(session: &Session, sql: &str) -> Result<Vec<String>, tokio_postgres::Error> {
     let rows = session
         .client
         .query_typed(INVALID_INDEXES, &[(&sql, Type::TEXT)])

@@ -1,13 +1,16 @@
-//! What `status` says: every migration and whether it is applied.
+//! `status`: every migration and whether it is applied.
 
 use std::fmt;
 
 use process::failure::ExitCode;
 use serde::Serialize;
 
-use crate::ledger::Applied;
-use crate::migration::Migration;
-use crate::standing::Standing;
+use crate::error::Error;
+use crate::ledger::{Applied, Ledger};
+use crate::migrator::Migrator;
+use crate::run_context::RunContext;
+use crate::source::Migration;
+use crate::state::{SchemaState, differing_files};
 
 /// The migrations of this build and of the ledger, side by side.
 #[derive(Clone, Debug, Serialize)]
@@ -58,21 +61,37 @@ pub enum State {
     Edited,
     /// In the ledger and not in this build.
     Unknown,
+    /// Applied by another program, such as the diesel CLI: `repair` adopts it.
+    Unverified,
+}
+
+impl Migrator {
+    /// The migrations of this build and of the ledger, side by side.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] and [`Error::Database`]; whatever the ledger says is part of the answer.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let run = RunContext::start(self, "status");
+        let client = run.connect().await?;
+        let ledger = run.ledger(&client, run.lock_wait()).await?;
+        Ok(Status::of(self.database.target(), &self.migrations, &ledger))
+    }
 }
 
 impl Status {
-    pub(crate) fn of(database: String, migrations: &[Migration], applied: &[Applied]) -> Self {
+    fn of(database: String, migrations: &[Migration], ledger: &Ledger) -> Self {
+        let applied = &ledger.applied;
         let mut rows: Vec<Row> = applied.iter().map(|row| Row::applied(row, migrations)).collect();
         let is_applied = |it: &&Migration| applied.iter().any(|row| row.version == it.version);
         let pending: Vec<&Migration> = migrations.iter().filter(|it| !is_applied(it)).collect();
         rows.extend(pending.iter().map(|migration| Row::pending(migration)));
         rows.sort_by_key(|row| row.version);
 
-        let problem = Standing::of(migrations, applied).err();
-        let code = problem.as_ref().map(crate::error::Error::exit_code);
+        let problem = SchemaState::of(migrations, ledger).err();
+        let code = problem.as_ref().map(Error::exit_code);
         Self {
             database,
-            version: applied.last().map_or(0, |last| last.version),
+            version: ledger.version(),
             newest: migrations.last().map_or(0, |last| last.version),
             pending: pending.len(),
             exit_code: code.unwrap_or(if pending.is_empty() {
@@ -88,23 +107,29 @@ impl Status {
 
 impl Row {
     fn applied(row: &Applied, migrations: &[Migration]) -> Self {
-        let known = migrations
-            .iter()
-            .find(|it| it.version == row.version && it.name == row.name);
-        let state = match known {
-            None => State::Unknown,
-            Some(it) if it.up_sha256() == *row.up_sha256 && it.down_sha256() == *row.down_sha256 => {
-                State::Applied
-            }
-            Some(_) => State::Edited,
+        let known = migrations.iter().find(|it| it.version == row.version);
+        let is_other = |it: &&Migration| {
+            row.details
+                .as_ref()
+                .is_some_and(|details| details.name != it.name)
         };
+        let state = match (known, &row.details) {
+            (None, _) => State::Unknown,
+            (Some(it), _) if is_other(&it) => State::Unknown,
+            (Some(_), None) => State::Unverified,
+            (Some(it), _) if differing_files(it, row).next().is_some() => State::Edited,
+            (Some(_), _) => State::Applied,
+        };
+        let name = row.details.as_ref().map(|details| details.name.clone());
         Self {
             version: row.version,
-            name: row.name.clone(),
+            name: name
+                .or_else(|| known.map(|it| it.name.clone()))
+                .unwrap_or_default(),
             state,
             applied_at: Some(row.applied_at.clone()),
-            duration_ms: Some(row.duration_ms),
-            build: Some(row.build.clone()),
+            duration_ms: row.details.as_ref().and_then(|details| details.duration_ms),
+            build: row.details.as_ref().map(|details| details.build.clone()),
         }
     }
 
@@ -134,10 +159,17 @@ impl fmt::Display for Status {
                 State::Pending => "pending",
                 State::Edited => "EDITED",
                 State::Unknown => "UNKNOWN",
+                State::Unverified => "UNVERIFIED",
             };
             write!(f, "  {:04} {:<20} {state:<8}", row.version, row.name)?;
-            if let (Some(at), Some(ms), Some(build)) = (&row.applied_at, row.duration_ms, &row.build) {
-                write!(f, " {at} in {ms} ms by {build}")?;
+            if let Some(at) = &row.applied_at {
+                write!(f, " {at}")?;
+            }
+            if let Some(ms) = row.duration_ms {
+                write!(f, " in {ms} ms")?;
+            }
+            if let Some(build) = &row.build {
+                write!(f, " by {build}")?;
             }
             writeln!(f)?;
         }

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
-use crate::event::Event;
-use crate::migrator::Migrator;
-use crate::run::Run;
+use tracing::info;
 
-/// Between two looks; a pod's start can spare this much.
+use crate::error::Error;
+use crate::migrator::Migrator;
+use crate::run_context::RunContext;
+
+/// Pause between two queries of the ledger.
 const PAUSE: Duration = Duration::from_millis(250);
 
 impl Migrator {
@@ -17,17 +18,17 @@ impl Migrator {
     /// # Errors
     /// [`Error::StillPending`] in the end; [`Error::Connect`] when the database was not there in the end.
     pub async fn wait(&self, version: Option<i32>) -> Result<i32, Error> {
-        let run = self.start("wait");
+        let run = RunContext::start(self, "wait");
         let asked = version.unwrap_or(self.newest());
-        let (started, patience) = (Instant::now(), run.limit.cap(self.wait_timeout));
+        let (started, limit) = (Instant::now(), run.deadline.cap(self.wait_timeout));
         let mut said = false;
         loop {
-            let left = patience.saturating_sub(started.elapsed());
-            let result = look(&run, left).await;
+            let left = limit.saturating_sub(started.elapsed());
+            let result = newest_applied(&run, left).await;
             let waited = started.elapsed();
             match result {
                 Ok(version) if version >= asked => return Ok(version),
-                Ok(version) if waited >= patience => {
+                Ok(version) if waited >= limit => {
                     return Err(Error::StillPending {
                         version,
                         asked,
@@ -35,13 +36,11 @@ impl Migrator {
                     });
                 }
                 Ok(version) if !said => {
-                    run.tell(Event::Waiting {
-                        message: format!("Waiting for version {asked}: the database is at version {version}"),
-                    });
+                    info!("Waiting for version {asked}: the database is at version {version}");
                     said = true;
                 }
                 // The connection broke between connecting and asking: connecting again tells more.
-                Err(Error::Database { .. }) if waited < patience => {}
+                Err(Error::Database { .. }) if waited < limit => {}
                 Err(error) => return Err(error),
                 Ok(_) => {}
             }
@@ -55,8 +54,8 @@ impl Migrator {
 }
 
 /// The newest version applied.
-async fn look(run: &Run<'_>, timeout: Duration) -> Result<i32, Error> {
+async fn newest_applied(run: &RunContext<'_>, timeout: Duration) -> Result<i32, Error> {
     let client = run.connect_within(timeout).await?;
-    let patience = timeout.min(run.migrator.lock_timeout);
-    Ok(run.ledger(&client, patience).await?.version())
+    let lock_wait = timeout.min(run.migrator.lock_timeout);
+    Ok(run.ledger(&client, lock_wait).await?.version())
 }

@@ -1,13 +1,13 @@
-//! What a schema looks like, and how two of them differ.
+//! The tables, functions and types of a schema, and the differences between two of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::Type;
 
-/// What is there: by table, then kind and name, the definition.
+/// Everything in a schema: by table, then kind and name, the definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Shape(BTreeMap<Key, String>);
+pub(crate) struct SchemaSnapshot(BTreeMap<Key, String>);
 
 /// Functions and types belong to no table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ struct Key {
 const READ: &str = "
 WITH tables AS (
     SELECT oid, relname, relpersistence FROM pg_class
-    WHERE relnamespace = $1 AND relkind IN ('r', 'p') AND relname <> 'schema_migrations'
+    WHERE relnamespace = $1 AND relkind IN ('r', 'p') AND relname NOT IN ('__diesel_schema_migrations', 'migration_details', 'schema_migrations')
 )
 SELECT relname::text, 'table', '', CASE relpersistence WHEN 'u' THEN 'unlogged' ELSE 'logged' END
 FROM tables
@@ -76,7 +76,7 @@ WHERE typnamespace = $1 AND typtype = 'd'
 pub(crate) async fn read(
     client: &(impl GenericClient + Sync),
     schema: u32,
-) -> Result<Shape, tokio_postgres::Error> {
+) -> Result<SchemaSnapshot, tokio_postgres::Error> {
     let rows = client.query_typed(READ, &[(&schema, Type::OID)]).await?;
     let part = |row: &tokio_postgres::Row| -> Result<_, tokio_postgres::Error> {
         let key = Key {
@@ -86,19 +86,24 @@ pub(crate) async fn read(
         };
         Ok((key, row.try_get(3)?))
     };
-    rows.iter().map(part).collect::<Result<_, _>>().map(Shape)
+    rows.iter()
+        .map(part)
+        .collect::<Result<_, _>>()
+        .map(SchemaSnapshot)
 }
 
 /// Reads the schema that unqualified names stand for.
-pub(crate) async fn read_own(client: &(impl GenericClient + Sync)) -> Result<Shape, tokio_postgres::Error> {
+pub(crate) async fn read_own(
+    client: &(impl GenericClient + Sync),
+) -> Result<SchemaSnapshot, tokio_postgres::Error> {
     let question = "SELECT current_schema()::regnamespace::oid";
     match client.query_typed_one(question, &[]).await?.try_get(0)? {
         Some(schema) => read(client, schema).await,
-        None => Ok(Shape::default()),
+        None => Ok(SchemaSnapshot::default()),
     }
 }
 
-impl Shape {
+impl SchemaSnapshot {
     /// How many tables there are.
     pub(crate) fn tables(&self) -> usize {
         self.tables_by_name().len()
@@ -147,7 +152,7 @@ impl std::fmt::Display for Key {
 mod tests {
     use super::*;
 
-    fn shape(parts: &[(&str, &str, &str, &str)]) -> Shape {
+    fn snapshot(parts: &[(&str, &str, &str, &str)]) -> SchemaSnapshot {
         let part = |(table, kind, name, definition): &(&str, &str, &str, &str)| {
             let key = Key {
                 table: (*table).into(),
@@ -156,7 +161,7 @@ mod tests {
             };
             (key, (*definition).to_owned())
         };
-        Shape(parts.iter().map(part).collect())
+        SchemaSnapshot(parts.iter().map(part).collect())
     }
 
     const TABLE: (&str, &str, &str, &str) = ("orders", "table", "", "logged");
@@ -165,9 +170,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_changed_or_added_is_named_once() {
-        let expected = shape(&[TABLE, COLUMN, INDEX]);
+        let expected = snapshot(&[TABLE, COLUMN, INDEX]);
         let note = ("orders", "column", "note", "text");
-        let found = shape(&[TABLE, ("orders", "column", "total", "bigint"), note]);
+        let found = snapshot(&[TABLE, ("orders", "column", "total", "bigint"), note]);
 
         assert_eq!(
             expected.differences(&found),
@@ -178,7 +183,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            expected.differences(&Shape::default()),
+            expected.differences(&SchemaSnapshot::default()),
             ["table orders is missing"]
         );
         assert_eq!(expected.differences(&expected), [""; 0]);
@@ -186,8 +191,8 @@ mod tests {
 
     #[test]
     fn tables_of_others_do_not_count() {
-        let expected = shape(&[TABLE]);
-        let found = shape(&[
+        let expected = snapshot(&[TABLE]);
+        let found = snapshot(&[
             TABLE,
             ("spatial", "table", "", "logged"),
             ("", "function", "f()", "0"),

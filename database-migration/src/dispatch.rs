@@ -1,11 +1,10 @@
-//! What each subcommand does and says; the work itself is the library's.
+//! Calls the library for a subcommand and writes the answer.
 
 use database_migration::roles::{self, Passwords};
 use database_migration::{Back, Done, Error, Migrator};
 use process::failure::{self, ExitCode, Failure};
 use process::report::ProcessOutcome;
 use process::telemetry::{self, Telemetry};
-use serde_json::json;
 use tracing::{Instrument as _, info_span};
 
 use crate::cli::{self, Command, Roles};
@@ -71,13 +70,6 @@ impl Call<'_> {
         };
         span.record("migration.outcome", outcome)
             .record("migration.version", done.after);
-        self.output.tell(
-            "done",
-            &json!({
-                "exit_code": 0, "run_id": done.run_id, "outcome": outcome,
-                "before": done.before, "version": done.after, "retries": done.retries,
-            }),
-        );
         let Done { run_id, after, .. } = done;
         let last_line = format!(
             "done: run {run_id}, outcome {outcome}, version {after}{}",
@@ -125,13 +117,6 @@ impl Call<'_> {
         } else {
             "changed"
         };
-        self.output.tell(
-            "done",
-            &json!({
-                "exit_code": 0, "run_id": repaired.run_id, "outcome": outcome,
-                "version": repaired.version, "changes": repaired.changes,
-            }),
-        );
         let last_line = format!(
             "done: run {}, outcome {outcome}, version {}, {} changes of the ledger",
             repaired.run_id,
@@ -150,16 +135,7 @@ impl Call<'_> {
         } else {
             "changed"
         };
-        if self.output.json {
-            self.output.event(
-                "done",
-                &json!({
-                    "exit_code": 0, "run_id": applied.run_id, "outcome": outcome, "changes": applied.changes,
-                }),
-            )?;
-        } else {
-            self.output.answer("done", &applied)?;
-        }
+        self.output.answer("roles", &applied)?;
         let count = match applied.changes.len() {
             1 => "1 change".to_owned(),
             count => format!("{count} changes"),
@@ -201,8 +177,6 @@ impl Call<'_> {
     async fn wait(&self, for_version: Option<i32>) -> Result<ProcessOutcome, Failure> {
         let version = self.migrator.wait(for_version).await;
         let version = version.map_err(|error| failure(&error, "wait"))?;
-        self.output
-            .tell("done", &json!({ "exit_code": 0, "version": version }));
         let last_line = format!("done: the database is at version {version}");
         Ok(ProcessOutcome::new(ExitCode::Done, last_line))
     }
@@ -238,6 +212,6 @@ fn outcome_of(error: &Error) -> &'static str {
 
 /// The migrator's error with its exit code and what to do about it; `context` stands first in the line.
 fn failure(error: &Error, context: &str) -> Failure {
-    let (line, advice) = (failure::line(error), error.advice());
-    Failure::new(error.exit_code(), format!("{context}: {line}. To do: {advice}"))
+    let (line, hint) = (failure::line(error), error.hint());
+    Failure::new(error.exit_code(), format!("{context}: {line}. To do: {hint}"))
 }

@@ -1,7 +1,4 @@
 -- What must never be lost: orders with their lines, and the answers remembered for repeated requests.
--- step: createTables
--- transaction: yes
--- min-compatible-schema: 1
 
 SET LOCAL lock_timeout = '2s';
 

@@ -1,15 +1,16 @@
 //! `repair`: accepts the files of this build for those that were applied.
 
 use serde::Serialize;
-use tracing::warn;
+use tracing::info;
 use uuid::Uuid;
 
 use crate::error::{Doing as _, Error};
-use crate::event::Event;
 use crate::ledger::{self, Applied};
-use crate::migration::Migration;
 use crate::migrator::Migrator;
-use crate::standing;
+use crate::roles::owner;
+use crate::run_context::RunContext;
+use crate::source::Migration;
+use crate::state::{differing_files, problems};
 
 /// What a repair did.
 #[derive(Clone, Debug, Serialize)]
@@ -23,7 +24,8 @@ pub struct Repaired {
 }
 
 impl Migrator {
-    /// Writes names and SHA-256 of this build's files into the ledger where they differ. No SQL file is run.
+    /// Writes names and SHA-256 of this build's files into the ledger where they differ, or where
+    /// another program applied them. No SQL file is run.
     ///
     /// A file of another name is taken for the applied one only if its text is the same.
     ///
@@ -31,51 +33,54 @@ impl Migrator {
     /// [`Error::BeyondRepair`] when a row and a file have nothing in common, or a row is missing; [`Error::TooOld`] when the
     /// database has versions that this build does not; every other [`Error`] of a run. Nothing is changed then.
     pub async fn repair(&self) -> Result<Repaired, Error> {
-        let run = self.start("repair");
-        run.announce();
+        let run = RunContext::announce(self, "repair");
         let client = run.connect().await?;
         run.under_lock(client, async |session| {
-            let ledger = run.ledger(&session.client, run.patience()).await?;
-            let version = ledger.version();
-            if version > self.newest() {
+            let act = owner::become_owner(&session.client, &self.roles);
+            run.unless_stopped(async { act.await.doing("act as the owner of the tables") })
+                .await?;
+            let ledger = run.ledger(&session.client, run.lock_wait()).await?;
+            let (version, newest) = (ledger.version(), self.newest());
+            if version > newest {
                 return Err(Error::TooOld {
                     doing: "repair the ledger",
                     version,
-                    newest: self.newest(),
+                    newest,
                 });
             }
             let repairs = repairs(&self.migrations, &ledger.applied)?;
+            if !repairs.is_empty() {
+                let ensure = ledger::ensure(&mut session.client, &self.migrations, &self.roles, &self.build);
+                run.briefly("create the ledger", run.lock_wait(), ensure).await?;
+            }
             let replace = async {
                 let transaction = session.client.transaction().await?;
                 for (migration, _) in &repairs {
-                    ledger::replace(&transaction, migration).await?;
+                    ledger::write(&transaction, migration, None, &self.build).await?;
                 }
                 transaction.commit().await
             };
             run.unless_stopped(async { replace.await.doing("write the ledger") })
                 .await?;
 
-            let changes: Vec<String> = repairs
-                .into_iter()
-                .flat_map(|(migration, changes)| {
-                    let version = migration.version;
-                    changes.into_iter().map(move |change| (version, change))
-                })
-                .map(|(version, change)| {
-                    run.tell(Event::Repaired {
-                        version,
-                        change: change.clone(),
-                    });
-                    change
-                })
-                .collect();
+            for (migration, changes) in &repairs {
+                for change in changes {
+                    info!(
+                        version = migration.version,
+                        "Repaired version {}: {change}", migration.version
+                    );
+                }
+            }
+            let changes: Vec<String> = repairs.into_iter().flat_map(|(_, changes)| changes).collect();
             let message = (!changes.is_empty()).then(|| changes.join("; "));
-            let repaired = Repaired {
-                run_id: self.run_id,
-                version,
-                changes,
-            };
-            Ok((repaired, message))
+            Ok((
+                Repaired {
+                    run_id: self.run_id,
+                    version,
+                    changes,
+                },
+                message,
+            ))
         })
         .await
     }
@@ -86,7 +91,7 @@ fn repairs<'a>(
     migrations: &'a [Migration],
     applied: &[Applied],
 ) -> Result<Vec<(&'a Migration, Vec<String>)>, Error> {
-    if let Some(gap @ Error::Gap { .. }) = standing::problems(migrations, applied).pop() {
+    if let Some(gap @ Error::Gap { .. }) = problems(migrations, applied).pop() {
         return Err(Error::BeyondRepair {
             problem: gap.to_string(),
         });
@@ -98,7 +103,6 @@ fn repairs<'a>(
         };
         let changes = differences(migration, row)?;
         if !changes.is_empty() {
-            warn!("accepting {migration} as it is in this build");
             repairs.push((migration, changes));
         }
     }
@@ -106,28 +110,24 @@ fn repairs<'a>(
 }
 
 fn differences(migration: &Migration, row: &Applied) -> Result<Vec<String>, Error> {
-    let sums = [
-        (migration.up_file(), migration.up_sha256(), &row.up_sha256),
-        (migration.down_file(), migration.down_sha256(), &row.down_sha256),
-    ];
-    let is_renamed = migration.name != row.name;
+    let Some(details) = &row.details else {
+        return Ok(vec![format!(
+            "{migration} was applied by another program and is adopted"
+        )]);
+    };
+    let is_renamed = migration.name != details.name;
     let mut changes = Vec::new();
     if is_renamed {
-        changes.push(format!("{:04}_{} is now {migration}", row.version, row.name));
+        changes.push(format!("{:04}_{} is now {migration}", row.version, details.name));
     }
-    for (index, (file, here, there)) in sums.into_iter().enumerate() {
-        if here.as_slice() == there.as_slice() {
-            continue;
+    for (file, there, here) in differing_files(migration, row) {
+        if is_renamed && file == migration.up_file() {
+            let problem = format!(
+                "version {} is {} there and {} here, and the files differ, too",
+                row.version, details.name, migration.name
+            );
+            return Err(Error::BeyondRepair { problem });
         }
-        if is_renamed && index == 0 {
-            return Err(Error::BeyondRepair {
-                problem: format!(
-                    "version {} is {} there and {} here, and the files differ, too",
-                    row.version, row.name, migration.name
-                ),
-            });
-        }
-        let (there, here) = (hex::encode(there), hex::encode(here));
         changes.push(format!("{file}: SHA-256 {there} is now {here}"));
     }
     Ok(changes)
