@@ -38,10 +38,12 @@ pub(crate) struct Options {
     /// Wait this long for another migrator, and in each migration for its locks [default: 60s]
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub(crate) lock_timeout: Option<Duration>,
-    /// End after this long, whatever is waited for; the migration that runs then is rolled back, exit 6 [default: 5m]
+    /// End after this long, whatever is waited for; the migration that runs then is rolled back,
+    /// exit 6 [default: 5m]
     #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
     pub(crate) timeout: Option<Duration>,
-    /// Write the answer as one JSON object to standard output, and the log as JSON to standard error
+    /// Write the answer as one JSON object to standard output, and the log as JSON to standard
+    /// error
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -80,7 +82,8 @@ pub(crate) enum Command {
     /// Say what is applied and what is not
     #[command(after_help = "Example:\n  database-migration status --json --exit-code")]
     Status {
-        /// End with 8 when migrations are pending, 5 when one was edited, 7 when the database is too new
+        /// End with 8 when migrations are pending, 5 when one was edited, 7 when the database is
+        /// too new
         #[arg(long)]
         exit_code: bool,
     },
@@ -101,10 +104,11 @@ pub(crate) enum Command {
     /// Changes nothing. Ends with 5 when something differs, and names all of it.
     #[command(after_help = "Example:\n  database-migration validate")]
     Validate,
-    /// Accept migrations that were edited, renamed, or applied by another program: writes their checksums into the ledger
+    /// Accept migrations that were edited, renamed, or applied by another program: writes their
+    /// checksums into the ledger
     ///
-    /// No SQL file is run. Says what it replaces by what. First see that the schema is what the edited files make:
-    /// `validate` does so afterwards.
+    /// No SQL file is run. Says what it replaces by what. First see that the schema is what the
+    /// edited files make: `validate` does so afterwards.
     #[command(after_help = "Example:\n  database-migration repair && database-migration validate")]
     Repair,
     /// Make the database's roles with their rights, or see whether they are as they should be
@@ -121,10 +125,11 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Roles {
-    /// Make the roles, set their passwords, and grant and revoke until everybody has the rights they should have
+    /// Make the roles, set their passwords, and grant and revoke until everybody has the rights
+    /// they should have
     ///
-    /// All or nothing; says what it changes. Names and password files are settings: see [roles] in the configuration. Run it
-    /// as a superuser, or as the owner of the database with CREATEROLE.
+    /// All or nothing; says what it changes. Names and password files are settings: see [roles] in
+    /// the configuration. Run it as a superuser, or as the owner of the database with CREATEROLE.
     #[command(
         after_help = "Example:\n  ROLE_APP_PASSWORD_FILE=/run/secrets/app-password database-migration roles apply"
     )]

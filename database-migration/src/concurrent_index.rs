@@ -1,4 +1,5 @@
-//! Migrations without a transaction: `CREATE INDEX CONCURRENTLY` above all, which may be interrupted anywhere.
+//! Migrations without a transaction: `CREATE INDEX CONCURRENTLY` above all, which may be
+//! interrupted anywhere.
 
 use std::time::Duration;
 
@@ -26,15 +27,16 @@ pub(crate) fn statements(sql: &str) -> impl Iterator<Item = &str> {
     .filter(|statement| statement.trim_end().ends_with(';'))
 }
 
-/// The statement as it can be run in a transaction, on tables that nobody else sees.
+/// The statement as it can be run in a transaction, on tables of a scratch schema.
 pub(crate) fn without_concurrency(statement: &str) -> String {
     statement.replace(WORD, "")
 }
 
 /// Runs a file statement by statement, after dropping the invalid indexes of an interrupted run.
 ///
-/// Work done `CONCURRENTLY` waits for locks, and for the transactions of others, as long as `lock_wait`: no session queues up
-/// behind it. Other statements give up as early as those in a transaction.
+/// Work done `CONCURRENTLY` waits for locks, and for the transactions of others, as long as
+/// `lock_wait`: no session queues up behind it. Other statements give up as early as those in a
+/// transaction.
 pub(crate) async fn run(
     session: &Session,
     sql: &str,
@@ -60,7 +62,8 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// A run that was killed between the statement and its row in the ledger has done it. Only valid indexes are left by then.
+/// A run that was killed between the statement and its row in the ledger has done it. Only valid
+/// indexes are left by then.
 fn is_done_already(error: &tokio_postgres::Error) -> bool {
     error
         .code()

@@ -42,7 +42,8 @@ impl Call<'_> {
         }
     }
 
-    /// Runs `up` or `down` inside the root span of the pod's trace, and says how it ended in the line to end with.
+    /// Runs `up` or `down` inside the root span of the pod's trace, and says how it ended in the
+    /// line to end with.
     async fn change(
         &self,
         work: impl Future<Output = Result<Done, Error>>,
@@ -210,7 +211,8 @@ fn outcome_of(error: &Error) -> &'static str {
     }
 }
 
-/// The migrator's error with its exit code and what to do about it; `context` stands first in the line.
+/// The migrator's error with its exit code and what to do about it; `context` stands first in the
+/// line.
 fn failure(error: &Error, context: &str) -> Failure {
     let (line, hint) = (failure::line(error), error.hint());
     Failure::new(error.exit_code(), format!("{context}: {line}. To do: {hint}"))

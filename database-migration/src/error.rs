@@ -64,7 +64,7 @@ pub enum Error {
         file: String,
         /// How often it was tried.
         attempts: u32,
-        /// Who was in the way.
+        /// The sessions in the way.
         blockers: String,
     },
     /// Exit 4: a statement on the ledger was not answered in time.
@@ -72,7 +72,7 @@ pub enum Error {
     Held {
         /// What was being done.
         doing: &'static str,
-        /// Who was in the way.
+        /// The sessions in the way.
         holders: String,
         /// How long this process waited.
         waited: Duration,
@@ -97,7 +97,7 @@ pub enum Error {
         /// Name in the ledger.
         name: String,
     },
-    /// Exit 5 of `validate`: another program applied a migration, so nobody knows with which files.
+    /// Exit 5 of `validate`: another program applied a migration, so its files are not known.
     #[error("{migration} was applied by another program, such as the diesel CLI: unverified")]
     Unverified {
         /// `0001_shop`
@@ -178,7 +178,7 @@ pub enum Error {
     /// Exit 9: the session's role lacks a right for what is left to do.
     #[error("{operator} could not {left}; nothing was changed")]
     RolesLeft {
-        /// Who tried.
+        /// The role of the session.
         operator: String,
         /// What was left.
         left: String,
@@ -241,7 +241,8 @@ pub enum PartialEffect {
     Nothing,
     /// The statements that ran: it has no transaction, and is made to be run again.
     Statements,
-    /// All or nothing, and not known which: the connection was lost, or the server did not answer in time.
+    /// All or nothing, and not known which: the connection was lost, or the server did not answer
+    /// in time.
     Unknown,
 }
 

@@ -1,6 +1,7 @@
 //! Runs one migration: its transaction, its rows in the ledger, its span, and its attempts.
 //!
-//! The part of diesel's `MigrationHarness`, over tokio-postgres: `docs/decisions/0002-migrations.md`.
+//! The part of diesel's `MigrationHarness`, over tokio-postgres:
+//! `docs/decisions/0007-migrations.md`.
 
 use std::time::{Duration, Instant};
 

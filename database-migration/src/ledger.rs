@@ -239,7 +239,8 @@ SELECT to_char(version, 'FM0000'), name, up_sha256, down_sha256, duration_ms, bu
 FROM schema_migrations;
 ";
 
-/// Makes the tables that are missing, and takes over the ledger of an earlier build, all or nothing.
+/// Makes the tables that are missing, and takes over the ledger of an earlier build, all or
+/// nothing.
 ///
 /// Call with the migration lock held, and only when the ledger agrees with the migrations: what
 /// they had in their earlier format gets the checksums of the present one.

@@ -25,7 +25,8 @@ pub struct Migrator {
     pub build: String,
     /// How long to wait for a database that cannot be reached; default none.
     pub wait_timeout: Duration,
-    /// How long to wait for another migrator, and in each migration for the locks it needs; default 60 s.
+    /// How long to wait for another migrator, and in each migration for the locks it needs; default
+    /// 60 s.
     pub lock_timeout: Duration,
     /// How long the whole command may take, waiting included; default 5 min.
     pub timeout: Duration,

@@ -1,4 +1,5 @@
-//! One run of a command, from the connection to the record: its limits, its lock, its row in `bootstrap_runs`.
+//! One run of a command, from the connection to the record: its limits, its lock, its row in
+//! `bootstrap_runs`.
 
 use std::time::{Duration, Instant};
 

@@ -17,7 +17,8 @@ struct Key {
     name: String,
 }
 
-/// Names are shown as the session's search path shortens them, so that the schema's own name stands nowhere.
+/// Names are shown as the session's search path shortens them, so that the schema's own name stands
+/// nowhere.
 const READ: &str = "
 WITH tables AS (
     SELECT oid, relname, relpersistence FROM pg_class
@@ -109,8 +110,8 @@ impl SchemaSnapshot {
         self.tables_by_name().len()
     }
 
-    /// How `found` differs from this, a sentence each. Tables, functions and types that are not in this do not count: they
-    /// are somebody else's.
+    /// How `found` differs from this, a sentence each. Tables, functions and types that are not in
+    /// this do not count: they are somebody else's.
     pub(crate) fn differences(&self, found: &Self) -> Vec<String> {
         let own = self.tables_by_name();
         let gone = |table: &str| !found.tables_by_name().contains(table);

@@ -1,4 +1,5 @@
-//! The schema as the migrations of this build make it, without rows: in a transaction that is rolled back.
+//! The schema as the migrations of this build make it, without rows: in a transaction that is
+//! rolled back.
 //!
 //! It shows what the migrations make without touching a table in use.
 

@@ -12,8 +12,8 @@ use tracing::debug;
 
 use crate::error::{Doing as _, Error};
 
-/// How long a statement of a migration waits for a lock. Everything that arrives meanwhile queues up
-/// behind it, so the whole system stands still for at most this long.
+/// How long a statement of a migration waits for a lock. Everything that arrives meanwhile queues
+/// up behind it, so the whole system stands still for at most this long.
 pub(crate) const LOCK_TIMEOUT: &str = "2s";
 
 /// A connection that changes the schema.
@@ -23,7 +23,8 @@ pub(crate) struct Session {
     pub(crate) pid: i32,
 }
 
-/// A session whose client was killed ends within a second also while it waits, and with it its lock.
+/// A session whose client was killed ends within a second also while it waits, and with it its
+/// lock.
 const CHECK_CLIENT: &str = "SET client_connection_check_interval = '1s'";
 
 impl Session {

@@ -48,7 +48,8 @@ pub struct Metadata {
     pub step: Step,
     /// The oldest build that works with this schema: its newest migration must not be below.
     pub min_compatible_schema: i32,
-    /// What builds before this format wrote into `schema_migrations`; only of migrations that they had.
+    /// What builds before this format wrote into `schema_migrations`; only of migrations that they
+    /// had.
     pub taken_over_from: Option<Checksums>,
 }
 

@@ -46,14 +46,16 @@ pub struct Planned {
     pub transaction: bool,
     /// The oldest build that can work with the schema afterwards; of a step back none.
     pub min_compatible_schema: Option<i32>,
-    /// The tables and columns that a step back drops: `down` refuses them without `--allow-destructive`.
+    /// The tables and columns that a step back drops: `down` refuses them without
+    /// `--allow-destructive`.
     pub drops: Vec<DataLoss>,
     /// What would be run.
     pub sql: String,
 }
 
 impl Migrator {
-    /// What [`up`](Self::up) to this version would do, or [`down`](Self::down) to an older one; changes nothing.
+    /// What [`up`](Self::up) to this version would do, or [`down`](Self::down) to an older one;
+    /// changes nothing.
     ///
     /// # Errors
     /// What [`up`](Self::up) would meet before its first migration.

@@ -24,7 +24,8 @@ pub struct Validation {
     pub newest: i32,
     /// What is wrong with the ledger or the files, a sentence each.
     pub ledger: Vec<String>,
-    /// How the schema differs from what the applied migrations make, a sentence each; none if it was not compared.
+    /// How the schema differs from what the applied migrations make, a sentence each; none if it
+    /// was not compared.
     pub schema: Option<Vec<String>>,
     /// How many tables were compared, or why none were.
     pub compared: String,
@@ -34,7 +35,8 @@ pub struct Validation {
 }
 
 impl Migrator {
-    /// Compares the ledger with the files of this build, and the schema with what these files make; changes nothing.
+    /// Compares the ledger with the files of this build, and the schema with what these files make;
+    /// changes nothing.
     ///
     /// # Errors
     /// What keeps it from looking; whatever it finds is part of the answer.

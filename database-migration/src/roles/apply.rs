@@ -11,7 +11,8 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::catalog::{self, Found, Stored};
-use super::difference::{Difference, Stage, differences, passwords};
+use super::difference::{differences, passwords};
+use super::finding::{Difference, Stage};
 use super::login::{self, Login};
 use super::quote::identifier;
 use super::{Names, Passwords, Role};
@@ -24,7 +25,7 @@ use crate::session::{self, Session};
 /// Pauses between two attempts, growing from the first to the last: traffic flows in between.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
-/// How often an attempt is asked who is in its way, until somebody is.
+/// Interval of looking for blockers of an attempt, until one is found.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What `roles apply` did.
@@ -32,7 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub struct Applied {
     /// Names the run.
     pub run_id: Uuid,
-    /// One sentence for each change, in the order in which they were made: `granted SELECT on orders to order_food_app`.
+    /// One sentence for each change, in the order in which they were made: `granted SELECT on
+    /// orders to order_food_app`.
     pub changes: Vec<String>,
 }
 
@@ -67,8 +69,8 @@ fn lines(f: &mut fmt::Formatter<'_>, lines: &[String], otherwise: &str) -> fmt::
 impl Migrator {
     /// Makes the roles and gives them their rights, all or nothing; a second run changes nothing.
     ///
-    /// # Errors
-    /// [`Error::RolesLeft`] and [`Error::RoleChange`] when the session's role may not do it; others as for `up`.
+    /// # Errors [`Error::RolesLeft`] and [`Error::RoleChange`] when the session's role may not do
+    /// it; others as for `up`.
     pub async fn apply_roles(&self, passwords: &Passwords) -> Result<Applied, Error> {
         let run = RunContext::announce(self, "roles apply");
         let client = run.connect().await?;
@@ -150,7 +152,7 @@ struct Apply<'a> {
 }
 
 impl Apply<'_> {
-    /// Tries until the locks on the tables are to be had: changing an owner keeps everybody else from the table.
+    /// Tries until the locks on the tables are to be had: changing an owner locks the table.
     async fn with_retries(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let lock_wait = self.run.deadline.cap(self.run.migrator.lock_timeout);
         let started = Instant::now();
@@ -185,7 +187,8 @@ impl Apply<'_> {
         }
     }
 
-    /// What is stored of each password, as far as it cannot be read; a role that is yet to be made has a wrong one.
+    /// What is stored of each password, as far as it cannot be read; a role that is yet to be made
+    /// has a wrong one.
     async fn logins(&self, session: &Session) -> Result<BTreeMap<Role, Login>, Error> {
         let found = catalog::read(&session.client, self.names).await?;
         let mut logins = self.run.migrator.logins(self.run, &found, self.passwords).await?;
@@ -197,7 +200,7 @@ impl Apply<'_> {
         Ok(logins)
     }
 
-    /// One attempt. While it lasts, looks who is in the way.
+    /// One attempt. While it lasts, looks for blockers.
     async fn watched(
         &self,
         session: &mut Session,
@@ -281,7 +284,7 @@ impl Apply<'_> {
     ) -> Result<(), Error> {
         let owner = self.names.of(Role::Owner);
         let needs_owner =
-            |it: &&Difference| it.as_owner || [Stage::Houses, Stage::Owners].contains(&it.stage);
+            |it: &&Difference| it.as_owner || [Stage::Owners, Stage::TableOwners].contains(&it.stage);
         let membership = Difference::of_members(
             format!("GRANT {} TO {}", identifier(owner), identifier(&found.operator)),
             format!("grant {owner} to {}", found.operator),
@@ -312,7 +315,8 @@ impl Apply<'_> {
     }
 }
 
-/// Another attempt may be spared it: somebody has the lock, or changes the same role in another database.
+/// Another attempt may not meet it: a session has the lock, or changes the same role in another
+/// database.
 fn is_passing(error: &Error) -> bool {
     let source = match error {
         Error::RoleChange { source, .. } | Error::Database { source, .. } => source,

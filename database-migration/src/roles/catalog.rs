@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row};
 
-use super::grants::{self, Held};
-use super::rights;
+use super::rights::{self, ExistingTable, Grant, GrantedPrivilege, Object, Place};
 use super::{Names, Role};
 use crate::error::{Doing as _, Error};
 
 /// Everything that [`differences`](super::difference::differences) compares.
 pub(super) struct Found {
-    /// Who asks, and acts.
+    /// The role that the session acts as.
     pub(super) operator: String,
-    /// Whether the one who acts may become the owner.
+    /// Whether that role may become the owner.
     pub(super) operator_becomes_owner: bool,
     pub(super) place: Place,
     pub(super) database_owner: String,
@@ -25,8 +24,8 @@ pub(super) struct Found {
     /// Whether it does as soon as it logs in.
     pub(super) migrator_becomes_owner: bool,
     pub(super) memberships: Vec<Membership>,
-    pub(super) tables: Vec<Table>,
-    pub(super) held: Vec<Held>,
+    pub(super) tables: Vec<ExistingTable>,
+    pub(super) held: Vec<GrantedPrivilege>,
 }
 
 /// A role is a member of what it must not be a member of, directly or through others.
@@ -35,13 +34,6 @@ pub(super) struct Membership {
     pub(super) group: String,
     /// Since PostgreSQL 16 each of them has to be named to take the membership back.
     pub(super) grantors: Vec<String>,
-}
-
-/// Where the tables are.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) database: String,
-    pub(super) schema: String,
 }
 
 /// What a role is besides its memberships and grants.
@@ -59,13 +51,6 @@ pub(super) enum Stored {
     Read(Option<String>),
     /// Only superusers may know.
     Hidden,
-}
-
-/// One of this project's tables.
-pub(super) struct Table {
-    pub(super) name: String,
-    pub(super) owner: String,
-    pub(super) columns: Vec<String>,
 }
 
 const PLACE: &str = "
@@ -113,7 +98,7 @@ SELECT coalesce(pg_has_role(owner, privilege), false),
 FROM named, step
 ";
 
-/// Being a member of these, directly or through others, is to have rights that nobody granted here.
+/// Being a member of these, directly or through others, gives rights that are not granted here.
 const MEMBERSHIPS: &str = "
 SELECT member.rolname::text, target.rolname::text, ARRAY(
         SELECT pg_get_userbyid(grantor)::text FROM pg_auth_members
@@ -150,7 +135,7 @@ WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
 ORDER BY 1
 ";
 
-/// Reads it all, with the rights of who is asking; waits for nobody.
+/// Reads it all, with the rights of the session's role; waits for no lock.
 pub(super) async fn read(client: &(impl GenericClient + Sync), names: &Names) -> Result<Found, Error> {
     let doing = "read the roles";
     let row = client.query_typed_one(PLACE, &[]).await.doing(doing)?;
@@ -183,7 +168,7 @@ async fn found(
         migrator_becomes_owner,
         memberships: memberships(client, names).await?,
         tables: tables(client, &place).await?,
-        held: grants::held(client, &place, names).await?,
+        held: granted(client, &place, names).await?,
         place,
     })
 }
@@ -192,13 +177,13 @@ async fn found(
 pub(super) async fn tables(
     client: &(impl GenericClient + Sync),
     place: &Place,
-) -> Result<Vec<Table>, tokio_postgres::Error> {
+) -> Result<Vec<ExistingTable>, tokio_postgres::Error> {
     let known: Vec<&str> = rights::TABLES.iter().map(|table| table.name).collect();
     let rows = client
         .query_typed(TABLES, &[(&place.schema, Type::TEXT), (&known, Type::TEXT_ARRAY)])
         .await?;
     let table = |row: &Row| {
-        Ok(Table {
+        Ok(ExistingTable {
             name: row.try_get(0)?,
             owner: row.try_get(1)?,
             columns: row.try_get(2)?,
@@ -291,4 +276,72 @@ async fn memberships(
         }
     }
     Ok(memberships)
+}
+
+const GRANTED: &str = "
+WITH place AS (SELECT oid, nspowner, nspacl FROM pg_namespace WHERE nspname = $1)
+SELECT kind, name::text, attribute::text, rolname::text, privilege, grantable
+FROM (
+    SELECT 'database', NULL, NULL, acl.*
+    FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) AS acl
+    WHERE datname = current_database()
+    UNION ALL
+    SELECT 'schema', NULL, NULL, acl.*
+    FROM place, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) AS acl
+    UNION ALL
+    SELECT 'future', NULL, NULL, acl.*
+    FROM pg_default_acl, aclexplode(defaclacl) AS acl
+    WHERE defaclrole = (SELECT oid FROM pg_roles WHERE rolname = $2)
+        AND defaclnamespace = (SELECT oid FROM place)
+        AND defaclobjtype = 'r'
+    UNION ALL
+    SELECT 'table', relname, NULL, acl.*
+    FROM pg_class, aclexplode(relacl) AS acl
+    WHERE relnamespace = (SELECT oid FROM place) AND relkind IN ('r', 'p')
+    UNION ALL
+    SELECT 'table', relname, attname, acl.*
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid, aclexplode(attacl) AS acl
+    WHERE relnamespace = (SELECT oid FROM place) AND relkind IN ('r', 'p') AND NOT attisdropped
+) AS granted (kind, name, attribute, grantor, grantee, privilege, grantable)
+LEFT JOIN pg_roles ON pg_roles.oid = grantee
+WHERE grantee = 0 OR rolname = ANY ($3)
+";
+
+/// The rights of the named roles and of everybody.
+pub(super) async fn granted(
+    client: &(impl GenericClient + Sync),
+    place: &Place,
+    names: &Names,
+) -> Result<Vec<GrantedPrivilege>, tokio_postgres::Error> {
+    let rows = client
+        .query_typed(
+            GRANTED,
+            &[
+                (&place.schema, Type::TEXT),
+                (&names.of(Role::Owner), Type::TEXT),
+                (&names.all(), Type::TEXT_ARRAY),
+            ],
+        )
+        .await?;
+    let mut held = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let kind: String = row.try_get(0)?;
+        let object = match kind.as_str() {
+            "database" => Object::Database,
+            "schema" => Object::Schema,
+            "future" => Object::Future,
+            _ => Object::Table(row.try_get(1)?),
+        };
+        let grantee: Option<String> = row.try_get(3)?;
+        held.push(GrantedPrivilege {
+            grant: Grant {
+                object,
+                grantee: grantee.and_then(|name| names.role(&name)),
+                privilege: row.try_get(4)?,
+                column: row.try_get(2)?,
+            },
+            grantable: row.try_get(5)?,
+        });
+    }
+    Ok(held)
 }

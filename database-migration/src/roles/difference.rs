@@ -5,89 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrecy::ExposeSecret as _;
 
 use super::catalog::{Attributes, Found, Membership, Stored};
+use super::finding::{Difference, Stage};
 use super::login::Login;
 use super::quote::{identifier, literal};
 use super::settings::Passwords;
 use super::{Names, Role, grants, verifier};
-
-/// The order in which differences are done away with; each needs the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
-    /// Roles with their attributes and passwords.
-    Roles,
-    /// Who may become whom.
-    Members,
-    /// Whose the database and the schema are. An owner's rights go with it, so that granting comes later.
-    Houses,
-    /// Rights on the database, the schema, and tables to come.
-    Places,
-    /// Whose the tables are.
-    Owners,
-    /// Rights on tables that are too much.
-    Revocations,
-    /// Rights on tables that are missing.
-    Grants,
-}
-
-impl Stage {
-    pub(super) const ALL: [Self; 7] = [
-        Self::Roles,
-        Self::Members,
-        Self::Houses,
-        Self::Places,
-        Self::Owners,
-        Self::Revocations,
-        Self::Grants,
-    ];
-}
-
-/// One thing that is not as it should be.
-#[derive(Debug)]
-pub(super) struct Difference {
-    pub(super) stage: Stage,
-    /// Whether it is the tables' owner who may change it.
-    pub(super) as_owner: bool,
-    /// What changes it; none when that is left to people. May hold a verifier: never shown.
-    pub(super) sql: Option<String>,
-    /// `grant SELECT on orders to order_food_app`
-    pub(super) todo: String,
-    /// `missing: SELECT on orders for order_food_app`
-    pub(super) finding: String,
-}
-
-impl Difference {
-    fn of_roles(sql: Option<String>, todo: String, finding: String) -> Self {
-        Self {
-            stage: Stage::Roles,
-            as_owner: false,
-            sql,
-            todo,
-            finding,
-        }
-    }
-
-    pub(super) fn of_members(sql: String, todo: String, finding: String) -> Self {
-        Self {
-            stage: Stage::Members,
-            ..Self::of_roles(Some(sql), todo, finding)
-        }
-    }
-
-    /// What it says once it is done: `granted SELECT on orders to order_food_app`.
-    pub(super) fn done(&self) -> String {
-        let (verb, rest) = self.todo.split_once(' ').unwrap_or((&self.todo, ""));
-        let past = match verb {
-            "set" => "set",
-            "make" => "made",
-            "let" => "let",
-            "take" => "took",
-            "give" => "gave",
-            verb if verb.ends_with('e') => return format!("{verb}d {rest}"),
-            verb => return format!("{verb}ed {rest}"),
-        };
-        format!("{past} {rest}")
-    }
-}
 
 /// Everything but passwords.
 pub(super) fn differences(found: &Found, names: &Names) -> Vec<Difference> {
@@ -129,7 +51,7 @@ fn attributes_of(name: &str, role: Role, attributes: &Attributes) -> Vec<Differe
     let mut differences = Vec::new();
     let alter = |what: &str| Some(format!("ALTER ROLE {} {what}", identifier(name)));
     if attributes.is_superuser {
-        // Nobody wants to find the last superuser demoted by this.
+        // Left to people: it may be the last superuser.
         differences.push(Difference::of_roles(
             None,
             format!("take SUPERUSER from {name}, which is left to people"),
@@ -177,7 +99,7 @@ fn migrator(found: &Found, names: &Names) -> Vec<Difference> {
         ));
     }
     if !found.migrator_becomes_owner {
-        // What it makes then belongs to the owner, whoever the migrator will be next year.
+        // New tables then belong to the owner, also after the migrator has been replaced.
         differences.push(Difference::of_members(
             format!(
                 "ALTER ROLE {} IN DATABASE {} SET role = {}",
@@ -219,7 +141,8 @@ fn memberships(found: &Found, names: &Names) -> Vec<Difference> {
     found.memberships.iter().map(difference).collect()
 }
 
-/// Tables that belong to somebody else than the owner; a database or schema that belongs to who must not change it.
+/// Tables that do not belong to the owner; a database or schema that belongs to a role that must
+/// not change it.
 fn owners(found: &Found, names: &Names) -> Vec<Difference> {
     let owner = names.of(Role::Owner);
     let given = |stage: Stage, kind: &str, on: &str, name: &str, from: &str| Difference {
@@ -238,18 +161,18 @@ fn owners(found: &Found, names: &Names) -> Vec<Difference> {
     ] {
         if is_user(from) {
             let words = format!("{} {name}", kind.to_lowercase());
-            differences.push(given(Stage::Houses, kind, &identifier(name), &words, from));
+            differences.push(given(Stage::Owners, kind, &identifier(name), &words, from));
         }
     }
     for table in found.tables.iter().filter(|table| table.owner != owner) {
         let on = format!("{}.{}", identifier(&place.schema), identifier(&table.name));
-        differences.push(given(Stage::Owners, "TABLE", &on, &table.name, &table.owner));
+        differences.push(given(Stage::TableOwners, "TABLE", &on, &table.name, &table.owner));
     }
     differences
 }
 
-/// Passwords that are not those of the files, or may not be. `logins` says what could not be read; where it says nothing,
-/// all is well.
+/// Passwords that are not those of the files, or may not be. `logins` says what could not be read;
+/// where it says nothing, all is well.
 pub(super) fn passwords(
     roles: &BTreeMap<Role, Attributes>,
     names: &Names,

@@ -1,117 +1,19 @@
-//! Rights on the database, the schema and the tables: those that should be, those that are, and what leads from one to
-//! the other.
+//! Rights on the database, the schema and the tables: those that should be, those that are, and
+//! what leads from one to the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio_postgres::types::Type;
-use tokio_postgres::{GenericClient, Transaction};
+use tokio_postgres::Transaction;
 use tracing::{debug, warn};
 
-use super::catalog::{self, Place, Table};
-use super::difference::{Difference, Stage};
+use super::catalog;
+use super::finding::{Difference, Stage};
 use super::quote::identifier;
-use super::rights::{self, Columns};
+use super::rights::{self, Columns, ExistingTable, Grant, GrantedPrivilege, Object, Place};
 use super::{Names, Role};
 
-/// What a right is on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Object {
-    Database,
-    Schema,
-    /// Tables that the owner will make.
-    Future,
-    Table(String),
-}
-
-/// One right of one role, or of everybody.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Grant {
-    object: Object,
-    /// None: `PUBLIC`
-    grantee: Option<Role>,
-    privilege: String,
-    /// None: the whole table
-    column: Option<String>,
-}
-
-/// A right as the catalog has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Held {
-    grant: Grant,
-    /// Whether it may be handed on.
-    grantable: bool,
-}
-
-const HELD: &str = "
-WITH place AS (SELECT oid, nspowner, nspacl FROM pg_namespace WHERE nspname = $1)
-SELECT kind, name::text, attribute::text, rolname::text, privilege, grantable
-FROM (
-    SELECT 'database', NULL, NULL, acl.*
-    FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) AS acl
-    WHERE datname = current_database()
-    UNION ALL
-    SELECT 'schema', NULL, NULL, acl.*
-    FROM place, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) AS acl
-    UNION ALL
-    SELECT 'future', NULL, NULL, acl.*
-    FROM pg_default_acl, aclexplode(defaclacl) AS acl
-    WHERE defaclrole = (SELECT oid FROM pg_roles WHERE rolname = $2)
-        AND defaclnamespace = (SELECT oid FROM place)
-        AND defaclobjtype = 'r'
-    UNION ALL
-    SELECT 'table', relname, NULL, acl.*
-    FROM pg_class, aclexplode(relacl) AS acl
-    WHERE relnamespace = (SELECT oid FROM place) AND relkind IN ('r', 'p')
-    UNION ALL
-    SELECT 'table', relname, attname, acl.*
-    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid, aclexplode(attacl) AS acl
-    WHERE relnamespace = (SELECT oid FROM place) AND relkind IN ('r', 'p') AND NOT attisdropped
-) AS granted (kind, name, attribute, grantor, grantee, privilege, grantable)
-LEFT JOIN pg_roles ON pg_roles.oid = grantee
-WHERE grantee = 0 OR rolname = ANY ($3)
-";
-
-/// The rights of the named roles and of everybody.
-pub(super) async fn held(
-    client: &(impl GenericClient + Sync),
-    place: &Place,
-    names: &Names,
-) -> Result<Vec<Held>, tokio_postgres::Error> {
-    let rows = client
-        .query_typed(
-            HELD,
-            &[
-                (&place.schema, Type::TEXT),
-                (&names.of(Role::Owner), Type::TEXT),
-                (&names.all(), Type::TEXT_ARRAY),
-            ],
-        )
-        .await?;
-    let mut held = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let kind: String = row.try_get(0)?;
-        let object = match kind.as_str() {
-            "database" => Object::Database,
-            "schema" => Object::Schema,
-            "future" => Object::Future,
-            _ => Object::Table(row.try_get(1)?),
-        };
-        let grantee: Option<String> = row.try_get(3)?;
-        held.push(Held {
-            grant: Grant {
-                object,
-                grantee: grantee.and_then(|name| names.role(&name)),
-                privilege: row.try_get(4)?,
-                column: row.try_get(2)?,
-            },
-            grantable: row.try_get(5)?,
-        });
-    }
-    Ok(held)
-}
-
 /// The rights that the roles that exist should have.
-fn wanted(tables: &[Table], existing: &BTreeSet<Role>) -> BTreeSet<Grant> {
+fn wanted(tables: &[ExistingTable], existing: &BTreeSet<Role>) -> BTreeSet<Grant> {
     let plain = |object: Object, rights: &[(Role, &str)]| -> Vec<Grant> {
         rights
             .iter()
@@ -144,7 +46,7 @@ fn wanted(tables: &[Table], existing: &BTreeSet<Role>) -> BTreeSet<Grant> {
 }
 
 /// The columns that a right is on; one `None` for the whole table.
-fn columns(columns: Columns, table: &Table) -> Vec<Option<String>> {
+fn columns(columns: Columns, table: &ExistingTable) -> Vec<Option<String>> {
     let is_meant = |column: &str| match columns {
         Columns::All => false,
         Columns::Only(names) => names.contains(&column),
@@ -167,8 +69,8 @@ pub(super) fn differences(
     place: &Place,
     names: &Names,
     existing: &BTreeSet<Role>,
-    tables: &[Table],
-    held: &[Held],
+    tables: &[ExistingTable],
+    held: &[GrantedPrivilege],
 ) -> Vec<Difference> {
     let wanted = wanted(tables, existing);
     let have: BTreeSet<&Grant> = held.iter().map(|held| &held.grant).collect();
@@ -189,7 +91,7 @@ pub(super) fn differences(
 }
 
 /// Whether a right that is too much is ours to take back.
-fn is_watched(grant: &Grant, tables: &[Table]) -> bool {
+fn is_watched(grant: &Grant, tables: &[ExistingTable]) -> bool {
     let is_ours = match &grant.object {
         Object::Table(name) => tables.iter().any(|table| table.name == *name),
         _ => true,
@@ -290,7 +192,7 @@ impl Writer<'_> {
             stage: match (object, change) {
                 (Object::Table(_), Change::Grant) => Stage::Grants,
                 (Object::Table(_), _) => Stage::Revocations,
-                _ => Stage::Places,
+                _ => Stage::Privileges,
             },
             as_owner: matches!(object, Object::Table(_) | Object::Future),
             sql: Some(self.statement(object, grantee, &sql, change)),
@@ -331,8 +233,9 @@ const ACTING: &str = "
 SELECT current_user::text, session_user::text, current_schema()::text, current_database()::text
 ";
 
-/// Gives the roles their rights on the tables within a migration's transaction, as far as it runs as the tables' owner:
-/// what the migration makes is never without the rights that it should have, nor with others.
+/// Gives the roles their rights on the tables within a migration's transaction, as far as it runs
+/// as the tables' owner: what the migration makes is never without the rights that it should have,
+/// nor with others.
 ///
 /// Where the roles were not made by `roles apply` this is one question.
 pub(crate) async fn bring_in_line(
@@ -362,7 +265,7 @@ pub(crate) async fn bring_in_line(
     // Taking a whole table back takes its columns back, too: so first the one, then the other.
     for stage in [Stage::Revocations, Stage::Grants] {
         let tables = own_tables(transaction, &place, &acting).await?;
-        let held = held(transaction, &place, names).await?;
+        let held = catalog::granted(transaction, &place, names).await?;
         for difference in differences(&place, names, &existing, &tables, &held) {
             let Some(sql) = &difference.sql else { continue };
             if difference.stage == stage {
@@ -379,7 +282,7 @@ async fn own_tables(
     transaction: &Transaction<'_>,
     place: &Place,
     owner: &str,
-) -> Result<Vec<Table>, tokio_postgres::Error> {
+) -> Result<Vec<ExistingTable>, tokio_postgres::Error> {
     let mut tables = catalog::tables(transaction, place).await?;
     tables.retain(|table| table.owner == owner);
     Ok(tables)

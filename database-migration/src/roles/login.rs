@@ -1,4 +1,4 @@
-//! Whether a role has a password, asked the server by logging in: who is no superuser may not read what is stored.
+//! Checks a role's password by logging in: only superusers may read the stored verifier.
 
 use database::{ConnectError, Database};
 use secrecy::SecretString;
@@ -11,7 +11,7 @@ pub(super) enum Login {
     Right,
     /// The server refused it.
     Wrong,
-    /// The server asks nobody, or lets the role in from elsewhere only.
+    /// The server asks for no password, or lets the role in from elsewhere only.
     Unknown,
 }
 

@@ -1,11 +1,12 @@
-//! The database's roles: who may do what, how to get there, and how to see that it is so.
+//! The roles of the database: making them, granting their rights, and checking both.
 //!
-//! `roles apply` compares what `rights.rs` says with the catalog and changes what differs; `roles check` only compares.
-//! Each migration does the part about tables again.
+//! `roles apply` compares what `rights.rs` says with the catalog and changes what differs; `roles
+//! check` only compares. Each migration does the part about tables again.
 
 mod apply;
 mod catalog;
 mod difference;
+mod finding;
 pub(crate) mod grants;
 mod login;
 pub(crate) mod owner;
@@ -19,7 +20,7 @@ use std::fmt;
 pub use apply::{Applied, Checked};
 pub use settings::{ENVIRONMENT, Invalid, Names, Passwords, Settings};
 
-/// Who does something with the database.
+/// A role of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Owns the tables and their ledger; nobody logs in as it.

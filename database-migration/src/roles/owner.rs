@@ -1,4 +1,4 @@
-//! Migrations run as the owner of the tables, whoever starts them.
+//! Migrations run as the owner of the tables, whichever role starts them.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -18,8 +18,8 @@ FROM pg_roles AS owner
 WHERE rolname = $1
 ";
 
-/// Lets the session act as the owner if it may: what a superuser migrates then belongs to the same role as what the migrator
-/// migrates. Elsewhere nothing happens.
+/// Lets the session act as the owner if it may: what a superuser migrates then belongs to the same
+/// role as what the migrator migrates. Elsewhere nothing happens.
 pub(crate) async fn become_owner(client: &Client, names: &Names) -> Result<(), tokio_postgres::Error> {
     let owner = names.of(Role::Owner);
     let row = client

@@ -1,6 +1,49 @@
-//! Who may do what: the one place that says so. `docs/DATA.md` shows it as a table.
+//! The rights of each role; `docs/DATA.md` shows them as a table.
 
 use super::Role;
+
+/// What a right is on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Object {
+    Database,
+    Schema,
+    /// Tables that the owner will make.
+    Future,
+    Table(String),
+}
+
+/// One right of one role, or of everybody.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Grant {
+    pub(super) object: Object,
+    /// None: `PUBLIC`
+    pub(super) grantee: Option<Role>,
+    pub(super) privilege: String,
+    /// None: the whole table
+    pub(super) column: Option<String>,
+}
+
+/// A right as the catalog has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GrantedPrivilege {
+    pub(super) grant: Grant,
+    /// Whether it may be handed on.
+    pub(super) grantable: bool,
+}
+
+/// Where the tables are.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) database: String,
+    pub(super) schema: String,
+}
+
+/// One of this project's tables.
+pub(super) struct ExistingTable {
+    pub(super) name: String,
+    pub(super) owner: String,
+    pub(super) columns: Vec<String>,
+}
 
 /// A right on the whole table or on some of its columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +59,8 @@ pub(super) enum Columns {
     All,
     /// These.
     Only(&'static [&'static str]),
-    /// All but these; a column that a migration adds is granted when the rights are next brought in line.
+    /// All but these; a column that a migration adds is granted when the rights are next brought in
+    /// line.
     But(&'static [&'static str]),
 }
 
@@ -164,7 +208,8 @@ pub(super) const TABLES: &[Table] = &[
     },
 ];
 
-/// What the roles may do with tables that are not listed: made by hand, or by a build that knows more.
+/// What the roles may do with tables that are not listed: made by hand, or by a build that knows
+/// more.
 pub(super) const FUTURE: &[(Role, &str)] = &[
     (Role::App, "SELECT"),
     (Role::Loader, "SELECT"),
@@ -188,7 +233,7 @@ pub(super) const SCHEMA: &[(Role, &str)] = &[
     (Role::Readonly, "USAGE"),
 ];
 
-/// What everybody may go on doing: who may log in is decided by passwords and `pg_hba.conf`.
+/// The right that `PUBLIC` keeps: passwords and `pg_hba.conf` decide on logging in.
 pub(super) const PUBLIC_ON_DATABASE: &str = "CONNECT";
 
 #[cfg(test)]

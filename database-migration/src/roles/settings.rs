@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::Role;
 
-/// Section `[roles]` of the settings: a name for each role, and for those that log in the file of their password.
+/// Section `[roles]` of the settings: a name for each role, and for those that log in the file of
+/// their password.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

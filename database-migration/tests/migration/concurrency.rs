@@ -153,7 +153,8 @@ async fn a_table_that_stays_busy_ends_with_4_and_names_who_is_in_the_way() {
     assert_eq!(database.value(record).await, "4|3");
 }
 
-/// A database at version 3 and a program that waits inside version 4 for a lock that the test holds.
+/// A database at version 3 and a program that waits inside version 4 for a lock that the test
+/// holds.
 async fn mid_migration() -> (TestDatabase, tokio_postgres::Client, test_support::Process) {
     let database = TestDatabase::empty().await;
     run(&database, &["up", "--to", "3"]).await;

@@ -23,7 +23,8 @@ fn migrations(unique: &str) -> Vec<Migration> {
     ]
 }
 
-/// A database with the table, with rows, and with a transaction that keeps the index from being finished.
+/// A database with the table, with rows, and with a transaction that keeps the index from being
+/// finished.
 async fn busy(migrations: &[Migration]) -> (TestDatabase, tokio_postgres::Client) {
     let database = TestDatabase::empty().await;
     own::migrator(&database, migrations).up(Some(1)).await.unwrap();

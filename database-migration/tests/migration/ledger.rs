@@ -1,4 +1,5 @@
-//! A ledger that others hold, that is not ours, or that has no place; and limits that operators set.
+//! A ledger that others hold, that is not ours, or that has no place; and limits that operators
+//! set.
 
 use std::time::{Duration, Instant};
 
@@ -147,9 +148,7 @@ async fn a_table_of_another_tool_with_the_ledgers_name_ends_with_9_and_stays() {
             assert!(output.stderr.contains(sentence), "{}", output.stderr);
         }
         assert_eq!(
-            database
-                .rows("SELECT version::int FROM __diesel_schema_migrations")
-                .await,
+            database.rows("SELECT version FROM schema_migrations").await,
             [["20240101"]]
         );
         let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";

@@ -1,8 +1,9 @@
 //! The linter for this project's migrations: squawk's rules, and some that squawk does not have.
 //!
-//! A table that a migration finds is in use while it runs. So nothing in a migration may hold a lock for as long as it takes
-//! to read or write a whole table, and nothing may break the build that still serves. Where a migration knows better, a
-//! comment in it says so: `-- squawk-ignore ban-drop-column`, with the reason beside it.
+//! A table that a migration finds is in use while it runs. So nothing in a migration may hold a
+//! lock for as long as it takes to read or write a whole table, and nothing may break the build
+//! that still serves. Where a migration knows better, a comment in it says so: `-- squawk-ignore
+//! ban-drop-column`, with the reason beside it.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,8 @@ use squawk_linter::{Linter, Rule};
 use squawk_syntax::ast::{self, AstNode as _};
 use squawk_syntax::{Parse, SourceFile};
 
-/// What the first release brings runs on empty databases alone, all of it before anybody else comes: it is one file here.
+/// What the first release brings runs on empty databases alone, all of it before anybody else
+/// comes: it is one file here.
 const FIRST_RELEASE: i32 = 4;
 
 /// The oldest server that the project knows.
@@ -20,9 +22,10 @@ const OLDEST: &str = "14.0";
 /// Longest `lock_timeout` of a file: what the runner itself sets.
 const LONGEST_LOCK_MS: u64 = 2000;
 
-/// Squawk's rules for a way forward, each of which [`lint_rules`](crate::lint_rules) tries out. The others are matters of taste
-/// (`prefer-bigint-over-int`), say what rules of our own say better (`require-lock-timeout`), or contradict the runner, which
-/// lifts `statement_timeout`: whatever takes long there takes no lock that anybody waits for.
+/// Squawk's rules for a way forward, each of which [`lint_rules`](crate::lint_rules) tries out. The
+/// others are matters of taste (`prefer-bigint-over-int`), say what rules of our own say better
+/// (`require-lock-timeout`), or contradict the runner, which lifts `statement_timeout`: whatever
+/// takes long there takes no lock that anybody waits for.
 pub(crate) const FORWARD: [Rule; 25] = [
     // Short locks.
     Rule::RequireConcurrentIndexCreation,
@@ -56,7 +59,8 @@ pub(crate) const FORWARD: [Rule; 25] = [
     Rule::IdentifierTooLong,
 ];
 
-/// Squawk's rules for a way back: its locks are short as well. That it takes away what the newer build uses is its purpose.
+/// Squawk's rules for a way back: its locks are short as well. That it takes away what the newer
+/// build uses is its purpose.
 const WAY_BACK: [Rule; 10] = [
     Rule::RequireConcurrentIndexCreation,
     Rule::RequireConcurrentReindex,
@@ -152,8 +156,8 @@ impl<'a> File<'a> {
         unread.chain(found).collect()
     }
 
-    /// The first statement limits waiting for locks, so that the file is safe in other hands than the runner's, too; and
-    /// none raises that limit.
+    /// The first statement limits waiting for locks, so that the file is safe in other hands than
+    /// the runner's, too; and none raises that limit.
     fn lock_timeout(&self) -> Vec<String> {
         let rule = "lock-timeout";
         let file = self.parsed.tree();
@@ -224,7 +228,8 @@ impl<'a> File<'a> {
         findings
     }
 
-    /// Squawk knows of changed types, volatile defaults and generated columns; these write every row anew as well.
+    /// Squawk knows of changed types, volatile defaults and generated columns; these write every
+    /// row anew as well.
     fn rewrites(&self) -> Vec<String> {
         let file = self.parsed.tree();
         let created: BTreeSet<String> = file

@@ -1,4 +1,5 @@
-//! What the linter says of this project's migrations, and that each of its rules catches what it is for and nothing else.
+//! What the linter says of this project's migrations, and that each of its rules catches what it is
+//! for and nothing else.
 
 use database_migration::{Migration, embedded};
 

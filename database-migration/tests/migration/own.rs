@@ -28,7 +28,8 @@ pub(crate) fn named(folder: &str, transaction: &str, up: &str, down: &str) -> Mi
     Migration::parse(folder, &up, &down, &metadata(transaction)).unwrap()
 }
 
-/// A migrator with these migrations: alone if they begin with version 1, else after the project's own.
+/// A migrator with these migrations: alone if they begin with version 1, else after the project's
+/// own.
 pub(crate) fn migrator(database: &TestDatabase, migrations: &[Migration]) -> Migrator {
     with(Migrator::new(database.database()).unwrap(), migrations)
 }
@@ -41,7 +42,8 @@ fn with(mut migrator: Migrator, migrations: &[Migration]) -> Migrator {
     migrator
 }
 
-/// `up` with these migrations as a process: this test binary once more, which runs nothing but [`child`].
+/// `up` with these migrations as a process: this test binary once more, which runs nothing but
+/// [`child`].
 ///
 /// It ends with 0 and says `changed` or `unchanged`, or fails with the error.
 pub(crate) fn start(database: &TestDatabase, migrations: &[Migration]) -> Process {

@@ -11,7 +11,8 @@ async fn oldest(database: &TestDatabase) -> i32 {
     database.value(oldest).await.parse().unwrap()
 }
 
-/// What builds from the version on read and write, so that it has to work for as long as they are compatible.
+/// What builds from the version on read and write, so that it has to work for as long as they are
+/// compatible.
 const USE: [(i32, &str); 12] = [
     (1, "INSERT INTO products (id, name, price, category) VALUES (1, 'Waffle', 9.99, 'Waffle')"),
     (1, "SELECT id, name, price, category, image, available FROM products ORDER BY id"),
@@ -51,8 +52,8 @@ async fn every_earlier_build_that_is_allowed_starts_on_the_newest_schema_and_rea
     }
 }
 
-/// Whatever is not in the list above: every column that a build knows is still there, holds what it held, and no column has
-/// come to tables it writes that it would have to fill.
+/// Whatever is not in the list above: every column that a build knows is still there, holds what it
+/// held, and no column has come to tables it writes that it would have to fill.
 #[tokio::test]
 async fn the_newest_schema_keeps_every_column_of_every_build_that_it_allows() {
     const COLUMNS: &str = "

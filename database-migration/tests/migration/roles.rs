@@ -92,8 +92,8 @@ impl Roles {
         self.superuser().connect().await.unwrap()
     }
 
-    /// Runs statements as the superuser; `{app}` stands for the app's name as an identifier, and so on, `{database}`
-    /// for the database's.
+    /// Runs statements as the superuser; `{app}` stands for the app's name as an identifier, and so
+    /// on, `{database}` for the database's.
     pub(crate) async fn execute(&self, sql: &str) {
         let mut text = sql.replace("{database}", self.database.name());
         for role in ROLES {

@@ -117,7 +117,8 @@ async fn a_later_migration_leaves_its_tables_and_columns_with_the_right_rights()
     refused(&readonly, "SELECT key_hash FROM api_keys").await;
 }
 
-/// A run as the migrator, with one migration more: a table that no list knows, and a column of one that is listed.
+/// A run as the migrator, with one migration more: a table that no list knows, and a column of one
+/// that is listed.
 async fn later_migration(roles: &Roles) -> Migrator {
     roles.set_password("migrator", "migrator");
     assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));

@@ -1,4 +1,5 @@
-//! `roles apply` beside others: who uses the tables, other copies of it, other databases, migrators.
+//! `roles apply` beside others: who uses the tables, other copies of it, other databases,
+//! migrators.
 
 use test_support::TestDatabase;
 

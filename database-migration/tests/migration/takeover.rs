@@ -1,4 +1,5 @@
-//! A database of the build before diesel's format: its ledger is taken over, and kept in step for it.
+//! A database of the build before diesel's format: its ledger is taken over, and kept in step for
+//! it.
 
 use database_migration::embedded;
 use test_support::TestDatabase;
