@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::listing::{self, Answer, Column};
 use crate::run;
-use crate::terms::{Stop, Terms};
+use crate::terms::{self, Terms};
 
 /// Profiles whose version is in force for some dataset, with the end of the last run that compared their sources: a run
 /// that could not reach them (`kept`), a rollback and a pruning did not.
@@ -63,7 +63,7 @@ pub async fn freshness(
         };
         Ok((answer, verdict))
     };
-    Stop::new(terms).or(look).await
+    terms::or_stop(&terms.deadline(), look).await
 }
 
 fn verdict(checks: &[Value], max_age: Duration) -> Result<(), Failure> {

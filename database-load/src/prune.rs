@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use database::Database;
+use one_shot::{Heartbeat, SideChannel};
 use process::failure::{ExitCode, Failure};
 use serde::Serialize;
 use tokio_postgres::Client;
@@ -10,8 +11,8 @@ use tracing::{Span, info};
 use uuid::Uuid;
 
 use crate::profile::Dataset;
-use crate::run::{self, Outcome, audit, failure, heartbeat, lock, progress};
-use crate::terms::{Stop, Terms};
+use crate::run::{self, Outcome, failure, lock, progress, record};
+use crate::terms::{self, Terms};
 
 const COMMAND: &str = "prune";
 
@@ -119,30 +120,24 @@ pub async fn prune(
 ) -> Result<Pruned, Failure> {
     let run_id = Uuid::now_v7();
     Span::current().record("run_id", run_id.to_string());
-    let stop = Stop::new(terms);
+    let deadline = terms.deadline();
     let mut connected = None;
-    let work = stop.or(forget(database, terms, profiles, keep, run_id, &mut connected));
-    let failure = match work.await {
-        Ok(pruned) => {
+    let work = forget(database, terms, profiles, keep, run_id, &mut connected);
+    let failure = match (terms::or_stop(&deadline, work).await, deadline.reason()) {
+        (Ok(pruned), _) => {
             Span::current().record("outcome", pruned.outcome().name());
             return Ok(pruned);
         }
-        Err(_) if stop.is_requested() => {
-            stop.failure_saying("what was given up and is not deleted yet the next `prune` deletes")
+        (Err(_), Some(reason)) => {
+            reason.failure("what was given up and is not deleted yet the next `prune` deletes")
         }
-        Err(failure) => failure,
+        (Err(failure), None) => failure,
     };
     Span::current().record("outcome", run::outcome_of(&failure).name());
     let runs = [(run_id, String::new())];
-    let end = audit::End {
-        command: COMMAND,
-        runs: &runs,
-        outcome: run::outcome_of(&failure),
-        failure: &failure,
-        build: &terms.build,
-    };
+    let record = record::of(run_id, COMMAND, "", &terms.build);
     if connected.is_some() || failure.code != ExitCode::DatabaseUnreachable {
-        audit::failed(database, connected.as_deref(), &end).await;
+        record::failed(database, connected.as_deref(), &[record], &failure).await;
     }
     Err(run::last_words(failure, &runs))
 }
@@ -157,14 +152,9 @@ async fn forget(
 ) -> Result<Pruned, Failure> {
     let client = Arc::new(run::connect(database, terms.wait_timeout).await?);
     *connected = Some(Arc::clone(&client));
-    let record = audit::Record {
-        run_id,
-        command: COMMAND,
-        profile: None,
-        build: &terms.build,
-    };
-    audit::insert_running(&client, &record).await?;
-    let _heartbeat = heartbeat::start(Arc::clone(&client), vec![run_id]);
+    let record = record::of(run_id, COMMAND, "", &terms.build);
+    record::begin(&client, &record).await?;
+    let _heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&client)), vec![run_id]);
     let progress = progress::Progress::start();
     lock::acquire(&client, &Dataset::ALL, terms.lock_timeout, &progress).await?;
     let versions = give_up(&client, profiles, keep).await?;
@@ -196,7 +186,7 @@ async fn forget(
         pruned.coupon_codes
     );
     info!(%run_id, outcome = pruned.outcome().name(), "{message}");
-    audit::end(&client, run_id, pruned.outcome(), &message).await?;
+    record::end(&client, &record, pruned.outcome(), None, Some(message)).await?;
     Ok(pruned)
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use database::Database;
+use one_shot::{Deadline, Heartbeat, SideChannel};
 use process::failure::{ExitCode, Failure};
 use shop::HashKeys;
 use tokio_postgres::Client;
@@ -13,10 +14,9 @@ use uuid::Uuid;
 use crate::profile::Dataset;
 use crate::run::publish::{self, Origin, Publication};
 use crate::run::{
-    self, Changes, Outcome, ProfileRun, audit, failure, guard, heartbeat, leftovers, lock, progress, session,
-    stage,
+    self, Changes, Outcome, ProfileRun, failure, guard, leftovers, lock, progress, record, session, stage,
 };
-use crate::terms::{Stop, Terms};
+use crate::terms::{self, Terms};
 use crate::version;
 
 const COMMAND: &str = "rollback";
@@ -74,11 +74,11 @@ const FIND: &str = "
 pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<ProfileRun, Failure> {
     let (run_id, started) = (Uuid::now_v7(), Instant::now());
     Span::current().record("run_id", run_id.to_string());
-    let stop = Stop::new(&options.terms);
+    let deadline = options.terms.deadline();
     let mut connected = None;
-    let prepared = stop.or(prepare(database, options, run_id, &mut connected)).await;
+    let prepared = terms::or_stop(&deadline, prepare(database, options, run_id, &mut connected)).await;
     let done = match prepared {
-        Ok(prepared) => prepared.publish(&stop).await,
+        Ok(prepared) => prepared.publish(&deadline).await,
         Err(failure) => Err(failure),
     };
     let failure = match done {
@@ -97,16 +97,10 @@ pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<
     };
     Span::current().record("outcome", run::outcome_of(&failure).name());
     let runs = [(run_id, options.profile.clone())];
-    let end = audit::End {
-        command: COMMAND,
-        runs: &runs,
-        outcome: run::outcome_of(&failure),
-        failure: &failure,
-        build: &options.terms.build,
-    };
+    let record = record::of(run_id, COMMAND, &options.profile, &options.terms.build);
     let mut in_force = Vec::new();
     if connected.is_some() || failure.code != ExitCode::DatabaseUnreachable {
-        in_force = audit::failed(database, connected.as_deref(), &end).await;
+        in_force = record::failed(database, connected.as_deref(), &[record], &failure).await;
     }
     let Some((_, version)) = in_force.first() else {
         return Err(run::last_words(failure, &runs));
@@ -130,15 +124,16 @@ struct Prepared {
     publication: Publication,
     locks: Arc<Client>,
     client: Client,
-    _heartbeat: heartbeat::Heartbeat,
+    _heartbeat: Heartbeat,
     _progress: progress::Progress,
 }
 
 impl Prepared {
-    async fn publish(mut self, stop: &Stop) -> Result<(Outcome, i64, publish::PerTable), Failure> {
+    async fn publish(mut self, deadline: &Deadline) -> Result<(Outcome, i64, publish::PerTable), Failure> {
+        let locks = SideChannel::Shared(Arc::clone(&self.locks));
         let publications = std::slice::from_ref(&self.publication);
         let span = tracing::info_span!("dataload.publish");
-        let published = publish::publish(&mut self.client, &self.locks, publications, stop)
+        let published = publish::publish(&mut self.client, &locks, publications, deadline)
             .instrument(span)
             .await?;
         let changes = published.into_iter().next().unwrap_or_default();
@@ -159,14 +154,9 @@ async fn prepare(
 ) -> Result<Prepared, Failure> {
     let locks = Arc::new(run::connect(database, options.terms.wait_timeout).await?);
     *connected = Some(Arc::clone(&locks));
-    let record = audit::Record {
-        run_id,
-        command: COMMAND,
-        profile: Some(&options.profile),
-        build: &options.terms.build,
-    };
-    audit::insert_running(&locks, &record).await?;
-    let heartbeat = heartbeat::start(Arc::clone(&locks), vec![run_id]);
+    let record = record::of(run_id, COMMAND, &options.profile, &options.terms.build);
+    record::begin(&locks, &record).await?;
+    let heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&locks)), vec![run_id]);
     let progress = progress::Progress::start();
     // All of them: which ones the versions bring is only certain once nobody loads any more.
     lock::acquire(&locks, &Dataset::ALL, options.terms.lock_timeout, &progress).await?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::listing::{self, Answer, Column};
 use crate::run;
-use crate::terms::{Stop, Terms};
+use crate::terms::{self, Terms};
 
 /// The versions of each profile that are still of interest: `{}` says which.
 ///
@@ -76,7 +76,7 @@ pub async fn status(database: &Database, terms: &Terms) -> Result<Answer, Failur
         let json = json!({ "versions": versions, "runs": runs });
         Ok(Answer { text, json })
     };
-    Stop::new(terms).or(look).await
+    terms::or_stop(&terms.deadline(), look).await
 }
 
 /// All versions that were ever staged and are not forgotten, and all runs, newest first; `limit` of each.
@@ -114,7 +114,7 @@ pub async fn history(
         let json = json!({ "versions": versions, "runs": runs });
         Ok(Answer { text, json })
     };
-    Stop::new(terms).or(look).await
+    terms::or_stop(&terms.deadline(), look).await
 }
 
 fn no_names() -> Vec<String> {

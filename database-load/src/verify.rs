@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Row};
 use crate::difference::{self, Difference, Wanted};
 use crate::profile::Dataset;
 use crate::run::{self, failure, stage};
-use crate::terms::{Stop, Terms};
+use crate::terms::{self, Terms};
 use crate::version;
 
 /// The version that each dataset shows, with the counts of its rows.
@@ -98,7 +98,7 @@ pub async fn verify(
         let end = client.batch_execute("ROLLBACK").await;
         end.map_err(failure::database("end")).map(|()| verification)
     };
-    Stop::new(terms).or(look).await
+    terms::or_stop(&terms.deadline(), look).await
 }
 
 async fn compare(client: &Client, profiles: &[String]) -> Result<Verification, Failure> {

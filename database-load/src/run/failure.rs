@@ -1,19 +1,21 @@
-//! What errors of the database mean for the exit code.
+//! Failures of the database with the exit code of the process.
 
 use std::error::Error as _;
 
 use database::ConnectError;
+use one_shot::exit_code;
 use process::failure::{ExitCode, Failure};
 use tokio_postgres::error::SqlState;
 
-/// For `map_err`: what was being done when the database failed.
+/// For `map_err`: what was being done when a statement failed.
 pub(crate) fn database(doing: &str) -> impl FnOnce(tokio_postgres::Error) -> Failure + use<> {
     let doing = doing.to_owned();
     move |error| {
+        // The schema is not the one that this build needs.
+        let missing = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
         let code = match error.code() {
-            Some(state) => code(state),
-            // Not the server's words: the connection is gone.
-            None => ExitCode::Input,
+            Some(state) if missing.contains(state) => ExitCode::Prerequisite,
+            _ => exit_code::of_statement(&error),
         };
         Failure::new(code, doing).context_from(error)
     }
@@ -21,12 +23,7 @@ pub(crate) fn database(doing: &str) -> impl FnOnce(tokio_postgres::Error) -> Fai
 
 /// For `map_err`: no connection.
 pub(super) fn connecting(error: ConnectError) -> Failure {
-    let code = if error.is_unreachable() {
-        ExitCode::DatabaseUnreachable
-    } else {
-        ExitCode::Usage
-    };
-    Failure::new(code, "connect").context_from(error)
+    Failure::new(exit_code::of_connect(&error), "connect").context_from(error)
 }
 
 /// The SQLSTATE that caused a failure, if the server gave one.
@@ -39,25 +36,4 @@ pub(super) fn state(failure: &Failure) -> Option<&SqlState> {
         cause = error.source();
     }
     None
-}
-
-fn code(state: &SqlState) -> ExitCode {
-    let missing = [
-        SqlState::READ_ONLY_SQL_TRANSACTION,
-        SqlState::INSUFFICIENT_PRIVILEGE,
-        SqlState::INVALID_SCHEMA_NAME,
-        SqlState::UNDEFINED_TABLE,
-        SqlState::UNDEFINED_COLUMN,
-    ];
-    // Connection lost, memory or disk full, server stopping, disk failed.
-    let passing = ["08", "53", "57P0", "58"];
-    if *state == SqlState::LOCK_NOT_AVAILABLE {
-        ExitCode::LockTimeout
-    } else if missing.contains(state) {
-        ExitCode::Prerequisite
-    } else if passing.iter().any(|class| state.code().starts_with(class)) {
-        ExitCode::Input
-    } else {
-        ExitCode::Unexpected
-    }
 }

@@ -1,25 +1,21 @@
 //! Removes what lost runs staged.
 
+use one_shot::run_record;
 use process::failure::Failure;
 use tokio_postgres::Client;
 use tracing::{info, warn};
+use uuid::Uuid;
 
-use super::{failure, lock};
+use super::{failure, lock, record};
 use crate::profile::Dataset;
 
 const STAGED: &str = "SELECT version FROM dataset_versions WHERE state = 'staged' AND datasets && $1";
 
 const DATASETS: &str = "SELECT datasets FROM dataset_versions WHERE version = $1 AND state = 'staged'";
 
-/// First of all: a publication whose run is not running any more rolls back.
-const GIVE_UP: &str = "
-    UPDATE bootstrap_runs
-    SET outcome = 'failed', exit_code = 1, finished_at = now(),
-        message = 'the run was lost; a later one removed what it had staged'
-    WHERE outcome = 'running'
-      AND id IN (SELECT run_id FROM dataset_versions WHERE version = ANY ($1) AND state = 'staged')";
+const RUNS: &str = "SELECT run_id FROM dataset_versions WHERE version = ANY ($1) AND state = 'staged'";
 
-/// A publication that was under way during [`GIVE_UP`] has committed by now.
+/// A publication that was under way while the runs were given up has committed by now.
 const LEFT: &str = "SELECT version FROM dataset_versions WHERE version = ANY ($1) AND state = 'staged'";
 
 /// In pieces, so that no statement holds a snapshot for long.
@@ -86,7 +82,12 @@ pub(crate) async fn remove_of(client: &Client, datasets: &[Dataset]) -> Result<(
 /// Removes these versions as far as they are staged, and gives up the runs that staged them.
 pub(super) async fn remove(client: &Client, versions: &[i64]) -> Result<(), Failure> {
     let doing = || failure::database("remove leftovers");
-    client.execute(GIVE_UP, &[&versions]).await.map_err(doing())?;
+    let runs = client.query(RUNS, &[&versions]).await.map_err(doing())?;
+    let runs: Vec<Uuid> = runs.iter().map(|row| row.get(0)).collect();
+    // First of all: a publication whose run is not running any more rolls back.
+    let message = "the run was lost; a later one removed what it had staged";
+    let failed = run_record::fail_lost(client, record::TASK, Some(&runs), message);
+    failed.await.map_err(doing())?;
     let rows = client.query(LEFT, &[&versions]).await.map_err(doing())?;
     let versions: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
     if versions.is_empty() {

@@ -1,16 +1,15 @@
 //! One run of the loader: decide, read, stage, publish; every step is recorded.
 
-pub(crate) mod audit;
 mod decision;
 pub(crate) mod failure;
 pub(crate) mod guard;
-pub(crate) mod heartbeat;
 pub(crate) mod leftovers;
 pub(crate) mod lock;
 mod plan;
 mod prepare;
 pub(crate) mod progress;
 pub(crate) mod publish;
+pub(crate) mod record;
 pub(crate) mod session;
 pub(crate) mod stage;
 mod statement;
@@ -35,7 +34,7 @@ use crate::coupons;
 use crate::input::{self, Fingerprint, Input, OnUnreachable, fingerprint};
 use crate::profile::Profile;
 use crate::read::Data;
-use crate::terms::{Stop, Terms};
+use crate::terms::{self, Terms};
 pub(crate) use prepare::connect;
 use steps::Run;
 
@@ -127,17 +126,17 @@ async fn attempt(
     summary: &mut Summary,
 ) -> Result<(), Failure> {
     let interrupt = Arc::new(AtomicBool::new(false));
-    let stop = Stop::new(&options.terms);
+    let deadline = options.terms.deadline();
     let run = Run {
         database,
         options,
-        stop: &stop,
+        deadline: &deadline,
         interrupt: Arc::clone(&interrupt),
         started: Instant::now(),
     };
     let mut client = None;
     // Dropping the work rolls back what is under way; only the publication ends by itself.
-    let staged = stop.or(run.stage(runs, &mut client, summary)).await;
+    let staged = terms::or_stop(&deadline, run.stage(runs, &mut client, summary)).await;
     interrupt.store(true, Ordering::Relaxed);
     let published = match staged {
         Ok(None) => Ok(()),
@@ -150,18 +149,15 @@ async fn attempt(
     // Of several profiles some may have had nothing to do: their runs are over.
     let is_open = |run: &&(Uuid, String)| summary.profiles.iter().all(|done| done.run_id != run.0);
     let open: Vec<(Uuid, String)> = runs.iter().filter(is_open).cloned().collect();
-    let end = audit::End {
-        command: "run",
-        runs: &open,
-        outcome: outcome_of(&failure),
-        failure: &failure,
-        build: &options.terms.build,
-    };
+    let records: Vec<_> = open
+        .iter()
+        .map(|(run_id, profile)| record::of(*run_id, "run", profile, &options.terms.build))
+        .collect();
     // What could not be reached in all the time of the wait is not tried again.
     let is_hopeless = client.is_none() && failure.code == ExitCode::DatabaseUnreachable;
     let mut in_force = Vec::new();
     if !is_hopeless {
-        in_force = audit::failed(database, client.as_deref(), &end).await;
+        in_force = record::failed(database, client.as_deref(), &records, &failure).await;
     }
     if in_force.is_empty() {
         return Err(last_words(failure, &open));

@@ -13,7 +13,7 @@ use super::steps::{fetch, read_job};
 use super::{Outcome, ReadJob, RunOptions, failure, guard, open, prepare};
 use crate::difference::{self, Difference, Wanted};
 use crate::profile::{Dataset, Profile};
-use crate::terms::Stop;
+use crate::terms;
 
 /// What a run would do.
 #[derive(Clone, Debug, Default)]
@@ -52,8 +52,8 @@ impl ProfilePlan {
 /// Those that a run would end with, but for what only writing shows.
 pub async fn plan(database: &Database, options: &RunOptions) -> Result<Plan, Failure> {
     let interrupt = Arc::new(AtomicBool::new(false));
-    let stop = Stop::new(&options.terms);
-    let plan = stop.or(make(database, options, &interrupt)).await;
+    let deadline = options.terms.deadline();
+    let plan = terms::or_stop(&deadline, make(database, options, &interrupt)).await;
     interrupt.store(true, Ordering::Relaxed);
     plan
 }

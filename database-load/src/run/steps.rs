@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use database::Database;
+use one_shot::{Deadline, Heartbeat, RunRecord, SideChannel};
 use process::failure::Failure;
 use tokio_postgres::Client;
 use tracing::Instrument as _;
@@ -14,19 +15,18 @@ use super::decision::{self, Decision};
 use super::progress::Progress;
 use super::publish::{self, Publication};
 use super::{
-    Changes, Job, Outcome, ProfileRun, ReadJob, RunOptions, Summary, audit, blocking, guard, heartbeat,
-    leftovers, lock, may_stay, open, prepare, session, stage,
+    Changes, Job, Outcome, ProfileRun, ReadJob, RunOptions, Summary, blocking, guard, leftovers, lock,
+    may_stay, open, prepare, record, session, stage,
 };
 use crate::input::{self, content_sha256};
 use crate::profile::Dataset;
 use crate::read::{self, Reading};
-use crate::terms::Stop;
 
 /// A run under way.
 pub(super) struct Run<'a> {
     pub(super) database: &'a Database,
     pub(super) options: &'a RunOptions,
-    pub(super) stop: &'a Stop,
+    pub(super) deadline: &'a Deadline,
     /// Set when nobody waits for what is being read any more.
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) started: Instant,
@@ -37,7 +37,7 @@ pub(super) struct AllStaged {
     publications: Vec<Publication>,
     locks: Arc<Client>,
     client: Client,
-    _heartbeat: heartbeat::Heartbeat,
+    _heartbeat: Heartbeat,
     progress: Progress,
 }
 
@@ -59,7 +59,7 @@ impl Run<'_> {
         }
         let progress = Progress::start();
         let run_ids = loads.iter().map(|job| job.run_id).collect();
-        let heartbeat = heartbeat::start(Arc::clone(&locks), run_ids);
+        let heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&locks)), run_ids);
         let datasets = datasets(&loads);
         lock::acquire(&locks, &datasets, self.options.terms.lock_timeout, &progress).await?;
         let mut news = Vec::new();
@@ -101,11 +101,10 @@ impl Run<'_> {
                 loads.push(job);
                 continue;
             }
-            audit::insert_finished(client, &job, &decision, &self.options.terms.build).await?;
-            summary.add(self.done(&job, &decision));
+            self.finish(client, &job, &decision, summary).await?;
         }
         for job in &loads {
-            audit::insert_running(client, &self.record(job)).await?;
+            record::begin(client, &self.record(job)).await?;
         }
         leftovers::sweep(client, &lost).await;
         Ok(loads)
@@ -154,7 +153,10 @@ impl Run<'_> {
         decision: &Decision,
         summary: &mut Summary,
     ) -> Result<(), Failure> {
-        audit::finish(client, job, decision).await?;
+        // The reason why the sources were not compared.
+        let message = job.unreachable.as_ref().map(Failure::line);
+        let (outcome, active) = (decision.outcome(), decision.active());
+        record::end(client, &self.record(job), outcome, active, message).await?;
         summary.add(self.done(job, decision));
         Ok(())
     }
@@ -167,13 +169,11 @@ impl Run<'_> {
     pub(super) async fn publish(&self, mut staged: AllStaged, summary: &mut Summary) -> Result<(), Failure> {
         staged.progress.phase("publishing");
         let span = tracing::info_span!("dataload.publish");
+        let locks = SideChannel::Shared(Arc::clone(&staged.locks));
         let AllStaged {
-            publications,
-            client,
-            locks,
-            ..
+            publications, client, ..
         } = &mut staged;
-        let published = publish::publish(client, locks, publications, self.stop)
+        let published = publish::publish(client, &locks, publications, self.deadline)
             .instrument(span)
             .await?;
         for (publication, changes) in publications.iter().zip(published) {
@@ -188,13 +188,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn record<'a>(&'a self, job: &'a Job) -> audit::Record<'a> {
-        audit::Record {
-            run_id: job.run_id,
-            command: "run",
-            profile: Some(&job.profile.name),
-            build: &self.options.terms.build,
-        }
+    fn record<'a>(&'a self, job: &'a Job) -> RunRecord<'a> {
+        record::of(job.run_id, "run", &job.profile.name, &self.options.terms.build)
     }
 
     fn done(&self, job: &Job, decision: &Decision) -> ProfileRun {

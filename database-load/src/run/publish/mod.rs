@@ -1,20 +1,22 @@
 //! Makes staged versions the ones in force: one transaction, or none.
 
-mod cancel;
 mod sql;
 
+use std::time::Duration;
+
 use database::channels;
+use one_shot::{Deadline, SideChannel};
 use process::failure::{ExitCode, Failure};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::statement::traced;
 use super::{Changes, Outcome, failure};
 use crate::profile::Dataset;
-use crate::terms::Stop;
+use crate::terms;
 use sql::Table;
 
 /// What one profile changed, table by table.
@@ -52,32 +54,34 @@ const RETRIES: u32 = 3;
 /// Publishes all of them together; returns what each changed. `locks` is the connection that holds the locks.
 ///
 /// # Errors
-/// That of `stop` when it came before the commit; nothing was changed then, nor after any other error but one that
+/// That of `deadline` when it came before the commit; nothing was changed then, nor after any other error but one that
 /// says so.
 pub(crate) async fn publish(
     client: &mut Client,
-    locks: &Client,
+    locks: &SideChannel,
     publications: &[Publication],
-    stop: &Stop,
+    deadline: &Deadline,
 ) -> Result<Vec<PerTable>, Failure> {
     let pid = client.query_one("SELECT pg_backend_pid()", &[]).await;
     let pid: i32 = pid.map_err(failure::database("publish"))?.get(0);
     let mut attempt = 1;
     loop {
         let published = {
-            let mut publish = std::pin::pin!(publish_all(client, publications, stop));
+            let mut publish = std::pin::pin!(publish_all(client, publications, deadline));
             tokio::select! {
                 published = &mut publish => published,
-                () = stop.requested() => {
-                    cancel::statement(locks, pid).await;
+                _ = deadline.reached(Duration::ZERO) => {
+                    if let Err(error) = locks.cancel(pid).await {
+                        warn!(error, "the statement under way could not be canceled");
+                    }
                     publish.await
                 }
             }
         };
-        match published {
-            Ok(all) => return Ok(all),
-            Err(_) if stop.is_requested() => return Err(stop.failure()),
-            Err(failure) if attempt <= RETRIES && is_worth_another_try(&failure) => {
+        match (published, deadline.reason()) {
+            (Ok(all), _) => return Ok(all),
+            (Err(_), Some(reason)) => return Err(terms::stopped(reason)),
+            (Err(failure), None) if attempt <= RETRIES && is_worth_another_try(&failure) => {
                 info!(
                     attempt,
                     error = failure.line(),
@@ -85,7 +89,7 @@ pub(crate) async fn publish(
                 );
                 attempt += 1;
             }
-            Err(failure) => return Err(failure),
+            (Err(failure), None) => return Err(failure),
         }
     }
 }
@@ -99,18 +103,16 @@ fn is_worth_another_try(failure: &Failure) -> bool {
     failure::state(failure).is_some_and(|state| states.contains(state))
 }
 
-fn stop_if(stop: &Stop) -> Result<(), Failure> {
-    if stop.is_requested() {
-        Err(stop.failure())
-    } else {
-        Ok(())
-    }
+fn check(deadline: &Deadline) -> Result<(), Failure> {
+    deadline
+        .reason()
+        .map_or(Ok(()), |reason| Err(terms::stopped(reason)))
 }
 
 async fn publish_all(
     client: &mut Client,
     publications: &[Publication],
-    stop: &Stop,
+    deadline: &Deadline,
 ) -> Result<Vec<PerTable>, Failure> {
     let transaction = client
         .build_transaction()
@@ -121,8 +123,8 @@ async fn publish_all(
     let mut all = Vec::with_capacity(publications.len());
     for publication in publications {
         is_still_active(&transaction, publication).await?;
-        all.push(apply(&transaction, publication, stop).await?);
-        stop_if(stop)?;
+        all.push(apply(&transaction, publication, deadline).await?);
+        check(deadline)?;
         if is_changed(publication, all.last()) {
             activate(&transaction, publication).await?;
         }
@@ -137,7 +139,7 @@ async fn publish_all(
         let notify = "SELECT pg_notify($1, $2)";
         execute(&transaction, notify, &[&channels::DATASET_PUBLISHED, &version]).await?;
     }
-    stop_if(stop)?;
+    check(deadline)?;
     traced("COMMIT", None, async {
         transaction
             .commit()
@@ -231,7 +233,7 @@ async fn execute(
 async fn apply(
     transaction: &Transaction<'_>,
     publication: &Publication,
-    stop: &Stop,
+    deadline: &Deadline,
 ) -> Result<PerTable, Failure> {
     let mut changes = PerTable::new();
     for dataset in &publication.datasets {
@@ -239,7 +241,7 @@ async fn apply(
             let apply = async {
                 let mut rows = [0; 4];
                 for (statement, rows) in table.statements().into_iter().zip(&mut rows) {
-                    stop_if(stop)?;
+                    check(deadline)?;
                     if let Some(statement) = statement {
                         *rows = execute(transaction, statement, &[&publication.version]).await?;
                     }
