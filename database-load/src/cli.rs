@@ -4,7 +4,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use database_load::coupons::Coupons;
-use database_load::input::OnUnreachable;
+use database_load::sources::OnUnreachable;
 
 const EXAMPLES: &str = "\
 Example:

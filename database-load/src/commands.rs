@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use database::Database;
-use database_load::input::OnUnreachable;
 use database_load::profile::Profile;
 use database_load::settings::Settings;
+use database_load::sources::OnUnreachable;
 use database_load::{
     Answer, Outcome, ProfileRun, RollbackOptions, RunOptions, Summary, Target, Terms, freshness, history,
     plan, prune, rollback, run, status, verify,

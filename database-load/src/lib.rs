@@ -1,37 +1,33 @@
 //! Brings the shop's data to the version in its sources: whole, or not at all.
 //!
-//! [`profile`] says what is brought, [`input`] opens the files and knows their fingerprint, [`read()`] validates
+//! [`profile`] says what is brought, [`sources`] opens the files and knows their fingerprint, [`read()`] validates
 //! everything; only then does [`run()`] write, and publishes in one transaction.
 
-mod answers;
 pub mod coupons;
+mod datasets;
 pub mod difference;
-mod freshness;
-pub mod input;
-mod listing;
+mod format;
+mod formats;
+mod load;
+mod output;
 pub mod profile;
-mod prune;
-mod read;
-mod rollback;
-mod run;
+mod regular_file;
+mod report;
+mod run_options;
 pub mod settings;
-mod status;
-mod table;
-mod terms;
-mod verify;
-mod version;
+pub mod sources;
+mod versions;
 
-pub use freshness::freshness;
-pub use listing::Answer;
-pub use prune::{Pruned, PrunedVersion, prune};
-pub use read::{Data, Reading, read};
-pub use rollback::{RollbackOptions, Target, rollback};
-pub use run::{Changes, Outcome, Plan, ProfilePlan, ProfileRun, RunOptions, Summary, plan, run};
-pub use status::{history, status};
-pub use table::{BadRow, Findings, Format};
-pub use terms::Terms;
-pub use verify::{Verification, Verified, verify};
-pub use version::READABLE_FORMATS;
+pub use datasets::{Data, DatasetKind, Reading};
+pub use format::Format;
+pub use formats::{BadRow, Findings};
+pub use load::{Changes, Outcome, Plan, ProfilePlan, ProfileRun, RunOptions, Summary, plan, read, run};
+pub use output::Answer;
+pub use run_options::Terms;
+pub use versions::{
+    Pruned, PrunedVersion, READABLE_FORMATS, RollbackOptions, Target, Verification, Verified, freshness,
+    history, prune, rollback, status, verify,
+};
 
 /// Number of the row format of `dataset_rows` that this build writes. Changing what is written means a new number.
 pub const ROW_FORMAT: i16 = 1;

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use shop::HashKeys;
 
-use crate::{coupons, input};
+use crate::{coupons, sources};
 
 /// Every key with its default and a comment.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -29,7 +29,7 @@ pub struct Settings {
     /// Secrets under which API keys are hashed.
     pub api_key_hash_key: Option<SecretString>,
     /// How sources are reached.
-    pub sources: input::Settings,
+    pub sources: sources::Settings,
     /// How coupon files are scanned.
     pub coupons: coupons::Settings,
     /// Logs and traces.
@@ -49,7 +49,7 @@ impl Settings {
             ("DATA_DIR", "data_dir"),
             ("API_KEY_HASH_KEY", "api_key_hash_key"),
         ];
-        environment.extend(input::ENVIRONMENT);
+        environment.extend(sources::ENVIRONMENT);
         environment.extend(coupons::ENVIRONMENT);
         environment.extend(telemetry::ENVIRONMENT);
         environment.extend(database::ENVIRONMENT);

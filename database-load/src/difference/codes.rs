@@ -8,9 +8,9 @@ use process::failure::Failure;
 use tokio_postgres::Client;
 
 use super::{Difference, Row};
-use crate::profile::Dataset;
-use crate::read::CouponCodes;
-use crate::run::failure;
+use crate::datasets::CouponCodes;
+use crate::datasets::DatasetKind;
+use crate::load::failure;
 
 const IN_FORCE: &str = "
     SELECT version FROM dataset_versions
@@ -25,7 +25,7 @@ const CODES: &str = "SELECT code FROM coupon_codes WHERE version = $1 ORDER BY c
 /// Those of the database.
 pub(crate) async fn compare(client: &Client, wanted: &CouponCodes) -> Result<Difference, Failure> {
     let doing = || failure::database("compare coupon codes");
-    let mut difference = Difference::of(Dataset::CouponCodes.name());
+    let mut difference = Difference::of(DatasetKind::CouponCodes.name());
     let mut wanted = wanted.iter().peekable();
     if let Some(in_force) = client.query_opt(IN_FORCE, &[]).await.map_err(doing())? {
         let version: i64 = in_force.get(0);

@@ -8,11 +8,9 @@ use serde::Serialize;
 use tokio_postgres::Client;
 
 pub(crate) use codes::compare as compare_codes;
-use tables::Table;
 
-use crate::profile::Dataset;
-use crate::read::StagedRow;
-use crate::run::failure;
+use crate::datasets::{DatasetKind, StagedRow, Table};
+use crate::load::failure;
 
 /// Most rows of one kind that are named; all are counted.
 pub const NAMED_ROWS: usize = 1000;
@@ -103,11 +101,11 @@ pub(crate) enum Wanted<'a> {
 /// Those of the database.
 pub(crate) async fn compare(
     client: &Client,
-    dataset: Dataset,
+    dataset: DatasetKind,
     wanted: Wanted<'_>,
 ) -> Result<Vec<Difference>, Failure> {
     let mut differences = Vec::new();
-    for table in tables::of(dataset) {
+    for table in dataset.tables() {
         differences.push(compare_table(client, table, wanted).await?);
     }
     Ok(differences)
@@ -119,10 +117,10 @@ async fn compare_table(client: &Client, table: &Table, wanted: Wanted<'_>) -> Re
     match wanted {
         Wanted::Version(version) => {
             let rows = client
-                .query(&table.differing_from_version(), &[&version, &table.name])
+                .query(&tables::differing_from_version(table), &[&version, &table.name])
                 .await;
             difference.note(table, &rows.map_err(doing())?);
-            if let Some(extra) = table.beyond_version() {
+            if let Some(extra) = tables::beyond_version(table) {
                 let rows = client.query(&extra, &[&version, &table.name]).await;
                 difference.note_extra(&rows.map_err(doing())?);
             }
@@ -132,10 +130,12 @@ async fn compare_table(client: &Client, table: &Table, wanted: Wanted<'_>) -> Re
             for rows in own.chunks(ROWS_AT_ONCE) {
                 let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
                 let json: Vec<&str> = rows.iter().map(|row| row.json.as_str()).collect();
-                let rows = client.query(&table.differing_from_rows(), &[&keys, &json]).await;
+                let rows = client
+                    .query(&tables::differing_from_rows(table), &[&keys, &json])
+                    .await;
                 difference.note(table, &rows.map_err(doing())?);
             }
-            if let Some(extra) = table.beyond_keys() {
+            if let Some(extra) = tables::beyond_keys(table) {
                 let keys: Vec<&str> = own.iter().map(|row| row.key.as_str()).collect();
                 difference.note_extra(&client.query(&extra, &[&keys]).await.map_err(doing())?);
             }
@@ -157,7 +157,7 @@ impl Difference {
                 continue;
             }
             let columns: Option<String> = row.get(2);
-            let columns = columns.as_deref().map(|json| table.columns(json));
+            let columns = columns.as_deref().map(|json| tables::columns(table, json));
             self.different.add(Row {
                 key,
                 columns: columns.unwrap_or_default(),

@@ -1,22 +1,20 @@
 //! What operations need of each other.
 
-use super::{Dataset, Operation};
+use super::Operation;
+use crate::datasets::DatasetKind;
 
-pub(super) fn need(of: Dataset, name: &str) -> Result<Dataset, String> {
-    let known = Dataset::ALL.into_iter().find(|dataset| dataset.name() == name);
-    known.ok_or_else(|| format!("operations.{of}.needs names the unknown operation `{name}`"))
+pub(super) fn need(name: &str) -> Result<DatasetKind, String> {
+    DatasetKind::named(name).ok_or_else(|| format!(".needs names the unknown operation `{name}`"))
 }
 
 /// Puts every operation after those that it needs.
 pub(super) fn order(mut left: Vec<Operation>) -> Result<Vec<Operation>, String> {
-    let present: Vec<Dataset> = left.iter().map(|operation| operation.dataset).collect();
+    let present: Vec<DatasetKind> = left.iter().map(|operation| operation.dataset).collect();
     for operation in &mut left {
         let Operation { dataset, needs, .. } = operation;
-        if *dataset == Dataset::Orders {
-            // Orders are checked against what comes with them, whether the profile says so or not.
-            needs.extend([Dataset::Products, Dataset::Users]);
-            needs.extend(present.iter().find(|present| **present == Dataset::Promotions));
-        }
+        let refers_to = dataset.dataset().refers_to().iter();
+        let implied = refers_to.filter(|(kind, is_required)| *is_required || present.contains(kind));
+        needs.extend(implied.map(|(kind, _)| *kind));
         if let Some(missing) = needs.iter().find(|need| !present.contains(need)) {
             return Err(format!(
                 "operations.{dataset} needs {missing}, which the profile does not have"

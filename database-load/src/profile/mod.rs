@@ -1,62 +1,16 @@
 //! Profiles: which datasets are brought, and from where.
 
 mod graph;
-mod source;
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use process::failure::{ExitCode, Failure, OrExit as _};
 use serde::Deserialize;
 
-use crate::input;
-use source::Entry;
-pub(crate) use source::is_pattern;
-pub use source::{Location, Source};
-
-/// A set of rows that is brought, published and taken back as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dataset {
-    /// Users with their API keys.
-    Users,
-    /// The catalogue.
-    Products,
-    /// Codes that change a price.
-    Promotions,
-    /// Valid codes out of bulk files.
-    CouponCodes,
-    /// Sample orders.
-    Orders,
-}
-
-impl Dataset {
-    /// Every dataset, in the order in which they are published: what others refer to comes first.
-    pub const ALL: [Dataset; 5] = [
-        Dataset::Users,
-        Dataset::Products,
-        Dataset::Promotions,
-        Dataset::CouponCodes,
-        Dataset::Orders,
-    ];
-
-    /// The name in profiles and in the database.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Dataset::Users => "users",
-            Dataset::Products => "products",
-            Dataset::Promotions => "promotions",
-            Dataset::CouponCodes => "coupon_codes",
-            Dataset::Orders => "orders",
-        }
-    }
-}
-
-impl fmt::Display for Dataset {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
-}
+use crate::datasets::DatasetKind;
+use crate::regular_file;
+use crate::sources::{Entry, Source};
 
 /// A profile: operations, each of which brings one dataset.
 #[derive(Clone, Debug)]
@@ -75,9 +29,9 @@ pub struct Profile {
 #[derive(Clone, Debug)]
 pub struct Operation {
     /// What it brings.
-    pub dataset: Dataset,
+    pub dataset: DatasetKind,
     /// Operations that are read before it.
-    pub needs: Vec<Dataset>,
+    pub needs: Vec<DatasetKind>,
     /// Where the rows are.
     pub sources: Vec<Source>,
     /// Where the API keys are; for `users` only.
@@ -92,50 +46,21 @@ struct File {
     #[serde(default, rename = "description")]
     _description: Option<String>,
     version: Option<i64>,
-    operations: Operations,
+    operations: BTreeMap<DatasetKind, OperationTable>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Operations {
-    products: Option<Rows>,
-    users: Option<Users>,
-    promotions: Option<Rows>,
-    coupon_codes: Option<CouponCodes>,
-    orders: Option<Rows>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rows {
+struct OperationTable {
     #[serde(default)]
     needs: Vec<String>,
     sources: Vec<Entry>,
+    api_keys: Option<Vec<Entry>>,
+    min_files: Option<usize>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Users {
-    #[serde(default)]
-    needs: Vec<String>,
-    sources: Vec<Entry>,
-    #[serde(default)]
-    api_keys: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CouponCodes {
-    #[serde(default)]
-    needs: Vec<String>,
-    sources: Vec<Entry>,
-    #[serde(default = "two")]
-    min_files: usize,
-}
-
-fn two() -> usize {
-    2
-}
+/// `min_files` of a profile that does not say it.
+const MIN_FILES: usize = 2;
 
 impl Profile {
     /// Reads the profile file. Its sources are not looked at.
@@ -143,7 +68,7 @@ impl Profile {
     /// # Errors
     /// `Usage`, naming file and line: not there, not TOML, an unknown key, needs that cannot be met.
     pub fn read(path: &Path) -> Result<Profile, Failure> {
-        let text = input::regular(path)
+        let text = regular_file::check(path)
             .and_then(|_| std::fs::read_to_string(path))
             .or_exit(ExitCode::Usage, format!("profile {}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -161,15 +86,15 @@ impl Profile {
     }
 
     /// The datasets that it brings, in the order in which they are published.
-    pub fn datasets(&self) -> Vec<Dataset> {
-        Dataset::ALL
+    pub fn datasets(&self) -> Vec<DatasetKind> {
+        DatasetKind::ALL
             .into_iter()
             .filter(|dataset| self.operation(*dataset).is_some())
             .collect()
     }
 
     /// The operation that brings this dataset.
-    pub fn operation(&self, dataset: Dataset) -> Option<&Operation> {
+    pub fn operation(&self, dataset: DatasetKind) -> Option<&Operation> {
         self.operations
             .iter()
             .find(|operation| operation.dataset == dataset)
@@ -177,7 +102,7 @@ impl Profile {
 
     /// Every source, in a fixed order.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
-        let ordered = Dataset::ALL
+        let ordered = DatasetKind::ALL
             .into_iter()
             .filter_map(|dataset| self.operation(dataset));
         ordered.flat_map(|operation| operation.sources.iter().chain(&operation.api_keys))
@@ -191,67 +116,18 @@ impl Profile {
         let File {
             version, operations, ..
         } = toml::from_str(&text).map_err(|error| one_line(&error, &text))?;
-        let sources = |dataset, entries: Vec<Entry>| -> Result<Vec<Source>, String> {
-            let is_table = dataset != Dataset::CouponCodes;
-            let parse = |entry| Source::parse(entry, is_table, folder);
-            entries.into_iter().map(parse).collect()
-        };
-        let mut found = Vec::new();
-        let mut add = |dataset, needs: Vec<String>, names, api_keys, min_files| {
-            let needs = needs
-                .iter()
-                .map(|need| graph::need(dataset, need))
-                .collect::<Result<_, _>>()?;
-            let of_operation = |problem| format!("operations.{dataset}: {problem}");
-            let (sources, api_keys) = (
-                sources(dataset, names).map_err(of_operation)?,
-                sources(dataset, api_keys).map_err(of_operation)?,
-            );
-            if sources.is_empty() {
-                return Err(format!("operations.{dataset}.sources is empty"));
-            }
-            found.push(Operation {
-                dataset,
-                needs,
-                sources,
-                api_keys,
-                min_files,
-            });
-            Ok(())
-        };
-        let Operations {
-            products,
-            users,
-            promotions,
-            coupon_codes,
-            orders,
-        } = operations;
-        if let Some(users) = users {
-            add(Dataset::Users, users.needs, users.sources, users.api_keys, 1)?;
-        }
-        for (dataset, rows) in [
-            (Dataset::Products, products),
-            (Dataset::Promotions, promotions),
-            (Dataset::Orders, orders),
-        ] {
-            if let Some(rows) = rows {
-                add(dataset, rows.needs, rows.sources, Vec::new(), 1)?;
-            }
-        }
-        if let Some(codes) = coupon_codes {
-            let min_files = codes.min_files;
-            add(
-                Dataset::CouponCodes,
-                codes.needs,
-                codes.sources,
-                Vec::new(),
-                min_files,
-            )?;
+        let mut found = Vec::with_capacity(operations.len());
+        for (dataset, table) in operations {
+            let operation = Operation::parse(dataset, table, folder);
+            found.push(operation.map_err(|problem| format!("operations.{dataset}{problem}"))?);
         }
         if found.is_empty() {
             return Err("operations is empty".into());
         }
-        if let Some(codes) = found.iter().find(|found| found.dataset == Dataset::CouponCodes) {
+        if let Some(codes) = found
+            .iter()
+            .find(|found| found.dataset == DatasetKind::CouponCodes)
+        {
             // How many files a folder holds is not known before it is looked at.
             let may_be_more = codes.sources.iter().any(|source| source.location.is_plural());
             codes.check_files(if may_be_more {
@@ -270,6 +146,37 @@ impl Profile {
 }
 
 impl Operation {
+    /// The error continues `operations.name`.
+    fn parse(dataset: DatasetKind, table: OperationTable, folder: &Path) -> Result<Operation, String> {
+        let has_rows = !dataset.tables().is_empty();
+        let own = [
+            (table.api_keys.is_some(), "api_keys"),
+            (table.min_files.is_some(), "min_files"),
+        ];
+        for (is_given, key) in own {
+            if is_given && !dataset.dataset().own_keys().contains(&key) {
+                return Err(format!(": unknown field `{key}`"));
+            }
+        }
+        let sources = |entries: Vec<Entry>| -> Result<Vec<Source>, String> {
+            let parse = |entry| Source::parse(entry, has_rows, folder);
+            let parsed: Result<_, String> = entries.into_iter().map(parse).collect();
+            parsed.map_err(|problem| format!(": {problem}"))
+        };
+        let needs: Result<_, _> = table.needs.iter().map(|need| graph::need(need)).collect();
+        let operation = Operation {
+            dataset,
+            needs: needs?,
+            sources: sources(table.sources)?,
+            api_keys: sources(table.api_keys.unwrap_or_default())?,
+            min_files: table.min_files.unwrap_or(MIN_FILES),
+        };
+        if operation.sources.is_empty() {
+            return Err(".sources is empty".into());
+        }
+        Ok(operation)
+    }
+
     /// Whether a code can be valid with so many coupon files.
     ///
     /// # Errors
@@ -315,15 +222,18 @@ mod tests {
             "#,
         )
         .unwrap();
-        let order: Vec<Dataset> = profile
+        let order: Vec<DatasetKind> = profile
             .operations
             .iter()
             .map(|operation| operation.dataset)
             .collect();
-        assert_eq!(order, [Dataset::Promotions, Dataset::Products, Dataset::Users]);
+        assert_eq!(
+            order,
+            [DatasetKind::Promotions, DatasetKind::Products, DatasetKind::Users]
+        );
         let promotions = &profile.operations[0].sources[0].location;
         assert!(
-            matches!(promotions, Location::Local(path) if path == Path::new("/data/promotions.csv")),
+            matches!(promotions, crate::sources::Location::Local(path) if path == Path::new("/data/promotions.csv")),
             "{promotions:?}"
         );
     }
@@ -349,7 +259,7 @@ mod tests {
             (format!("{products}sauces = []"), "line 3: unknown field `sauces`"),
             (
                 format!("{products}[operations.drinks]\nsources = []"),
-                "unknown field `drinks`",
+                "unknown variant `drinks`",
             ),
             ("[operations.products]\nsources = []".into(), "sources is empty"),
             ("[operations]".into(), "operations is empty"),

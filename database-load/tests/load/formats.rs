@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use database_load::input::{self, Settings};
-use database_load::profile::{Dataset, Profile};
+use database_load::DatasetKind;
+use database_load::profile::Profile;
+use database_load::sources::{self, Settings};
 use database_load::{Reading, read};
 use process::failure::{ExitCode, Failure};
 use serde_json::{Map, Value, json};
@@ -132,7 +133,8 @@ async fn read_all(
         ),
     );
     let profile = Profile::read(&data.profile())?;
-    let inputs = input::open(&profile, &Settings::default()).await?;
+    let sources: Vec<_> = profile.sources().cloned().collect();
+    let inputs = sources::open(&sources, &Settings::default()).await?;
     let reading = Reading {
         hash_keys: HashKeys::parse(None, false).unwrap(),
         production: false,
@@ -313,7 +315,7 @@ async fn a_byte_order_mark_and_crlf_are_fine_in_every_format_and_packing() {
 
             let read =
                 read.unwrap_or_else(|failure| panic!("{file}: {}: {}", failure.line(), findings(&failure)));
-            assert_eq!(read.count(Dataset::Products), 9, "{file}");
+            assert_eq!(read.count(DatasetKind::Products), 9, "{file}");
         }
     }
 }
@@ -337,6 +339,9 @@ async fn what_is_packed_and_damaged_is_reported_where_it_ends() {
         assert!(found.starts_with(&format!("{file}:")), "{found}");
         // The content decides, not the name.
         let plain = read_all(&data, "products", &file, text.clone().into_bytes()).await;
-        assert_eq!(plain.map(|read| read.count(Dataset::Products)).ok(), Some(19_999));
+        assert_eq!(
+            plain.map(|read| read.count(DatasetKind::Products)).ok(),
+            Some(19_999)
+        );
     }
 }

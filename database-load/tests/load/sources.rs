@@ -1,7 +1,7 @@
 //! Sources by address: fetched when they are news, and never half.
 
 use database_load::Outcome;
-use database_load::input::{OnUnreachable, Settings};
+use database_load::sources::{OnUnreachable, Settings};
 use process::failure::{ExitCode, Failure};
 use sha2::{Digest as _, Sha256};
 use test_support::{Output, TestDatabase, eventually};

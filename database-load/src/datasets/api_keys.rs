@@ -1,0 +1,169 @@
+//! API keys of users: only hashes are kept.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use process::failure::Failure;
+use serde::Serialize;
+use shop::{HashKeys, KeyHash, Scope, Scopes};
+use uuid::Uuid;
+
+use super::table::{Table, bytes, column};
+use super::{Notes, Seen};
+use crate::formats::{self, BadRow, Column, Fields, optional, required, secret, text};
+use crate::sources::Input;
+
+const COLUMNS: &[Column] = &[
+    required("id"),
+    secret("key"),
+    required("user"),
+    required("scopes"),
+    optional("expires_at"),
+    optional("development"),
+];
+
+/// `revoked_at` belongs to run time.
+pub(super) const TABLE: Table = Table {
+    is_secret: true,
+    // Keys may have changed hands since: another row that holds one of them gets a hash that no key
+    // has, so that what is restored is unique again. A load refuses a key that is stored under
+    // another id.
+    prepare_restore: Some(
+        "UPDATE api_keys SET key_hash = sha256(convert_to('released ' || id || clock_timestamp(), 'UTF8'))
+         FROM dataset_rows
+         WHERE version = $1 AND dataset = 'api_keys' AND api_keys.key_hash = decode(row ->> 'key_hash', 'hex')
+           AND key <> api_keys.id::text",
+    ),
+    ..Table::new(
+        "api_keys",
+        &[
+            column("id", "uuid"),
+            bytes(
+                "key_hash",
+                "encode(key_hash, 'hex')",
+                "decode(new.key_hash, 'hex')",
+            ),
+            column("hash_key_id", "text"),
+            column("user_id", "uuid"),
+            column("scopes", "text[]"),
+            column("expires_at", "timestamptz"),
+        ],
+        Some("active"),
+    )
+};
+
+/// A row of `api_keys`, in the shape that `dataset_rows` keeps: the key itself is in no field.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ApiKey {
+    pub(crate) id: Uuid,
+    key_hash: String,
+    hash_key_id: String,
+    user_id: Uuid,
+    scopes: Vec<&'static str>,
+    expires_at: Option<DateTime<Utc>>,
+    /// Under every hash key: to find out whether the key is stored already.
+    #[serde(skip)]
+    pub(crate) hashes: Vec<KeyHash>,
+    #[serde(skip)]
+    file: Arc<str>,
+    #[serde(skip)]
+    line: u64,
+}
+
+impl ApiKey {
+    /// What is wrong when the same key is stored under another id.
+    ///
+    /// A key that was revoked would come to life again if its id could change.
+    pub(crate) fn moved(&self, stored: Uuid) -> BadRow {
+        BadRow::new(
+            &self.file,
+            self.line,
+            format!("is stored under the id {stored}; a key keeps its id"),
+        )
+        .column("key")
+    }
+}
+
+pub(super) fn read(
+    inputs: &[Input],
+    users: &HashSet<Uuid>,
+    hash_keys: &HashKeys,
+    notes: &mut Notes,
+) -> Result<Vec<ApiKey>, Failure> {
+    let mut ids: Seen<Uuid> = HashMap::new();
+    let mut hashes: Seen<KeyHash> = HashMap::new();
+    let mut keys = Vec::new();
+    // A user whose row is bad is missing from `users`: that is reported once.
+    let all_users_known = notes.findings.is_empty();
+    formats::read(inputs, COLUMNS, &mut notes.findings, |mut fields| {
+        let id = fields.required("id", text::uuid);
+        if let Some(id) = id {
+            super::once(&mut ids, id, "id", &mut fields);
+        }
+        let hash = fields.required("key", |text| {
+            key(text).map(|key| hash_keys.writer().hash(key.as_bytes()))
+        });
+        if let Some(hash) = hash {
+            super::once(&mut hashes, hash, "key", &mut fields);
+        }
+        let all_hashes = fields.required("key", |text| {
+            Ok::<_, String>(
+                hash_keys
+                    .iter()
+                    .map(|by| by.hash(text.as_bytes()))
+                    .collect::<Vec<_>>(),
+            )
+        });
+        let user = fields.required("user", text::uuid);
+        if all_users_known && user.is_some_and(|user| !users.contains(&user)) {
+            fields.reject("user", "is no user of this profile");
+        }
+        let scopes = scopes(&mut fields);
+        let expires_at = fields.optional("expires_at", text::time);
+        notes.development.note(&mut fields);
+        if let (Some(id), Some(hash), Some(hashes), Some(user_id), Some(scopes), Some(expires_at)) =
+            (id, hash, all_hashes, user, scopes, expires_at)
+        {
+            keys.push(ApiKey {
+                id,
+                key_hash: hex::encode(hash.0),
+                hash_key_id: hash_keys.writer().id().into(),
+                user_id,
+                scopes: scopes.iter().map(Scope::name).collect(),
+                expires_at,
+                hashes,
+                file: Arc::clone(&fields.row.file),
+                line: fields.row.line,
+            });
+        }
+    })?;
+    Ok(keys)
+}
+
+/// What an HTTP header can carry, without blanks.
+fn key(text: &str) -> Result<&str, &'static str> {
+    let valid = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    valid
+        .then_some(text)
+        .ok_or("has not 1 to 255 printable ASCII characters")
+}
+
+fn scopes(fields: &mut Fields<'_>) -> Option<Scopes> {
+    let names = fields.list("scopes")?;
+    if names.is_empty() {
+        fields.reject("scopes", "is empty: a key without scopes can do nothing");
+        return None;
+    }
+    match names
+        .iter()
+        .map(|name| Scope::parse(name))
+        .collect::<Result<Scopes, _>>()
+    {
+        Ok(scopes) => Some(scopes),
+        Err(error) => {
+            fields.reject("scopes", error.to_string());
+            None
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Datasets: sets of rows that are read, published and taken back as one.
+//!
+//! A dataset is a file with its columns, its rules and its tables behind the trait `Dataset`, and a
+//! line in each list of this file.
+
+pub(crate) mod api_keys;
+pub(crate) mod coupon_codes;
+mod orders;
+mod products;
+mod promotions;
+mod table;
+mod users;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use process::failure::Failure;
+use serde::{Deserialize, Serialize};
+use shop::{HashKeys, Promotion};
+use tracing::Span;
+
+pub(crate) use api_keys::ApiKey;
+pub(crate) use coupon_codes::CouponCodes;
+pub(crate) use table::{Effect, StoredColumn, Table};
+
+use crate::coupons;
+use crate::formats::{Fields, Findings};
+use crate::sources::Input;
+
+/// The name of a dataset, in the order in which datasets are published: first those that others
+/// refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetKind {
+    /// Users with their API keys.
+    Users,
+    /// The catalogue.
+    Products,
+    /// Codes that change a price.
+    Promotions,
+    /// Valid codes out of bulk files.
+    CouponCodes,
+    /// Sample orders.
+    Orders,
+}
+
+impl DatasetKind {
+    /// Every dataset, in the order in which they are published.
+    pub const ALL: [DatasetKind; 5] = [
+        DatasetKind::Users,
+        DatasetKind::Products,
+        DatasetKind::Promotions,
+        DatasetKind::CouponCodes,
+        DatasetKind::Orders,
+    ];
+
+    pub(crate) const fn dataset(self) -> &'static dyn Dataset {
+        match self {
+            DatasetKind::Users => &users::Users,
+            DatasetKind::Products => &products::Products,
+            DatasetKind::Promotions => &promotions::Promotions,
+            DatasetKind::CouponCodes => &coupon_codes::Coupons,
+            DatasetKind::Orders => &orders::Orders,
+        }
+    }
+
+    /// The name in profiles and in the database.
+    pub fn name(self) -> &'static str {
+        self.dataset().name()
+    }
+
+    /// The dataset of this name, if this build knows it.
+    pub(crate) fn named(name: &str) -> Option<DatasetKind> {
+        DatasetKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    pub(crate) fn tables(self) -> &'static [Table] {
+        self.dataset().tables()
+    }
+
+    /// Whether its rows are added once and belong to run time afterwards.
+    pub(crate) fn is_append_only(self) -> bool {
+        let tables = self.tables();
+        !tables.is_empty() && tables.iter().all(|table| table.active.is_none())
+    }
+}
+
+impl fmt::Display for DatasetKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// How one dataset is read, staged and published.
+pub(crate) trait Dataset: Sync {
+    /// The name in profiles and in the database.
+    fn name(&self) -> &'static str;
+
+    /// Tables of its rows, in the order in which they are published; none when its rows are not kept
+    /// in `dataset_rows`.
+    fn tables(&self) -> &'static [Table];
+
+    /// Keys that its operation has in a profile beside those of every operation.
+    fn own_keys(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// A span that is open until the rows are staged, with `dataset` and the empty fields `rows` and
+    /// `version`. Span names are constants, and each is part of the contract.
+    fn span(&self) -> Span;
+
+    /// Datasets that are read before it whether the profile says so or not; only those marked `true`
+    /// must be in the profile.
+    fn refers_to(&self) -> &'static [(DatasetKind, bool)] {
+        &[]
+    }
+
+    /// Reads and validates the rows into `data`; what is wrong with them goes to `notes`.
+    ///
+    /// # Errors
+    /// What keeps a source from being read.
+    fn parse(
+        &self,
+        inputs: &Inputs,
+        reading: &Reading,
+        data: &mut Data,
+        notes: &mut Notes,
+    ) -> Result<(), Failure>;
+
+    /// Rows that were read, without those of a second table.
+    fn count(&self, data: &Data) -> usize;
+
+    /// Rows by the names under which `row_counts` has them.
+    fn counts(&self, data: &Data) -> Vec<(&'static str, usize)> {
+        vec![(self.name(), self.count(data))]
+    }
+
+    /// The rows as `dataset_rows` keeps them.
+    ///
+    /// # Errors
+    /// A row that cannot be written as JSON.
+    fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure>;
+}
+
+/// The span of a dataset; a macro, since names of spans are constants.
+macro_rules! span {
+    ($name:literal, $dataset:expr) => {
+        tracing::info_span!(
+            $name,
+            dataset = $dataset,
+            rows = tracing::field::Empty,
+            version = tracing::field::Empty
+        )
+    };
+}
+use span;
+
+/// Everything that a profile brings, valid in itself.
+#[derive(Debug, Default)]
+pub struct Data {
+    products: Vec<products::Product>,
+    users: Vec<users::User>,
+    pub(crate) api_keys: Vec<ApiKey>,
+    promotions: Vec<Promotion>,
+    orders: Vec<orders::Order>,
+    pub(crate) coupon_codes: CouponCodes,
+    /// One per operation, open until its rows are staged.
+    pub(crate) spans: HashMap<DatasetKind, Span>,
+}
+
+impl Data {
+    /// Rows of a dataset; API keys are not counted as users.
+    pub fn count(&self, kind: DatasetKind) -> usize {
+        kind.dataset().count(self)
+    }
+}
+
+/// The inputs of one operation.
+pub(crate) struct Inputs {
+    pub(crate) sources: Vec<Input>,
+    /// Of `users` only.
+    pub(crate) api_keys: Vec<Input>,
+    /// Of `coupon_codes` only: in how many of the files a valid code stands at least.
+    pub(crate) min_files: usize,
+}
+
+/// What reading needs to know besides the profile.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Under which API keys are hashed.
+    pub hash_keys: HashKeys,
+    /// Whether rows marked `development` are refused.
+    pub production: bool,
+    /// How coupon files are scanned.
+    pub coupons: coupons::Settings,
+    /// How far the scan of coupon files is.
+    pub progress: Arc<coupon_scan::Progress>,
+    /// Set from another thread, it ends a long scan.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+/// What is found while rows are read.
+#[derive(Default)]
+pub(crate) struct Notes {
+    pub(crate) findings: Findings,
+    pub(crate) development: Development,
+}
+
+/// The first row that is marked `development`.
+#[derive(Default)]
+pub(crate) struct Development(pub(crate) Option<String>);
+
+impl Development {
+    fn note(&mut self, fields: &mut Fields<'_>) {
+        if fields.flag("development") == Some(true) && self.0.is_none() {
+            self.0 = Some(format!("{}:{}", fields.row.file, fields.row.line));
+        }
+    }
+}
+
+/// A row for `dataset_rows`: its table, its key, itself as JSON.
+pub(crate) struct StagedRow {
+    pub(crate) table: &'static str,
+    pub(crate) key: String,
+    pub(crate) json: String,
+}
+
+fn staged<T: Serialize>(
+    table: &Table,
+    rows: &[T],
+    key: impl Fn(&T) -> String,
+) -> Result<Vec<StagedRow>, Failure> {
+    let write = |row: &T| {
+        let json = serde_json::to_string(row).map_err(anyhow::Error::from)?;
+        Ok(StagedRow {
+            table: table.name,
+            key: key(row),
+            json,
+        })
+    };
+    rows.iter().map(write).collect()
+}
+
+/// Where a value was met first: file and line.
+type Seen<T> = HashMap<T, (Arc<str>, u64)>;
+
+/// Notes a value that stood in an earlier row already.
+fn once<T: Hash + Eq>(seen: &mut Seen<T>, value: T, column: &str, fields: &mut Fields<'_>) {
+    let here = (Arc::clone(&fields.row.file), fields.row.line);
+    match seen.get(&value) {
+        Some((file, line)) => {
+            let (file, line) = (Arc::clone(file), *line);
+            fields.duplicate(column, &file, line);
+        }
+        None => {
+            seen.insert(value, here);
+        }
+    }
+}

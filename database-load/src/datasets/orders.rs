@@ -1,0 +1,279 @@
+//! Sample orders, checked against the data of the same profile.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Datelike as _, Utc};
+use process::failure::Failure;
+use serde::{Deserialize, Serialize};
+use shop::{CouponCode, Money, PricedLine, ProductId, Promotion, Quantity, Totals};
+use tracing::Span;
+use uuid::Uuid;
+
+use super::api_keys::ApiKey;
+use super::products::Product;
+use super::table::{Table, column};
+use super::{Data, Dataset, DatasetKind, Inputs, Notes, Reading, Seen, StagedRow};
+use crate::formats::{self, Column, Fields, optional, required, text};
+use crate::sources::Input;
+
+const COLUMNS: &[Column] = &[
+    required("id"),
+    required("api_key"),
+    required("items"),
+    optional("coupon"),
+    optional("development"),
+];
+const MAX_LINES: usize = 100;
+
+/// Orders belong to run time: they are added once and never touched again.
+const TABLE: Table = Table {
+    // Lines first: afterwards the orders are there and nothing tells the new ones.
+    prepare: Some(
+        "INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+         SELECT (row ->> 'id')::uuid, item.*
+         FROM dataset_rows, jsonb_to_recordset(row -> 'items') AS item
+             (line smallint, product_id bigint, product_name text, category text, unit_price numeric(10, 2),
+              quantity integer)
+         WHERE version = $1 AND dataset = 'orders'
+           AND NOT EXISTS (SELECT FROM orders WHERE orders.id = key::uuid)",
+    ),
+    ..Table::new(
+        "orders",
+        &[
+            column("id", "uuid"),
+            column("created_at", "timestamptz"),
+            column("api_key_id", "uuid"),
+            column("coupon_code", "text"),
+            column("subtotal", "numeric(14, 2)"),
+            column("discount", "numeric(14, 2)"),
+            column("total", "numeric(14, 2)"),
+        ],
+        None,
+    )
+};
+
+pub(super) struct Orders;
+
+impl Dataset for Orders {
+    fn name(&self) -> &'static str {
+        "orders"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        &[TABLE]
+    }
+
+    fn span(&self) -> Span {
+        super::span!("dataload.loadOrders", self.name())
+    }
+
+    fn refers_to(&self) -> &'static [(DatasetKind, bool)] {
+        &[
+            (DatasetKind::Products, true),
+            (DatasetKind::Users, true),
+            (DatasetKind::Promotions, false),
+        ]
+    }
+
+    fn parse(
+        &self,
+        inputs: &Inputs,
+        _reading: &Reading,
+        data: &mut Data,
+        notes: &mut Notes,
+    ) -> Result<(), Failure> {
+        let known = Known::new(&data.products, &data.api_keys, &data.promotions);
+        data.orders = read(&inputs.sources, &known, notes)?;
+        Ok(())
+    }
+
+    fn count(&self, data: &Data) -> usize {
+        data.orders.len()
+    }
+
+    fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure> {
+        super::staged(&TABLE, &data.orders, |order| order.id.to_string())
+    }
+}
+
+/// A row of `orders` with its lines, in the shape that `dataset_rows` keeps.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Order {
+    pub(crate) id: Uuid,
+    created_at: DateTime<Utc>,
+    api_key_id: Uuid,
+    coupon_code: Option<CouponCode>,
+    subtotal: Money,
+    discount: Money,
+    total: Money,
+    items: Vec<Item>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Item {
+    line: usize,
+    product_id: i64,
+    product_name: String,
+    category: String,
+    unit_price: Money,
+    quantity: Quantity,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bought {
+    product: String,
+    quantity: i64,
+}
+
+/// What orders are checked against: what the same profile brings.
+struct Known<'a> {
+    products: HashMap<i64, &'a Product>,
+    api_keys: HashSet<Uuid>,
+    promotions: HashMap<&'a str, &'a Promotion>,
+}
+
+impl<'a> Known<'a> {
+    fn new(products: &'a [Product], api_keys: &'a [ApiKey], promotions: &'a [Promotion]) -> Known<'a> {
+        Known {
+            products: products.iter().map(|product| (product.id, product)).collect(),
+            api_keys: api_keys.iter().map(|key| key.id).collect(),
+            promotions: promotions
+                .iter()
+                .map(|promotion| (promotion.code.as_str(), promotion))
+                .collect(),
+        }
+    }
+}
+
+fn read(inputs: &[Input], known: &Known<'_>, notes: &mut Notes) -> Result<Vec<Order>, Failure> {
+    let mut ids: Seen<Uuid> = HashMap::new();
+    let mut orders = Vec::new();
+    formats::read(inputs, COLUMNS, &mut notes.findings, |mut fields| {
+        let taken = fields.required("id", order_id);
+        if let Some((id, _)) = taken {
+            super::once(&mut ids, id, "id", &mut fields);
+        }
+        let api_key_id = fields.required("api_key", |text| {
+            let id = text::uuid(text)?;
+            known
+                .api_keys
+                .contains(&id)
+                .then_some(id)
+                .ok_or("is the id of no API key of this profile")
+        });
+        let bought = fields.json("items", "a JSON array of {\"product\": \"1\", \"quantity\": 2}");
+        let items = bought.and_then(|bought| items(bought, known, &mut fields));
+        let promotion = fields.optional("coupon", |code| {
+            known
+                .promotions
+                .get(code)
+                .copied()
+                .ok_or("is no promotion of this profile")
+        });
+        notes.development.note(&mut fields);
+        if let (Some((id, created_at)), Some(api_key_id), Some(items), Some(promotion)) =
+            (taken, api_key_id, items, promotion)
+            && let Some(totals) = totals(&items, promotion, created_at, &mut fields)
+        {
+            let Totals {
+                subtotal,
+                discount,
+                total,
+            } = totals;
+            let coupon_code = promotion.map(|promotion| promotion.code.clone());
+            orders.push(Order {
+                id,
+                created_at,
+                api_key_id,
+                coupon_code,
+                subtotal,
+                discount,
+                total,
+                items,
+            });
+        }
+    })?;
+    Ok(orders)
+}
+
+/// An order's id says when it was placed.
+fn order_id(text: &str) -> Result<(Uuid, DateTime<Utc>), &'static str> {
+    let id = text::uuid(text)?;
+    let time = (id.get_version_num() == 7).then(|| id.get_timestamp()).flatten();
+    time.and_then(|time| {
+        let (seconds, nanoseconds) = time.to_unix();
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
+    })
+    .filter(|time| time.year() <= 9999)
+    .map(|time| (id, time))
+    .ok_or("is not a UUID of version 7")
+}
+
+fn items(bought: Vec<Bought>, known: &Known<'_>, fields: &mut Fields<'_>) -> Option<Vec<Item>> {
+    if bought.is_empty() || bought.len() > MAX_LINES {
+        fields.reject("items", format!("has not 1 to {MAX_LINES} lines"));
+        return None;
+    }
+    let mut items: Vec<Item> = Vec::with_capacity(bought.len());
+    for (line, Bought { product, quantity }) in (1..).zip(bought) {
+        let sold = ProductId::parse(&product)
+            .ok()
+            .and_then(|id| known.products.get(&id.number()));
+        let reason = match (sold, Quantity::new(quantity)) {
+            (None, _) => format!("line {line}: `{product}` is no product of this profile"),
+            (_, Err(error)) => format!("line {line}: {error}"),
+            (Some(sold), _) if items.iter().any(|item| item.product_id == sold.id) => {
+                format!("line {line}: product {product} stands on an earlier line")
+            }
+            (Some(sold), Ok(quantity)) => {
+                items.push(Item {
+                    line,
+                    product_id: sold.id,
+                    product_name: sold.name.clone(),
+                    category: sold.category.clone(),
+                    unit_price: sold.price,
+                    quantity,
+                });
+                continue;
+            }
+        };
+        fields.reject("items", reason);
+        return None;
+    }
+    Some(items)
+}
+
+fn totals(
+    items: &[Item],
+    promotion: Option<&Promotion>,
+    created_at: DateTime<Utc>,
+    fields: &mut Fields<'_>,
+) -> Option<Totals> {
+    if let Some(promotion) = promotion {
+        let units = items.iter().map(|item| u32::from(item.quantity.units())).sum();
+        if promotion.max_uses.is_some() {
+            // Uses are counted at run time only.
+            fields.reject("coupon", "has max_uses: a sample order would not be counted");
+            return None;
+        }
+        if let Err(refusal) = promotion.check(created_at, units) {
+            fields.reject("coupon", refusal.to_string());
+            return None;
+        }
+    }
+    let lines: Vec<PricedLine> = items
+        .iter()
+        .map(|item| PricedLine {
+            unit_price: item.unit_price,
+            quantity: item.quantity,
+        })
+        .collect();
+    match Totals::of(&lines, promotion) {
+        Ok(totals) => Some(totals),
+        Err(error) => {
+            fields.reject("items", error.to_string());
+            None
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Promotions: codes that change a price.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use process::failure::Failure;
+use serde::Serialize;
+use shop::{CouponCode, Money, Promotion, PromotionKind};
+use tracing::Span;
+
+use super::table::{Table, column};
+use super::{Data, Dataset, Inputs, Notes, Reading, Seen, StagedRow};
+use crate::formats::{self, Column, Fields, optional, required, text};
+use crate::sources::Input;
+
+const COLUMNS: &[Column] = &[
+    required("code"),
+    required("kind"),
+    optional("value"),
+    optional("min_items"),
+    optional("max_discount"),
+    optional("starts_at"),
+    optional("ends_at"),
+    optional("max_uses"),
+    optional("development"),
+];
+
+/// Limited promotions get their counter; counters that are there stay.
+const TABLE: Table = Table {
+    complete: Some(
+        "INSERT INTO promotion_uses (code)
+         SELECT promotions.code FROM dataset_rows JOIN promotions ON promotions.code = dataset_rows.key
+         WHERE version = $1 AND dataset = 'promotions' AND promotions.max_uses IS NOT NULL
+         ON CONFLICT (code) DO NOTHING",
+    ),
+    ..Table::new(
+        "promotions",
+        &[
+            column("code", "text"),
+            column("kind", "text"),
+            column("value", "numeric(10, 2)"),
+            column("min_items", "integer"),
+            column("max_discount", "numeric(10, 2)"),
+            column("starts_at", "timestamptz"),
+            column("ends_at", "timestamptz"),
+            column("max_uses", "bigint"),
+        ],
+        Some("active"),
+    )
+};
+
+pub(super) struct Promotions;
+
+impl Dataset for Promotions {
+    fn name(&self) -> &'static str {
+        "promotions"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        &[TABLE]
+    }
+
+    fn span(&self) -> Span {
+        super::span!("dataload.loadPromotions", self.name())
+    }
+
+    fn parse(
+        &self,
+        inputs: &Inputs,
+        _reading: &Reading,
+        data: &mut Data,
+        notes: &mut Notes,
+    ) -> Result<(), Failure> {
+        data.promotions = read(&inputs.sources, notes)?;
+        Ok(())
+    }
+
+    fn count(&self, data: &Data) -> usize {
+        data.promotions.len()
+    }
+
+    fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure> {
+        let rows: Vec<PromotionRow<'_>> = data.promotions.iter().map(Into::into).collect();
+        super::staged(&TABLE, &rows, |row| row.code.to_owned())
+    }
+}
+
+/// A row of `promotions`, in the shape that `dataset_rows` keeps.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PromotionRow<'a> {
+    pub(super) code: &'a str,
+    kind: &'static str,
+    value: Money,
+    min_items: u32,
+    max_discount: Option<Money>,
+    starts_at: Option<DateTime<Utc>>,
+    ends_at: Option<DateTime<Utc>>,
+    max_uses: Option<u64>,
+}
+
+impl<'a> From<&'a Promotion> for PromotionRow<'a> {
+    fn from(promotion: &'a Promotion) -> PromotionRow<'a> {
+        PromotionRow {
+            code: promotion.code.as_str(),
+            kind: promotion.kind.name(),
+            value: promotion.kind.value(),
+            min_items: promotion.min_items,
+            max_discount: promotion.max_discount,
+            starts_at: promotion.starts_at,
+            ends_at: promotion.ends_at,
+            max_uses: promotion.max_uses,
+        }
+    }
+}
+
+fn read(inputs: &[Input], notes: &mut Notes) -> Result<Vec<Promotion>, Failure> {
+    let mut codes: Seen<CouponCode> = HashMap::new();
+    let mut promotions = Vec::new();
+    formats::read(inputs, COLUMNS, &mut notes.findings, |mut fields| {
+        let code = fields.required("code", code);
+        if let Some(code) = &code {
+            super::once(&mut codes, code.clone(), "code", &mut fields);
+        }
+        let kind = kind(&mut fields);
+        let min_items = fields.optional("min_items", text::number(1, 100_000));
+        let max_discount = fields.optional("max_discount", positive);
+        let starts_at = fields.optional("starts_at", text::time);
+        let ends_at = fields.optional("ends_at", text::time);
+        if let (Some(Some(start)), Some(Some(end))) = (starts_at, ends_at)
+            && end <= start
+        {
+            fields.reject("ends_at", "is not after starts_at");
+        }
+        let max_uses = fields.optional("max_uses", text::number(0, i64::MAX));
+        notes.development.note(&mut fields);
+        if let (
+            Some(code),
+            Some(kind),
+            Some(min),
+            Some(max_discount),
+            Some(starts_at),
+            Some(ends_at),
+            Some(uses),
+        ) = (code, kind, min_items, max_discount, starts_at, ends_at, max_uses)
+        {
+            let min_items = min.and_then(|min| u32::try_from(min).ok()).unwrap_or(1);
+            let max_uses = uses.and_then(|uses| u64::try_from(uses).ok());
+            promotions.push(Promotion {
+                code,
+                kind,
+                min_items,
+                max_discount,
+                starts_at,
+                ends_at,
+                max_uses,
+            });
+        }
+    })?;
+    Ok(promotions)
+}
+
+/// A code as clients can send it; one that begins or ends with a blank is a slip.
+fn code(text: &str) -> Result<CouponCode, String> {
+    let text = text::words(CouponCode::MAX_LENGTH)(text)?;
+    CouponCode::parse(text).map_err(|error| error.to_string())
+}
+
+fn kind(fields: &mut Fields<'_>) -> Option<PromotionKind> {
+    let name = fields.required("kind", |text| Ok::<_, String>(text.to_owned()));
+    let value = fields.optional("value", Money::parse);
+    match PromotionKind::new(&name?, value?.unwrap_or_default()) {
+        Ok(kind) => Some(kind),
+        Err(error) => {
+            let column = if error == shop::NotAPromotion::Kind {
+                "kind"
+            } else {
+                "value"
+            };
+            fields.reject(column, error.to_string());
+            None
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<Money, String> {
+    let amount = Money::parse(text).map_err(|error| error.to_string())?;
+    if amount == Money::ZERO {
+        Err("is not above 0".into())
+    } else {
+        Ok(amount)
+    }
+}

@@ -1,0 +1,167 @@
+//! Tables in files: CSV, JSON and JSON Lines give the same rows.
+
+mod csv;
+mod fields;
+mod findings;
+mod json;
+pub(crate) mod text;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use process::failure::{ExitCode, Failure};
+
+pub(crate) use fields::Fields;
+pub use findings::{BadRow, Findings};
+
+use crate::format::Format;
+use crate::sources::{BadText, Input};
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
+    /// It holds keys or addresses: see [`is_secret`].
+    secret: bool,
+}
+
+pub(crate) const fn required(name: &'static str) -> Column {
+    Column {
+        name,
+        required: true,
+        secret: false,
+    }
+}
+
+pub(crate) const fn optional(name: &'static str) -> Column {
+    Column {
+        name,
+        required: false,
+        secret: false,
+    }
+}
+
+pub(crate) const fn secret(name: &'static str) -> Column {
+    Column {
+        name,
+        required: true,
+        secret: true,
+    }
+}
+
+/// Whether values of this table are never shown. One secret column makes all of them so: columns get swapped.
+fn is_secret(columns: &[Column]) -> bool {
+    columns.iter().any(|column| column.secret)
+}
+
+/// A name that is no column's: shown only where it cannot be a value that stands in the wrong place.
+fn unknown_column(file: &str, line: u64, position: usize, name: &str, columns: &[Column]) -> BadRow {
+    if !is_secret(columns) {
+        return BadRow::new(file, line, "is no column of this table").column(name);
+    }
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let reason = format!(
+        "column {position} is no column of this table; the columns are {}",
+        names.join(",")
+    );
+    BadRow::new(file, line, reason)
+}
+
+/// One row; an absent value has no cell.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) file: Arc<str>,
+    /// From 1; where the row begins.
+    pub(crate) line: u64,
+    cells: BTreeMap<String, Cell>,
+}
+
+#[derive(Clone, Debug)]
+enum Cell {
+    /// A CSV field: never empty.
+    Text(String),
+    /// A JSON value as it stands in the file: never null.
+    Json(String),
+}
+
+/// Hands every row of every input to `take`, file by file. What is wrong with a row goes to `findings`; the rows handed on
+/// have known columns only.
+///
+/// # Errors
+/// `Usage` for a file whose name does not say what it is; `Input` when it cannot be read.
+pub(crate) fn read(
+    inputs: &[Input],
+    columns: &[Column],
+    findings: &mut Findings,
+    mut take: impl FnMut(Fields<'_>),
+) -> Result<(), Failure> {
+    for input in inputs {
+        let file: Arc<str> = input.name.as_str().into();
+        let Some(format) = input.format else {
+            let message = format!(
+                "source {file}: the name ends in none of .csv, .json, .jsonl, .ndjson (and .gz or .zst after it); \
+                 format = \"csv\" beside its location says what it is"
+            );
+            return Err(Failure::new(ExitCode::Usage, message));
+        };
+        let text = match input.text()? {
+            Ok(text) => text,
+            Err(BadText { line, reason }) => {
+                findings.add(BadRow::new(&file, line, reason));
+                continue;
+            }
+        };
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+        let mut take = |row: &Row, findings: &mut Findings| take(Fields::new(row, columns, findings));
+        let mut sink = Sink {
+            file: &file,
+            columns,
+            findings,
+            take: &mut take,
+        };
+        match format {
+            Format::Csv => csv::read(text, &mut sink),
+            Format::Json => json::read_array(text, &mut sink),
+            Format::JsonLines => json::read_lines(text, &mut sink),
+        }
+    }
+    Ok(())
+}
+
+/// Where the reader of a file leaves what it finds.
+struct Sink<'a> {
+    file: &'a Arc<str>,
+    columns: &'a [Column],
+    findings: &'a mut Findings,
+    take: &'a mut dyn FnMut(&Row, &mut Findings),
+}
+
+impl Sink<'_> {
+    fn row(&mut self, line: u64, cells: BTreeMap<String, Cell>) {
+        let row = Row {
+            file: Arc::clone(self.file),
+            line,
+            cells,
+        };
+        (self.take)(&row, self.findings);
+    }
+
+    fn bad(&self, line: u64, reason: impl Into<String>) -> BadRow {
+        BadRow::new(self.file, line, reason)
+    }
+
+    /// Notes what is wrong with a value, showing it unless the table holds secrets.
+    fn reject(&mut self, bad: BadRow, value: &[u8]) {
+        let shown = String::from_utf8_lossy(value);
+        self.findings.add(if is_secret(self.columns) {
+            bad
+        } else {
+            bad.value(&shown)
+        });
+    }
+
+    fn unknown_column(&self, line: u64, position: usize, name: &str) -> BadRow {
+        unknown_column(self.file, line, position, name, self.columns)
+    }
+}

@@ -1,0 +1,249 @@
+//! Back to a version that was active before, on purpose.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use database::Database;
+use one_shot::{Deadline, Heartbeat, SideChannel};
+use process::failure::{ExitCode, Failure};
+use shop::HashKeys;
+use tokio_postgres::Client;
+use tracing::{Instrument as _, Span, warn};
+use uuid::Uuid;
+
+use crate::datasets::DatasetKind;
+use crate::load::publish::{self, Origin, Publication};
+use crate::load::{
+    self, Changes, Outcome, ProfileRun, failure, lock, orphaned_staging, progress, record, session,
+    shrink_guard, stage,
+};
+use crate::run_options::{self, Terms};
+
+const COMMAND: &str = "rollback";
+
+/// What is asked of a rollback.
+#[derive(Clone, Debug)]
+pub struct RollbackOptions {
+    /// The profile's name.
+    pub profile: String,
+    /// The version that is to be in force.
+    pub target: Target,
+    /// What the API keys in force should be hashed under.
+    pub hash_keys: HashKeys,
+    /// How long to wait, and what stops it.
+    pub terms: Terms,
+}
+
+/// The version that a rollback brings back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This one. The active version itself is restored where its rows were changed by other hands.
+    Version(i64),
+    /// The newest one before the active one whose data differ from it.
+    Previous,
+}
+
+const ACTIVE: &str = "SELECT version FROM dataset_versions WHERE profile = $1 AND state = 'active'";
+
+/// Data that are the same as the active ones, loaded again with force, are no way back. Pruned versions count: to jump
+/// over one is a decision.
+const PREVIOUS: &str = "
+    SELECT kept.version
+    FROM dataset_versions AS active
+    JOIN dataset_versions AS kept USING (profile)
+    WHERE profile = $1 AND active.state = 'active' AND kept.state = 'retired' AND kept.version < active.version
+      AND kept.content_sha256 <> active.content_sha256
+    ORDER BY kept.version DESC
+    LIMIT 1";
+
+const FIND: &str = "
+    SELECT datasets, state, pruned_at IS NOT NULL AS is_pruned, format, hash_key_id
+    FROM dataset_versions
+    WHERE profile = $1 AND version = $2";
+
+/// Brings the dataset rows and coupon codes of an earlier version back, in one transaction. Automatic runs then leave the
+/// profile alone until its sources are new, or `--force` is given.
+///
+/// What run time owns stays as it is: uses of promotions, revocations, orders.
+///
+/// Records run id and outcome on the current span.
+///
+/// # Errors
+/// `Usage` when there is no such version, or its rows were pruned; `Incompatible` when their format is not known;
+/// `InvalidData` when it would bring a revoked key back under another id; those of a run. Nothing is changed then.
+pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<ProfileRun, Failure> {
+    let (run_id, started) = (Uuid::now_v7(), Instant::now());
+    Span::current().record("run_id", run_id.to_string());
+    let deadline = options.terms.deadline();
+    let mut connected = None;
+    let prepared = run_options::or_stop(&deadline, prepare(database, options, run_id, &mut connected)).await;
+    let done = match prepared {
+        Ok(prepared) => prepared.publish(&deadline).await,
+        Err(failure) => Err(failure),
+    };
+    let failure = match done {
+        Ok((outcome, version, changes)) => {
+            Span::current().record("outcome", outcome.name());
+            return Ok(ProfileRun {
+                run_id,
+                profile: options.profile.clone(),
+                outcome,
+                version: Some(version),
+                changes,
+                elapsed: started.elapsed(),
+            });
+        }
+        Err(failure) => failure,
+    };
+    Span::current().record("outcome", load::outcome_of(&failure).name());
+    let runs = [(run_id, options.profile.clone())];
+    let record = record::of(run_id, COMMAND, &options.profile, &options.terms.build);
+    let mut in_force = Vec::new();
+    if connected.is_some() || failure.code != ExitCode::DatabaseUnreachable {
+        in_force = record::failed(database, connected.as_deref(), &[record], &failure).await;
+    }
+    let Some((_, version)) = in_force.first() else {
+        return Err(load::last_words(failure, &runs));
+    };
+    warn!(
+        cause = failure.line(),
+        "the connection was lost while publishing; the publication took place"
+    );
+    Ok(ProfileRun {
+        run_id,
+        profile: options.profile.clone(),
+        outcome: Outcome::Changed,
+        version: Some(*version),
+        changes: Vec::new(),
+        elapsed: started.elapsed(),
+    })
+}
+
+/// Everything but the publication.
+struct Prepared {
+    publication: Publication,
+    locks: Arc<Client>,
+    client: Client,
+    _heartbeat: Heartbeat,
+    _progress: progress::Progress,
+}
+
+impl Prepared {
+    async fn publish(mut self, deadline: &Deadline) -> Result<(Outcome, i64, publish::PerTable), Failure> {
+        let locks = SideChannel::Shared(Arc::clone(&self.locks));
+        let publications = std::slice::from_ref(&self.publication);
+        let span = tracing::info_span!("dataload.publish");
+        let published = publish::publish(&mut self.client, &locks, publications, deadline)
+            .instrument(span)
+            .await?;
+        let changes = published.into_iter().next().unwrap_or_default();
+        let outcome = if publish::is_changed(&self.publication, Some(&changes)) {
+            Outcome::Changed
+        } else {
+            Outcome::Unchanged
+        };
+        Ok((outcome, self.publication.version, changes))
+    }
+}
+
+async fn prepare(
+    database: &Database,
+    options: &RollbackOptions,
+    run_id: Uuid,
+    connected: &mut Option<Arc<Client>>,
+) -> Result<Prepared, Failure> {
+    let locks = Arc::new(load::connect(database, options.terms.wait_timeout).await?);
+    *connected = Some(Arc::clone(&locks));
+    let record = record::of(run_id, COMMAND, &options.profile, &options.terms.build);
+    record::begin(&locks, &record).await?;
+    let heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&locks)), vec![run_id]);
+    let progress = progress::Progress::start();
+    // All of them: which ones the versions bring is only certain once nobody loads any more.
+    lock::acquire(&locks, &DatasetKind::ALL, options.terms.lock_timeout, &progress).await?;
+    orphaned_staging::remove_of(&locks, &DatasetKind::ALL).await?;
+    let publication = find(&locks, options, run_id).await?;
+    Ok(Prepared {
+        publication,
+        client: session::open(database).await?,
+        locks,
+        _heartbeat: heartbeat,
+        _progress: progress,
+    })
+}
+
+/// What is to be published; asked under the locks.
+async fn find(client: &Client, options: &RollbackOptions, run_id: Uuid) -> Result<Publication, Failure> {
+    let profile = &options.profile;
+    let doing = || failure::database("read the dataset versions");
+    let refused = |message: String| Err(Failure::new(ExitCode::Usage, message));
+    let active = client.query_opt(ACTIVE, &[profile]).await.map_err(doing())?;
+    let Some(active) = active.map(|row| row.get::<_, i64>(0)) else {
+        return refused(format!("profile {profile} has no version in force"));
+    };
+    let target = match options.target {
+        Target::Version(version) => Some(version),
+        Target::Previous => client
+            .query_opt(PREVIOUS, &[profile])
+            .await
+            .map_err(doing())?
+            .map(|row| row.get(0)),
+    };
+    let Some(target) = target else {
+        return refused(format!(
+            "profile {profile} has no version before version {active}"
+        ));
+    };
+    let found = client
+        .query_opt(FIND, &[profile, &target])
+        .await
+        .map_err(doing())?;
+    let Some(row) = found.filter(|row| row.get::<_, &str>("state") != "staged") else {
+        return refused(format!(
+            "profile {profile} has no version {target} that was ever in force; `database-load history` lists them"
+        ));
+    };
+    if row.get("is_pruned") {
+        return refused(format!(
+            "version {target} of profile {profile} was pruned: its rows are gone; `database-load history` lists those that are kept"
+        ));
+    }
+    super::is_readable(client, target, row.get("format")).await?;
+    let datasets = datasets(target, &row)?;
+    if datasets.contains(&DatasetKind::Users) {
+        shrink_guard::revoked_keys(client, target).await?;
+        let hashed_under: &str = row.get("hash_key_id");
+        if !options.hash_keys.iter().any(|key| key.id() == hashed_under) {
+            warn!(
+                profile,
+                version = target,
+                "the API keys of this version were hashed under a secret that API_KEY_HASH_KEY does not have: they will not work"
+            );
+        }
+    }
+    let coupon_codes = if datasets.contains(&DatasetKind::CouponCodes) {
+        stage::compare_codes(client, target).await?
+    } else {
+        Changes::default()
+    };
+    Ok(Publication {
+        run_id,
+        profile: profile.clone(),
+        datasets,
+        version: target,
+        active: Some(active),
+        origin: Origin::Kept,
+        coupon_codes,
+        message: (target != active).then(|| format!("rolled back from version {active} to version {target}")),
+    })
+}
+
+fn datasets(version: i64, row: &tokio_postgres::Row) -> Result<Vec<DatasetKind>, Failure> {
+    let names: Vec<String> = row.get("datasets");
+    if let Some(unknown) = names.iter().find(|name| DatasetKind::named(name).is_none()) {
+        let message = format!("version {version} brings {unknown}, which this build does not know");
+        return Err(Failure::new(ExitCode::Incompatible, message));
+    }
+    // In the order in which they are published.
+    let is_named = |dataset: &DatasetKind| names.iter().any(|name| name == dataset.name());
+    Ok(DatasetKind::ALL.into_iter().filter(is_named).collect())
+}
