@@ -1,7 +1,9 @@
+//! Fingerprints: what decides which rows are loaded, in 32 bytes.
+
 use process::failure::Failure;
 use sha2::{Digest as _, Sha256};
 
-use super::remote::Stamp;
+use super::remote::ObjectVersion;
 use super::{Content, Input};
 use crate::ROW_FORMAT;
 
@@ -41,11 +43,11 @@ pub fn fingerprint(profile: &str, inputs: &[Input], hash_key_id: &str, productio
                 }
                 (Content::Elsewhere(remote), ..) => {
                     add(b"elsewhere");
-                    if let Some(Stamp {
+                    if let Some(ObjectVersion {
                         e_tag,
                         size,
                         modified,
-                    }) = &remote.stamp
+                    }) = &remote.version
                     {
                         add(e_tag.as_deref().unwrap_or_default().as_bytes());
                         add(&size.unwrap_or(u64::MAX).to_be_bytes());

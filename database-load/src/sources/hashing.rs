@@ -1,3 +1,5 @@
+//! A reader that notes the SHA-256 of all that is read.
+
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};

@@ -3,8 +3,10 @@
 mod file;
 mod fingerprint;
 mod hashing;
+mod https;
 mod location;
 mod remote;
+mod s3;
 mod settings;
 mod temp_file;
 mod text;
@@ -33,7 +35,7 @@ pub(crate) use unreachable::is_unreachable;
 
 use crate::format::Format;
 use crate::regular_file;
-use remote::{Fetched, Finder, Remote};
+use remote::{Fetched, Remote, SourceResolver};
 use temp_file::TempFile;
 
 /// Files up to this many bytes are read at once: what is hashed is what is loaded.
@@ -105,13 +107,13 @@ pub async fn open(sources: &[Source], settings: &Settings) -> Result<Vec<Input>,
         Ok(inputs)
     })
     .await?;
-    let finder = Finder::default();
+    let resolver = SourceResolver::default();
     let remote = sources
         .iter()
         .enumerate()
         .filter(|(_, source)| !matches!(source.location, Location::Local(_)))
         .map(async |(number, source)| {
-            let found = finder.find(source, settings).await?;
+            let found = resolver.find(source, settings).await?;
             let input = |remote| Input::elsewhere(source, number, remote, max_text);
             try_join_all(found.into_iter().map(input)).await
         });
@@ -162,7 +164,7 @@ impl Input {
         remote: Remote,
         max_text: u64,
     ) -> Result<Input, Failure> {
-        let is_known = source.sha256.is_some() || remote.stamp.is_some();
+        let is_known = source.sha256.is_some() || remote.version.is_some();
         let input = Input {
             format: source
                 .format

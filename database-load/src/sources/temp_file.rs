@@ -1,3 +1,5 @@
+//! A temporary file for a large source.
+
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};

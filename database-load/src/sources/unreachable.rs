@@ -1,3 +1,5 @@
+//! Failures of sources that cannot be reached, apart from those of their data.
+
 use std::error::Error as _;
 
 use process::failure::{ExitCode, Failure};
@@ -10,6 +12,11 @@ struct Unreachable(String);
 /// Exit 6; `name` may be shown.
 pub(super) fn failure(name: &str, problem: impl Into<String>) -> Failure {
     Failure::new(ExitCode::Input, format!("source {name}")).context_from(Unreachable(problem.into()))
+}
+
+/// Exit 2: there is nothing of this name; the server answers with `status`.
+pub(super) fn absent(name: &str, status: u16) -> Failure {
+    Failure::new(ExitCode::Usage, format!("source {name}: is not there ({status})"))
 }
 
 /// Whether a run failed because a source could not be reached.
