@@ -1,3 +1,5 @@
+//! The command line.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +23,8 @@ Exit status; nothing is changed unless it is 0:
 
 /// Brings the shop's data to the version in its sources: whole, or not at all.
 ///
-/// Reads and validates everything first, then publishes it in one transaction. Unchanged sources are not loaded again.
+/// Reads and validates everything first, then publishes it in one transaction. Unchanged sources
+/// are not loaded again.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -63,13 +66,13 @@ pub(crate) enum Command {
     /// Say what `run` would do, row by row; writes nothing and locks nothing.
     #[command(after_help = "Example: database-load plan -p default --json")]
     Plan(Plan),
-    /// Show the versions in force and the last runs.
+    /// Show the active versions and the last runs.
     #[command(after_help = "Example: database-load status --wait-timeout 0")]
     Status,
     /// Show all versions and runs, newest first.
     #[command(after_help = "Example: database-load history -p default --limit 50")]
     History(History),
-    /// Compare the rows in the database with the versions in force; exit 5 names what differs.
+    /// Compare the rows in the database with the active versions; exit 5 names what differs.
     #[command(after_help = "Example: database-load verify --json")]
     Verify(Profiles),
     /// Bring an earlier version back; automatic runs leave it alone until the sources are new.
@@ -88,7 +91,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct Run {
-    /// Profile to load: a name in the data folder, or a path; may be repeated. Without it: those of the settings.
+    /// Profile to load: a name in the data folder, or a path; may be repeated. Without it: those of
+    /// the settings.
     #[arg(short, long = "profile", value_name = "PROFILE")]
     pub(crate) profiles: Vec<String>,
     /// Load unchanged or older data too, and data with far fewer rows.
@@ -97,7 +101,8 @@ pub(crate) struct Run {
     /// Only say what would change: the same as `plan`
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// What to do when a source cannot be reached: exit 6, or keep what is in force and exit 0. Without it: as set
+    /// What to do when a source cannot be reached: exit 6, or keep what is active and exit 0.
+    /// Without it: as set
     #[arg(long, value_name = "WHAT")]
     pub(crate) on_unreachable: Option<OnUnreachable>,
 }
@@ -117,7 +122,7 @@ pub(crate) struct Plan {
 
 #[derive(Debug, Args)]
 pub(crate) struct Profiles {
-    /// Profile to look at; may be repeated. Without it: all whose data are in force
+    /// Profile to look at; may be repeated. Without it: all whose data are active
     #[arg(short, long = "profile", value_name = "PROFILE")]
     pub(crate) profiles: Vec<String>,
 }
@@ -137,7 +142,8 @@ pub(crate) struct Rollback {
     /// The profile. Without it: that of the settings, if they name one
     #[arg(short, long, value_name = "PROFILE")]
     pub(crate) profile: Option<String>,
-    /// The version that is to be in force; `history` lists them. The active one is restored where its rows were changed
+    /// The version that is to be active; `history` lists them. The active one is restored where its
+    /// rows were changed
     #[arg(long, value_name = "VERSION", group = "target")]
     pub(crate) to: Option<i64>,
     /// The newest version before the active one whose data differ
@@ -169,7 +175,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Cli {
-    /// The command, `run` if none is named; its options may also stand before it. Another command has none of them.
+    /// The command, `run` if none is named; its options may also stand before it. Another command
+    /// has none of them.
     pub(crate) fn chosen(self) -> Result<(Command, General), clap::Error> {
         let Cli {
             command,

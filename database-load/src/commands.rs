@@ -7,8 +7,8 @@ use database_load::profile::Profile;
 use database_load::settings::Settings;
 use database_load::sources::OnUnreachable;
 use database_load::{
-    Answer, Outcome, ProfileRun, RollbackOptions, RunOptions, Summary, Target, Terms, freshness, history,
-    plan, prune, rollback, run, status, verify,
+    Answer, LoadOptions, Outcome, ProfileRun, RollbackOptions, RunOptions, Summary, Target, freshness,
+    history, plan, prune, rollback, run, status, verify,
 };
 use process::failure::{ExitCode, Failure, OrExit as _};
 use process::report::ProcessOutcome;
@@ -24,7 +24,7 @@ pub(crate) struct Commands<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) database: &'a Database,
     pub(crate) telemetry: &'a Telemetry,
-    pub(crate) terms: Terms,
+    pub(crate) run_options: RunOptions,
     /// Whether answers are JSON.
     pub(crate) json: bool,
     /// Whether the one answer was given.
@@ -51,7 +51,7 @@ impl Commands<'_> {
             }
             Command::Run(arguments) => self.run(arguments).await,
             Command::Plan(arguments) => self.plan(arguments).await,
-            Command::Status => self.show(&status(self.database, &self.terms).await?),
+            Command::Status => self.show(&status(self.database, &self.run_options).await?),
             Command::History(arguments) => self.history(arguments).await,
             Command::Verify(arguments) => self.verify(names(&arguments.profiles)).await,
             Command::Rollback(arguments) => self.rollback(arguments).await,
@@ -100,11 +100,11 @@ impl Commands<'_> {
 
     async fn history(&self, History { of, limit }: History) -> Result<ProcessOutcome, Failure> {
         let profiles = names(&of.profiles);
-        self.show(&history(self.database, &self.terms, &profiles, limit).await?)
+        self.show(&history(self.database, &self.run_options, &profiles, limit).await?)
     }
 
     async fn verify(&self, profiles: Vec<String>) -> Result<ProcessOutcome, Failure> {
-        let verification = verify(self.database, &self.terms, &profiles).await?;
+        let verification = verify(self.database, &self.run_options, &profiles).await?;
         let done = self.show(&Answer::from(&verification))?;
         let Some(first) = verification.first_drift() else {
             return Ok(done);
@@ -118,7 +118,7 @@ impl Commands<'_> {
             profile: self.one_profile(arguments.profile.as_deref())?,
             target: arguments.to.map_or(Target::Previous, Target::Version),
             hash_keys: self.settings.hash_keys()?,
-            terms: self.terms.clone(),
+            run_options: self.run_options.clone(),
         };
         let span = tracing::info_span!(
             "dataload.rollback",
@@ -138,7 +138,7 @@ impl Commands<'_> {
             outcome = tracing::field::Empty
         );
         let profiles = names(&of.profiles);
-        let pruned = traced(span, prune(self.database, &self.terms, &profiles, keep)).await?;
+        let pruned = traced(span, prune(self.database, &self.run_options, &profiles, keep)).await?;
         self.show(&Answer::from(&pruned))?;
         let line = format!("done: run {}, outcome {}", pruned.run_id, pruned.outcome().name());
         Ok(ProcessOutcome::new(ExitCode::Done, line))
@@ -146,7 +146,7 @@ impl Commands<'_> {
 
     async fn freshness(&self, Freshness { of, max_age }: Freshness) -> Result<ProcessOutcome, Failure> {
         let profiles = names(&of.profiles);
-        let (answer, verdict) = freshness(self.database, &self.terms, &profiles, max_age).await?;
+        let (answer, verdict) = freshness(self.database, &self.run_options, &profiles, max_age).await?;
         let done = self.show(&answer)?;
         verdict.map(|()| done)
     }
@@ -156,7 +156,7 @@ impl Commands<'_> {
         profiles: &[String],
         force: bool,
         on_unreachable: Option<OnUnreachable>,
-    ) -> Result<RunOptions, Failure> {
+    ) -> Result<LoadOptions, Failure> {
         let names = if profiles.is_empty() {
             &self.settings.profiles
         } else {
@@ -170,14 +170,14 @@ impl Commands<'_> {
         }
         let mut sources = self.settings.sources.clone();
         sources.on_unreachable = on_unreachable.unwrap_or(sources.on_unreachable);
-        Ok(RunOptions {
+        Ok(LoadOptions {
             profiles: names.iter().map(|name| self.settings.profile(name)).collect(),
             force,
             hash_keys: self.settings.hash_keys()?,
             production: self.settings.telemetry.production(),
             sources,
             coupons: self.settings.coupons.clone(),
-            terms: self.terms.clone(),
+            run_options: self.run_options.clone(),
         })
     }
 
@@ -251,7 +251,7 @@ fn said(run_id: Uuid, profile: &str, outcome: &str) -> String {
     format!("run {run_id}, profile {profile}, outcome {outcome}")
 }
 
-fn names_of(options: &RunOptions) -> Vec<String> {
+fn names_of(options: &LoadOptions) -> Vec<String> {
     options
         .profiles
         .iter()

@@ -1,3 +1,5 @@
+//! Formats of the files of a table.
+
 use serde::Deserialize;
 
 /// What a table's file holds, once it is unpacked.

@@ -11,7 +11,7 @@ use cli::{Cli, Command, General};
 use commands::Commands;
 use database::Database;
 use database_load::settings::Settings;
-use database_load::{Terms, coupons};
+use database_load::{RunOptions, coupons};
 use process::failure::{ExitCode, Failure, OrExit as _};
 use process::report::{ProcessOutcome, report};
 use process::signals;
@@ -57,7 +57,7 @@ fn execute(
         settings: &settings,
         database: &database,
         telemetry: &telemetry,
-        terms: Terms {
+        run_options: RunOptions {
             wait_timeout: general.wait_timeout,
             lock_timeout: general.lock_timeout,
             timeout: general.timeout,

@@ -4,7 +4,8 @@ use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
-/// Refuses what is no regular file before it is opened: a pipe would wait for a writer, a device may never end.
+/// Refuses what is no regular file before it is opened: a pipe would wait for a writer, a device
+/// may never end.
 ///
 /// # Errors
 /// Those of the system; `InvalidInput` for what is no regular file.

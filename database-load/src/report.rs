@@ -66,9 +66,9 @@ fn planned(table: &Difference) -> Value {
 }
 
 fn plan_text(plan: &ProfilePlan) -> String {
-    let in_force = match plan.version {
-        Some(version) => format!("version {version} is in force"),
-        None => "nothing is in force".into(),
+    let active = match plan.version {
+        Some(version) => format!("version {version} is active"),
+        None => "nothing is active".into(),
     };
     let what = match plan.outcome {
         Outcome::Changed => "a run would publish a new version",
@@ -76,7 +76,7 @@ fn plan_text(plan: &ProfilePlan) -> String {
         Outcome::Kept => "a source cannot be reached; a run would leave the data alone",
         _ => "held; a run would leave the data alone, unless --force is given",
     };
-    let mut text = format!("Profile {}: {what}; {in_force}\n", plan.profile);
+    let mut text = format!("Profile {}: {what}; {active}\n", plan.profile);
     for table in &plan.tables {
         let Difference {
             missing,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a command may wait and take, and who may stop it.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct RunOptions {
     /// How long to wait for the database, and for the schema in it. Default: 60 s.
     pub wait_timeout: Duration,
     /// How long to wait for another load of the same data to end. Default: 600 s.
@@ -21,9 +21,9 @@ pub struct Terms {
     pub cancel: CancellationToken,
 }
 
-impl Default for Terms {
-    fn default() -> Terms {
-        Terms {
+impl Default for RunOptions {
+    fn default() -> RunOptions {
+        RunOptions {
             wait_timeout: Duration::from_secs(60),
             lock_timeout: Duration::from_secs(600),
             timeout: Duration::from_secs(15 * 60),
@@ -33,7 +33,7 @@ impl Default for Terms {
     }
 }
 
-impl Terms {
+impl RunOptions {
     /// Starts the clock of a command.
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::new(&self.cancel, self.timeout)

@@ -69,7 +69,8 @@ impl Settings {
         HashKeys::parse(list, self.telemetry.production()).or_exit(ExitCode::Usage, "API_KEY_HASH_KEY")
     }
 
-    /// The file of a profile: `name` is a path if it has a slash or ends in `.toml`, else the name of one in the folder.
+    /// The file of a profile: `name` is a path if it has a slash or ends in `.toml`, else the name
+    /// of one in the folder.
     pub fn profile(&self, name: &str) -> PathBuf {
         if name.contains('/') || name.ends_with(".toml") {
             return name.into();

@@ -1,3 +1,5 @@
+//! The files of the profile `demo`.
+
 use super::{menu, orders, people, promotions};
 
 /// A file of the folder `demo`.

@@ -1,6 +1,7 @@
 //! Writes the data of the profile `demo`: `cargo run -p database-load --example demo`.
 //!
-//! The same files every time: nothing depends on the clock, the machine or a library's random numbers.
+//! The same files every time: nothing depends on the clock, the machine or a library's random
+//! numbers.
 
 mod files;
 mod menu;

@@ -1,4 +1,5 @@
-//! 10,000 orders of 90 days, from 2025-10-01 on: fixed days, so that the same data are loaded whenever that is.
+//! 10,000 orders of 90 days, from 2025-10-01 on: fixed days, so that the same data are loaded
+//! whenever that is.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! 50 users, of whom a few hold the keys of the places where orders come from. All of it is made up.
+//! 50 users, of whom a few hold the keys of the places where orders come from. All of it is made
+//! up.
 
 use std::fmt::Write as _;
 

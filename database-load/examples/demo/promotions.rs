@@ -46,8 +46,9 @@ const ROWS: [&str; 40] = [
     "WINTER26,percentage,10,,10.00,2026-12-21T00:00:00Z,2027-03-20T00:00:00Z,",
 ];
 
-/// What orders were placed with: code, how often compared with the others, fewest units, first and last day of the 90.
-/// A code with `max_uses` is none of them: sample orders are not counted as uses.
+/// What orders were placed with: code, how often compared with the others, fewest units, first and
+/// last day of the 90. A code with `max_uses` is none of them: sample orders are not counted as
+/// uses.
 pub(crate) const USED: [(&str, u64, u64, u64, u64); 17] = [
     ("SAVE10", 30, 1, 0, 89),
     ("HAPPYHOURS", 12, 1, 0, 89),

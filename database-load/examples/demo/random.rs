@@ -1,3 +1,5 @@
+//! A small random generator with the same numbers everywhere.
+
 /// SplitMix64: small, and the same everywhere.
 pub(crate) struct Random(u64);
 

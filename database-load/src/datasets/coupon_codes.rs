@@ -51,7 +51,8 @@ impl Dataset for Coupons {
     }
 }
 
-/// The codes that stand in enough of the files and that a client can send: packed, a few bytes each.
+/// The codes that stand in enough of the files and that a client can send: packed, a few bytes
+/// each.
 #[derive(Debug, Default)]
 pub(crate) struct CouponCodes {
     codes: Codes,

@@ -99,8 +99,8 @@ pub(crate) trait Dataset: Sync {
     /// The name in profiles and in the database.
     fn name(&self) -> &'static str;
 
-    /// Tables of its rows, in the order in which they are published; none when its rows are not kept
-    /// in `dataset_rows`.
+    /// Tables of its rows, in the order in which they are published; none when its rows are not
+    /// kept in `dataset_rows`.
     fn tables(&self) -> &'static [Table];
 
     /// Keys that its operation has in a profile beside those of every operation.
@@ -108,12 +108,13 @@ pub(crate) trait Dataset: Sync {
         &[]
     }
 
-    /// A span that is open until the rows are staged, with `dataset` and the empty fields `rows` and
+    /// A span that is open until the rows are staged, with `dataset` and the empty fields `rows`
+    /// and
     /// `version`. Span names are constants, and each is part of the contract.
     fn span(&self) -> Span;
 
-    /// Datasets that are read before it whether the profile says so or not; only those marked `true`
-    /// must be in the profile.
+    /// Datasets that are read before it whether the profile says so or not; only those marked
+    /// `true` must be in the profile.
     fn refers_to(&self) -> &'static [(DatasetKind, bool)] {
         &[]
     }

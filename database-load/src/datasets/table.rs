@@ -77,8 +77,8 @@ impl Table {
         }
     }
 
-    /// The statements that bring the rows of version `$1` into the table, in the order in which they
-    /// run. Rows that stay as they are are neither written nor locked.
+    /// The statements that bring the rows of version `$1` into the table, in the order in which
+    /// they run. Rows that stay as they are are neither written nor locked.
     pub(crate) fn publish(&self, is_restore: bool) -> Vec<(Effect, String)> {
         let mut statements = Vec::new();
         if self.active.is_none() && is_restore {

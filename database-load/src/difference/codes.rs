@@ -1,4 +1,5 @@
-//! Coupon codes have a table of their own, and may be many: both sides are read one by one, in the order of their bytes.
+//! Coupon codes have a table of their own, and may be many: both sides are read one by one, in the
+//! order of their bytes.
 
 use std::cmp::Ordering;
 use std::pin::pin;
@@ -12,14 +13,14 @@ use crate::datasets::CouponCodes;
 use crate::datasets::DatasetKind;
 use crate::load::failure;
 
-const IN_FORCE: &str = "
+const ACTIVE: &str = "
     SELECT version FROM dataset_versions
     WHERE state = 'active' AND 'coupon_codes' = ANY (datasets)
     ORDER BY activated_at DESC LIMIT 1";
 
 const CODES: &str = "SELECT code FROM coupon_codes WHERE version = $1 ORDER BY code";
 
-/// Compares the codes in force with those that should be.
+/// Compares the active codes with those that should be.
 ///
 /// # Errors
 /// Those of the database.
@@ -27,8 +28,8 @@ pub(crate) async fn compare(client: &Client, wanted: &CouponCodes) -> Result<Dif
     let doing = || failure::database("compare coupon codes");
     let mut difference = Difference::of(DatasetKind::CouponCodes.name());
     let mut wanted = wanted.iter().peekable();
-    if let Some(in_force) = client.query_opt(IN_FORCE, &[]).await.map_err(doing())? {
-        let version: i64 = in_force.get(0);
+    if let Some(active_data) = client.query_opt(ACTIVE, &[]).await.map_err(doing())? {
+        let version: i64 = active_data.get(0);
         let mut stored = pin!(client.query_raw(CODES, [version]).await.map_err(doing())?);
         while let Some(row) = stored.try_next().await.map_err(doing())? {
             let code: &str = row.get(0);

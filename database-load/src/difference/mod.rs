@@ -1,4 +1,5 @@
-//! How the rows that should be in force differ from those that are: what a load would do, and what has drifted.
+//! How the rows that should be active differ from those that are: what a load would do, and what
+//! has drifted.
 
 mod codes;
 mod tables;
@@ -27,7 +28,7 @@ pub struct Difference {
     pub missing: Rows,
     /// Rows that are there with other values: a load changes them.
     pub different: Rows,
-    /// Rows in force that should not be: a load retires them.
+    /// Active rows that should not be: a load retires them.
     pub extra: Rows,
 }
 
@@ -86,7 +87,7 @@ impl Rows {
     }
 }
 
-/// The rows that should be in force.
+/// The rows that should be active.
 #[derive(Clone, Copy)]
 pub(crate) enum Wanted<'a> {
     /// Those of a version that was staged.

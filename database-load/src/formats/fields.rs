@@ -1,3 +1,5 @@
+//! Values of a row, taken out column by column.
+
 use std::fmt::Display;
 
 use serde::de::DeserializeOwned;
@@ -110,7 +112,8 @@ impl<'a> Fields<'a> {
 }
 
 impl Cell {
-    /// A JSON number as it stands, a JSON string without its quotes; `None` for lists, objects and booleans.
+    /// A JSON number as it stands, a JSON string without its quotes; `None` for lists, objects and
+    /// booleans.
     fn text(&self) -> Option<String> {
         match self {
             Cell::Text(text) => Some(text.clone()),

@@ -1,3 +1,5 @@
+//! Bad rows, counted, and the first of them named.
+
 use std::fmt;
 
 /// A row that cannot be loaded.

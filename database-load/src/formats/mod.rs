@@ -50,12 +50,14 @@ pub(crate) const fn secret(name: &'static str) -> Column {
     }
 }
 
-/// Whether values of this table are never shown. One secret column makes all of them so: columns get swapped.
+/// Whether values of this table are never shown. One secret column makes all of them so: columns
+/// get swapped.
 fn is_secret(columns: &[Column]) -> bool {
     columns.iter().any(|column| column.secret)
 }
 
-/// A name that is no column's: shown only where it cannot be a value that stands in the wrong place.
+/// A name that is no column's: shown only where it cannot be a value that stands in the wrong
+/// place.
 fn unknown_column(file: &str, line: u64, position: usize, name: &str, columns: &[Column]) -> BadRow {
     if !is_secret(columns) {
         return BadRow::new(file, line, "is no column of this table").column(name);
@@ -85,8 +87,8 @@ enum Cell {
     Json(String),
 }
 
-/// Hands every row of every input to `take`, file by file. What is wrong with a row goes to `findings`; the rows handed on
-/// have known columns only.
+/// Hands every row of every input to `take`, file by file. What is wrong with a row goes to
+/// `findings`; the rows handed on have known columns only.
 ///
 /// # Errors
 /// `Usage` for a file whose name does not say what it is; `Input` when it cannot be read.

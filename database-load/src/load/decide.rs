@@ -1,10 +1,10 @@
-//! Whether the sources are news.
+//! Whether the sources have changed.
 
 use process::failure::Failure;
 use tokio_postgres::Client;
 use tracing::warn;
 
-use super::{Job, Outcome, ReadJob, failure};
+use super::{Outcome, ProfileLoad, ValidatedProfile, failure};
 
 /// What to do with a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +56,15 @@ const SAME_CONTENT: &str = "
 
 const REMEMBER: &str = "UPDATE dataset_versions SET fingerprint = $2 WHERE version = $1";
 
-/// Compares the job with the versions that are or were active. What was active before is not brought back by itself: an
-/// old pod that restarts must not undo a newer load or a rollback.
+/// Compares the job with the versions that are or were active. What was active before is not
+/// brought back by itself: an old pod that restarts must not undo a newer load or a rollback.
 ///
 /// Also returns versions that lost runs staged.
-pub(super) async fn decide(client: &Client, job: &Job, force: bool) -> Result<(Decision, Vec<i64>), Failure> {
+pub(super) async fn decide(
+    client: &Client,
+    job: &ProfileLoad,
+    force: bool,
+) -> Result<(Decision, Vec<i64>), Failure> {
     let (mut active, mut is_active, mut was_active, mut lost) = (None, false, false, Vec::new());
     let name = &job.profile.name;
     let known = client.query(KNOWN, &[name, &job.fingerprint.as_slice()]).await;
@@ -102,11 +106,12 @@ pub(super) async fn decide(client: &Client, job: &Job, force: bool) -> Result<(D
     Ok((decision, lost))
 }
 
-/// Decides again by what was read: a fingerprint is new on every machine whose files have other times. `remember` notes
-/// the fingerprint, so that the next run on this machine need not read. Asks under the lock.
+/// Decides again by what was read: a fingerprint is new on every machine whose files have other
+/// times. `remember` notes the fingerprint, so that the next run on this machine need not read.
+/// Asks under the lock.
 pub(super) async fn decide_by_content(
     client: &Client,
-    read: &ReadJob,
+    read: &ValidatedProfile,
     remember: bool,
 ) -> Result<Decision, Failure> {
     let (active, name) = (read.active, &read.job.profile.name);
@@ -129,10 +134,10 @@ pub(super) async fn decide_by_content(
     Ok(Decision::Held { active })
 }
 
-/// What is in force stays because a source cannot be reached.
+/// What is active stays because a source cannot be reached.
 ///
 /// # Errors
-/// Exit 6 when nothing is in force.
+/// Exit 6 when nothing is active.
 pub(super) fn keep(profile: &str, active: Option<i64>, unreachable: &Failure) -> Result<Decision, Failure> {
     let cause = unreachable.line();
     let Some(active) = active else {
@@ -142,7 +147,7 @@ pub(super) fn keep(profile: &str, active: Option<i64>, unreachable: &Failure) ->
         profile,
         cause,
         version = active,
-        "a source cannot be reached; what is in force stays"
+        "a source cannot be reached; what is active stays"
     );
     Ok(Decision::Kept { active })
 }
@@ -150,6 +155,6 @@ pub(super) fn keep(profile: &str, active: Option<i64>, unreachable: &Failure) ->
 fn not_brought_back(profile: &str) {
     warn!(
         profile,
-        "these data were in force before and are not brought back without --force"
+        "these data were active before and are not brought back without --force"
     );
 }

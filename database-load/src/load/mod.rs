@@ -35,7 +35,7 @@ pub use summary::{Changes, Outcome, ProfileRun, Summary};
 use crate::coupons;
 use crate::datasets::{Data, DatasetKind};
 use crate::profile::Profile;
-use crate::run_options::{self, Terms};
+use crate::run_options::{self, RunOptions};
 use crate::sources::{self, Fingerprint, Input, OnUnreachable, Source, fingerprint};
 pub(crate) use connect::connect;
 use steps::Run;
@@ -45,10 +45,11 @@ const TASK: &str = "database-load";
 
 /// What is asked of a run.
 #[derive(Clone, Debug)]
-pub struct RunOptions {
+pub struct LoadOptions {
     /// Profile files, in the order in which they are run.
     pub profiles: Vec<PathBuf>,
-    /// Load although nothing changed, although the data were active before, and although many rows would go.
+    /// Load although nothing changed, although the data were active before, and although many rows
+    /// would go.
     pub force: bool,
     /// Under which API keys are hashed.
     pub hash_keys: HashKeys,
@@ -59,29 +60,29 @@ pub struct RunOptions {
     /// How coupon files are scanned.
     pub coupons: coupons::Settings,
     /// How long to wait, and what stops it.
-    pub terms: Terms,
+    pub run_options: RunOptions,
 }
 
-impl RunOptions {
-    /// A run of these profiles as in development: the default hash key, the default terms.
+impl LoadOptions {
+    /// A run of these profiles as in development: the default hash key, the default limits.
     ///
     /// # Errors
     /// None today: the development hash key is valid.
-    pub fn development(profiles: Vec<PathBuf>) -> Result<RunOptions, shop::NotHashKeys> {
-        Ok(RunOptions {
+    pub fn development(profiles: Vec<PathBuf>) -> Result<LoadOptions, shop::NotHashKeys> {
+        Ok(LoadOptions {
             profiles,
             force: false,
             hash_keys: HashKeys::parse(None, false)?,
             production: false,
             sources: sources::Settings::default(),
             coupons: coupons::Settings::default(),
-            terms: Terms::default(),
+            run_options: RunOptions::default(),
         })
     }
 }
 
 /// One profile of a run.
-struct Job {
+struct ProfileLoad {
     run_id: Uuid,
     profile: Profile,
     inputs: Vec<Input>,
@@ -91,21 +92,23 @@ struct Job {
 }
 
 /// A job whose sources were read and are valid.
-struct ReadJob {
-    job: Job,
+struct ValidatedProfile {
+    job: ProfileLoad,
     /// The version that was active when the decision was made.
     active: Option<i64>,
     data: Data,
     content_sha256: Fingerprint,
 }
 
-/// Brings the profiles' data to the version in their sources: all of them become visible together, or none.
+/// Brings the profiles' data to the version in their sources: all of them become visible together,
+/// or none.
 ///
 /// Records run ids and outcome on the current span.
 ///
 /// # Errors
-/// [`Failure`] with the exit code of the process, naming the runs that failed; the active data are what they were before.
-pub async fn run(database: &Database, options: &RunOptions) -> Result<Summary, Failure> {
+/// [`Failure`] with the exit code of the process, naming the runs that failed; the active data are
+/// what they were before.
+pub async fn run(database: &Database, options: &LoadOptions) -> Result<Summary, Failure> {
     let runs: Vec<(Uuid, String)> = options
         .profiles
         .iter()
@@ -126,12 +129,12 @@ pub async fn run(database: &Database, options: &RunOptions) -> Result<Summary, F
 
 async fn attempt(
     database: &Database,
-    options: &RunOptions,
+    options: &LoadOptions,
     runs: &[(Uuid, String)],
     summary: &mut Summary,
 ) -> Result<(), Failure> {
     let interrupt = Arc::new(AtomicBool::new(false));
-    let deadline = options.terms.deadline();
+    let deadline = options.run_options.deadline();
     let run = Run {
         database,
         options,
@@ -156,23 +159,23 @@ async fn attempt(
     let open: Vec<(Uuid, String)> = runs.iter().filter(is_open).cloned().collect();
     let records: Vec<_> = open
         .iter()
-        .map(|(run_id, profile)| record::of(*run_id, "run", profile, &options.terms.build))
+        .map(|(run_id, profile)| record::of(*run_id, "run", profile, &options.run_options.build))
         .collect();
     // What could not be reached in all the time of the wait is not tried again.
     let is_hopeless = client.is_none() && failure.code == ExitCode::DatabaseUnreachable;
-    let mut in_force = Vec::new();
+    let mut published_versions = Vec::new();
     if !is_hopeless {
-        in_force = record::failed(database, client.as_deref(), &records, &failure).await;
+        published_versions = record::failed(database, client.as_deref(), &records, &failure).await;
     }
-    if in_force.is_empty() {
-        return Err(last_words(failure, &open));
+    if published_versions.is_empty() {
+        return Err(failure_summary(failure, &open));
     }
     warn!(
         cause = failure.line(),
         "the connection was lost while publishing; the publication took place"
     );
     for (run_id, profile) in open {
-        if let Some((_, version)) = in_force.iter().find(|(id, _)| *id == run_id) {
+        if let Some((_, version)) = published_versions.iter().find(|(id, _)| *id == run_id) {
             summary.add(ProfileRun {
                 run_id,
                 profile,
@@ -195,7 +198,7 @@ pub(crate) fn outcome_of(failure: &Failure) -> Outcome {
 }
 
 /// The failure with the runs that it ended: it becomes the last line of the log.
-pub(crate) fn last_words(failure: Failure, runs: &[(Uuid, String)]) -> Failure {
+pub(crate) fn failure_summary(failure: Failure, runs: &[(Uuid, String)]) -> Failure {
     let name = |(run_id, profile): &(Uuid, String)| match profile.as_str() {
         "" => format!("run {run_id}"),
         profile => format!("run {run_id} of profile {profile}"),
@@ -205,8 +208,9 @@ pub(crate) fn last_words(failure: Failure, runs: &[(Uuid, String)]) -> Failure {
     Failure::new(failure.code, message).context_from(failure)
 }
 
-/// Reads profiles and small inputs, and asks for the rest, before the database is asked for anything.
-async fn open(options: &RunOptions, runs: &[(Uuid, String)]) -> Result<Vec<Job>, Failure> {
+/// Reads profiles and small inputs, and asks for the rest, before the database is asked for
+/// anything.
+async fn open(options: &LoadOptions, runs: &[(Uuid, String)]) -> Result<Vec<ProfileLoad>, Failure> {
     let paths = options.profiles.clone();
     let profiles = blocking(move || {
         let mut profiles: Vec<Profile> = Vec::with_capacity(paths.len());
@@ -234,7 +238,7 @@ async fn open(options: &RunOptions, runs: &[(Uuid, String)]) -> Result<Vec<Job>,
         let key = options.hash_keys.writer().id().to_owned();
         let job = blocking(move || {
             let fingerprint = fingerprint(&profile.text, &inputs, &key, production);
-            Ok(Job {
+            Ok(ProfileLoad {
                 run_id,
                 profile,
                 inputs,
@@ -247,8 +251,8 @@ async fn open(options: &RunOptions, runs: &[(Uuid, String)]) -> Result<Vec<Job>,
     Ok(jobs)
 }
 
-/// Whether what is in force may stay because a source cannot be reached.
-fn may_stay(options: &RunOptions, failure: &Failure) -> bool {
+/// Whether what is active may stay because a source cannot be reached.
+fn may_stay(options: &LoadOptions, failure: &Failure) -> bool {
     options.sources.on_unreachable == OnUnreachable::Keep && sources::is_unreachable(failure)
 }
 
@@ -261,7 +265,7 @@ async fn blocking<T: Send + 'static>(
     joined.or_exit(ExitCode::Unexpected, "read the data")?
 }
 
-async fn open_sources(profile: &Profile, options: &RunOptions) -> Result<Vec<Input>, Failure> {
+async fn open_sources(profile: &Profile, options: &LoadOptions) -> Result<Vec<Input>, Failure> {
     let sources: Vec<Source> = profile.sources().cloned().collect();
     let inputs = sources::open(&sources, &options.sources).await?;
     if let Some(codes) = profile.operation(DatasetKind::CouponCodes) {

@@ -26,7 +26,8 @@ const FORGET_CODES: &str = "
 
 const FORGET_VERSIONS: &str = "DELETE FROM dataset_versions WHERE version = ANY ($1) AND state = 'staged'";
 
-/// Removes versions of lost runs whose datasets nobody works on. What fails is left to the next run.
+/// Removes versions of lost runs whose datasets nobody works on. What fails is left to the next
+/// run.
 pub(super) async fn sweep(client: &Client, versions: &[i64]) {
     for version in versions {
         if let Err(failure) = sweep_one(client, *version).await {
@@ -67,7 +68,8 @@ async fn sweep_one(client: &Client, version: i64) -> Result<(), Failure> {
     removed
 }
 
-/// Removes what was staged of these datasets. Whoever holds their locks knows that nobody works on it.
+/// Removes what was staged of these datasets. Whoever holds their locks knows that nobody works on
+/// it.
 pub(crate) async fn remove_of(client: &Client, datasets: &[DatasetKind]) -> Result<(), Failure> {
     let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
     let rows = client.query(STAGED, &[&names]).await;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::decide::{self, Decision};
 use super::steps::{fetch, read_job};
-use super::{Outcome, ReadJob, RunOptions, connect, failure, open, shrink_guard};
+use super::{LoadOptions, Outcome, ValidatedProfile, connect, failure, open, shrink_guard};
 use crate::datasets::DatasetKind;
 use crate::difference::{self, Difference, Wanted};
 use crate::profile::Profile;
@@ -32,10 +32,11 @@ pub struct ProfilePlan {
     pub profile: String,
     /// How the run would end: `Changed`, `Unchanged`, `Held` or `Kept`.
     pub outcome: Outcome,
-    /// The version in force now.
+    /// The active version now.
     pub version: Option<i64>,
-    /// Table by table, what is `missing` would be added, what is `different` changed, what is `extra` retired.
-    /// Empty unless the outcome is `Changed`, and without what a later profile of the same command brings instead.
+    /// Table by table, what is `missing` would be added, what is `different` changed, what is
+    /// `extra` retired. Empty unless the outcome is `Changed`, and without what a later profile of
+    /// the same command brings instead.
     pub tables: Vec<Difference>,
 }
 
@@ -46,14 +47,14 @@ impl ProfilePlan {
     }
 }
 
-/// Reads and validates the sources and compares them with the data in force. Writes nothing and locks nothing: a role
-/// that may only read can do it, on a standby too.
+/// Reads and validates the sources and compares them with the active data. Writes nothing and locks
+/// nothing: a role that may only read can do it, on a standby too.
 ///
 /// # Errors
 /// Those that a run would end with, but for what only writing shows.
-pub async fn plan(database: &Database, options: &RunOptions) -> Result<Plan, Failure> {
+pub async fn plan(database: &Database, options: &LoadOptions) -> Result<Plan, Failure> {
     let interrupt = Arc::new(AtomicBool::new(false));
-    let deadline = options.terms.deadline();
+    let deadline = options.run_options.deadline();
     let plan = run_options::or_stop(&deadline, make(database, options, &interrupt)).await;
     interrupt.store(true, Ordering::Relaxed);
     plan
@@ -61,7 +62,7 @@ pub async fn plan(database: &Database, options: &RunOptions) -> Result<Plan, Fai
 
 async fn make(
     database: &Database,
-    options: &RunOptions,
+    options: &LoadOptions,
     interrupt: &Arc<AtomicBool>,
 ) -> Result<Plan, Failure> {
     let runs: Vec<(Uuid, String)> = options
@@ -70,7 +71,7 @@ async fn make(
         .map(|path| (Uuid::now_v7(), Profile::name_of(path)))
         .collect();
     let jobs = open(options, &runs).await?;
-    let client = connect::connect(database, options.terms.wait_timeout).await?;
+    let client = connect::connect(database, options.run_options.wait_timeout).await?;
     let mut plan = Plan::default();
     let mut loads = Vec::new();
     for mut job in jobs {
@@ -91,7 +92,8 @@ async fn make(
             loads.push(read_job(options, interrupt, &Arc::default(), job, active).await?);
         }
     }
-    // Begun only now: reading may take its time, and an old snapshot keeps the server from cleaning up.
+    // Begun only now: reading may take its time, and an old snapshot keeps the server from cleaning
+    // up.
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     client
         .batch_execute(begin)
@@ -120,11 +122,11 @@ async fn make(
 
 async fn compare(
     client: &Client,
-    load: &ReadJob,
+    load: &ValidatedProfile,
     force: bool,
     seen: &mut Vec<DatasetKind>,
 ) -> Result<Vec<Difference>, Failure> {
-    let ReadJob { job, data, .. } = load;
+    let ValidatedProfile { job, data, .. } = load;
     shrink_guard::stored_keys(client, &job.profile.name, data).await?;
     shrink_guard::shrinking(client, &job.profile, data, force).await?;
     let mut tables = Vec::new();

@@ -1,3 +1,5 @@
+//! How far a load is: a bar on a terminal, log lines elsewhere.
+
 use std::fmt::{self, Write};
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +30,7 @@ struct Now {
 impl Progress {
     pub(crate) fn start() -> Progress {
         let now = Arc::new(Now {
-            phase: Mutex::new("comparing with the data in force".to_owned()),
+            phase: Mutex::new("comparing with the active data".to_owned()),
             rows: AtomicU64::new(0),
             scan: Arc::default(),
             started: Instant::now(),

@@ -1,4 +1,4 @@
-//! Makes staged versions the ones in force: one transaction, or none.
+//! Makes staged versions active: one transaction, or none.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub(crate) struct Publication {
     /// The version that was active when the decision was made.
     pub(crate) active: Option<i64>,
     pub(crate) origin: Origin,
-    /// How its coupon codes differ from those in force.
+    /// How its coupon codes differ from the active ones.
     pub(crate) coupon_codes: Changes,
     /// What is worth knowing, for the record.
     pub(crate) message: Option<String>,
@@ -66,18 +66,20 @@ pub(crate) struct Publication {
 pub(crate) enum Origin {
     /// It was just staged.
     Staged,
-    /// It was active before: its rows are restored, and orders, which belong to run time, are left alone.
+    /// It was active before: its rows are restored, and orders, which belong to run time, are left
+    /// alone.
     Kept,
 }
 
 /// How often a publication is tried again that the server ended in favor of another transaction.
 const RETRIES: u32 = 3;
 
-/// Publishes all of them together; returns what each changed. `locks` is the connection that holds the locks.
+/// Publishes all of them together; returns what each changed. `locks` is the connection that holds
+/// the locks.
 ///
 /// # Errors
-/// That of `deadline` when it came before the commit; nothing was changed then, nor after any other error but one that
-/// says so.
+/// That of `deadline` when it came before the commit; nothing was changed then, nor after any other
+/// error but one that says so.
 pub(crate) async fn publish(
     client: &mut Client,
     locks: &SideChannel,
@@ -116,7 +118,8 @@ pub(crate) async fn publish(
     }
 }
 
-/// A serialization failure or a deadlock: the server rolled back, and another time nobody may be in the way.
+/// A serialization failure or a deadlock: the server rolled back, and another time nobody may be in
+/// the way.
 fn is_worth_another_try(failure: &Failure) -> bool {
     let states = [
         SqlState::T_R_SERIALIZATION_FAILURE,

@@ -8,11 +8,12 @@ use crate::formats::Findings;
 use crate::profile::{Operation, Profile};
 use crate::sources::{Input, Source};
 
-/// Reads everything that the profile brings; `inputs` are what [`open`](crate::sources::open) found.
+/// Reads everything that the profile brings; `inputs` are what [`open`](crate::sources::open)
+/// found.
 ///
 /// # Errors
-/// `InvalidData`, caused by [`Findings`], when rows are not valid; `Usage` for a kind of file that is
-/// not known, and for development rows in production; `Input` when a file cannot be read.
+/// `InvalidData`, caused by [`Findings`], when rows are not valid; `Usage` for a kind of file that
+/// is not known, and for development rows in production; `Input` when a file cannot be read.
 pub fn read(profile: &Profile, inputs: &[Input], reading: &Reading) -> Result<Data, Failure> {
     let mut data = Data::default();
     let mut findings = Findings::default();

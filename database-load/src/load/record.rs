@@ -54,9 +54,9 @@ pub(crate) async fn end(
     ended.map_err(failure::database("record the run"))
 }
 
-/// Records failed runs and removes what they staged, as far as the database can be reached; the next
-/// run removes the rest. Returns the versions that were published nevertheless: the answer to a
-/// commit can get lost.
+/// Records failed runs and removes what they staged, as far as the database can be reached; the
+/// next run removes the rest. Returns the versions that were published nevertheless: the answer to
+/// a commit can get lost.
 ///
 /// `client` is the connection of the run, if it had one; another one is tried when it fails.
 pub(crate) async fn failed(

@@ -52,7 +52,8 @@ const REVOKED: &str = "
     WHERE version = $1 AND dataset = 'api_keys' AND revoked_at IS NOT NULL
     LIMIT 1";
 
-/// Refuses to bring back a version in which a key that was revoked since had another id, under which it is not revoked.
+/// Refuses to bring back a version in which a key that was revoked since had another id, under
+/// which it is not revoked.
 pub(crate) async fn revoked_keys(client: &Client, version: i64) -> Result<(), Failure> {
     let found = client.query_opt(REVOKED, &[&version]).await;
     let Some(row) = found.map_err(failure::database("look for revoked API keys"))? else {
@@ -67,19 +68,19 @@ pub(crate) async fn revoked_keys(client: &Client, version: i64) -> Result<(), Fa
 }
 
 /// A version's counts are those of its datasets, and of the keys that come with its users.
-const IN_FORCE: &str = "
-    WITH in_force AS (
+const ACTIVE: &str = "
+    WITH active_data AS (
         SELECT DISTINCT ON (dataset) dataset, row_counts
         FROM dataset_versions, unnest(datasets) AS dataset
         WHERE state = 'active'
         ORDER BY dataset, activated_at DESC
     )
     SELECT counts.key, counts.value::bigint
-    FROM in_force, jsonb_each_text(row_counts) AS counts
+    FROM active_data, jsonb_each_text(row_counts) AS counts
     WHERE counts.key = dataset OR (dataset = 'users' AND counts.key = 'api_keys')";
 
-/// Refuses to take more than a fifth of the rows away from what the profile brings, and to bring nothing where it names
-/// sources, unless `force`. Sample orders are never taken away.
+/// Refuses to take more than a fifth of the rows away from what the profile brings, and to bring
+/// nothing where it names sources, unless `force`. Sample orders are never taken away.
 pub(super) async fn shrinking(
     client: &Client,
     profile: &Profile,
@@ -90,10 +91,10 @@ pub(super) async fn shrinking(
         return Ok(());
     }
     let counts = client
-        .query(IN_FORCE, &[])
+        .query(ACTIVE, &[])
         .await
-        .map_err(failure::database("count the rows in force"))?;
-    let in_force: HashMap<String, i64> = counts.iter().map(|row| (row.get(0), row.get(1))).collect();
+        .map_err(failure::database("count the active rows"))?;
+    let active_data: HashMap<String, i64> = counts.iter().map(|row| (row.get(0), row.get(1))).collect();
     let names_keys = profile
         .operation(DatasetKind::Users)
         .is_some_and(|users| !users.api_keys.is_empty());
@@ -102,7 +103,7 @@ pub(super) async fn shrinking(
         .into_iter()
         .filter(|kind| !kind.is_append_only());
     for (name, now) in shrinkable.flat_map(|kind| kind.dataset().counts(data)) {
-        let before = in_force.get(name).copied().unwrap_or_default();
+        let before = active_data.get(name).copied().unwrap_or_default();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         let reason = if now.saturating_mul(5) < before.saturating_mul(4) {
             format!("{name} would shrink from {before} to {now} rows, by more than 20 %")

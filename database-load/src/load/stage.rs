@@ -14,15 +14,15 @@ use tracing::Instrument as _;
 use super::progress::Progress;
 use super::publish::{Origin, Publication};
 use super::statement::traced;
-use super::{Changes, ReadJob, failure, session};
+use super::{Changes, ValidatedProfile, failure, session};
 use crate::ROW_FORMAT;
 use crate::datasets::{CouponCodes, Data, DatasetKind, StagedRow};
 
 /// Rows sent in one statement.
 const ROWS_AT_ONCE: usize = 2000;
 
-/// From so many rows on an operation gets connections of its own, so that it is staged beside the others: one for each half
-/// of its rows.
+/// From so many rows on an operation gets connections of its own, so that it is staged beside the
+/// others: one for each half of its rows.
 const ROWS_OF_A_LARGE_OPERATION: usize = 1000;
 
 const INSERT_VERSION: &str = "
@@ -37,12 +37,12 @@ const INSERT_ROWS: &str = "
     FROM UNNEST($3::text[], $4::text[], $5::text[]) AS rows (dataset, key, row)";
 
 const COMPARE_CODES: &str = "
-    WITH in_force AS (
+    WITH active_data AS (
         SELECT version FROM dataset_versions
         WHERE state = 'active' AND 'coupon_codes' = ANY (datasets)
         ORDER BY activated_at DESC LIMIT 1
     ), before AS (
-        SELECT code FROM coupon_codes JOIN in_force USING (version)
+        SELECT code FROM coupon_codes JOIN active_data USING (version)
     ), after AS (
         SELECT code FROM coupon_codes WHERE version = $1
     )
@@ -60,22 +60,23 @@ const REMEMBER_SUM: &str = "
     UPDATE dataset_versions SET row_counts = row_counts || jsonb_build_object('coupon_codes_sum', $2::text)
     WHERE version = $1";
 
-/// Writes all rows of all profiles, every operation beside the others; returns what is to be published.
+/// Writes all rows of all profiles, every operation beside the others; returns what is to be
+/// published.
 ///
-/// `client` has inserted the versions, and stages what is small. A large operation has connections of its own, if the
-/// server has room for them.
+/// `client` has inserted the versions, and stages what is small. A large operation has connections
+/// of its own, if the server has room for them.
 pub(super) async fn stage(
     database: &Database,
     client: &Client,
-    news: &[ReadJob],
+    changed: &[ValidatedProfile],
     hash_key_id: &str,
     progress: &Progress,
 ) -> Result<Vec<Publication>, Failure> {
-    let mut publications = Vec::with_capacity(news.len());
-    for read in news {
+    let mut publications = Vec::with_capacity(changed.len());
+    for read in changed {
         publications.push(insert_version(client, read, hash_key_id).await?);
     }
-    let operations = news
+    let operations = changed
         .iter()
         .zip(&mut publications)
         .flat_map(|(read, publication)| {
@@ -101,8 +102,12 @@ pub(super) async fn stage(
     Ok(publications)
 }
 
-async fn insert_version(client: &Client, read: &ReadJob, hash_key_id: &str) -> Result<Publication, Failure> {
-    let ReadJob { job, data, .. } = read;
+async fn insert_version(
+    client: &Client,
+    read: &ValidatedProfile,
+    hash_key_id: &str,
+) -> Result<Publication, Failure> {
+    let ValidatedProfile { job, data, .. } = read;
     let datasets = job.profile.datasets();
     let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
     let counts: serde_json::Map<String, serde_json::Value> = datasets
@@ -142,7 +147,7 @@ async fn insert_version(client: &Client, read: &ReadJob, hash_key_id: &str) -> R
     })
 }
 
-/// Stages one dataset; `changes` is where coupon codes note how they differ from those in force.
+/// Stages one dataset; `changes` is where coupon codes note how they differ from the active ones.
 async fn operation(
     database: &Database,
     client: &Client,
@@ -273,7 +278,7 @@ async fn remember_sum(client: &Client, version: i64) -> Result<(), Failure> {
     remembered.map(drop).map_err(doing())
 }
 
-/// How the coupon codes of a version differ from those in force.
+/// How the coupon codes of a version differ from the active ones.
 pub(crate) async fn compare_codes(client: &Client, version: i64) -> Result<Changes, Failure> {
     let row = client.query_one(COMPARE_CODES, &[&version]).await;
     let row = row.map_err(failure::database("compare the coupon codes"))?;

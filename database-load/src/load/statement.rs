@@ -4,7 +4,8 @@ use process::failure::Failure;
 use process::telemetry;
 use tracing::{Instrument as _, Span, field, info_span};
 
-/// Runs a group of statements in a client span named after what they do and, if it is one, to which table.
+/// Runs a group of statements in a client span named after what they do and, if it is one, to which
+/// table.
 ///
 /// # Errors
 /// Those of `work`; the span then has status Error.

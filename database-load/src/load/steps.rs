@@ -1,4 +1,4 @@
-//! The steps of a run: find out what is news, read, stage, publish.
+//! The steps of a run: find out what has changed, read, stage, publish.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,8 +15,8 @@ use super::decide::{self, Decision};
 use super::progress::Progress;
 use super::publish::{self, Publication};
 use super::{
-    Changes, Job, Outcome, ProfileRun, ReadJob, RunOptions, Summary, blocking, connect, lock, may_stay, open,
-    orphaned_staging, record, session, shrink_guard, stage,
+    Changes, LoadOptions, Outcome, ProfileLoad, ProfileRun, Summary, ValidatedProfile, blocking, connect,
+    lock, may_stay, open, orphaned_staging, record, session, shrink_guard, stage,
 };
 use crate::datasets::DatasetKind;
 use crate::datasets::Reading;
@@ -25,14 +25,15 @@ use crate::sources::{self, content_sha256};
 /// A run under way.
 pub(super) struct Run<'a> {
     pub(super) database: &'a Database,
-    pub(super) options: &'a RunOptions,
+    pub(super) options: &'a LoadOptions,
     pub(super) deadline: &'a Deadline,
     /// Set when nobody waits for what is being read any more.
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) started: Instant,
 }
 
-/// Everything that waits to be published, and the connections: one holds the locks, the other has staged and publishes.
+/// Everything that waits to be published, and the connections: one holds the locks, the other has
+/// staged and publishes.
 pub(super) struct AllStaged {
     publications: Vec<Publication>,
     locks: Arc<Client>,
@@ -42,7 +43,8 @@ pub(super) struct AllStaged {
 }
 
 impl Run<'_> {
-    /// Everything up to the publication; `None` when there is nothing to publish. The connection it makes is put into
+    /// Everything up to the publication; `None` when there is nothing to publish. The connection it
+    /// makes is put into
     /// `connected`, so that it outlives this work.
     pub(super) async fn stage(
         &self,
@@ -51,9 +53,9 @@ impl Run<'_> {
         summary: &mut Summary,
     ) -> Result<Option<AllStaged>, Failure> {
         let jobs = open(self.options, runs).await?;
-        let locks = Arc::new(connect::connect(self.database, self.options.terms.wait_timeout).await?);
+        let locks = Arc::new(connect::connect(self.database, self.options.run_options.wait_timeout).await?);
         *connected = Some(Arc::clone(&locks));
-        let loads = self.news(&locks, jobs, summary).await?;
+        let loads = self.changed_sources(&locks, jobs, summary).await?;
         if loads.is_empty() {
             return Ok(None);
         }
@@ -61,14 +63,23 @@ impl Run<'_> {
         let run_ids = loads.iter().map(|job| job.run_id).collect();
         let heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&locks)), run_ids);
         let datasets = datasets(&loads);
-        lock::acquire(&locks, &datasets, self.options.terms.lock_timeout, &progress).await?;
-        let mut news = Vec::new();
-        for read in self.read_news(&locks, loads, &progress, summary).await? {
+        lock::acquire(
+            &locks,
+            &datasets,
+            self.options.run_options.lock_timeout,
+            &progress,
+        )
+        .await?;
+        let mut changed = Vec::new();
+        for read in self
+            .read_changed_sources(&locks, loads, &progress, summary)
+            .await?
+        {
             shrink_guard::stored_keys(&locks, &read.job.profile.name, &read.data).await?;
             shrink_guard::shrinking(&locks, &read.job.profile, &read.data, self.options.force).await?;
-            news.push(read);
+            changed.push(read);
         }
-        if news.is_empty() {
+        if changed.is_empty() {
             return Ok(None);
         }
         // Before anything is staged: a server without room for it is found out in time.
@@ -76,7 +87,7 @@ impl Run<'_> {
         orphaned_staging::remove_of(&locks, &datasets).await?;
         progress.phase("staging");
         let key = self.options.hash_keys.writer().id();
-        let publications = stage::stage(self.database, &client, &news, key, &progress).await?;
+        let publications = stage::stage(self.database, &client, &changed, key, &progress).await?;
         Ok(Some(AllStaged {
             publications,
             locks,
@@ -87,12 +98,12 @@ impl Run<'_> {
     }
 
     /// The jobs that have something to do, which are recorded as running; the others are over.
-    async fn news(
+    async fn changed_sources(
         &self,
         client: &Client,
-        jobs: Vec<Job>,
+        jobs: Vec<ProfileLoad>,
         summary: &mut Summary,
-    ) -> Result<Vec<Job>, Failure> {
+    ) -> Result<Vec<ProfileLoad>, Failure> {
         let (mut loads, mut lost) = (Vec::new(), Vec::new());
         for job in jobs {
             let (decision, left) = decide::decide(client, &job, self.options.force).await?;
@@ -110,14 +121,14 @@ impl Run<'_> {
         Ok(loads)
     }
 
-    /// Decides under the lock what is still news, before and after reading it.
-    async fn read_news(
+    /// Decides under the lock what has still changed, before and after reading it.
+    async fn read_changed_sources(
         &self,
         client: &Client,
-        loads: Vec<Job>,
+        loads: Vec<ProfileLoad>,
         progress: &Progress,
         summary: &mut Summary,
-    ) -> Result<Vec<ReadJob>, Failure> {
+    ) -> Result<Vec<ValidatedProfile>, Failure> {
         let mut decided = Vec::new();
         for job in loads {
             // Another run may have published while this one waited.
@@ -126,7 +137,7 @@ impl Run<'_> {
                 done => self.finish(client, &job, &done, summary).await?,
             }
         }
-        let mut news = Vec::new();
+        let mut changed = Vec::new();
         for (mut job, active) in decided {
             progress.phase(&format!("reading profile {}", job.profile.name));
             if let Some(kept) = fetch(self.options, &mut job, active).await? {
@@ -135,21 +146,21 @@ impl Run<'_> {
             }
             let read = self.read(job, active, progress).await?;
             if self.options.force {
-                news.push(read);
+                changed.push(read);
                 continue;
             }
             match decide::decide_by_content(client, &read, true).await? {
-                Decision::Load { .. } => news.push(read),
+                Decision::Load { .. } => changed.push(read),
                 done => self.finish(client, &read.job, &done, summary).await?,
             }
         }
-        Ok(news)
+        Ok(changed)
     }
 
     async fn finish(
         &self,
         client: &Client,
-        job: &Job,
+        job: &ProfileLoad,
         decision: &Decision,
         summary: &mut Summary,
     ) -> Result<(), Failure> {
@@ -161,11 +172,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn read(&self, job: Job, active: Option<i64>, progress: &Progress) -> Result<ReadJob, Failure> {
+    async fn read(
+        &self,
+        job: ProfileLoad,
+        active: Option<i64>,
+        progress: &Progress,
+    ) -> Result<ValidatedProfile, Failure> {
         read_job(self.options, &self.interrupt, &progress.scan(), job, active).await
     }
 
-    /// Makes everything that was staged the version in force.
+    /// Makes everything that was staged the active version.
     pub(super) async fn publish(&self, mut staged: AllStaged, summary: &mut Summary) -> Result<(), Failure> {
         staged.progress.phase("publishing");
         let span = tracing::info_span!("dataload.publish");
@@ -188,11 +204,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn record<'a>(&'a self, job: &'a Job) -> RunRecord<'a> {
-        record::of(job.run_id, "run", &job.profile.name, &self.options.terms.build)
+    fn record<'a>(&'a self, job: &'a ProfileLoad) -> RunRecord<'a> {
+        record::of(
+            job.run_id,
+            "run",
+            &job.profile.name,
+            &self.options.run_options.build,
+        )
     }
 
-    fn done(&self, job: &Job, decision: &Decision) -> ProfileRun {
+    fn done(&self, job: &ProfileLoad, decision: &Decision) -> ProfileRun {
         let (run_id, profile) = (job.run_id, &job.profile.name);
         self.ended(run_id, profile, decision.outcome(), decision.active(), Vec::new())
     }
@@ -216,10 +237,10 @@ impl Run<'_> {
     }
 }
 
-/// Fetches what is elsewhere; the decision when it cannot be had and what is in force may stay.
+/// Fetches what is elsewhere; the decision when it cannot be had and what is active may stay.
 pub(super) async fn fetch(
-    options: &RunOptions,
-    job: &mut Job,
+    options: &LoadOptions,
+    job: &mut ProfileLoad,
     active: Option<i64>,
 ) -> Result<Option<Decision>, Failure> {
     match sources::fetch(std::mem::take(&mut job.inputs)).await {
@@ -238,12 +259,12 @@ pub(super) async fn fetch(
 
 /// Reads and validates what a job brings.
 pub(super) async fn read_job(
-    options: &RunOptions,
+    options: &LoadOptions,
     interrupt: &Arc<AtomicBool>,
     scan: &Arc<coupon_scan::Progress>,
-    job: Job,
+    job: ProfileLoad,
     active: Option<i64>,
-) -> Result<ReadJob, Failure> {
+) -> Result<ValidatedProfile, Failure> {
     let reading = Reading {
         hash_keys: options.hash_keys.clone(),
         production: options.production,
@@ -255,7 +276,7 @@ pub(super) async fn read_job(
         let data = super::read::read(&job.profile, &job.inputs, &reading)?;
         let key = reading.hash_keys.writer().id();
         let content_sha256 = content_sha256(&job.profile.text, &job.inputs, key, reading.production)?;
-        Ok(ReadJob {
+        Ok(ValidatedProfile {
             job,
             active,
             data,
@@ -266,7 +287,7 @@ pub(super) async fn read_job(
 }
 
 /// What the jobs bring, each once, in a fixed order: locks are taken in it.
-fn datasets(jobs: &[Job]) -> Vec<DatasetKind> {
+fn datasets(jobs: &[ProfileLoad]) -> Vec<DatasetKind> {
     let mut datasets: Vec<DatasetKind> = jobs.iter().flat_map(|job| job.profile.datasets()).collect();
     datasets.sort_unstable();
     datasets.dedup();

@@ -1,3 +1,5 @@
+//! The result of a run, profile by profile.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ pub struct ProfileRun {
     pub profile: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// The version in force afterwards.
+    /// The active version afterwards.
     pub version: Option<i64>,
     /// What was written, table by table; empty when nothing was.
     pub changes: Vec<(&'static str, Changes)>,
@@ -32,13 +34,13 @@ pub struct ProfileRun {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A new version is in force.
+    /// A new version is active.
     Changed,
-    /// The sources are those of the version in force.
+    /// The sources are those of the active version.
     Unchanged,
-    /// The sources are older than the version in force.
+    /// The sources are older than the active version.
     Held,
-    /// A source could not be reached; the version in force stays.
+    /// A source could not be reached; the active version stays.
     Kept,
     /// Nothing was changed, because of an error.
     Failed,
@@ -53,7 +55,7 @@ pub struct Changes {
     pub added: u64,
     /// Rows with other values than before.
     pub changed: u64,
-    /// Rows no longer in force; most are kept.
+    /// Rows no longer active; most are kept.
     pub retired: u64,
 }
 
@@ -89,7 +91,7 @@ impl fmt::Display for ProfileRun {
             self.outcome.name()
         )?;
         if let Some(version) = self.version {
-            write!(out, ", version {version} is in force")?;
+            write!(out, ", version {version} is active")?;
         }
         for (
             table,

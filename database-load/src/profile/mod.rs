@@ -66,7 +66,8 @@ impl Profile {
     /// Reads the profile file. Its sources are not looked at.
     ///
     /// # Errors
-    /// `Usage`, naming file and line: not there, not TOML, an unknown key, needs that cannot be met.
+    /// `Usage`, naming file and line: not there, not TOML, an unknown key, needs that cannot be
+    /// met.
     pub fn read(path: &Path) -> Result<Profile, Failure> {
         let text = regular_file::check(path)
             .and_then(|_| std::fs::read_to_string(path))

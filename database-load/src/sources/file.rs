@@ -11,12 +11,15 @@ use super::unreachable;
 use crate::format::Format;
 use crate::regular_file;
 
-/// Names and paths of the files of a source, sorted by name; a name is as the profile would have it.
+/// Names and paths of the files of a source, sorted by name; a name is as the profile would have
+/// it.
 ///
-/// A folder stands for the files right in it, of which a table's must have a known ending; hidden ones are left out.
+/// A folder stands for the files right in it, of which a table's must have a known ending; hidden
+/// ones are left out.
 ///
 /// # Errors
-/// `Usage` when there is none, or what is there is no regular file; `Input` when it cannot be looked at.
+/// `Usage` when there is none, or what is there is no regular file; `Input` when it cannot be
+/// looked at.
 pub(super) fn files(source: &Source, path: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
     let one = || (source.name.clone(), path.to_owned());
     let files = match std::fs::metadata(path) {

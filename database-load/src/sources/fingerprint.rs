@@ -10,10 +10,11 @@ use crate::ROW_FORMAT;
 /// SHA-256 over everything that decides which rows are loaded.
 pub type Fingerprint = [u8; 32];
 
-/// The fingerprint of a profile's text, its inputs, the row format, the hash key, and whether development rows are refused.
+/// The fingerprint of a profile's text, its inputs, the row format, the hash key, and whether
+/// development rows are refused.
 ///
-/// Of large inputs it has size and time only, of those elsewhere what their servers say of them, or the checksum that the
-/// profile states: where it is new, [`content_sha256`] decides.
+/// Of large inputs it has size and time only, of those elsewhere what their servers say of them, or
+/// the checksum that the profile states: where it is new, [`content_sha256`] decides.
 pub fn fingerprint(profile: &str, inputs: &[Input], hash_key_id: &str, production: bool) -> Fingerprint {
     sum(profile, hash_key_id, production, |add| {
         for input in inputs {

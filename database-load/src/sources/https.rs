@@ -69,7 +69,8 @@ impl Address {
             StatusCode::FORBIDDEN,
         ];
         if refusals.contains(&response.status()) {
-            // Some servers, and addresses signed for GET, refuse HEAD. The content is dropped unread.
+            // Some servers, and addresses signed for GET, refuse HEAD. The content is dropped
+            // unread.
             response = self.send(Method::GET).await?;
         }
         let response = self.successful(response)?;
@@ -100,8 +101,8 @@ impl Address {
         })
     }
 
-    /// Sends the request until there is an answer other than a failure of the server, `retries` times
-    /// more at most.
+    /// Sends the request until there is an answer other than a failure of the server, `retries`
+    /// times more at most.
     async fn send(&self, method: Method) -> Result<Response, Failure> {
         let mut url = self.url.clone();
         url.set_query(self.query.as_ref().map(|query| query.expose_secret()));

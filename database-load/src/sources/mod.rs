@@ -87,11 +87,12 @@ struct About {
     inode: u64,
 }
 
-/// Opens the sources of a profile: small files are read, larger ones looked at, and who has the rest is asked what it is.
+/// Opens the sources of a profile: small files are read, larger ones looked at, and who has the
+/// rest is asked what it is.
 ///
 /// # Errors
-/// `Usage` when there is no such regular file or object; `Input` when it cannot be read or reached; `InvalidData` when a
-/// small file is another one than the profile states.
+/// `Usage` when there is no such regular file or object; `Input` when it cannot be read or reached;
+/// `InvalidData` when a small file is another one than the profile states.
 pub async fn open(sources: &[Source], settings: &Settings) -> Result<Vec<Input>, Failure> {
     let max_text = settings.max_table_mib.saturating_mul(1 << 20);
     let local = sources.to_vec();
@@ -126,7 +127,8 @@ pub async fn open(sources: &[Source], settings: &Settings) -> Result<Vec<Input>,
 /// Fetches what is elsewhere.
 ///
 /// # Errors
-/// As those of [`open`], when what was found cannot be had; `InvalidData` when it is too large, or another one than stated.
+/// As those of [`open`], when what was found cannot be had; `InvalidData` when it is too large, or
+/// another one than stated.
 pub(crate) async fn fetch(inputs: Vec<Input>) -> Result<Vec<Input>, Failure> {
     let fetched = futures_util::stream::iter(inputs.into_iter().map(Input::fetched));
     fetched.buffered(DOWNLOADS).try_collect().await

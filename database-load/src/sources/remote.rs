@@ -92,8 +92,8 @@ impl SourceResolver {
     /// The objects of a source, sorted by name.
     ///
     /// # Errors
-    /// `Usage` when there is none, or settings make no sense; `Input` when no server answers, or not
-    /// with success.
+    /// `Usage` when there is none, or settings make no sense; `Input` when no server answers, or
+    /// not with success.
     pub(super) async fn find(&self, source: &Source, settings: &Settings) -> Result<Vec<Remote>, Failure> {
         let tls = match self.tls.get() {
             Some(tls) => tls,
@@ -169,7 +169,8 @@ impl From<Failure> for FetchError {
 }
 
 impl Remote {
-    /// Fetches the object; it must be the one that was found, and have the SHA-256 if one is stated.
+    /// Fetches the object; it must be the one that was found, and have the SHA-256 if one is
+    /// stated.
     ///
     /// # Errors
     /// `Input` when it cannot be had or has been replaced meanwhile; `InvalidData` when it is too

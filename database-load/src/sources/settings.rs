@@ -10,7 +10,7 @@ pub enum OnUnreachable {
     /// The run fails; exit 6.
     #[default]
     Fail,
-    /// While a version of the profile is in force, it stays; exit 0.
+    /// While a version of the profile is active, it stays; exit 0.
     Keep,
 }
 

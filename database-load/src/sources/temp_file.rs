@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use process::failure::{ExitCode, Failure, OrExit as _};
 use uuid::Uuid;
 
-/// A file in a folder of its own below the system's folder for temporary files (`TMPDIR`); both go with the value.
+/// A file in a folder of its own below the system's folder for temporary files (`TMPDIR`); both go
+/// with the value.
 #[derive(Debug)]
 pub(super) struct TempFile {
     folder: PathBuf,

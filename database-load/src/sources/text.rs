@@ -20,8 +20,8 @@ impl Input {
     /// The whole text.
     ///
     /// # Errors
-    /// `Input` when it cannot be read, or is no longer the file that was opened; `InvalidData` when it is another file than
-    /// the profile states. `Ok(Err(_))` when it is damaged or too long.
+    /// `Input` when it cannot be read, or is no longer the file that was opened; `InvalidData` when
+    /// it is another file than the profile states. `Ok(Err(_))` when it is damaged or too long.
     pub(crate) fn text(&self) -> Result<Result<Arc<[u8]>, BadText>, Failure> {
         if let Content::Read { bytes, .. } = &self.content
             && Packing::of(bytes).is_none()
@@ -69,7 +69,8 @@ impl Input {
         }
     }
 
-    /// The file for the coupon scanner, which unpacks by itself; ask [`Input::unchanged`] afterwards.
+    /// The file for the coupon scanner, which unpacks by itself; ask [`Input::unchanged`]
+    /// afterwards.
     pub(crate) fn for_scan(&self) -> coupon_scan::Input {
         let path = match &self.content {
             Content::Read { path, bytes } => return coupon_scan::Input::content(path, Arc::clone(bytes)),

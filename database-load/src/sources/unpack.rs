@@ -1,4 +1,5 @@
-//! Decompression while reading: gzip and zstd, told apart by content, of any number of members or frames.
+//! Decompression while reading: gzip and zstd, told apart by content, of any number of members or
+//! frames.
 
 use std::io::{self, BufReader, Cursor, Read};
 
@@ -6,7 +7,8 @@ use flate2::bufread::MultiGzDecoder;
 use zstd::stream::read::Decoder;
 
 const BUFFER: usize = 128 << 10;
-/// Logarithm of how many bytes of its text a zstd frame may ask us to keep: what `zstd --long=27` needs, 128 MiB.
+/// Logarithm of how many bytes of its text a zstd frame may ask us to keep: what `zstd --long=27`
+/// needs, 128 MiB.
 const MAX_WINDOW_LOG: u32 = 27;
 
 /// What a file is packed with.
@@ -58,7 +60,8 @@ pub(super) fn unpacked<'a>(
     ))
 }
 
-/// Makes everything that is wrong with the packing `InvalidData`; errors of the disk stay what they are.
+/// Makes everything that is wrong with the packing `InvalidData`; errors of the disk stay what they
+/// are.
 struct Unpacking<R> {
     reader: R,
     packing: &'static str,

@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use crate::load;
 use crate::output::{self, Answer, Column};
-use crate::run_options::{self, Terms};
+use crate::run_options::{self, RunOptions};
 
-/// Profiles whose version is in force for some dataset, with the end of the last run that compared their sources: a run
-/// that could not reach them (`kept`), a rollback and a pruning did not.
+/// Profiles whose version is active for some dataset, with the end of the last run that compared
+/// their sources: a run that could not reach them (`kept`), a rollback and a pruning did not.
 const CHECKS: &str = "
-    WITH in_force AS (
+    WITH active_data AS (
         SELECT DISTINCT ON (dataset) profile
         FROM dataset_versions, unnest(datasets) AS dataset
         WHERE state = 'active'
         ORDER BY dataset, activated_at DESC
     ), asked AS (
-        SELECT profile FROM in_force WHERE cardinality($1::text[]) = 0
+        SELECT profile FROM active_data WHERE cardinality($1::text[]) = 0
         UNION
         SELECT unnest($1::text[])
     )
@@ -40,20 +40,23 @@ const COLUMNS: &[Column] = &[
     ("stale", "is_stale"),
 ];
 
-/// When each profile was last compared with its sources with success, and whether that is too long ago for one of them.
+/// When each profile was last compared with its sources with success, and whether that is too long
+/// ago for one of them.
 ///
-/// Without profiles those are asked about whose data are in force; a profile that was never loaded is stale.
+/// Without profiles those are asked about whose data are active; a profile that was never loaded is
+/// stale.
 ///
 /// # Errors
-/// Those of the database and the schema, as for a run; that data are stale is in the second part of the answer.
+/// Those of the database and the schema, as for a run; that data are stale is in the second part of
+/// the answer.
 pub async fn freshness(
     database: &Database,
-    terms: &Terms,
+    run_options: &RunOptions,
     profiles: &[String],
     max_age: Duration,
 ) -> Result<(Answer, Result<(), Failure>), Failure> {
     let look = async {
-        let client = load::connect(database, terms.wait_timeout).await?;
+        let client = load::connect(database, run_options.wait_timeout).await?;
         let (profiles, seconds) = (profiles.to_vec(), max_age.as_secs_f64());
         let checks = output::rows(&client, CHECKS, &[&profiles, &seconds]).await?;
         let verdict = verdict(&checks, max_age);
@@ -63,13 +66,13 @@ pub async fn freshness(
         };
         Ok((answer, verdict))
     };
-    run_options::or_stop(&terms.deadline(), look).await
+    run_options::or_stop(&run_options.deadline(), look).await
 }
 
 fn verdict(checks: &[Value], max_age: Duration) -> Result<(), Failure> {
     let stale = |message: String| Err(Failure::new(ExitCode::Stale, message));
     if checks.is_empty() {
-        return stale("no data are in force".into());
+        return stale("no data are active".into());
     }
     let is_stale = |check: &&Value| check.get("is_stale").and_then(Value::as_bool) != Some(false);
     let late: Vec<String> = checks

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::datasets::DatasetKind;
 use crate::load::{self, Outcome, failure, lock, progress, record};
-use crate::run_options::{self, Terms};
+use crate::run_options::{self, RunOptions};
 
 const COMMAND: &str = "prune";
 
@@ -49,8 +49,9 @@ impl Pruned {
     }
 }
 
-/// Gives up all retired versions but the `$1` newest of each profile and the one that `rollback --previous` would take.
-const GIVE_UP: &str = "
+/// Gives up all retired versions but the `$1` newest of each profile and the one that `rollback
+/// --previous` would take.
+const MARK_PRUNED: &str = "
     WITH aged AS (
         SELECT version, profile, row_number() OVER (PARTITION BY profile ORDER BY version DESC) AS place
         FROM dataset_versions WHERE state <> 'staged'
@@ -76,7 +77,8 @@ const WITH_ROWS: &str = "
         SELECT FROM dataset_rows WHERE dataset_rows.version = dataset_versions.version
     )";
 
-/// Versions of coupon codes, jumping from one to the next: given up, or of a run that was lost while it removed them.
+/// Versions of coupon codes, jumping from one to the next: given up, or of a run that was lost
+/// while it removed them.
 const WITH_CODES: &str = "
     WITH RECURSIVE present AS (
         SELECT min(version) AS version FROM coupon_codes
@@ -102,11 +104,12 @@ const FORGET_CODES: &str = "
     WHERE version = $1
       AND ctid = ANY (ARRAY(SELECT ctid FROM coupon_codes WHERE version = $1 LIMIT 50000))";
 
-/// Deletes the rows and coupon codes of all versions but the `keep` newest of each profile; never those of the active
-/// version, nor of the one that `rollback --previous` would take. Without profiles, those of all.
+/// Deletes the rows and coupon codes of all versions but the `keep` newest of each profile; never
+/// those of the active version, nor of the one that `rollback --previous` would take. Without
+/// profiles, those of all.
 ///
-/// What is deleted is given up first, under the loader's locks: from then on nobody can bring it back. A run that is
-/// stopped half-way leaves the rest to the next one.
+/// What is deleted is given up first, under the loader's locks: from then on nobody can bring it
+/// back. A run that is stopped half-way leaves the rest to the next one.
 ///
 /// Records run id and outcome on the current span.
 ///
@@ -114,15 +117,15 @@ const FORGET_CODES: &str = "
 /// Those of a run.
 pub async fn prune(
     database: &Database,
-    terms: &Terms,
+    run_options: &RunOptions,
     profiles: &[String],
     keep: u32,
 ) -> Result<Pruned, Failure> {
     let run_id = Uuid::now_v7();
     Span::current().record("run_id", run_id.to_string());
-    let deadline = terms.deadline();
+    let deadline = run_options.deadline();
     let mut connected = None;
-    let work = forget(database, terms, profiles, keep, run_id, &mut connected);
+    let work = forget(database, run_options, profiles, keep, run_id, &mut connected);
     let failure = match (run_options::or_stop(&deadline, work).await, deadline.reason()) {
         (Ok(pruned), _) => {
             Span::current().record("outcome", pruned.outcome().name());
@@ -135,28 +138,28 @@ pub async fn prune(
     };
     Span::current().record("outcome", load::outcome_of(&failure).name());
     let runs = [(run_id, String::new())];
-    let record = record::of(run_id, COMMAND, "", &terms.build);
+    let record = record::of(run_id, COMMAND, "", &run_options.build);
     if connected.is_some() || failure.code != ExitCode::DatabaseUnreachable {
         record::failed(database, connected.as_deref(), &[record], &failure).await;
     }
-    Err(load::last_words(failure, &runs))
+    Err(load::failure_summary(failure, &runs))
 }
 
 async fn forget(
     database: &Database,
-    terms: &Terms,
+    run_options: &RunOptions,
     profiles: &[String],
     keep: u32,
     run_id: Uuid,
     connected: &mut Option<Arc<Client>>,
 ) -> Result<Pruned, Failure> {
-    let client = Arc::new(load::connect(database, terms.wait_timeout).await?);
+    let client = Arc::new(load::connect(database, run_options.wait_timeout).await?);
     *connected = Some(Arc::clone(&client));
-    let record = record::of(run_id, COMMAND, "", &terms.build);
+    let record = record::of(run_id, COMMAND, "", &run_options.build);
     record::begin(&client, &record).await?;
     let _heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&client)), vec![run_id]);
     let progress = progress::Progress::start();
-    lock::acquire(&client, &DatasetKind::ALL, terms.lock_timeout, &progress).await?;
+    lock::acquire(&client, &DatasetKind::ALL, run_options.lock_timeout, &progress).await?;
     let versions = give_up(&client, profiles, keep).await?;
     for dataset in DatasetKind::ALL {
         lock::release(&client, dataset).await?;
@@ -192,7 +195,7 @@ async fn forget(
 
 async fn give_up(client: &Client, profiles: &[String], keep: u32) -> Result<Vec<PrunedVersion>, Failure> {
     let (keep, profiles) = (i64::from(keep), profiles.to_vec());
-    let rows = client.query(GIVE_UP, &[&keep, &profiles]).await;
+    let rows = client.query(MARK_PRUNED, &[&keep, &profiles]).await;
     let rows = rows.map_err(failure::database("give versions up"))?;
     let mut versions: Vec<PrunedVersion> = rows
         .iter()

@@ -17,7 +17,7 @@ use crate::load::{
     self, Changes, Outcome, ProfileRun, failure, lock, orphaned_staging, progress, record, session,
     shrink_guard, stage,
 };
-use crate::run_options::{self, Terms};
+use crate::run_options::{self, RunOptions};
 
 const COMMAND: &str = "rollback";
 
@@ -26,12 +26,12 @@ const COMMAND: &str = "rollback";
 pub struct RollbackOptions {
     /// The profile's name.
     pub profile: String,
-    /// The version that is to be in force.
+    /// The version that is to be active.
     pub target: Target,
-    /// What the API keys in force should be hashed under.
+    /// What the active API keys should be hashed under.
     pub hash_keys: HashKeys,
     /// How long to wait, and what stops it.
-    pub terms: Terms,
+    pub run_options: RunOptions,
 }
 
 /// The version that a rollback brings back.
@@ -45,8 +45,8 @@ pub enum Target {
 
 const ACTIVE: &str = "SELECT version FROM dataset_versions WHERE profile = $1 AND state = 'active'";
 
-/// Data that are the same as the active ones, loaded again with force, are no way back. Pruned versions count: to jump
-/// over one is a decision.
+/// Data that are the same as the active ones, loaded again with force, are no way back. Pruned
+/// versions count: to jump over one is a decision.
 const PREVIOUS: &str = "
     SELECT kept.version
     FROM dataset_versions AS active
@@ -61,20 +61,21 @@ const FIND: &str = "
     FROM dataset_versions
     WHERE profile = $1 AND version = $2";
 
-/// Brings the dataset rows and coupon codes of an earlier version back, in one transaction. Automatic runs then leave the
-/// profile alone until its sources are new, or `--force` is given.
+/// Brings the dataset rows and coupon codes of an earlier version back, in one transaction.
+/// Automatic runs then leave the profile alone until its sources are new, or `--force` is given.
 ///
 /// What run time owns stays as it is: uses of promotions, revocations, orders.
 ///
 /// Records run id and outcome on the current span.
 ///
 /// # Errors
-/// `Usage` when there is no such version, or its rows were pruned; `Incompatible` when their format is not known;
-/// `InvalidData` when it would bring a revoked key back under another id; those of a run. Nothing is changed then.
+/// `Usage` when there is no such version, or its rows were pruned; `Incompatible` when their format
+/// is not known; `InvalidData` when it would bring a revoked key back under another id; those of a
+/// run. Nothing is changed then.
 pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<ProfileRun, Failure> {
     let (run_id, started) = (Uuid::now_v7(), Instant::now());
     Span::current().record("run_id", run_id.to_string());
-    let deadline = options.terms.deadline();
+    let deadline = options.run_options.deadline();
     let mut connected = None;
     let prepared = run_options::or_stop(&deadline, prepare(database, options, run_id, &mut connected)).await;
     let done = match prepared {
@@ -97,13 +98,13 @@ pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<
     };
     Span::current().record("outcome", load::outcome_of(&failure).name());
     let runs = [(run_id, options.profile.clone())];
-    let record = record::of(run_id, COMMAND, &options.profile, &options.terms.build);
-    let mut in_force = Vec::new();
+    let record = record::of(run_id, COMMAND, &options.profile, &options.run_options.build);
+    let mut published_versions = Vec::new();
     if connected.is_some() || failure.code != ExitCode::DatabaseUnreachable {
-        in_force = record::failed(database, connected.as_deref(), &[record], &failure).await;
+        published_versions = record::failed(database, connected.as_deref(), &[record], &failure).await;
     }
-    let Some((_, version)) = in_force.first() else {
-        return Err(load::last_words(failure, &runs));
+    let Some((_, version)) = published_versions.first() else {
+        return Err(load::failure_summary(failure, &runs));
     };
     warn!(
         cause = failure.line(),
@@ -152,14 +153,20 @@ async fn prepare(
     run_id: Uuid,
     connected: &mut Option<Arc<Client>>,
 ) -> Result<Prepared, Failure> {
-    let locks = Arc::new(load::connect(database, options.terms.wait_timeout).await?);
+    let locks = Arc::new(load::connect(database, options.run_options.wait_timeout).await?);
     *connected = Some(Arc::clone(&locks));
-    let record = record::of(run_id, COMMAND, &options.profile, &options.terms.build);
+    let record = record::of(run_id, COMMAND, &options.profile, &options.run_options.build);
     record::begin(&locks, &record).await?;
     let heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&locks)), vec![run_id]);
     let progress = progress::Progress::start();
     // All of them: which ones the versions bring is only certain once nobody loads any more.
-    lock::acquire(&locks, &DatasetKind::ALL, options.terms.lock_timeout, &progress).await?;
+    lock::acquire(
+        &locks,
+        &DatasetKind::ALL,
+        options.run_options.lock_timeout,
+        &progress,
+    )
+    .await?;
     orphaned_staging::remove_of(&locks, &DatasetKind::ALL).await?;
     let publication = find(&locks, options, run_id).await?;
     Ok(Prepared {
@@ -178,7 +185,7 @@ async fn find(client: &Client, options: &RollbackOptions, run_id: Uuid) -> Resul
     let refused = |message: String| Err(Failure::new(ExitCode::Usage, message));
     let active = client.query_opt(ACTIVE, &[profile]).await.map_err(doing())?;
     let Some(active) = active.map(|row| row.get::<_, i64>(0)) else {
-        return refused(format!("profile {profile} has no version in force"));
+        return refused(format!("profile {profile} has no active version"));
     };
     let target = match options.target {
         Target::Version(version) => Some(version),
@@ -199,7 +206,7 @@ async fn find(client: &Client, options: &RollbackOptions, run_id: Uuid) -> Resul
         .map_err(doing())?;
     let Some(row) = found.filter(|row| row.get::<_, &str>("state") != "staged") else {
         return refused(format!(
-            "profile {profile} has no version {target} that was ever in force; `database-load history` lists them"
+            "profile {profile} has no version {target} that was ever active; `database-load history` lists them"
         ));
     };
     if row.get("is_pruned") {

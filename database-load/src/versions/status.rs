@@ -1,4 +1,4 @@
-//! What is in force, what was, and what the runs did.
+//! What is active, what was, and what the runs did.
 
 use database::Database;
 use process::failure::Failure;
@@ -6,11 +6,12 @@ use serde_json::json;
 
 use crate::load;
 use crate::output::{self, Answer, Column};
-use crate::run_options::{self, Terms};
+use crate::run_options::{self, RunOptions};
 
 /// The versions of each profile that are still of interest: `{}` says which.
 ///
-/// A profile is rolled back while a version newer than the active one was active before: automatic runs leave it alone.
+/// A profile is rolled back while a version newer than the active one was active before: automatic
+/// runs leave it alone.
 const VERSIONS: &str = "
     SELECT profile, version, source_version, state, datasets,
            (SELECT jsonb_object_agg(name, count) FROM jsonb_each(row_counts) AS rows (name, count)
@@ -57,9 +58,9 @@ const RUN_COLUMNS: &[Column] = &[
 ///
 /// # Errors
 /// Those of the database and the schema, as for a run.
-pub async fn status(database: &Database, terms: &Terms) -> Result<Answer, Failure> {
+pub async fn status(database: &Database, run_options: &RunOptions) -> Result<Answer, Failure> {
     let look = async {
-        let client = load::connect(database, terms.wait_timeout).await?;
+        let client = load::connect(database, run_options.wait_timeout).await?;
         let active = format!("{VERSIONS} WHERE state = 'active' ORDER BY profile");
         let versions = output::rows(&client, &active, &[]).await?;
         let runs = output::rows(&client, RUNS, &[&no_names(), &10_i64]).await?;
@@ -71,15 +72,16 @@ pub async fn status(database: &Database, terms: &Terms) -> Result<Answer, Failur
             ("rows", "rows"),
             ("rolled back from", "rolled_back_from"),
         ];
-        let text = output::table("Versions in force", columns, &versions)
+        let text = output::table("Active versions", columns, &versions)
             + &output::table("Last runs", RUN_COLUMNS, &runs);
         let json = json!({ "versions": versions, "runs": runs });
         Ok(Answer { text, json })
     };
-    run_options::or_stop(&terms.deadline(), look).await
+    run_options::or_stop(&run_options.deadline(), look).await
 }
 
-/// All versions that were ever staged and are not forgotten, and all runs, newest first; `limit` of each.
+/// All versions that were ever staged and are not forgotten, and all runs, newest first; `limit` of
+/// each.
 ///
 /// Without profiles those of all.
 ///
@@ -87,12 +89,12 @@ pub async fn status(database: &Database, terms: &Terms) -> Result<Answer, Failur
 /// Those of the database and the schema, as for a run.
 pub async fn history(
     database: &Database,
-    terms: &Terms,
+    run_options: &RunOptions,
     profiles: &[String],
     limit: u32,
 ) -> Result<Answer, Failure> {
     let look = async {
-        let client = load::connect(database, terms.wait_timeout).await?;
+        let client = load::connect(database, run_options.wait_timeout).await?;
         let (limit, profiles) = (i64::from(limit), profiles.to_vec());
         let all = format!(
             "{VERSIONS} WHERE cardinality($1::text[]) = 0 OR profile = ANY ($1) ORDER BY version DESC LIMIT $2"
@@ -114,7 +116,7 @@ pub async fn history(
         let json = json!({ "versions": versions, "runs": runs });
         Ok(Answer { text, json })
     };
-    run_options::or_stop(&terms.deadline(), look).await
+    run_options::or_stop(&run_options.deadline(), look).await
 }
 
 fn no_names() -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Whether the rows in the database are still those of the versions in force.
+//! Whether the rows in the database are still those of the active versions.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use tokio_postgres::{Client, Row};
 use crate::datasets::DatasetKind;
 use crate::difference::{self, Difference, Wanted};
 use crate::load::{self, failure, stage};
-use crate::run_options::{self, Terms};
+use crate::run_options::{self, RunOptions};
 
 /// The version that each dataset shows, with the counts of its rows.
-const IN_FORCE: &str = "
+const ACTIVE: &str = "
     SELECT DISTINCT ON (dataset) dataset, profile, version, format,
            (SELECT jsonb_object_agg(key, value #>> '{}') FROM jsonb_each(row_counts))::text AS counts
     FROM dataset_versions, unnest(datasets) AS dataset
@@ -34,7 +34,7 @@ pub struct Verification {
 pub struct Verified {
     /// Its name.
     pub dataset: &'static str,
-    /// The profile whose version is in force for it.
+    /// The profile whose version is active for it.
     pub profile: String,
     /// That version.
     pub version: i64,
@@ -80,32 +80,33 @@ impl Verification {
     }
 }
 
-/// Compares the tables with the rows of the versions in force, in one snapshot; of all profiles, unless some are named.
+/// Compares the tables with the rows of the active versions, in one snapshot; of all profiles,
+/// unless some are named.
 ///
 /// # Errors
-/// Those of the database and the schema, as for a run; `Prerequisite` when nothing is in force, `Incompatible` when the
-/// rows have a format that this build cannot read.
+/// Those of the database and the schema, as for a run; `Prerequisite` when nothing is active,
+/// `Incompatible` when the rows have a format that this build cannot read.
 pub async fn verify(
     database: &Database,
-    terms: &Terms,
+    run_options: &RunOptions,
     profiles: &[String],
 ) -> Result<Verification, Failure> {
     let look = async {
-        let client = load::connect(database, terms.wait_timeout).await?;
+        let client = load::connect(database, run_options.wait_timeout).await?;
         let begin = client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         begin.await.map_err(failure::database("begin"))?;
         let verification = compare(&client, profiles).await?;
         let end = client.batch_execute("ROLLBACK").await;
         end.map_err(failure::database("end")).map(|()| verification)
     };
-    run_options::or_stop(&terms.deadline(), look).await
+    run_options::or_stop(&run_options.deadline(), look).await
 }
 
 async fn compare(client: &Client, profiles: &[String]) -> Result<Verification, Failure> {
-    let in_force = client.query(IN_FORCE, &[]).await;
-    let in_force = in_force.map_err(failure::database("read the dataset versions"))?;
+    let active_data = client.query(ACTIVE, &[]).await;
+    let active_data = active_data.map_err(failure::database("read the dataset versions"))?;
     let mut verification = Verification::default();
-    for row in in_force {
+    for row in active_data {
         let profile: String = row.get("profile");
         if !profiles.is_empty() && !profiles.contains(&profile) {
             continue;
@@ -137,19 +138,19 @@ async fn compare(client: &Client, profiles: &[String]) -> Result<Verification, F
         } else {
             format!(" of profile {}", profiles.join(" or "))
         };
-        let message = format!("no data{whose} are in force: run `database-load` first");
+        let message = format!("no data{whose} are active: run `database-load` first");
         return Err(Failure::new(ExitCode::Prerequisite, message));
     }
     Ok(verification)
 }
 
 /// Codes have no second copy: their number and their sum tell that they are still the same.
-async fn codes(client: &Client, in_force: &Row) -> Result<Option<String>, Failure> {
-    let version: i64 = in_force.get("version");
+async fn codes(client: &Client, active_data: &Row) -> Result<Option<String>, Failure> {
+    let version: i64 = active_data.get("version");
     let stored = client.query_one(stage::SUM_OF_CODES, &[&version]).await;
     let stored = stored.map_err(failure::database("sum up the coupon codes"))?;
     let (count, sum): (i64, String) = (stored.get(0), stored.get(1));
-    let mut counts = counts(in_force);
+    let mut counts = counts(active_data);
     let staged = counts.remove(DatasetKind::CouponCodes.name());
     let staged_sum = counts.remove("coupon_codes_sum");
     if staged.as_deref() != Some(&count.to_string()) {
@@ -165,10 +166,10 @@ async fn codes(client: &Client, in_force: &Row) -> Result<Option<String>, Failur
 }
 
 /// The rows that a rollback would restore.
-async fn rows(client: &Client, dataset: DatasetKind, in_force: &Row) -> Result<Vec<String>, Failure> {
-    let version: i64 = in_force.get("version");
+async fn rows(client: &Client, dataset: DatasetKind, active_data: &Row) -> Result<Vec<String>, Failure> {
+    let version: i64 = active_data.get("version");
     let mut damage = Vec::new();
-    let counts = counts(in_force);
+    let counts = counts(active_data);
     for table in dataset.tables().iter().map(|table| table.name) {
         let staged = counts.get(table);
         let kept = client.query_one(KEPT, &[&version, &table]).await;
@@ -184,8 +185,8 @@ async fn rows(client: &Client, dataset: DatasetKind, in_force: &Row) -> Result<V
 }
 
 /// Counts of the rows that were staged, and the sum of the codes, by name.
-fn counts(in_force: &Row) -> HashMap<String, String> {
-    let counts: Option<&str> = in_force.get("counts");
+fn counts(active_data: &Row) -> HashMap<String, String> {
+    let counts: Option<&str> = active_data.get("counts");
     counts
         .and_then(|json| serde_json::from_str(json).ok())
         .unwrap_or_default()

@@ -194,7 +194,8 @@ async fn a_run_is_not_overtaken_by_what_another_published_meanwhile() {
     assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
 }
 
-/// With these the publication's commit is made, and its answer waits for a standby that does not exist.
+/// With these the publication's commit is made, and its answer waits for a standby that does not
+/// exist.
 const SILENT_COMMIT: [&str; 5] = [
     "ALTER DATABASE postgres SET synchronous_commit = local",
     "CREATE FUNCTION be_silent() RETURNS trigger LANGUAGE plpgsql

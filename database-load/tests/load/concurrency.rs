@@ -1,3 +1,5 @@
+//! Several loads at the same time.
+
 use test_support::{Process, TestDatabase};
 
 use crate::fixture::{Data, outcomes, spawn};
@@ -29,7 +31,7 @@ async fn ten_copies_a_scheduled_one_and_an_old_one_end_in_the_new_data_and_are_a
     data.edit("default/products.csv", "9.99", "10.49");
 
     let mut copies: Vec<Process> = (0..10).map(|_| spawn(&database, &data, &[], &[])).collect();
-    // As CronJob and Job name them; the old pods' sources were in force before.
+    // As CronJob and Job name them; the old pods' sources were active before.
     copies.push(spawn(&database, &data, &["run", "-p", "default"], &[]));
     copies.extend((0..3).map(|_| spawn(&database, &old, &[], &[])));
     for copy in copies {

@@ -1,3 +1,5 @@
+//! Exit codes of the program and the failures that lead to them.
+
 use std::time::{Duration, Instant};
 
 use test_support::{Process, TestDatabase};

@@ -1,3 +1,5 @@
+//! The first load of a migrated, empty database.
+
 use database_load::Outcome;
 use test_support::TestDatabase;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use database_load::{Findings, Plan, ProfileRun, RollbackOptions, RunOptions, Summary, Target, Terms};
+use database_load::{Findings, LoadOptions, Plan, ProfileRun, RollbackOptions, RunOptions, Summary, Target};
 use process::failure::Failure;
 use shop::HashKeys;
 use test_support::{Output, Process, TestDatabase};
@@ -75,10 +75,10 @@ impl Data {
         self.write(file, before.replacen(from, to, 1));
     }
 
-    pub(crate) fn options(&self) -> RunOptions {
-        RunOptions {
-            terms: terms(),
-            ..RunOptions::development(vec![self.profile()]).unwrap()
+    pub(crate) fn options(&self) -> LoadOptions {
+        LoadOptions {
+            run_options: run_options(),
+            ..LoadOptions::development(vec![self.profile()]).unwrap()
         }
     }
 
@@ -99,7 +99,7 @@ impl Data {
     }
 
     pub(crate) async fn force(&self, database: &TestDatabase) -> Summary {
-        let options = RunOptions {
+        let options = LoadOptions {
             force: true,
             ..self.options()
         };
@@ -116,10 +116,10 @@ impl Drop for Data {
 }
 
 /// Waits less long than the default for a database that is there.
-pub(crate) fn terms() -> Terms {
-    Terms {
+pub(crate) fn run_options() -> RunOptions {
+    RunOptions {
         wait_timeout: Duration::from_secs(10),
-        ..Terms::default()
+        ..RunOptions::default()
     }
 }
 
@@ -128,7 +128,7 @@ pub(crate) async fn try_rollback(database: &TestDatabase, target: Target) -> Res
         profile: "default".into(),
         target,
         hash_keys: HashKeys::parse(None, false).unwrap(),
-        terms: terms(),
+        run_options: run_options(),
     };
     database_load::rollback(&database.database(), &options).await
 }
@@ -199,7 +199,8 @@ pub(crate) async fn load_binary(database: &TestDatabase, data: &Data, arguments:
     spawn(database, data, arguments, &[]).wait_output().await
 }
 
-/// Where every row of every data table lies and who wrote it: the same before and after means that nothing was touched.
+/// Where every row of every data table lies and who wrote it: the same before and after means that
+/// nothing was touched.
 pub(crate) async fn places(database: &TestDatabase) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     for table in [

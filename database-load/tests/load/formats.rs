@@ -106,7 +106,8 @@ fn field(value: &Value) -> String {
     }
 }
 
-/// Writes the table into the profile of the data, as products, API keys, promotions or orders, and reads everything.
+/// Writes the table into the profile of the data, as products, API keys, promotions or orders, and
+/// reads everything.
 async fn read_all(
     data: &Data,
     key: &str,

@@ -1,4 +1,4 @@
-//! How long ago the sources were compared with the data in force.
+//! How long ago the sources were compared with the active data.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use database_load::{Target, freshness};
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, load_binary, rollback, terms};
+use crate::fixture::{Data, load_binary, rollback, run_options};
 
 /// Makes all runs so far older.
 async fn age(database: &TestDatabase, interval: &str) {
@@ -18,7 +18,7 @@ async fn age(database: &TestDatabase, interval: &str) {
 
 async fn is_fresh(database: &TestDatabase, profiles: &[&str], max_age: Duration) -> bool {
     let profiles: Vec<String> = profiles.iter().map(ToString::to_string).collect();
-    let (answer, verdict) = freshness(&database.database(), &terms(), &profiles, max_age)
+    let (answer, verdict) = freshness(&database.database(), &run_options(), &profiles, max_age)
         .await
         .unwrap();
     assert_eq!(answer.json["fresh"], verdict.is_ok(), "{answer:?}");

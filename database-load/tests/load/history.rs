@@ -1,10 +1,10 @@
-//! What was in force, what the runs did, and which of them were lost.
+//! What was active, what the runs did, and which of them were lost.
 
 use database_load::{Target, history, status};
 use serde_json::Value;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, load_binary, rollback, terms};
+use crate::fixture::{Data, load_binary, rollback, run_options};
 
 fn column<'a>(rows: &'a Value, name: &str) -> Vec<&'a Value> {
     rows.as_array().unwrap().iter().map(|row| &row[name]).collect()
@@ -20,11 +20,13 @@ async fn history_shows_versions_and_runs_newest_first() {
     rollback(&database, Target::Previous).await;
     data.load(&database).await;
 
-    let all = history(&database.database(), &terms(), &[], 20).await.unwrap();
-    let one = history(&database.database(), &terms(), &["default".into()], 1)
+    let all = history(&database.database(), &run_options(), &[], 20)
         .await
         .unwrap();
-    let none = history(&database.database(), &terms(), &["other".into()], 20)
+    let one = history(&database.database(), &run_options(), &["default".into()], 1)
+        .await
+        .unwrap();
+    let none = history(&database.database(), &run_options(), &["other".into()], 20)
         .await
         .unwrap();
 
@@ -61,7 +63,7 @@ async fn status_says_what_a_profile_was_rolled_back_from_until_it_goes_forward()
     data.edit("default/products.csv", "9.99", "10.49");
     data.load(&database).await;
     let from = async || {
-        let answer = status(&database.database(), &terms()).await.unwrap();
+        let answer = status(&database.database(), &run_options()).await.unwrap();
         answer.json["versions"][0]["rolled_back_from"].clone()
     };
 

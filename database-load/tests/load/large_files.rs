@@ -1,4 +1,5 @@
-//! Files too large to be hashed at every start: known by size and time first, by content in the end.
+//! Files too large to be hashed at every start: known by size and time first, by content in the
+//! end.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
@@ -57,7 +58,7 @@ async fn an_old_pod_on_another_node_does_not_bring_old_large_files_back() {
     // Known by its time from now on.
     assert_eq!(old.load(&database).await.profiles[0].outcome, Outcome::Held);
 
-    let in_force = "SELECT version FROM dataset_versions WHERE state = 'active'";
-    assert_eq!(database.value(in_force).await, "2");
+    let active_data = "SELECT version FROM dataset_versions WHERE state = 'active'";
+    assert_eq!(database.value(active_data).await, "2");
     assert_eq!(old.force(&database).await.profiles[0].version, Some(3));
 }

@@ -1,7 +1,7 @@
 //! What a run would do is said row by row, and nothing is written.
 
 use database_load::difference::Column;
-use database_load::{Outcome, ProfilePlan, RunOptions};
+use database_load::{LoadOptions, Outcome, ProfilePlan};
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
@@ -110,7 +110,7 @@ async fn a_plan_says_unchanged_and_held_and_what_force_would_do() {
 
     let unchanged = data.plan(&database).await;
     let held = old.plan(&database).await;
-    let options = RunOptions {
+    let options = LoadOptions {
         force: true,
         ..old.options()
     };

@@ -1,4 +1,6 @@
-use database_load::RunOptions;
+//! Which profiles a run takes, and in which order.
+
+use database_load::LoadOptions;
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
@@ -13,7 +15,7 @@ async fn a_profile_that_brings_less_leaves_the_rest_alone() {
         "[operations.products]\nsources = [\"default/products.csv\"]\n",
     );
     data.edit("default/products.csv", "9.99", "10.49");
-    let options = RunOptions {
+    let options = LoadOptions {
         profiles: vec![data.path("prices.toml")],
         ..data.options()
     };
@@ -39,7 +41,7 @@ async fn a_profile_that_brings_less_leaves_the_rest_alone() {
 #[tokio::test]
 async fn a_profile_given_twice_is_refused() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    let options = RunOptions {
+    let options = LoadOptions {
         profiles: vec![data.profile(), data.profile()],
         ..data.options()
     };

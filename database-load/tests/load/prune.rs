@@ -1,9 +1,9 @@
-//! Old versions lose their rows; what is in force and the way back do not.
+//! Old versions lose their rows; what is active and the way back do not.
 
 use database_load::{Outcome, Target, prune};
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, dataset_rows, load_binary, rollback, terms, try_rollback};
+use crate::fixture::{Data, dataset_rows, load_binary, rollback, run_options, try_rollback};
 
 /// Loads so many versions, each with a price and a coupon code of its own.
 async fn versions(database: &TestDatabase, data: &Data, count: usize) {
@@ -51,7 +51,7 @@ async fn the_newest_versions_are_kept_and_the_rest_is_gone() {
     let before = dataset_rows(&database).await;
 
     let output = load_binary(&database, &data, &["prune", "--keep", "3"]).await;
-    let again = prune(&database.database(), &terms(), &[], 3).await.unwrap();
+    let again = prune(&database.database(), &run_options(), &[], 3).await.unwrap();
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert!(
@@ -92,7 +92,7 @@ async fn neither_the_active_version_nor_the_way_back_is_ever_pruned() {
     versions(&database, &data, 5).await;
     rollback(&database, Target::Version(3)).await;
 
-    prune(&database.database(), &terms(), &[], 0).await.unwrap();
+    prune(&database.database(), &run_options(), &[], 0).await.unwrap();
 
     assert_eq!(kept(&database).await, ("2,3".into(), "2,3".into()));
     assert_eq!(rollback(&database, Target::Previous).await.version, Some(2));
@@ -118,7 +118,7 @@ async fn what_an_interrupted_pruning_left_the_next_one_deletes() {
         )
         .await;
 
-    let pruned = prune(&database.database(), &terms(), &[], 9).await.unwrap();
+    let pruned = prune(&database.database(), &run_options(), &[], 9).await.unwrap();
 
     assert_eq!((pruned.outcome(), pruned.versions.len()), (Outcome::Changed, 0));
     assert_eq!(kept(&database).await, ("2,3".into(), "2,3".into()));

@@ -1,3 +1,5 @@
+//! Loads after the first: only what changed is written.
+
 use std::time::{Duration, Instant};
 
 use database_load::{Changes, Outcome};
@@ -27,7 +29,8 @@ async fn the_fast_path_is_fast_and_names_its_run() {
     let started = Instant::now();
     let output = load_binary(&database, &data, &[]).await;
 
-    // A figure would belong into a benchmark; this only shows that nothing was read and staged again.
+    // A figure would belong into a benchmark; this only shows that nothing was read and staged
+    // again.
     assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     let run = database
@@ -239,7 +242,7 @@ async fn keys_that_would_all_go_out_of_force_need_force() {
     data.edit("default.toml", "api_keys = [\"default/api_keys.json\"]\n", "");
     let orders = "\n[operations.orders]\nneeds = [\"products\", \"users\", \"promotions\"]\nsources = [\"default/orders.jsonl\"]\n";
     data.edit("default.toml", orders, "");
-    let in_force = "SELECT count(*) FROM api_keys WHERE active";
+    let active_data = "SELECT count(*) FROM api_keys WHERE active";
 
     let failure = data.try_load(&database).await.unwrap_err();
 
@@ -249,9 +252,9 @@ async fn keys_that_would_all_go_out_of_force_need_force() {
         "{}",
         failure.line()
     );
-    assert_eq!(database.value(in_force).await, "1");
+    assert_eq!(database.value(active_data).await, "1");
     data.force(&database).await;
-    assert_eq!(database.value(in_force).await, "0");
+    assert_eq!(database.value(active_data).await, "0");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Back to what was in force before, row for row, and what happens then.
+//! Back to what was active before, row for row, and what happens then.
 
 use database_load::{Changes, Outcome, ROW_FORMAT, Target};
 use process::failure::ExitCode;
@@ -22,12 +22,12 @@ async fn a_rollback_restores_every_row_and_forward_again_too() {
     let back = rollback(&database, Target::Previous).await;
 
     // Rows that only the second version had stay, out of force.
-    let in_force = |rows: Vec<Vec<String>>| -> Vec<Vec<String>> {
+    let active_data = |rows: Vec<Vec<String>>| -> Vec<Vec<String>> {
         let is_in_force = |row: &Vec<String>| row.last().unwrap() != "f";
         rows.into_iter().filter(is_in_force).collect()
     };
     assert_eq!((back.outcome, back.version), (Outcome::Changed, Some(1)));
-    assert_eq!(in_force(dataset_rows(&database).await), first);
+    assert_eq!(active_data(dataset_rows(&database).await), first);
     assert!(listener.next().await.is_some(), "readers are told");
     let forward = rollback(&database, Target::Version(2)).await;
     assert_eq!(forward.version, Some(2));
@@ -125,7 +125,7 @@ async fn after_a_rollback_automatic_runs_leave_the_data_alone_and_force_goes_for
     let price = "SELECT price FROM products WHERE id = 3";
     assert_eq!(database.value(price).await, "10.49");
 
-    // Data that were never in force are no way back: they are loaded.
+    // Data that were never active are no way back: they are loaded.
     rollback(&database, Target::Version(1)).await;
     data.edit("default/products.csv", "10.49", "10.99");
     data.load(&database).await;
@@ -211,12 +211,12 @@ async fn versions_that_cannot_be_had_are_refused_and_nothing_changes() {
         (
             ["-p", "default", "--to", "77"],
             2,
-            "no version 77 that was ever in force",
+            "no version 77 that was ever active",
         ),
         (
             ["-p", "nothing", "--to", "1"],
             2,
-            "profile nothing has no version in force",
+            "profile nothing has no active version",
         ),
     ] {
         let arguments: Vec<&str> = ["rollback"].into_iter().chain(arguments).collect();

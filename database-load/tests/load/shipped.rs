@@ -3,10 +3,10 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use database_load::{Outcome, RunOptions, Summary};
+use database_load::{LoadOptions, Outcome, Summary};
 use test_support::{Process, TestDatabase};
 
-use crate::fixture::{SHIPPED, places, terms};
+use crate::fixture::{SHIPPED, places, run_options};
 
 #[path = "../../examples/demo/files.rs"]
 mod files;
@@ -24,10 +24,10 @@ mod random;
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 async fn load(database: &TestDatabase, profile: PathBuf, production: bool) -> Summary {
-    let options = RunOptions {
+    let options = LoadOptions {
         production,
-        terms: terms(),
-        ..RunOptions::development(vec![profile]).unwrap()
+        run_options: run_options(),
+        ..LoadOptions::development(vec![profile]).unwrap()
     };
     database_load::run(&database.database(), &options)
         .await

@@ -1,4 +1,4 @@
-//! Sources by address: fetched when they are news, and never half.
+//! Sources by address: fetched when they have changed, and never half.
 
 use database_load::Outcome;
 use database_load::sources::{OnUnreachable, Settings};
@@ -95,7 +95,7 @@ async fn an_unchanged_source_is_not_fetched_again_and_a_changed_one_is() {
 
         assert_eq!(gets(&server), 1, "{validator:?}");
         assert_eq!(database.value(PRICE).await, "3.50");
-        // What was in force before is not brought back by itself.
+        // What was active before is not brought back by itself.
         server.put("/menu.csv", PRODUCTS, as_old_as(10));
         assert_eq!(load(&data, &database, settings()).await.unwrap(), Outcome::Held);
         assert_eq!(database.value(PRICE).await, "3.50");

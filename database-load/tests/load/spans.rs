@@ -1,3 +1,5 @@
+//! Spans of a load: one for the run, one for each operation, client spans for the database.
+
 use test_support::TestDatabase;
 use test_support::otlp::{Receiver, Span};
 

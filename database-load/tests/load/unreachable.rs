@@ -1,4 +1,4 @@
-//! A source that cannot be reached fails a run, or leaves what is in force.
+//! A source that cannot be reached fails a run, or leaves what is active.
 
 use database_load::Outcome;
 use process::failure::ExitCode;

@@ -4,7 +4,7 @@ use database_load::{READABLE_FORMATS, verify};
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, load_binary, places, rollback, terms};
+use crate::fixture::{Data, load_binary, places, rollback, run_options};
 
 #[tokio::test]
 async fn data_as_they_were_loaded_are_clean() {
@@ -102,7 +102,8 @@ async fn every_kind_of_drift_is_exit_5_and_named() {
             last.contains("the data are not those that were loaded: "),
             "{last}"
         );
-        // Forced, a load puts everything right but sample orders that are gone, which it adds again.
+        // Forced, a load puts everything right but sample orders that are gone, which it adds
+        // again.
         database
             .execute("DELETE FROM coupon_codes; DELETE FROM dataset_versions")
             .await;
@@ -126,7 +127,7 @@ async fn rows_that_a_rollback_would_miss_are_drift_too() {
         .execute("DELETE FROM dataset_rows WHERE dataset = 'api_keys'")
         .await;
 
-    let verification = verify(&database.database(), &terms(), &[]).await.unwrap();
+    let verification = verify(&database.database(), &run_options(), &[]).await.unwrap();
 
     assert!(!verification.is_clean());
     let users = verification
@@ -210,7 +211,9 @@ async fn nothing_loaded_is_exit_9_and_a_newer_row_format_exit_7() {
         ))
         .await;
 
-    let failure = verify(&database.database(), &terms(), &[]).await.unwrap_err();
+    let failure = verify(&database.database(), &run_options(), &[])
+        .await
+        .unwrap_err();
 
     assert_eq!(nothing.code, Some(9), "{}", nothing.stderr);
     assert_eq!(failure.code, ExitCode::Incompatible);

@@ -102,8 +102,8 @@ impl Shop {
     }
 }
 
-/// Rows that are in force; those that were retired say only that they were there once.
-fn in_force(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+/// Rows that are active; those that were retired say only that they were there once.
+fn active_data(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     rows.into_iter()
         .filter(|row| row.last().is_none_or(|last| last != "f"))
         .collect()
@@ -124,7 +124,7 @@ async fn rolling_back_and_forward_over_random_edits_ends_in_the_same_rows() {
             // Random data shrink and repeat each other.
             let run = data.force(&database).await.profiles.remove(0);
             assert_eq!(run.outcome, Outcome::Changed);
-            versions.push((run.version.unwrap(), in_force(dataset_rows(&database).await)));
+            versions.push((run.version.unwrap(), active_data(dataset_rows(&database).await)));
         }
         let random = "UPDATE api_keys SET revoked_at = now() WHERE random() < 0.5;
                       UPDATE promotion_uses SET uses = (random() * 9)::bigint";
@@ -139,7 +139,7 @@ async fn rolling_back_and_forward_over_random_edits_ends_in_the_same_rows() {
             let (version, rows) = &versions[step];
             rollback(&database, Target::Version(*version)).await;
             assert_eq!(
-                in_force(dataset_rows(&database).await),
+                active_data(dataset_rows(&database).await),
                 *rows,
                 "version {version} of {shops:#?}"
             );
@@ -153,8 +153,8 @@ async fn rolling_back_and_forward_over_random_edits_ends_in_the_same_rows() {
         // Retired rows too are as the last version left them: nothing else was ever written there.
         rollback(&database, Target::Version(versions.last().unwrap().0)).await;
         assert_eq!(
-            in_force(dataset_rows(&database).await),
-            in_force(last),
+            active_data(dataset_rows(&database).await),
+            active_data(last),
             "{shops:#?}"
         );
     }
