@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use database::Database;
-use process::failure::{ExitCode, Failure, OrExit as _};
+use process::failure::{ExitCode, Failure};
 use shop::HashKeys;
 use tracing::{Span, warn};
 use uuid::Uuid;
@@ -36,7 +36,7 @@ use crate::coupons;
 use crate::datasets::{Data, DatasetKind};
 use crate::profile::Profile;
 use crate::run_options::{self, RunOptions};
-use crate::sources::{self, Fingerprint, Input, OnUnreachable, Source, fingerprint};
+use crate::sources::{self, Fingerprint, Input, OnUnreachable, Source, blocking, fingerprint};
 pub(crate) use connect::connect;
 use steps::Run;
 
@@ -254,15 +254,6 @@ async fn open(options: &LoadOptions, runs: &[(Uuid, String)]) -> Result<Vec<Prof
 /// Whether what is active may stay because a source cannot be reached.
 fn may_stay(options: &LoadOptions, failure: &Failure) -> bool {
     options.sources.on_unreachable == OnUnreachable::Keep && sources::is_unreachable(failure)
-}
-
-/// Runs work that blocks, inside the current span.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let span = Span::current();
-    let joined = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
-    joined.or_exit(ExitCode::Unexpected, "read the data")?
 }
 
 async fn open_sources(profile: &Profile, options: &LoadOptions) -> Result<Vec<Input>, Failure> {

@@ -293,10 +293,10 @@ fn content(path: &Path) -> io::Result<Content> {
 }
 
 /// Runs work that blocks, inside the current span.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let span = tracing::Span::current();
     let joined = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
-    joined.or_exit(ExitCode::Unexpected, "read the sources")?
+    joined.or_exit(ExitCode::Unexpected, "read the data")?
 }
