@@ -5,7 +5,6 @@
 
 pub mod advisory_lock;
 pub mod deadline;
-pub mod duration;
 pub mod exit_code;
 pub mod heartbeat;
 pub mod run_record;

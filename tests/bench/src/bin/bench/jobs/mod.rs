@@ -12,8 +12,8 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use test_support::OwnCluster;
 use crate::sql::Sql;
+use test_support::OwnCluster;
 
 /// Measures a job on a PostgreSQL of its own with default durability.
 #[derive(Args)]
