@@ -68,7 +68,7 @@ fn execute(
         has_answered,
     };
     let result = runtime.block_on(commands.execute(command));
-    // A scan that was interrupted ends by itself; nobody waits for it.
+    // A scan that was interrupted ends by itself.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result.inspect_err(|failure| tracing::debug!(exit_code = failure.code as u8, "the command failed"))
 }

@@ -110,7 +110,7 @@ fn rows(text: &mut String, mark: &str, rows: &Rows) {
     }
 }
 
-/// `price 9.99 → 10.49`, or the name alone of what nobody may see.
+/// `price 9.99 → 10.49`, or the name alone of a value that is never shown.
 fn column(column: &Column) -> String {
     let Column {
         column,

@@ -6,7 +6,7 @@ use one_shot::{Deadline, StopReason};
 use process::failure::Failure;
 use tokio_util::sync::CancellationToken;
 
-/// How long a command may wait and take, and who may stop it.
+/// Limits of a command, and what stops it.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
     /// How long to wait for the database, and for the schema in it. Default: 60 s.

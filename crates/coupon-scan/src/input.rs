@@ -56,8 +56,8 @@ impl Input {
         Input::new(path, Source::Opened(Arc::new(open)))
     }
 
-    /// An input that can be read once only, as standard input or a pipe. `name` stands for it in errors, and
-    /// two inputs of one name are the same file.
+    /// An input that can be read once only, as standard input or a pipe. `name` stands for it in
+    /// errors, and two inputs of one name are the same file.
     pub fn reader(name: impl Into<PathBuf>, reader: impl Read + Send + 'static) -> Input {
         Input::new(name, Source::Once(Arc::new(Mutex::new(Some(Box::new(reader))))))
     }

@@ -94,7 +94,7 @@ fn read(inputs: &[Input], min_files: usize, reading: &Reading) -> Result<CouponC
     if count < codes.len() {
         warn!(
             codes = codes.len() - count,
-            "coupon codes with control characters are left out: nobody can send them"
+            "coupon codes with control characters are left out: clients cannot send them"
         );
     }
     info!(

@@ -154,7 +154,7 @@ async fn publish_all(
             activate(&transaction, publication).await?;
         }
     }
-    // Last of all: whoever writes to these rows meanwhile does not have to wait for long.
+    // Last of all: others that write to these rows wait for a short time.
     for (publication, changes) in publications.iter().zip(&all) {
         record(&transaction, publication, changes).await?;
         if !is_changed(publication, Some(changes)) {

@@ -1,4 +1,4 @@
-//! Puts rows under new versions that nobody looks at yet.
+//! Puts rows under new versions that are not active yet.
 
 use std::pin::pin;
 

@@ -27,7 +27,7 @@ pub(super) struct Run<'a> {
     pub(super) database: &'a Database,
     pub(super) options: &'a LoadOptions,
     pub(super) deadline: &'a Deadline,
-    /// Set when nobody waits for what is being read any more.
+    /// Set when the result of reading is no longer needed.
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) started: Instant,
 }

@@ -3,7 +3,7 @@
 use process::failure::Failure;
 use sha2::{Digest as _, Sha256};
 
-use super::remote::ObjectVersion;
+use super::object::ObjectVersion;
 use super::{Content, Input};
 use crate::ROW_FORMAT;
 

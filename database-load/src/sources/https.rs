@@ -10,7 +10,7 @@ use reqwest::header::{CONTENT_LENGTH, DATE, ETAG, HeaderName, LAST_MODIFIED};
 use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::remote::{Answer, ObjectVersion};
+use super::object::{Answer, ObjectVersion};
 use super::settings::Settings;
 use super::unreachable;
 

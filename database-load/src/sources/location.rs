@@ -31,7 +31,7 @@ pub struct Source {
 pub enum Location {
     /// A file, a folder or a pattern, seen from the profile's folder.
     Local(PathBuf),
-    /// An address without user, password and query, which nobody may see.
+    /// An address whose user, password and query are never shown.
     Web {
         /// What may be shown.
         url: Url,

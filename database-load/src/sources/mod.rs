@@ -5,6 +5,7 @@ mod fingerprint;
 mod hashing;
 mod https;
 mod location;
+mod object;
 mod remote;
 mod s3;
 mod settings;

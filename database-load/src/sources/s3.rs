@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::https;
 use super::location::{Source, is_pattern};
-use super::remote::{Answer, ObjectVersion};
+use super::object::{Answer, ObjectVersion};
 use super::settings::{S3, Settings};
 use super::unreachable;
 use crate::format::Format;

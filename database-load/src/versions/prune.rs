@@ -1,4 +1,4 @@
-//! Forgets the rows of versions that nobody will bring back.
+//! Deletes the rows of old versions.
 
 use std::sync::Arc;
 

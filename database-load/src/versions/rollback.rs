@@ -159,7 +159,7 @@ async fn prepare(
     record::begin(&locks, &record).await?;
     let heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&locks)), vec![run_id]);
     let progress = progress::Progress::start();
-    // All of them: which ones the versions bring is only certain once nobody loads any more.
+    // All of them: which ones the versions bring is only certain while no load runs.
     lock::acquire(
         &locks,
         &DatasetKind::ALL,

@@ -52,9 +52,10 @@ impl TryFrom<String> for Network {
 
 /// Who asks: `peer`, or behind proxies the last address that they did not make up.
 ///
-/// Each proxy appends to `X-Forwarded-For` whom it was asked by. So the header is read from its end, over all its lines, as
-/// long as the address read so far is one of `proxies`; what stands further left is whatever the client wrote. Something that
-/// is no address ends the reading too: then the proxy that reported it stands for all it reports so.
+/// Each proxy appends to `X-Forwarded-For` whom it was asked by. So the header is read from its
+/// end, over all its lines, as long as the address read so far is one of `proxies`; what stands
+/// further left is whatever the client wrote. Something that is no address ends the reading too:
+/// then the proxy that reported it stands for all it reports so.
 pub(super) fn client<'a>(
     peer: IpAddr,
     forwarded_for: impl Iterator<Item = &'a [u8]>,
@@ -84,7 +85,8 @@ pub(super) fn client<'a>(
     client
 }
 
-/// The bucket of an address: an IPv4 address has one of its own, an IPv6 network of 64 bits one for all that it can make up.
+/// The bucket of an address: an IPv4 address has one of its own, an IPv6 network of 64 bits one for
+/// all that it can make up.
 pub(super) fn bucket(address: IpAddr) -> u128 {
     const NETWORK: u128 = !0 << 64;
     match address.to_canonical() {
@@ -130,7 +132,8 @@ mod tests {
         list.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// Whom lines of `X-Forwarded-For` name behind a peer within 10.0.0.0/8, where fd00::/8 is trusted too.
+    /// Whom lines of `X-Forwarded-For` name behind a peer within 10.0.0.0/8, where fd00::/8 is
+    /// trusted too.
     fn behind_proxies(lines: &[&str]) -> String {
         let lines = lines.iter().map(|line| line.as_bytes());
         client(ip("10.0.0.1"), lines, &networks(&["10.0.0.0/8", "fd00::/8"])).to_string()

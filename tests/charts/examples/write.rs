@@ -1,4 +1,5 @@
-//! Writes what is generated from the charts: the tables of their READMEs and the golden files. `make charts` runs it.
+//! Writes what is generated from the charts: the tables of their READMEs and the golden files.
+//! `make charts` runs it.
 
 use charts_tests::{CHARTS, chart, golden, helm, reference};
 

@@ -1,5 +1,6 @@
-//! The charts as the real helm renders them, Kubernetes' schemas, and what is generated from the charts: the tables of their
-//! READMEs and the golden files. Everything here is for tests, and panics.
+//! The charts as the real helm renders them, Kubernetes' schemas, and what is generated from the
+//! charts: the tables of their READMEs and the golden files. Everything here is for tests, and
+//! panics.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -20,7 +21,8 @@ pub const CHARTS: [&str; 4] = ["database-migration", "database-load", "order-foo
 /// Those whose pods run the services.
 pub const SERVICES: [&str; 3] = ["database-migration", "database-load", "order-food"];
 
-/// The Kubernetes versions that the charts are checked for: the oldest they allow, one in the middle, the newest.
+/// The Kubernetes versions that the charts are checked for: the oldest they allow, one in the
+/// middle, the newest.
 pub const KUBERNETES: [&str; 3] = ["1.29", "1.33", "1.37"];
 
 /// The folder of the repository.

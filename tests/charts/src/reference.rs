@@ -20,8 +20,8 @@ pub struct Entry {
 const BEGIN: &str = "<!-- values: begin, written by `make charts` -->\n";
 const END: &str = "<!-- values: end -->\n";
 
-/// The values of a chart, in the order of the file. A map is one entry for each of its values, unless its comment stands for
-/// the whole of it and its values have none.
+/// The values of a chart, in the order of the file. A map is one entry for each of its values,
+/// unless its comment stands for the whole of it and its values have none.
 #[must_use]
 pub fn entries(chart_name: &str) -> Vec<Entry> {
     let text = std::fs::read_to_string(chart(chart_name).join("values.yaml")).unwrap();

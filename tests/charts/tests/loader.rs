@@ -5,8 +5,9 @@ use charts_tests::object::{Pod, variable};
 use charts_tests::repository;
 use serde_json::{Value, json};
 
-/// A pod's container of database-load, and the volumes that it mounts, by name, without what must differ: which key of the
-/// ConfigMap is its profile, under which name of release, and what to do with unreachable sources.
+/// A pod's container of database-load, and the volumes that it mounts, by name, without what must
+/// differ: which key of the ConfigMap is its profile, under which name of release, and what to do
+/// with unreachable sources.
 fn use_of(pod: &Pod<'_>) -> (Value, Vec<Value>) {
     let mut container = pod.container("database-load").clone();
     for variable in container["env"].as_array_mut().unwrap() {

@@ -26,7 +26,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A cluster below `folder`, with the given lines at the end of its `postgresql.conf`; not started.
+    /// A cluster below `folder`, with the given lines at the end of its `postgresql.conf`; not
+    /// started.
     pub(super) fn create(folder: &Path, settings: &str) -> Self {
         let server = Self::copy_or_create(folder, None, random_hex());
         server.append(

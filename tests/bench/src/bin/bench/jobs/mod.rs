@@ -1,4 +1,5 @@
-//! `make bench-migration` and `make bench-load`: wall time of a job's process, many runs of each case.
+//! `make bench-migration` and `make bench-load`: wall time of a job's process, many runs of each
+//! case.
 
 pub(crate) mod load;
 pub(crate) mod migration;
@@ -61,7 +62,8 @@ impl Bench {
         })
     }
 
-    /// What a program wrote to standard output, and its wall time. The caller's environment does not reach it.
+    /// What a program wrote to standard output, and its wall time. The caller's environment does
+    /// not reach it.
     fn run(&self, program: &str, database: &str, arguments: &[&str]) -> anyhow::Result<(String, Duration)> {
         let mut command = Command::new(self.binaries.join(program));
         command
