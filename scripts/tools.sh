@@ -3,8 +3,8 @@
 # kubernetes-schemas (a folder of JSON Schemas that allow no unknown fields). What is missing is first put into .tools/, at the
 # version pinned here; nothing is installed elsewhere. Helm is compiled, which takes some minutes.
 set -euo pipefail
-# shellcheck source=shared.sh
-. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
+# shellcheck source=functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/functions.sh"
 cd "$root"
 
 # What is pinned: version, and the folder that holds it.

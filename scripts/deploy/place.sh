@@ -1,8 +1,8 @@
 # Where the releases go and what they are called; sourced by the other scripts.
 # shellcheck shell=bash
 
-# shellcheck source=../shared.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../shared.sh"
+# shellcheck source=../functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 namespace=${NAMESPACE:-default}
 
 # Helm of the PATH, since somebody put it there, or that of `make tools`.

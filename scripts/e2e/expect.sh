@@ -1,4 +1,4 @@
-# Waiting and comparing, for the tests with real containers; to be sourced after ../shared.sh. `bound` is the number of seconds
+# Waiting and comparing, for the tests with real containers; to be sourced after ../functions.sh. `bound` is the number of seconds
 # that anything may take that is waited for.
 # shellcheck shell=bash disable=SC2154
 

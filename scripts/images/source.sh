@@ -1,8 +1,8 @@
 # What images say about the sources they are made of; to be sourced. The environment goes first, so that a build without git
 # can say it, too.
 # shellcheck shell=bash
-# shellcheck source=../shared.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../shared.sh"
+# shellcheck source=../functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 
 # The address people clone from, without what a user may have put into it to log in; nothing for a path.
 clone_address() {

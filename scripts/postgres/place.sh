@@ -1,8 +1,8 @@
 # Where this checkout keeps what `make run` makes, and who owns its PostgreSQL server; sourced by the other scripts.
 # shellcheck shell=bash
 
-# shellcheck source=../shared.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../shared.sh"
+# shellcheck source=../functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 
 # PostgreSQL refuses to run as root, and the user `postgres` may not reach a checkout below root's home.
 if [[ $EUID -eq 0 ]]; then
