@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shop::HashKeys;
 
-use crate::rate_limit;
+use crate::{jobs, rate_limit};
 
 /// The settings of order-food; keys, units and defaults stand in `config/default.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,6 +34,7 @@ pub struct Settings {
     pub cors_allow_credentials: bool,
     pub enable_metrics: bool,
     pub rate_limit: rate_limit::Settings,
+    pub jobs: jobs::Settings,
     pub database: database::Settings,
     pub telemetry: telemetry::Settings,
 }
@@ -70,6 +71,7 @@ impl Settings {
         let environment = [
             ENVIRONMENT,
             rate_limit::ENVIRONMENT,
+            jobs::ENVIRONMENT,
             database::ENVIRONMENT,
             telemetry::ENVIRONMENT,
         ]
@@ -102,6 +104,7 @@ impl Settings {
         ]
         .into_iter()
         .chain(self.rate_limit.ranges())
+        .chain(self.jobs.ranges())
         {
             if !range.contains(&value) {
                 return refuse(
@@ -119,6 +122,7 @@ impl Settings {
         if self.cors_allow_credentials && self.cors_allowed_origins.iter().any(|origin| origin == "*") {
             return refuse("CORS_ALLOW_CREDENTIALS", "cannot be combined with the origin *");
         }
+        self.jobs.filter()?;
         self.hash_keys()?;
         Ok(self)
     }

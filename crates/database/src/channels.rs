@@ -3,3 +3,6 @@
 /// Sent when a publication commits: products, users, promotions or coupon codes may have changed.
 /// The payload is the dataset version as decimal text.
 pub const DATASET_PUBLISHED: &str = "dataset_published";
+
+/// Sent after jobs were committed, merged within a process; no payload.
+pub const JOBS_QUEUED: &str = "jobs_queued";

@@ -86,6 +86,103 @@ diesel::table! {
 }
 
 diesel::table! {
+    job (id) {
+        id -> Int8,
+        kind -> Text,
+        priority -> Int2,
+        state -> Int2,
+        run_at -> Timestamptz,
+        created_at -> Timestamptz,
+        locked_at -> Nullable<Timestamptz>,
+        locked_by -> Nullable<Uuid>,
+        attempt -> Int2,
+        max_attempts -> Nullable<Int2>,
+        rescues -> Int2,
+        timeout_ms -> Int4,
+        unique_key -> Nullable<Text>,
+        payload -> Jsonb,
+        trace_ctx -> Nullable<Text>,
+        last_error -> Nullable<Text>,
+        attempts -> Nullable<Jsonb>,
+        progress -> Nullable<Jsonb>,
+        cancel_requested_at -> Nullable<Timestamptz>,
+        api_key_id -> Nullable<Uuid>,
+        public_id -> Nullable<Uuid>,
+        min_build -> Int4,
+    }
+}
+
+diesel::table! {
+    job_control (scope) {
+        scope -> Text,
+        paused_at -> Timestamptz,
+        paused_by -> Text,
+        reason -> Text,
+    }
+}
+
+diesel::table! {
+    job_dead (id) {
+        id -> Int8,
+        kind -> Text,
+        priority -> Int2,
+        created_at -> Timestamptz,
+        died_at -> Timestamptz,
+        reason -> Text,
+        attempt -> Int2,
+        max_attempts -> Nullable<Int2>,
+        rescues -> Int2,
+        timeout_ms -> Int4,
+        unique_key -> Nullable<Text>,
+        payload -> Jsonb,
+        trace_ctx -> Nullable<Text>,
+        last_error -> Nullable<Text>,
+        attempts -> Nullable<Jsonb>,
+        progress -> Nullable<Jsonb>,
+        api_key_id -> Nullable<Uuid>,
+        public_id -> Nullable<Uuid>,
+        min_build -> Int4,
+        replayed_as -> Nullable<Int8>,
+        replayed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    job_result (public_id) {
+        public_id -> Uuid,
+        job_id -> Int8,
+        kind -> Text,
+        api_key_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        finished_at -> Timestamptz,
+        attempt -> Int2,
+        outcome -> Text,
+        progress -> Nullable<Jsonb>,
+        result -> Jsonb,
+    }
+}
+
+diesel::table! {
+    job_schedule (name) {
+        name -> Text,
+        last_slot -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    job_worker (id) {
+        id -> Uuid,
+        pool -> Text,
+        pod -> Text,
+        version -> Text,
+        filter -> Text,
+        slots -> Int4,
+        started_at -> Timestamptz,
+        heartbeat_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     migration_details (version) {
         #[max_length = 50]
         version -> Varchar,
@@ -95,6 +192,21 @@ diesel::table! {
         duration_ms -> Nullable<Int8>,
         build -> Text,
         min_compatible_schema -> Int4,
+    }
+}
+
+diesel::table! {
+    operator_actions (id) {
+        id -> Int8,
+        at -> Timestamptz,
+        key_id -> Nullable<Uuid>,
+        via -> Text,
+        action -> Text,
+        target -> Text,
+        before -> Nullable<Jsonb>,
+        after -> Nullable<Jsonb>,
+        outcome -> Text,
+        request_id -> Nullable<Text>,
     }
 }
 
@@ -190,7 +302,14 @@ diesel::allow_tables_to_appear_in_same_query!(
     dataset_rows,
     dataset_versions,
     idempotency_keys,
+    job,
+    job_control,
+    job_dead,
+    job_result,
+    job_schedule,
+    job_worker,
     migration_details,
+    operator_actions,
     order_items,
     orders,
     products,

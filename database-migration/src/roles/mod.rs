@@ -31,22 +31,25 @@ pub enum Role {
     App,
     /// `database-load`.
     Loader,
+    /// `order-food worker` and `order-food jobs`.
+    Worker,
     /// Looks at everything but hashes of API keys, and changes nothing.
     Readonly,
 }
 
 impl Role {
     /// In the order in which they are made.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Owner,
         Self::Migrator,
         Self::App,
         Self::Loader,
+        Self::Worker,
         Self::Readonly,
     ];
 
     /// Those that work with the tables and must not change them.
-    const USERS: [Self; 3] = [Self::App, Self::Loader, Self::Readonly];
+    const USERS: [Self; 4] = [Self::App, Self::Loader, Self::Worker, Self::Readonly];
 
     fn logs_in(self) -> bool {
         self != Self::Owner
@@ -61,6 +64,7 @@ impl fmt::Display for Role {
             Self::Migrator => "migrator",
             Self::App => "app",
             Self::Loader => "loader",
+            Self::Worker => "worker",
             Self::Readonly => "readonly",
         })
     }

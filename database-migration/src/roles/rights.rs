@@ -69,6 +69,7 @@ pub(super) struct Table {
     pub(super) name: &'static str,
     app: &'static [Right],
     loader: &'static [Right],
+    worker: &'static [Right],
     readonly: &'static [Right],
 }
 
@@ -78,6 +79,7 @@ impl Table {
             Role::Owner | Role::Migrator => &[],
             Role::App => self.app,
             Role::Loader => self.loader,
+            Role::Worker => self.worker,
             Role::Readonly => self.readonly,
         }
     }
@@ -115,6 +117,7 @@ pub(super) const TABLES: &[Table] = &[
         name: "products",
         app: &[SELECT],
         loader: &[SELECT, INSERT, UPDATE],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
     Table {
@@ -122,6 +125,7 @@ pub(super) const TABLES: &[Table] = &[
         // Whose key it is matters, not what the user is called.
         app: &[only("SELECT", &["id", "active"])],
         loader: &[SELECT, INSERT, UPDATE],
+        worker: &[],
         readonly: &[SELECT],
     },
     Table {
@@ -129,12 +133,14 @@ pub(super) const TABLES: &[Table] = &[
         app: &[SELECT],
         // Operators revoke; no load takes that back.
         loader: &[SELECT, INSERT, but("UPDATE", &["id", "revoked_at"])],
+        worker: &[],
         readonly: &[but("SELECT", &["key_hash"])],
     },
     Table {
         name: "promotions",
         app: &[SELECT],
         loader: &[SELECT, INSERT, UPDATE],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
     Table {
@@ -142,24 +148,28 @@ pub(super) const TABLES: &[Table] = &[
         // UPDATE is also what SELECT … FOR UPDATE asks for.
         app: &[SELECT, INSERT, only("UPDATE", &["uses"])],
         loader: &[SELECT, INSERT],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
     Table {
         name: "coupon_codes",
         app: &[SELECT],
         loader: &[SELECT, INSERT, DELETE],
+        worker: &[],
         readonly: &[SELECT],
     },
     Table {
         name: "orders",
         app: &[SELECT, INSERT],
         loader: &[SELECT, INSERT],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
     Table {
         name: "order_items",
         app: &[SELECT, INSERT],
         loader: &[SELECT, INSERT],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
     Table {
@@ -167,24 +177,84 @@ pub(super) const TABLES: &[Table] = &[
         // A key that has expired is taken again in place.
         app: &[SELECT, INSERT, but("UPDATE", &["api_key_id", "key"]), DELETE],
         loader: &[],
+        // SELECT … FOR UPDATE asks for UPDATE of a column.
+        worker: &[
+            only("SELECT", &["api_key_id", "key", "expires_at"]),
+            only("UPDATE", &["expires_at"]),
+            DELETE,
+        ],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "job",
+        // Cancelling: a queued job moves to job_dead, a running one is marked.
+        app: &[SELECT, INSERT, only("UPDATE", &["cancel_requested_at"]), DELETE],
+        loader: &[],
+        worker: &[SELECT, INSERT, UPDATE, DELETE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "job_worker",
+        app: &[SELECT],
+        loader: &[],
+        worker: &[SELECT, INSERT, UPDATE, DELETE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "job_dead",
+        app: &[SELECT, INSERT],
+        loader: &[],
+        worker: &[SELECT, INSERT, UPDATE, DELETE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "job_result",
+        app: &[SELECT],
+        loader: &[],
+        worker: &[SELECT, INSERT, DELETE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "job_control",
+        app: &[SELECT],
+        loader: &[],
+        worker: &[SELECT, INSERT, UPDATE, DELETE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "job_schedule",
+        app: &[SELECT],
+        loader: &[],
+        worker: &[SELECT, INSERT, UPDATE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "operator_actions",
+        // Never changed; the worker removes what is beyond its retention.
+        app: &[SELECT, INSERT],
+        loader: &[],
+        worker: &[SELECT, INSERT, DELETE],
         readonly: &[SELECT],
     },
     Table {
         name: "bootstrap_runs",
         app: &[SELECT],
         loader: &[SELECT, INSERT, UPDATE],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
     Table {
         name: "dataset_versions",
         app: &[SELECT],
         loader: &[SELECT, INSERT, UPDATE, DELETE],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
     Table {
         name: "dataset_rows",
         app: &[],
         loader: &[SELECT, INSERT, DELETE],
+        worker: &[],
         // The rows of api_keys hold the hashes.
         readonly: &[but("SELECT", &["row"])],
     },
@@ -192,18 +262,21 @@ pub(super) const TABLES: &[Table] = &[
         name: "__diesel_schema_migrations",
         app: &[SELECT],
         loader: &[SELECT],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
     Table {
         name: "migration_details",
         app: &[SELECT],
         loader: &[SELECT],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
     Table {
         name: "schema_migrations",
         app: &[SELECT],
         loader: &[SELECT],
+        worker: &[SELECT],
         readonly: &[SELECT],
     },
 ];
@@ -213,6 +286,7 @@ pub(super) const TABLES: &[Table] = &[
 pub(super) const FUTURE: &[(Role, &str)] = &[
     (Role::App, "SELECT"),
     (Role::Loader, "SELECT"),
+    (Role::Worker, "SELECT"),
     (Role::Readonly, "SELECT"),
 ];
 
@@ -222,6 +296,7 @@ pub(super) const DATABASE: &[(Role, &str)] = &[
     (Role::Migrator, "CONNECT"),
     (Role::App, "CONNECT"),
     (Role::Loader, "CONNECT"),
+    (Role::Worker, "CONNECT"),
     (Role::Readonly, "CONNECT"),
 ];
 
@@ -230,6 +305,7 @@ pub(super) const SCHEMA: &[(Role, &str)] = &[
     (Role::Owner, "CREATE"),
     (Role::App, "USAGE"),
     (Role::Loader, "USAGE"),
+    (Role::Worker, "USAGE"),
     (Role::Readonly, "USAGE"),
 ];
 

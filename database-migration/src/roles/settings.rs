@@ -27,6 +27,10 @@ pub struct Settings {
     pub loader: String,
     /// File with the loader's password.
     pub loader_password_file: Option<PathBuf>,
+    /// `order-food worker` and `order-food jobs` log in as this.
+    pub worker: String,
+    /// File with the worker's password.
+    pub worker_password_file: Option<PathBuf>,
     /// People who look, and reports.
     pub readonly: String,
     /// File with the read-only role's password.
@@ -42,6 +46,8 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("ROLE_APP_PASSWORD_FILE", "roles.app_password_file"),
     ("ROLE_LOADER", "roles.loader"),
     ("ROLE_LOADER_PASSWORD_FILE", "roles.loader_password_file"),
+    ("ROLE_WORKER", "roles.worker"),
+    ("ROLE_WORKER_PASSWORD_FILE", "roles.worker_password_file"),
     ("ROLE_READONLY", "roles.readonly"),
     ("ROLE_READONLY_PASSWORD_FILE", "roles.readonly_password_file"),
 ];
@@ -63,7 +69,7 @@ impl Invalid {
     }
 }
 
-/// The five names, all different.
+/// The six names, all different.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names(BTreeMap<Role, String>);
 
@@ -165,6 +171,7 @@ impl Settings {
             Role::Migrator => &self.migrator,
             Role::App => &self.app,
             Role::Loader => &self.loader,
+            Role::Worker => &self.worker,
             Role::Readonly => &self.readonly,
         }
     }
@@ -175,6 +182,7 @@ impl Settings {
             Role::Migrator => self.migrator_password_file.as_deref(),
             Role::App => self.app_password_file.as_deref(),
             Role::Loader => self.loader_password_file.as_deref(),
+            Role::Worker => self.worker_password_file.as_deref(),
             Role::Readonly => self.readonly_password_file.as_deref(),
         }
     }
@@ -203,6 +211,8 @@ impl Default for Settings {
             app_password_file: None,
             loader: name(Role::Loader),
             loader_password_file: None,
+            worker: name(Role::Worker),
+            worker_password_file: None,
             readonly: name(Role::Readonly),
             readonly_password_file: None,
         }

@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::program::start_with;
 
-pub(crate) const ROLES: [&str; 5] = ["owner", "migrator", "app", "loader", "readonly"];
+pub(crate) const ROLES: [&str; 6] = ["owner", "migrator", "app", "loader", "worker", "readonly"];
 
 /// A database, its superuser, and what its roles are called.
 pub(crate) struct Roles {

@@ -107,7 +107,7 @@ async fn a_later_migration_leaves_its_tables_and_columns_with_the_right_rights()
 
     roles.assert_as_they_should_be().await;
     assert_eq!(roles.owners().await, [[roles.name("owner")]]);
-    for role in ["app", "loader", "readonly"] {
+    for role in ["app", "loader", "worker", "readonly"] {
         let client = roles.client(role).await;
         allowed(&client, "SELECT id FROM tables_at_noon").await;
         refused(&client, "INSERT INTO tables_at_noon VALUES (1)").await;
@@ -144,7 +144,7 @@ async fn later_migration(roles: &Roles) -> Migrator {
 #[tokio::test]
 async fn check_names_what_is_missing_and_what_is_too_much_and_apply_mends_it() {
     let roles = Roles::in_place().await;
-    let [owner, migrator, app, loader, readonly] = ROLES.map(|role| roles.name(role));
+    let [owner, migrator, app, loader, _worker, readonly] = ROLES.map(|role| roles.name(role));
     let database = roles.database.name();
     let damages = [
         (

@@ -194,7 +194,7 @@ async fn the_migrator_changes_the_schema_and_nobody_becomes_somebody_else() {
     .await;
     refused(&migrator, "CREATE ROLE mine").await;
     refused(&migrator, "CREATE DATABASE mine").await;
-    for role in ["app", "loader", "readonly"] {
+    for role in ["app", "loader", "worker", "readonly"] {
         let client = roles.client(role).await;
         refused(&client, &format!("SET ROLE \"{}\"", roles.name("owner"))).await;
         refused(&client, &format!("SET ROLE \"{}\"", roles.name("migrator"))).await;
