@@ -14,12 +14,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 cd "$root"
 
 environment=${ENVIRONMENT:-dev}
+environment=${environment,,}
+[[ $environment != prod ]] || environment=production
 timeout=${TIMEOUT:-10m}
 
 check_settings() {
   case $environment in
     dev | staging | production) ;;
-    *) fail "ENVIRONMENT: expected dev, staging or production, not $environment" ;;
+    *) fail "ENVIRONMENT: expected dev, staging or production (prod), not $ENVIRONMENT" ;;
   esac
   case ${POSTGRES:-} in
     '') [[ $environment != production ]] ||

@@ -123,10 +123,25 @@ async fn credentials_for_any_origin_are_refused() {
 
 #[tokio::test]
 async fn production_has_no_default_hash_key() {
-    for environment in ["production", "Production"] {
+    for environment in ["production", "Production\n", "prod", "PROD"] {
         let pod = pod().with("ENVIRONMENT", environment);
         for program in [LOAD, API] {
             names(program, &pod, "API_KEY_HASH_KEY").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_environment_that_begins_like_production_is_refused() {
+    for environment in ["prod-eu", "Productions", "prod2"] {
+        let pod = pod().with("ENVIRONMENT", environment);
+        for program in ALL {
+            names(
+                program,
+                &pod,
+                &format!("ENVIRONMENT: `{environment}` begins with `prod`"),
+            )
+            .await;
         }
     }
 }

@@ -59,8 +59,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end }}
 
+{{/* The programs read the name in the same way. */}}
 {{- define "shop.production" -}}
-{{- if eq (lower .Values.environment) "production" }}yes{{ end -}}
+{{- $name := .Values.environment | trim | lower -}}
+{{- if has $name (list "prod" "production") }}yes
+{{- else if hasPrefix "prod" $name -}}
+{{- fail (printf "environment: %q begins with prod and is neither prod nor production: write one of them, or another name" .Values.environment) -}}
+{{- end -}}
 {{- end }}
 
 {{/* The Secret with the database's URLs: that of `database.url`, or an existing one. */}}

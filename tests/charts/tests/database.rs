@@ -129,8 +129,16 @@ fn an_inline_url_is_for_development_and_makes_a_secret() {
             "postgres://u:p@h/d"
         );
 
-        let refusal = rendering.set("environment=Production").refusal();
-        assert!(refusal.contains("database.url: not in production"), "{refusal}");
+        for environment in ["Production", "production ", "prod", "PROD"] {
+            let rendering = rendering.clone();
+            let refusal = rendering.set(&format!("environment={environment}")).refusal();
+            assert!(
+                refusal.contains("database.url: not in production"),
+                "{environment}: {refusal}"
+            );
+        }
+        let refusal = rendering.set("environment=prod-eu").refusal();
+        assert!(refusal.contains("environment"), "{refusal}");
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn provider(
         .with_attribute(KeyValue::new("service.version", settings.version().to_owned()))
         .with_attribute(KeyValue::new(
             "deployment.environment.name",
-            settings.environment().to_owned(),
+            settings.environment.as_str().to_owned(),
         ))
         .build();
     Ok(SdkTracerProvider::builder()

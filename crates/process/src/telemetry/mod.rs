@@ -31,7 +31,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt};
 
 pub use sampling::RequestSampler;
-pub use settings::{ENVIRONMENT, LogFormat, Settings};
+pub use settings::{ENVIRONMENT, Environment, LogFormat, NotAnEnvironment, Settings};
 
 use crate::failure::{ExitCode, Failure, OrExit as _};
 use pod_trace::{Ids, PodTrace};
@@ -179,9 +179,6 @@ impl Prepared {
     fn telemetry(self, role: Role, settings: &Settings) -> Telemetry {
         if let Some(problem) = self.problem {
             tracing::warn!(error = format!("{problem:#}"), "traces are off");
-        }
-        if let Some(name) = settings.almost_production() {
-            tracing::warn!("ENVIRONMENT is {name}: only \"production\" switches to production rules");
         }
         let rule = self.provider.is_some().then_some(self.rule);
         Telemetry {

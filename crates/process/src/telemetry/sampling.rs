@@ -141,7 +141,7 @@ mod tests {
 
     fn settings(environment: &str, sampler: &str, argument: Option<f64>) -> Settings {
         Settings {
-            environment: environment.into(),
+            environment: super::super::Environment::parse(environment).unwrap(),
             sampler: sampler.into(),
             sampler_arg: argument,
             ..Settings::default()

@@ -1,5 +1,7 @@
 //! The settings section `[telemetry]`, the same in every service.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 /// The environment variables of the section and the keys they set; a service adds them to its own.
@@ -36,8 +38,8 @@ pub struct Settings {
     pub log_level: String,
     /// How a log line looks; default `auto`.
     pub log_format: LogFormat,
-    /// Name of the deployment; `production` lowers the sampling rate; default `development`.
-    pub environment: String,
+    /// Name of the deployment; production lowers the sampling rate; default `development`.
+    pub environment: Environment,
     /// Version shown on spans; default: the version this was built as.
     pub service_version: String,
     /// Jaeger collector, an OTLP/HTTP address or `none`; default
@@ -64,21 +66,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// True if the deployment is called `production`, in whatever case and with blanks around it.
+    /// True if the deployment is called `prod` or `production`, in whatever case.
     #[must_use]
     pub fn production(&self) -> bool {
-        self.environment().eq_ignore_ascii_case("production")
-    }
-
-    /// The name of the deployment without blanks around it.
-    pub(super) fn environment(&self) -> &str {
-        self.environment.trim()
-    }
-
-    /// A deployment's name that begins like `production` and does not mean it.
-    pub(super) fn almost_production(&self) -> Option<&str> {
-        let begins_so = |name: &str| name.to_ascii_lowercase().starts_with("prod");
-        Some(self.environment()).filter(|name| begins_so(name) && !self.production())
+        self.environment.is_production()
     }
 
     /// The version shown on spans.
@@ -96,7 +87,7 @@ impl Default for Settings {
         Self {
             log_level: "info".into(),
             log_format: LogFormat::Auto,
-            environment: "development".into(),
+            environment: Environment::default(),
             service_version: String::new(),
             jaeger_endpoint: "http://localhost:14268/api/traces".into(),
             otlp_endpoint: String::new(),
@@ -123,3 +114,65 @@ pub enum LogFormat {
     /// One JSON object per line.
     Json,
 }
+
+/// The name of the deployment. `prod` and `production`, in whatever case, mean production; no other
+/// name begins with `prod`, so that none is taken for it by mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Environment(String);
+
+/// A name that begins with `prod` and does not mean production.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAnEnvironment(String);
+
+impl Environment {
+    /// The name, blanks around it ignored.
+    ///
+    /// # Errors
+    /// [`NotAnEnvironment`] for a name such as `prod-eu`.
+    pub fn parse(name: &str) -> Result<Self, NotAnEnvironment> {
+        let environment = Self(name.trim().to_owned());
+        if environment.0.to_lowercase().starts_with("prod") && !environment.is_production() {
+            return Err(NotAnEnvironment(environment.0));
+        }
+        Ok(environment)
+    }
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn is_production(&self) -> bool {
+        ["prod", "production"]
+            .iter()
+            .any(|name| self.0.eq_ignore_ascii_case(name))
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self("development".into())
+    }
+}
+
+impl TryFrom<String> for Environment {
+    type Error = NotAnEnvironment;
+
+    fn try_from(name: String) -> Result<Self, NotAnEnvironment> {
+        Self::parse(&name)
+    }
+}
+
+impl fmt::Display for NotAnEnvironment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` begins with `prod` and is neither `prod` nor `production`: write one of them, or another name",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for NotAnEnvironment {}

@@ -155,7 +155,7 @@ fn without_a_usable_uid_or_traceparent_the_trace_is_fresh_and_the_log_says_so() 
 fn the_start_is_kept_in_production_unless_a_sampler_says_otherwise() {
     let collector = Receiver::start();
     let production = Settings {
-        environment: "production".into(),
+        environment: Environment::parse("production").unwrap(),
         pod_uid: UID.into(),
         ..sending_to(&collector.endpoint())
     };
@@ -183,7 +183,7 @@ fn the_start_is_kept_in_production_unless_a_sampler_says_otherwise() {
 fn the_resource_names_service_version_and_deployment() {
     let collector = Receiver::start();
     let settings = Settings {
-        environment: "staging".into(),
+        environment: Environment::parse("staging").unwrap(),
         service_version: "1.2.3".into(),
         ..sending_to(&collector.endpoint())
     };
@@ -344,32 +344,41 @@ fn https_endpoints_are_accepted() {
 }
 
 #[test]
-fn a_name_that_looks_like_production_is_warned_about_once() {
-    let named = |name: &str| Settings {
-        environment: name.into(),
-        ..sending_to("none")
-    };
-    let said = |name| -> Vec<String> {
-        let lines = run(Role::Member, &named(name), |_| ());
-        lines
-            .iter()
-            .map(|line| line["message"].as_str().unwrap().to_owned())
-            .collect()
+fn prod_and_production_mean_production_and_no_other_name_begins_so() {
+    let named = |name: &str| {
+        Environment::parse(name).map(|environment| Settings {
+            environment,
+            ..Settings::default()
+        })
     };
 
-    for production in ["production", "production ", " Production", "PRODUCTION\n"] {
-        assert!(named(production).production(), "{production:?}");
-        assert!(said(production).is_empty(), "{production:?}");
+    for production in [
+        "prod",
+        "PROD",
+        " Prod\n",
+        "production",
+        "production ",
+        " Production",
+        "PRODUCTION\n",
+    ] {
+        assert!(named(production).unwrap().production(), "{production:?}");
     }
-    for other in ["prod", "Prod-eu", "productions "] {
-        assert!(!named(other).production(), "{other:?}");
-        let warning = format!(
-            "ENVIRONMENT is {}: only \"production\" switches to production rules",
-            other.trim()
+    for other in ["development", "staging", "pre-production", "pro", "p", ""] {
+        assert!(!named(other).unwrap().production(), "{other:?}");
+    }
+    for refused in [
+        "Prod-eu",
+        "productions ",
+        "prod2",
+        "prod eu",
+        "PRODUCTION_1",
+        "produktion",
+    ] {
+        let problem = named(refused).unwrap_err().to_string();
+        let name = refused.trim();
+        assert!(
+            problem.starts_with(&format!("`{name}` begins with `prod`")),
+            "{problem}"
         );
-        assert_eq!(said(other), [warning]);
-    }
-    for other in ["development", "staging", "pre-production", ""] {
-        assert!(!named(other).production() && said(other).is_empty(), "{other:?}");
     }
 }
