@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use config::{Config, File, FileFormat, Value};
 
 use super::Source;
+use super::text::{self, Blanks};
 use crate::failure::{ExitCode, Failure, OrExit as _};
 
 /// All layers merged, tables key by key; the stronger layer replaces everything else.
@@ -20,7 +21,7 @@ pub(super) fn collect(
         builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
     }
     for (variable, key) in &source.environment {
-        if let Some(value) = value_of(variable, source, environment)? {
+        if let Some(value) = value_of(variable, key, source, environment)? {
             builder = builder.set_override(*key, value).or_exit(ExitCode::Usage, *key)?;
         }
     }
@@ -45,34 +46,46 @@ fn without_excerpt(error: &str) -> String {
 /// The value of `NAME` or of the file that `NAME_FILE` names, with the variable as its origin.
 fn value_of(
     name: &str,
+    key: &str,
     source: &Source,
     environment: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Option<Value>, Failure> {
     let file_name = format!("{name}_FILE");
-    let refused = |problem: String| Err(Failure::new(ExitCode::Usage, format!("{name}: {problem}")));
-    let (variable, text) = match (read(name, environment)?, read(&file_name, environment)?) {
-        (Some(_), Some(_)) => return refused(format!("set together with {file_name}; keep one")),
+    let blanks = match key.contains("password") {
+        true => Blanks::Kept,
+        false => Blanks::Cut,
+    };
+    let value = read(name, blanks, environment)?;
+    let (variable, text) = match (value, read(&file_name, Blanks::Cut, environment)?) {
+        (Some(_), Some(_)) => {
+            let problem = format!("{name}: set together with {file_name}; keep one");
+            return Err(Failure::new(ExitCode::Usage, problem));
+        }
         (Some(text), None) => (name.to_owned(), text),
         // A setting of its own; the value of a settings file must not override it.
         (None, Some(_)) if source.environment.iter().any(|(other, _)| *other == file_name) => {
             (file_name, String::new())
         }
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(&path)
-                .or_exit(ExitCode::Usage, format!("{file_name}: cannot read {path}"))?;
-            let line = text
-                .strip_suffix('\n')
-                .map(|line| line.strip_suffix('\r').unwrap_or(line));
-            (file_name, line.unwrap_or(&text).to_owned())
+            let bytes =
+                std::fs::read(&path).or_exit(ExitCode::Usage, format!("{file_name}: cannot read {path}"))?;
+            let text =
+                text::value(&bytes, blanks).or_exit(ExitCode::Usage, format!("{file_name}: {path}"))?;
+            (file_name, text)
         }
         (None, None) => return Ok(None),
     };
     Ok(Some(Value::new(Some(&variable), text)))
 }
 
-fn read(name: &str, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<String>, Failure> {
-    match environment(name).map(OsString::into_string) {
-        Some(Err(_)) => Err(Failure::new(ExitCode::Usage, format!("{name}: not UTF-8"))),
-        text => Ok(text.and_then(Result::ok).filter(|text| !text.is_empty())),
-    }
+fn read(
+    name: &str,
+    blanks: Blanks,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Option<String>, Failure> {
+    let Some(value) = environment(name) else {
+        return Ok(None);
+    };
+    let text = text::value(value.as_encoded_bytes(), blanks).or_exit(ExitCode::Usage, name)?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }

@@ -6,6 +6,7 @@
 
 mod layers;
 mod problem;
+pub mod text;
 mod value;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 
 use crate::failure::{ExitCode, Failure};
+use text::Blanks;
 
 #[cfg(test)]
 mod tests;
@@ -28,16 +30,18 @@ pub struct Source {
     /// Environment variables and the dotted keys they set: `("PORT", "server.port")`.
     ///
     /// An empty variable counts as unset. Each is also honored as `NAME_FILE`, the path of a file
-    /// that holds the value (one trailing newline is cut), unless the list itself names
-    /// `NAME_FILE`. The two together are refused.
+    /// that holds the value, unless the list itself names `NAME_FILE`. The two together are
+    /// refused. Of both, blanks, line breaks and byte order marks around the value are cut, except
+    /// blanks around a password.
     pub environment: Vec<(&'static str, &'static str)>,
 }
 
 /// Reads the settings.
 ///
 /// `T` should deny unknown fields. Texts from the environment become the types of `T`: numbers,
-/// booleans (`true`, `false`, `1`, `0`, `on`, `off`, `yes`, `no`), comma lists; a text stays
-/// exactly as it is. For an `Option`, an empty text is `None`.
+/// booleans (`true`, `false`, `1`, `0`, `on`, `off`, `yes`, `no`), comma lists; a text stays as it
+/// is and is refused with a line break or another control character inside. For an `Option`, an
+/// empty text is `None`.
 ///
 /// # Errors
 /// `Usage`, one line that names the setting: the environment variable it came from, else the file
@@ -60,11 +64,11 @@ fn load_from<T: DeserializeOwned>(
 
 /// An environment variable that is no setting of the service, such as `PATH`.
 ///
-/// `None` if it is unset, empty or not UTF-8.
+/// Blanks and line breaks around it are cut. `None` if it is unset, empty or not UTF-8.
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
     variable_os(name)
-        .and_then(|value| value.into_string().ok())
+        .and_then(|value| text::value(value.as_encoded_bytes(), Blanks::Cut).ok())
         .filter(|value| !value.is_empty())
 }
 

@@ -7,6 +7,7 @@ use serde::de::{self, Expected, Unexpected};
 use serde_path_to_error::{Path, Segment};
 
 use super::Source;
+use super::text::NotAValue;
 
 /// Parts of keys whose values are never shown; a URL may carry a password.
 const SECRET: [&str; 5] = ["url", "password", "key", "secret", "token"];
@@ -16,6 +17,7 @@ const SECRET: [&str; 5] = ["url", "password", "key", "secret", "token"];
 pub(super) enum Problem {
     NotA { shown: String, expected: String },
     Refused(String),
+    NotAValue(NotAValue),
     UnknownKey(&'static [&'static str]),
     Missing(&'static str),
 }
@@ -74,6 +76,7 @@ impl fmt::Display for Problem {
         match self {
             Self::NotA { shown, expected } => write!(f, "{shown} is not {expected}"),
             Self::Refused(why) => f.write_str(why),
+            Self::NotAValue(problem) => problem.fmt(f),
             Self::UnknownKey(known) => write!(f, "unknown key; known: {}", known.join(", ")),
             Self::Missing(field) => write!(f, "{field}: not set"),
         }
@@ -81,6 +84,12 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+impl From<NotAValue> for Problem {
+    fn from(problem: NotAValue) -> Self {
+        Self::NotAValue(problem)
+    }
+}
 
 impl de::Error for Problem {
     fn custom<T: fmt::Display>(message: T) -> Self {

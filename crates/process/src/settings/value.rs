@@ -9,6 +9,7 @@ use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::problem::Problem;
+use super::text;
 
 /// One value of the tree; a value with an origin came from that environment variable.
 pub(super) struct Node(pub(super) Value);
@@ -27,6 +28,9 @@ impl Node {
     }
 
     fn is_not<T>(&self, expected: impl Into<String>) -> Result<T, Problem> {
+        if let ValueKind::String(text) = &self.0.kind {
+            text::checked(text)?;
+        }
         let shown = match &self.0.kind {
             ValueKind::Table(_) => "a table".to_owned(),
             ValueKind::Array(_) => "a list".to_owned(),
@@ -76,7 +80,7 @@ impl<'de> Deserializer<'de> for Node {
             ValueKind::Boolean(truth) => visitor.visit_bool(truth),
             ValueKind::I64(number) => visitor.visit_i64(number),
             ValueKind::Float(number) => visitor.visit_f64(number),
-            ValueKind::String(text) => visitor.visit_string(text),
+            ValueKind::String(text) => visitor.visit_string(text::checked(text)?),
             ValueKind::Table(_) => self.deserialize_map(visitor),
             ValueKind::Array(_) => self.deserialize_seq(visitor),
             _ => visitor.visit_unit(),
@@ -159,7 +163,7 @@ impl<'de> Deserializer<'de> for Node {
         visitor: V,
     ) -> Result<V::Value, Problem> {
         match self.0.kind {
-            ValueKind::String(text) => visitor.visit_enum(text.into_deserializer()),
+            ValueKind::String(text) => visitor.visit_enum(text::checked(text)?.into_deserializer()),
             _ => self.is_not("a string"),
         }
     }

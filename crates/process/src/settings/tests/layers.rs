@@ -26,12 +26,16 @@ fn an_empty_variable_counts_as_unset() {
 }
 
 #[test]
-fn a_value_may_come_from_a_file_less_one_newline() {
+fn a_value_may_come_from_a_file_less_what_surrounds_it_by_accident() {
     for (content, expected) in [
         ("s3cret\n", "s3cret"),
         ("s3cret\r\n", "s3cret"),
         ("0123", "0123"),
-        ("a\n\n", "a\n"),
+        ("a\n\n", "a"),
+        ("\u{feff}a\r\n\r\n", "a"),
+        (" a \n", " a "),
+        ("", ""),
+        ("\n", ""),
     ] {
         let file = file(content);
         let settings: Settings =
@@ -106,6 +110,69 @@ fn a_missing_value_file_is_named() {
         line.starts_with("DB_PASSWORD_FILE: cannot read /nonexistent/password: "),
         "{line}"
     );
+}
+
+#[test]
+fn what_surrounds_a_variable_by_accident_is_cut() {
+    for around in ["{}\n", "{}\r\n", " {} ", "\u{feff}{}", "\n{}\n\n", "\t{}\u{200b}"] {
+        let with = |value: &str| around.replace("{}", value);
+        let variables = [
+            ("DATABASE_URL", with("postgres://u:p@h/d")),
+            ("PORT", with("9001")),
+            ("COLOR", with("green")),
+            ("PROFILES", with("demo")),
+        ];
+        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+
+        let settings: Settings = load_with(None, &variables).unwrap();
+
+        assert_eq!(settings.database.url, "postgres://u:p@h/d", "{around:?}");
+        assert_eq!(
+            (settings.server.port, settings.server.color),
+            (9001, Color::Green)
+        );
+        assert_eq!(settings.profiles, ["demo"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_named_and_not_shown() {
+    for (inside, problem) in [
+        ("\n", "holds a line break"),
+        ("\r\n", "holds a line break"),
+        ("\0", "holds a NUL character"),
+        ("\u{1b}[0m", "holds a control character"),
+    ] {
+        let text = format!("hunter{inside}2\n");
+        let file = file(&text);
+        for name in ["DATABASE_URL", "DB_PASSWORD", "COLOR", "PROFILES"] {
+            let from_file = format!("{name}_FILE");
+            let line = refused(&[(&from_file, file.path().to_str().unwrap())]);
+            assert_eq!(line.split(['[', ':']).next(), Some(from_file.as_str()), "{line}");
+            assert!(line.contains(problem) && !line.contains("hunter"), "{line}");
+            assert_eq!(
+                refused(&[(name, &text)]).replace(name, ""),
+                line.replace(&from_file, "")
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_named_and_not_shown() {
+    for (bytes, problem) in [
+        (&b"\xff\xfep\0w\0"[..], "is UTF-16; write it as UTF-8"),
+        (b"hunter\xe9", "is not UTF-8"),
+    ] {
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(&file, bytes).unwrap();
+        let path = file.path().to_str().unwrap();
+        let line = refused(&[("DB_PASSWORD_FILE", path)]);
+        assert_eq!(
+            line,
+            format!("DB_PASSWORD_FILE: {path}: the value (not shown) {problem}")
+        );
+    }
 }
 
 #[test]
