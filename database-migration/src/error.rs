@@ -327,6 +327,24 @@ impl Error {
         }
     }
 
+    /// The error of the statement that failed.
+    pub(crate) fn statement(&self) -> Option<&tokio_postgres::Error> {
+        match self {
+            Self::Database { source, .. } | Self::Failed { source, .. } | Self::RoleChange { source, .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same, with the effect of the migration that failed.
+    pub(crate) fn with_effect(mut self, now: PartialEffect) -> Self {
+        if let Self::Failed { effect, .. } = &mut self {
+            *effect = now;
+        }
+        self
+    }
+
     /// How a process ends that fails with this.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {

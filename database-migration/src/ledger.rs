@@ -12,7 +12,7 @@ use tokio_postgres::{Client, GenericClient, SimpleQueryMessage, SimpleQueryRow, 
 use tracing::info;
 
 use crate::error::{Doing as _, Error};
-use crate::roles::{Names, grants};
+use crate::roles::{Names, owner};
 use crate::session::set_lock_timeout;
 use crate::source::{Checksums, Migration};
 
@@ -274,7 +274,7 @@ pub(crate) async fn ensure(
                 take_over(&transaction, migrations, build).await?;
             }
         }
-        grants::bring_in_line(&transaction, names).await?;
+        owner::bring_rights_in_line(&transaction, names).await?;
         transaction.commit().await
     };
     create.await.doing(doing)

@@ -4,6 +4,7 @@
 //! ledger in the database says which were applied. [`up()`] is for tests; [`Migrator`] has
 //! everything else.
 
+mod attempts;
 mod commands;
 mod concurrent_index;
 mod data_loss;

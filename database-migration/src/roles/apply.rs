@@ -2,35 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use postgres_protocol::escape::escape_identifier;
 use serde::Serialize;
-use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{GenericClient, Transaction};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::catalog::{self, Found, Stored};
-use super::difference::{differences, passwords};
-use super::finding::{Difference, Stage};
-use super::login::{self, Login};
-use super::quote::identifier;
+use super::difference::{self, Difference, STAGES};
+use super::password::{self, Login};
 use super::{Names, Passwords, Role};
-use crate::error::{Doing as _, Error};
+use crate::attempts::{self, Attempt, AttemptError};
+use crate::error::{Doing as _, Error, count};
 use crate::migrator::Migrator;
 use crate::run_context::RunContext;
-use crate::session::LOCK_TIMEOUT;
-use crate::session::{self, Session};
-
-/// Pauses between two attempts, growing from the first to the last: traffic flows in between.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
-
-/// Interval of looking for blockers of an attempt, until one is found.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+use crate::session::{LOCK_TIMEOUT, Session};
 
 /// What `roles apply` did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Applied {
+pub struct Changes {
     /// Names the run.
     pub run_id: Uuid,
     /// One sentence for each change, in the order in which they were made: `granted SELECT on
@@ -40,20 +32,20 @@ pub struct Applied {
 
 /// What `roles check` found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Checked {
+pub struct Findings {
     /// One sentence each: `missing: SELECT on orders for order_food_app`.
     pub findings: Vec<String>,
 }
 
 /// A line for each change.
-impl fmt::Display for Applied {
+impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         lines(f, &self.changes, "nothing to change")
     }
 }
 
 /// A line for each finding.
-impl fmt::Display for Checked {
+impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         lines(f, &self.findings, "the roles are as they should be")
     }
@@ -66,35 +58,34 @@ fn lines(f: &mut fmt::Formatter<'_>, lines: &[String], otherwise: &str) -> fmt::
     lines.iter().try_for_each(|line| writeln!(f, "{line}"))
 }
 
+const READ: &str = "read the roles";
+const CHANGE: &str = "change the roles";
+
 impl Migrator {
     /// Makes the roles and gives them their rights, all or nothing; a second run changes nothing.
     ///
     /// # Errors [`Error::RolesLeft`] and [`Error::RoleChange`] when the session's role may not do
     /// it; others as for `up`.
-    pub async fn apply_roles(&self, passwords: &Passwords) -> Result<Applied, Error> {
+    pub async fn apply_roles(&self, passwords: &Passwords) -> Result<Changes, Error> {
         let run = RunContext::announce(self, "roles apply");
         let client = run.connect().await?;
         let changes = run
             .under_lock(client, async |session| {
-                let changes = Apply {
-                    run: &run,
+                let work = Work {
                     names: &self.roles,
                     passwords,
-                }
-                .with_retries(session)
-                .await?;
-                let message = match changes.len() {
-                    0 => None,
-                    1 => Some("1 change".to_owned()),
-                    count => Some(format!("{count} changes")),
+                    logins: self.logins(&run, &session.client, passwords).await?,
                 };
+                let (changes, _) = attempts::make(&run, session, &work).await?;
+                let number = u32::try_from(changes.len()).unwrap_or(u32::MAX);
+                let message = (number > 0).then(|| count(number, "change"));
                 Ok((changes, message))
             })
             .await?;
         for change in &changes {
             info!("{change}");
         }
-        Ok(Applied {
+        Ok(Changes {
             run_id: self.run_id,
             changes,
         })
@@ -104,24 +95,28 @@ impl Migrator {
     ///
     /// # Errors
     /// [`Error::Connect`], [`Error::NoSchema`], [`Error::Database`].
-    pub async fn check_roles(&self, passwords: &Passwords) -> Result<Checked, Error> {
+    pub async fn check_roles(&self, passwords: &Passwords) -> Result<Findings, Error> {
         let run = RunContext::start(self, "roles check");
         let client = run.connect().await?;
-        let lock_wait = run.lock_wait();
-        let found = run
-            .briefly("read the roles", lock_wait, catalog::read(&client, &self.roles))
-            .await?;
-        let mut logins = self.logins(&run, &found, passwords).await?;
-        for (role, _) in logins.extract_if(.., |_, login| *login == Login::Unknown) {
+        let read = async {
+            operator(&client).await?;
+            let stored = password::stored(&client, &self.roles).await.doing(READ)?;
+            let rest = difference::read(&client, &self.roles, &STAGES, false).await;
+            Ok((stored, rest.doing(READ)?))
+        };
+        let (stored, rest) = run.briefly(READ, run.lock_wait(), read).await?;
+        let mut logins = self.logins(&run, &client, passwords).await?;
+        for (role, login) in logins.iter_mut().filter(|(_, login)| **login == Login::Unknown) {
             warn!(
                 "whether {} has the password of roles.{role}_password_file cannot be told by this role",
-                self.roles.of(role)
+                self.roles.of(*role)
             );
+            *login = Login::Right;
         }
-        let mut all = super::difference::passwords(&found.roles, &self.roles, passwords, &logins);
-        all.extend(differences(&found, &self.roles));
-        Ok(Checked {
-            findings: all.into_iter().map(|difference| difference.finding).collect(),
+        let passwords = password::differences(stored, &self.roles, passwords, &logins);
+        let all = passwords.into_iter().chain(rest);
+        Ok(Findings {
+            findings: all.filter_map(|difference| difference.finding).collect(),
         })
     }
 
@@ -129,173 +124,103 @@ impl Migrator {
     async fn logins(
         &self,
         run: &RunContext<'_>,
-        found: &Found,
+        client: &(impl GenericClient + Sync),
         passwords: &Passwords,
     ) -> Result<BTreeMap<Role, Login>, Error> {
-        let mut logins = BTreeMap::new();
-        for (role, attributes) in &found.roles {
-            if let (Stored::Hidden, Some(password)) = (&attributes.stored, passwords.of(*role)) {
-                let attempt = login::attempt(&self.database, self.roles.of(*role), password);
-                let login = run.unless_stopped(async { Ok(attempt.await) }).await?;
-                logins.insert(*role, login);
-            }
-        }
-        Ok(logins)
+        run.unless_stopped(async {
+            let stored = password::stored(client, &self.roles).await.doing(READ)?;
+            Ok(password::logins(&self.database, &self.roles, passwords, stored).await)
+        })
+        .await
+    }
+}
+
+/// The role that the session acts as.
+async fn operator(client: &(impl GenericClient + Sync)) -> Result<String, Error> {
+    let acting = "SELECT current_user::text, current_schema() IS NOT NULL, current_setting('search_path')";
+    let row = client.query_typed_one(acting, &[]).await.doing(READ)?;
+    match row.try_get(1).doing(READ)? {
+        true => row.try_get(0).doing(READ),
+        false => Err(Error::NoSchema {
+            search_path: row.try_get(2).doing(READ)?,
+        }),
     }
 }
 
 /// One run of `roles apply`, with the migration lock held.
-struct Apply<'a> {
-    run: &'a RunContext<'a>,
+struct Work<'a> {
     names: &'a Names,
     passwords: &'a Passwords,
+    logins: BTreeMap<Role, Login>,
 }
 
-impl Apply<'_> {
-    /// Tries until the locks on the tables are to be had: changing an owner locks the table.
-    async fn with_retries(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        let lock_wait = self.run.deadline.cap(self.run.migrator.lock_timeout);
-        let started = Instant::now();
-        let (mut pause, mut attempts, mut blockers) = (PAUSES.0, 1, None);
-        let logins = self.logins(session).await?;
-        loop {
-            let error = match self.watched(session, &logins, &mut blockers).await {
-                Err(error) if is_passing(&error) => error,
-                result => return result,
-            };
-            if started.elapsed() >= lock_wait {
-                return Err(Error::Blocked {
-                    file: "roles apply".into(),
-                    attempts,
-                    blockers: blockers.unwrap_or_else(|| process::failure::line(&error)),
-                });
-            }
-            info!(
-                "Waiting for locks, attempt {attempts}: {}",
-                blockers
-                    .as_deref()
-                    .unwrap_or("no session is known to be in the way")
-            );
-            self.run
-                .unless_stopped(async {
-                    tokio::time::sleep(pause).await;
-                    Ok(())
-                })
-                .await?;
-            pause = (pause * 2).min(PAUSES.1);
-            attempts += 1;
-        }
+impl Attempt for Work<'_> {
+    type Done = Vec<String>;
+
+    fn name(&self) -> String {
+        "roles apply".into()
     }
 
-    /// What is stored of each password, as far as it cannot be read; a role that is yet to be made
-    /// has a wrong one.
-    async fn logins(&self, session: &Session) -> Result<BTreeMap<Role, Login>, Error> {
-        let found = catalog::read(&session.client, self.names).await?;
-        let mut logins = self.run.migrator.logins(self.run, &found, self.passwords).await?;
-        for role in Role::ALL {
-            if !found.roles.contains_key(&role) {
-                logins.insert(role, Login::Wrong);
-            }
-        }
-        Ok(logins)
+    fn is_transaction(&self) -> bool {
+        true
     }
 
-    /// One attempt. While it lasts, looks for blockers.
-    async fn watched(
-        &self,
-        session: &mut Session,
-        logins: &BTreeMap<Role, Login>,
-        blockers: &mut Option<String>,
-    ) -> Result<Vec<String>, Error> {
-        let pid = session.pid;
-        let mut attempt = std::pin::pin!(self.run.unless_stopped(self.attempt(session, logins)));
-        let mut look = std::pin::pin!(async {
-            loop {
-                tokio::time::sleep(LOOK_EVERY).await;
-                if let Some(found) = session::blockers(&self.run.migrator.database, pid).await {
-                    return found;
-                }
-            }
-        });
-        tokio::select! {
-            result = &mut attempt => return result,
-            found = &mut look => *blockers = Some(found),
-        }
-        attempt.await
+    /// Changing an owner locks the table.
+    async fn attempt(&self, session: &mut Session, _left: Duration) -> Result<Vec<String>, AttemptError> {
+        let changes = self.change_all(session).await;
+        changes.map_err(|error| AttemptError {
+            is_passing: is_passing(&error),
+            ..AttemptError::new(error)
+        })
     }
+}
 
-    async fn attempt(
-        &self,
-        session: &mut Session,
-        logins: &BTreeMap<Role, Login>,
-    ) -> Result<Vec<String>, Error> {
-        let doing = "change the roles";
-        let transaction = session.client.transaction().await.doing(doing)?;
-        let limits = format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
-        transaction.batch_execute(&limits).await.doing(doing)?;
+impl Work<'_> {
+    async fn change_all(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let (client, names) = (&mut session.client, self.names);
+        let operator = operator(client).await?;
+        if let Some(role) = names.role(&operator) {
+            return Err(Error::OwnRole { role });
+        }
+        let transaction = client.transaction().await.doing(CHANGE)?;
+        let limit = format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
+        transaction.batch_execute(&limit).await.doing(CHANGE)?;
         let mut changes = Vec::new();
-        for stage in Stage::ALL {
+        for stage in STAGES {
             // Read anew: what one stage does changes what the next one finds.
-            let found = catalog::read(&transaction, self.names).await?;
-            if let Some(role) = self.names.role(&found.operator) {
-                return Err(Error::OwnRole { role });
-            }
-            let differences = differences(&found, self.names);
-            let of_stage: Vec<&Difference> = differences
-                .iter()
-                .filter(|difference| difference.stage == stage)
-                .collect();
-            self.change(&transaction, &found, &of_stage, &mut changes).await?;
-            if stage == Stage::Roles {
-                self.set_passwords(&transaction, logins, &mut changes).await?;
+            let differences = difference::read(&transaction, names, &[stage], false).await;
+            self.change(&transaction, &differences.doing(READ)?, &mut changes)
+                .await?;
+            if stage == "roles" {
+                let stored = password::stored(&transaction, names).await.doing(READ)?;
+                let differences = password::differences(stored, names, self.passwords, &self.logins);
+                self.change(&transaction, &differences, &mut changes).await?;
             }
         }
-        let found = catalog::read(&transaction, self.names).await?;
-        let left = differences(&found, self.names);
+        let mut left = difference::read(&transaction, names, &STAGES, false)
+            .await
+            .doing(READ)?;
+        left.retain(|difference| difference.finding.is_some());
         if !left.is_empty() {
             let left: Vec<&str> = left.iter().map(|difference| difference.todo.as_str()).collect();
-            return Err(Error::RolesLeft {
-                operator: found.operator,
-                left: left.join("; "),
-            });
+            let left = left.join("; ");
+            return Err(Error::RolesLeft { operator, left });
         }
-        transaction.commit().await.doing(doing)?;
+        transaction.commit().await.doing(CHANGE)?;
         Ok(changes)
-    }
-
-    async fn set_passwords(
-        &self,
-        transaction: &Transaction<'_>,
-        logins: &BTreeMap<Role, Login>,
-        changes: &mut Vec<String>,
-    ) -> Result<(), Error> {
-        let found = catalog::read(transaction, self.names).await?;
-        let differences = passwords(&found.roles, self.names, self.passwords, logins);
-        let differences: Vec<&Difference> = differences.iter().collect();
-        self.change(transaction, &found, &differences, changes).await
     }
 
     async fn change(
         &self,
         transaction: &Transaction<'_>,
-        found: &Found,
-        differences: &[&Difference],
+        differences: &[Difference],
         changes: &mut Vec<String>,
     ) -> Result<(), Error> {
-        let owner = self.names.of(Role::Owner);
-        let needs_owner =
-            |it: &&Difference| it.as_owner || [Stage::Owners, Stage::TableOwners].contains(&it.stage);
-        let membership = Difference::of_members(
-            format!("GRANT {} TO {}", identifier(owner), identifier(&found.operator)),
-            format!("grant {owner} to {}", found.operator),
-            String::new(),
-        );
-        let first =
-            (!found.operator_becomes_owner && differences.iter().any(needs_owner)).then_some(&membership);
-        for difference in first.into_iter().chain(differences.iter().copied()) {
+        let owner = escape_identifier(self.names.of(Role::Owner));
+        for difference in differences {
             let Some(sql) = &difference.sql else { continue };
             let acting = match difference.as_owner {
-                true => format!("SET LOCAL ROLE {}", identifier(owner)),
+                true => format!("SET LOCAL ROLE {owner}"),
                 false => "RESET ROLE".to_owned(),
             };
             let change = async {
@@ -308,27 +233,21 @@ impl Apply<'_> {
             })?;
             changes.push(difference.done());
         }
-        transaction
-            .batch_execute("RESET ROLE")
-            .await
-            .doing("change the roles")
+        transaction.batch_execute("RESET ROLE").await.doing(CHANGE)
     }
 }
 
 /// Another attempt may not meet it: a session has the lock, or changes the same role in another
 /// database.
 fn is_passing(error: &Error) -> bool {
-    let source = match error {
-        Error::RoleChange { source, .. } | Error::Database { source, .. } => source,
-        _ => return false,
-    };
     let passing = [
         SqlState::LOCK_NOT_AVAILABLE,
         SqlState::T_R_DEADLOCK_DETECTED,
         SqlState::DUPLICATE_OBJECT,
         SqlState::UNIQUE_VIOLATION,
     ];
-    source.as_db_error().is_some_and(|error| {
+    let error = error.statement().and_then(tokio_postgres::Error::as_db_error);
+    error.is_some_and(|error| {
         passing.contains(error.code()) || error.message() == "tuple concurrently updated"
     })
 }

@@ -4,26 +4,21 @@
 //! check` only compares. Each migration does the part about tables again.
 
 mod apply;
-mod catalog;
 mod difference;
-mod finding;
-pub(crate) mod grants;
-mod login;
 pub(crate) mod owner;
-mod quote;
+mod password;
 mod rights;
 mod settings;
-mod verifier;
 
 use std::fmt;
 
-pub use apply::{Applied, Checked};
+pub use apply::{Changes, Findings};
 pub use settings::{ENVIRONMENT, Invalid, Names, Passwords, Settings};
 
 /// A role of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Owns the tables and their ledger; nobody logs in as it.
+    /// Owns the tables and their ledger, and cannot log in.
     Owner,
     /// `database-migration`: acts as the owner as soon as it logs in.
     Migrator,

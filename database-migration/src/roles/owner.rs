@@ -1,10 +1,11 @@
-//! Migrations run as the owner of the tables, whichever role starts them.
+//! Migrations run as the owner of the tables, whichever role starts them, and grant its rights.
 
-use tokio_postgres::Client;
+use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Transaction};
+use tracing::{debug, warn};
 
-use super::quote::identifier;
-use super::{Names, Role};
+use super::{Names, Role, difference};
 
 /// The roles were made for this database, and the session's role may become the owner.
 const MAY_BECOME: &str = "
@@ -31,8 +32,42 @@ pub(crate) async fn become_owner(client: &Client, names: &Names) -> Result<(), t
     };
     if may == Some(true) {
         client
-            .batch_execute(&format!("SET ROLE {}", identifier(owner)))
+            .batch_execute(&format!("SET ROLE {}", escape_identifier(owner)))
             .await?;
+    }
+    Ok(())
+}
+
+/// Gives the roles their rights on the tables within a migration's transaction, as far as it runs
+/// as the tables' owner: what the migration makes is never without the rights that it should have,
+/// nor with others.
+///
+/// Where the roles were not made by `roles apply` this is one question.
+pub(crate) async fn bring_rights_in_line(
+    transaction: &Transaction<'_>,
+    names: &Names,
+) -> Result<(), tokio_postgres::Error> {
+    let acting = "SELECT current_user::text, session_user::text";
+    let row = transaction.query_typed_one(acting, &[]).await?;
+    let (acting, logged_in): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+    let owner = names.of(Role::Owner);
+    if acting != owner {
+        if acting != logged_in {
+            warn!(
+                "this session acts as {acting}, which is not the owner that the settings name ({owner}): the roles get \
+                 no rights on new tables"
+            );
+        }
+        return Ok(());
+    }
+    // Taking a whole table back takes its columns back, too: so first the one, then the other.
+    for stage in ["revocations", "grants"] {
+        for difference in difference::read(transaction, names, &[stage], true).await? {
+            if let Some(sql) = &difference.sql {
+                debug!("{}", difference.done());
+                transaction.batch_execute(sql).await?;
+            }
+        }
     }
     Ok(())
 }

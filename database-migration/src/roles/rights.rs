@@ -1,59 +1,18 @@
 //! The rights of each role; `docs/DATA.md` shows them as a table.
 
+use serde_json::{Value, json};
+
 use super::Role;
 
-/// What a right is on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Object {
-    Database,
-    Schema,
-    /// Tables that the owner will make.
-    Future,
-    Table(String),
-}
-
-/// One right of one role, or of everybody.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Grant {
-    pub(super) object: Object,
-    /// None: `PUBLIC`
-    pub(super) grantee: Option<Role>,
-    pub(super) privilege: String,
-    /// None: the whole table
-    pub(super) column: Option<String>,
-}
-
-/// A right as the catalog has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct GrantedPrivilege {
-    pub(super) grant: Grant,
-    /// Whether it may be handed on.
-    pub(super) grantable: bool,
-}
-
-/// Where the tables are.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) database: String,
-    pub(super) schema: String,
-}
-
-/// One of this project's tables.
-pub(super) struct ExistingTable {
-    pub(super) name: String,
-    pub(super) owner: String,
-    pub(super) columns: Vec<String>,
-}
-
 /// A right on the whole table or on some of its columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) struct Right {
     pub(super) privilege: &'static str,
     pub(super) columns: Columns,
 }
 
 /// The columns of a [`Right`]. What a table does not have is passed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Columns {
     /// The table, with every column that it will ever have.
     All,
@@ -309,8 +268,35 @@ pub(super) const SCHEMA: &[(Role, &str)] = &[
     (Role::Readonly, "USAGE"),
 ];
 
-/// The right that `PUBLIC` keeps: passwords and `pg_hba.conf` decide on logging in.
-pub(super) const PUBLIC_ON_DATABASE: &str = "CONNECT";
+/// All of it, as `differences.sql` reads it.
+pub(super) fn to_json() -> String {
+    let mut rights = Vec::new();
+    for (object, plain) in [("database", DATABASE), ("schema", SCHEMA), ("future", FUTURE)] {
+        rights.extend(plain.iter().map(
+            |(role, privilege)| json!({ "object": object, "role": role.to_string(), "privilege": privilege }),
+        ));
+    }
+    for table in TABLES {
+        for role in Role::USERS {
+            rights.extend(table.rights(role).iter().map(|right| {
+                let (columns, excluded) = match right.columns {
+                    Columns::All => (None, false),
+                    Columns::Only(names) => (Some(names), false),
+                    Columns::But(names) => (Some(names), true),
+                };
+                json!({
+                    "object": "table",
+                    "name": table.name,
+                    "role": role.to_string(),
+                    "privilege": right.privilege,
+                    "columns": columns,
+                    "excluded": excluded,
+                })
+            }));
+        }
+    }
+    Value::Array(rights).to_string()
+}
 
 #[cfg(test)]
 mod tests {

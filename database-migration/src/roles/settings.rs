@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::Role;
 
@@ -106,13 +107,26 @@ impl Names {
         self.0.get(&role).map_or("", String::as_str)
     }
 
-    /// Whose name it is.
-    pub(crate) fn role(&self, name: &str) -> Option<Role> {
+    /// The role with this name.
+    pub(super) fn role(&self, name: &str) -> Option<Role> {
         Role::ALL.into_iter().find(|role| self.of(*role) == name)
     }
 
-    pub(crate) fn all(&self) -> Vec<&str> {
+    pub(super) fn all(&self) -> Vec<&str> {
         self.0.values().map(String::as_str).collect()
+    }
+
+    /// As `differences.sql` reads them.
+    pub(super) fn to_json(&self) -> String {
+        let role = |(role, name): (&Role, &String)| {
+            json!({
+                "role": role.to_string(),
+                "name": name,
+                "logs_in": role.logs_in(),
+                "is_user": Role::USERS.contains(role),
+            })
+        };
+        Value::Array(self.0.iter().map(role).collect()).to_string()
     }
 }
 
@@ -142,7 +156,7 @@ impl Passwords {
         Ok(Self(passwords))
     }
 
-    pub(crate) fn of(&self, role: Role) -> Option<&SecretString> {
+    pub(super) fn of(&self, role: Role) -> Option<&SecretString> {
         self.0.get(&role)
     }
 }

@@ -24,7 +24,7 @@ async fn tables_that_somebody_uses_are_waited_for_and_nothing_is_done_by_halves(
     assert!(!roles.exists("owner").await);
 
     let mut patient = roles.start_as(&roles.superuser_url(), &["roles", "apply"]);
-    patient.wait_for_text("Waiting for locks").await;
+    patient.wait_for_text("roles apply did not get its locks").await;
     reader.batch_execute("COMMIT").await.unwrap();
     let output = patient.wait_output().await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
