@@ -11,11 +11,15 @@ pub enum Scope {
     ReadOrders,
     /// Read every order.
     ReadAllOrders,
+    /// Read sales reports and export them.
+    ViewReports,
+    /// See and cancel the background jobs of every key.
+    Operate,
 }
 
 /// The text names no scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is one of create_order, read_orders, read_all_orders")]
+#[error("a scope is one of create_order, read_orders, read_all_orders, view_reports, operate")]
 pub struct NotAScope;
 
 /// A set of scopes.
@@ -24,7 +28,13 @@ pub struct Scopes(u8);
 
 impl Scope {
     /// Every scope, in the order in which they are written.
-    pub const ALL: [Scope; 3] = [Scope::CreateOrder, Scope::ReadOrders, Scope::ReadAllOrders];
+    pub const ALL: [Scope; 5] = [
+        Scope::CreateOrder,
+        Scope::ReadOrders,
+        Scope::ReadAllOrders,
+        Scope::ViewReports,
+        Scope::Operate,
+    ];
 
     /// The scope's name in data files and in the database.
     pub const fn name(self) -> &'static str {
@@ -32,6 +42,8 @@ impl Scope {
             Scope::CreateOrder => "create_order",
             Scope::ReadOrders => "read_orders",
             Scope::ReadAllOrders => "read_all_orders",
+            Scope::ViewReports => "view_reports",
+            Scope::Operate => "operate",
         }
     }
 
@@ -90,6 +102,9 @@ mod tests {
             assert_eq!(Scope::parse(scope.name()), Ok(scope));
         }
         assert_eq!(Scope::parse("CREATE_ORDER"), Err(NotAScope));
+        for scope in Scope::ALL {
+            assert!(NotAScope.to_string().contains(scope.name()), "{scope}");
+        }
     }
 
     #[test]

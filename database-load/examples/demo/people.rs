@@ -14,7 +14,7 @@ const FAMILY: [&str; 12] = [
 const USERS: usize = 50;
 
 /// Key, number of the user who holds it, scopes, share of the orders in percent.
-const KEYS: [(&str, usize, &str, u64); 7] = [
+const KEYS: [(&str, usize, &str, u64); 8] = [
     ("apitest", 2, r#""create_order", "read_orders""#, 2),
     ("demo-web-3f9c2a71", 3, r#""create_order", "read_orders""#, 40),
     ("demo-app-84d1be06", 4, r#""create_order", "read_orders""#, 33),
@@ -27,13 +27,14 @@ const KEYS: [(&str, usize, &str, u64); 7] = [
         r#""read_orders", "read_all_orders""#,
         0,
     ),
+    ("stafftest", 1, r#""read_all_orders", "view_reports""#, 0),
 ];
 
 fn user_id(number: usize) -> String {
     format!("018f4e5a-0000-7000-8000-{number:012x}")
 }
 
-/// The first is that of the profile `default`: the same key keeps its id.
+/// The first and the last are those of the profile `default`: the same key keeps its id.
 fn key_id(number: usize) -> String {
     format!("018f4e5a-0000-7000-8000-{:012x}", 0xa0 + number)
 }

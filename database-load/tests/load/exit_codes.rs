@@ -36,6 +36,29 @@ async fn development_rows_are_refused_in_production() {
 }
 
 #[tokio::test]
+async fn each_sample_key_is_refused_in_production() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    let environment = [
+        ("ENVIRONMENT", "production"),
+        ("API_KEY_HASH_KEY", "a secret of production"),
+    ];
+
+    for line in [2, 9] {
+        let output = spawn(&database, &data, &[], &environment).wait_output().await;
+
+        let refused = format!("api_keys.json:{line} is marked `development`");
+        assert_eq!(output.code, Some(2), "{}", output.stderr);
+        assert!(output.stderr.contains(&refused), "{}", output.stderr);
+        assert_eq!(database.value("SELECT count(*) FROM api_keys").await, "0");
+        data.edit(
+            "default/api_keys.json",
+            "\"development\": true",
+            "\"development\": false",
+        );
+    }
+}
+
+#[tokio::test]
 async fn production_wants_a_hash_key_of_its_own() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     for key in ["", "order-food-development-hash-key", "short"] {

@@ -22,7 +22,7 @@ async fn a_revoked_key_stays_revoked() {
     data.load(&database).await;
 
     let key = database
-        .value("SELECT revoked_at AT TIME ZONE 'UTC', cardinality(scopes) FROM api_keys")
+        .value("SELECT revoked_at AT TIME ZONE 'UTC', cardinality(scopes) FROM api_keys ORDER BY id LIMIT 1")
         .await;
     assert_eq!(key, "2025-05-05 00:00:00|3");
 }
@@ -123,7 +123,7 @@ async fn a_new_hash_key_hashes_the_same_key_anew_under_its_id() {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let stored = database
-        .value("SELECT id, encode(key_hash, 'hex'), hash_key_id, revoked_at IS NULL FROM api_keys")
+        .value("SELECT id, encode(key_hash, 'hex'), hash_key_id, revoked_at IS NULL FROM api_keys ORDER BY id LIMIT 1")
         .await;
     assert_eq!(stored, format!("{id}|{expected}|{}|f", keys.writer().id()));
 }
