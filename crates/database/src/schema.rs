@@ -232,6 +232,7 @@ diesel::table! {
         discount -> Numeric,
         total -> Numeric,
         status -> Text,
+        changed_xid -> Nullable<Int8>,
     }
 }
 
@@ -264,6 +265,36 @@ diesel::table! {
         ends_at -> Nullable<Timestamptz>,
         max_uses -> Nullable<Int8>,
         active -> Bool,
+    }
+}
+
+diesel::table! {
+    sales_daily (dimension, day, key) {
+        dimension -> Text,
+        day -> Date,
+        key -> Text,
+        orders -> Int8,
+        units -> Int8,
+        gross -> Numeric,
+        discounts -> Numeric,
+        total -> Numeric,
+    }
+}
+
+diesel::table! {
+    sales_days_due (day) {
+        day -> Date,
+        counted_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    sales_watermark (single) {
+        single -> Bool,
+        time_zone -> Text,
+        cluster -> Int8,
+        xid -> Int8,
+        as_of -> Timestamptz,
     }
 }
 
@@ -315,6 +346,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     products,
     promotion_uses,
     promotions,
+    sales_daily,
+    sales_days_due,
+    sales_watermark,
     schema_migrations,
     users,
 );

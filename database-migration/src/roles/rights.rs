@@ -196,6 +196,27 @@ pub(super) const TABLES: &[Table] = &[
         readonly: &[SELECT],
     },
     Table {
+        name: "sales_daily",
+        app: &[SELECT],
+        loader: &[],
+        worker: &[SELECT, INSERT, UPDATE, DELETE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "sales_days_due",
+        app: &[SELECT],
+        loader: &[],
+        worker: &[SELECT, INSERT, DELETE],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "sales_watermark",
+        app: &[SELECT],
+        loader: &[],
+        worker: &[SELECT, INSERT, UPDATE],
+        readonly: &[SELECT],
+    },
+    Table {
         name: "bootstrap_runs",
         app: &[SELECT],
         loader: &[SELECT, INSERT, UPDATE],

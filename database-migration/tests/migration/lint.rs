@@ -157,10 +157,18 @@ impl<'a> File<'a> {
     }
 
     /// The first statement limits waiting for locks, so that the file is safe in other hands than
-    /// the runner's, too; and none raises that limit.
+    /// the runner's, too; and none raises that limit. Work done `CONCURRENTLY` delays nobody while
+    /// it waits, and stands alone: stock diesel sends a file as one message, and PostgreSQL makes
+    /// a transaction of a message with several statements.
     fn lock_timeout(&self) -> Vec<String> {
         let rule = "lock-timeout";
         let file = self.parsed.tree();
+        let mut statements = file.stmts();
+        if let (false, Some(only), None) = (self.is_transaction, statements.next(), statements.next())
+            && is_concurrent(&only)
+        {
+            return Vec::new();
+        }
         let mut findings = Vec::new();
         let limits: Vec<_> = file
             .stmts()
@@ -291,6 +299,13 @@ impl<'a> File<'a> {
             })
             .collect()
     }
+}
+
+/// Whether an index is made or dropped `CONCURRENTLY`.
+fn is_concurrent(statement: &ast::Stmt) -> bool {
+    let text = statement.syntax().text().to_string().to_uppercase();
+    matches!(statement, ast::Stmt::CreateIndex(_) | ast::Stmt::DropIndex(_))
+        && text.split_whitespace().any(|word| word == "CONCURRENTLY")
 }
 
 /// `SET [LOCAL] lock_timeout`: whether it is local, and the milliseconds, if they can be read.

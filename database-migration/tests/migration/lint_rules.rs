@@ -275,9 +275,13 @@ fn a_file_begins_with_a_limit_on_waiting_for_locks_of_2_seconds_at_most() {
     ] {
         assert_eq!(find(transaction, good), [""; 0], "{good}");
     }
+    let alone = "-- Why.\nDROP INDEX CONCURRENTLY IF EXISTS orders_total_idx;";
+    assert_eq!(lint(&with("none", alone, alone)), [""; 0]);
     for (transaction, bad) in [
         ("yes", ""),
         ("yes", "SELECT 1; SET LOCAL lock_timeout = '2s';"),
+        ("none", "DROP INDEX IF EXISTS orders_total_idx;"),
+        ("none", alone),
         ("yes", "SET LOCAL lock_timeout = '3s';"),
         ("yes", "SET LOCAL lock_timeout = 0;"),
         ("yes", "SET LOCAL lock_timeout = DEFAULT;"),

@@ -31,6 +31,7 @@ JOIN LATERAL (
         WHEN 'smallint' THEN 'Int2'
         WHEN 'text' THEN 'Text'
         WHEN 'text[]' THEN 'Array<Text>'
+        WHEN 'date' THEN 'Date'
         WHEN 'timestamp with time zone' THEN 'Timestamptz'
         WHEN 'uuid' THEN 'Uuid'
         ELSE format('unknown here: %s', format_type(atttypid, NULL))
