@@ -6,12 +6,14 @@ use diesel::pg::{Pg, PgValue, data_types::PgNumeric};
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Numeric;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use shop::Money;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, Type, accepts, to_sql_checked};
 
 /// A [`Money`] as diesel and tokio-postgres write it to and read it from `numeric(p, 2)` columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsExpression, FromSqlRow, Serialize, Deserialize)]
+#[serde(transparent)]
 #[diesel(sql_type = Numeric)]
 pub struct Amount(pub Money);
 

@@ -9,6 +9,7 @@ mod listen;
 pub mod locks;
 pub mod pool;
 mod role;
+pub mod rows;
 #[expect(
     missing_docs,
     reason = "the comments are in the database: see the migrations and docs/DATA.md"

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Write as _;
 
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -103,6 +104,15 @@ impl Serialize for Money {
     }
 }
 
+impl<'de> Deserialize<'de> for Money {
+    /// What [`Money::parse`] takes, as a JSON number. Only `serde_json` can read it so, and only from
+    /// a text.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+        let number = <&RawValue>::deserialize(deserializer)?;
+        Money::parse(number.get()).map_err(D::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -157,6 +167,8 @@ mod tests {
         fn what_is_written_is_read_back(cents in 0..=Money::MAX_PRICE.cents()) {
             let money = Money::from_cents(cents);
             prop_assert_eq!(Money::parse(&money.to_string()), Ok(money));
+            let json = serde_json::to_string(&money).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), money);
         }
     }
 }

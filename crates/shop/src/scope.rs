@@ -80,6 +80,15 @@ impl Scopes {
         self.0 == 0
     }
 
+    /// The scopes with these names; names that this build does not know are ignored, since a newer
+    /// build may have stored them.
+    pub fn known<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Scopes {
+        names
+            .into_iter()
+            .filter_map(|name| Scope::parse(name.as_ref()).ok())
+            .collect()
+    }
+
     /// The scopes of the set, each once.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
@@ -117,5 +126,6 @@ mod tests {
             [Scope::CreateOrder, Scope::ReadAllOrders]
         );
         assert!(!scopes.contains(Scope::ReadOrders));
+        assert_eq!(Scopes::known(["read_all_orders", "cook", "create_order"]), scopes);
     }
 }
