@@ -28,7 +28,7 @@ use crate::orders::{OrderStore, Writer, WriterParts, sweep};
 use crate::rate_limit::Limits;
 use crate::reference_data::{RefreshHealth, Refresher, SnapshotHandle};
 use crate::routes;
-use crate::settings::Settings;
+use crate::settings::{Settings, SnapshotStale};
 use crate::state::AppState;
 
 /// Keep-alive of an idle connection: longer than that of proxies (60 s and less), so that the proxy
@@ -236,7 +236,9 @@ async fn started(
         return Err(error).or_exit(code, "start");
     }
     // Fails only when the refresher is gone, at the end.
-    let _ = ready.wait_for(|health| *health == RefreshHealth::UpToDate).await;
+    let has_snapshot =
+        |health: &RefreshHealth| matches!(health, RefreshHealth::UpToDate | RefreshHealth::Stale { .. });
+    let _ = ready.wait_for(has_snapshot).await;
     Ok(())
 }
 
@@ -262,15 +264,18 @@ fn state(
     let mut orders = OrderStore::new(writer, pool.clone());
     change_store(&mut orders);
     let grace = Duration::from_secs(settings.ready_grace_s);
+    let snapshot_max_age = Duration::from_secs(settings.snapshot_max_age_s);
+    let max_stale = (settings.snapshot_stale == SnapshotStale::Unready).then_some(snapshot_max_age);
     let limits = Arc::new(Limits::new(&settings.rate_limit, registry)?);
     Ok(AppState {
         authenticator: Authenticator {
             snapshots: snapshots.clone(),
             hash_keys: settings.hash_keys()?,
             limits: limits.clone(),
+            keys_max_age: snapshot_max_age,
         },
         limits,
-        readiness: Readiness::new(snapshots.clone(), grace, refresh, draining.clone()),
+        readiness: Readiness::new(snapshots.clone(), grace, refresh, draining.clone(), max_stale),
         snapshots,
         pool,
         orders: Arc::new(orders),

@@ -22,4 +22,4 @@ mod state;
 
 pub use application::Application;
 pub use routes::{openapi_json, openapi_yaml};
-pub use settings::Settings;
+pub use settings::{Settings, SnapshotStale};

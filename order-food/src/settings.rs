@@ -22,6 +22,8 @@ pub struct Settings {
     pub wait_timeout_s: u64,
     pub refresh_interval_s: u64,
     pub ready_grace_s: u64,
+    pub snapshot_max_age_s: u64,
+    pub snapshot_stale: SnapshotStale,
     pub pool_size: usize,
     pub pool_wait_ms: u64,
     pub order_deadline_s: u64,
@@ -39,6 +41,16 @@ pub struct Settings {
     pub telemetry: telemetry::Settings,
 }
 
+/// What `/ready` says while a table could not be read for `SNAPSHOT_MAX_AGE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SnapshotStale {
+    /// 200: the last state is served.
+    Ready,
+    /// 503.
+    Unready,
+}
+
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
 const ENVIRONMENT: &[(&str, &str)] = &[
@@ -49,6 +61,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("WAIT_TIMEOUT", "wait_timeout_s"),
     ("REFRESH_INTERVAL", "refresh_interval_s"),
     ("READY_GRACE", "ready_grace_s"),
+    ("SNAPSHOT_MAX_AGE", "snapshot_max_age_s"),
+    ("SNAPSHOT_STALE", "snapshot_stale"),
     ("POOL_SIZE", "pool_size"),
     ("POOL_WAIT_MS", "pool_wait_ms"),
     ("ORDER_DEADLINE", "order_deadline_s"),
@@ -92,6 +106,7 @@ impl Settings {
             ("WAIT_TIMEOUT", self.wait_timeout_s, 0..=86_400),
             ("REFRESH_INTERVAL", self.refresh_interval_s, 1..=86_400),
             ("READY_GRACE", self.ready_grace_s, 0..=86_400),
+            ("SNAPSHOT_MAX_AGE", self.snapshot_max_age_s, 1..=86_400),
             ("ORDER_DEADLINE", self.order_deadline_s, 1..=300),
             ("ORDER_QUEUE", self.order_queue as u64, 1..=1_000_000),
             ("IDEMPOTENCY_SWEEP", self.idempotency_sweep_s, 1..=86_400),

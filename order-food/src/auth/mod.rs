@@ -1,6 +1,7 @@
 //! Authentication by API key, and the scopes of the key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
@@ -30,6 +31,8 @@ pub(crate) struct Authenticator {
     pub(crate) snapshots: SnapshotHandle,
     pub(crate) hash_keys: HashKeys,
     pub(crate) limits: Arc<Limits>,
+    /// Age of keys that cannot be read from which on none is believed.
+    pub(crate) keys_max_age: Duration,
 }
 
 impl Authenticator {
@@ -37,10 +40,14 @@ impl Authenticator {
     ///
     /// # Errors
     /// 401 without a usable key; 403 for an unknown, expired or revoked one or one without the
-    /// scope; 429 beyond the limit of the key or of the address; 503 before any data.
+    /// scope; 429 beyond the limit of the key or of the address; 503 before any data, and when the
+    /// keys are stale.
     pub(crate) fn authorize(&self, request: &HttpRequest, scopes: &[Scope]) -> Result<Caller, ApiError> {
         let key = sent_key(request.headers())?;
         let snapshot = self.snapshots.get().ok_or(ApiError::Unavailable)?;
+        if snapshot.has_stale_keys(self.keys_max_age) {
+            return Err(ApiError::KeysStale);
+        }
         let record =
             find(&snapshot, &self.hash_keys, key).ok_or(ApiError::Forbidden("the API key is not valid"))?;
         if !scopes.iter().any(|scope| record.scopes.contains(*scope)) {
@@ -75,7 +82,7 @@ fn sent_key(headers: &HeaderMap) -> Result<&[u8], ApiError> {
 fn find<'a>(snapshot: &'a Snapshot, hash_keys: &HashKeys, key: &[u8]) -> Option<&'a KeyRecord> {
     let record = hash_keys
         .iter()
-        .find_map(|hash_key| snapshot.api_keys.get(&hash_key.hash(key)))?;
+        .find_map(|hash_key| snapshot.api_keys.by_hash.get(&hash_key.hash(key)))?;
     record
         .expires_at
         .is_none_or(|expiry| snapshot.now() < expiry)

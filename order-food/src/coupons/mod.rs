@@ -39,7 +39,7 @@ pub(crate) fn check<'a>(
     if !code.is_bulk_length() {
         return Err(CouponError::Unknown);
     }
-    match &snapshot.coupon_codes {
+    match &*snapshot.coupon_codes {
         CouponCodes::InMemory(codes) if codes.contains(code.as_str()) => Ok(Accepted::BulkCode),
         CouponCodes::None | CouponCodes::InMemory(_) => Err(CouponError::Unknown),
         CouponCodes::InTable(version) => Ok(Accepted::BulkCodeIfListed(*version)),

@@ -14,22 +14,26 @@ pub(crate) struct Readiness {
     grace: Duration,
     refresh: watch::Receiver<RefreshHealth>,
     draining: CancellationToken,
+    /// Age of unread tables from which on no requests should be sent here; `None`: of any age.
+    max_stale: Option<Duration>,
 }
 
 impl Readiness {
     /// Not ready before the first snapshot with data; not ready again once the database was
-    /// unreachable for longer than `grace`, and while `draining`.
+    /// unreachable for longer than `grace` or a table unread for `max_stale`, and while `draining`.
     pub(crate) fn new(
         snapshots: SnapshotHandle,
         grace: Duration,
         refresh: watch::Receiver<RefreshHealth>,
         draining: CancellationToken,
+        max_stale: Option<Duration>,
     ) -> Readiness {
         Readiness {
             snapshots,
             grace,
             refresh,
             draining,
+            max_stale,
         }
     }
 
@@ -58,6 +62,9 @@ impl Readiness {
             )),
             RefreshHealth::Unreachable { since } if !started || since.elapsed() >= self.grace => {
                 Some("the database cannot be reached".into())
+            }
+            RefreshHealth::Stale { since } if self.max_stale.is_some_and(|most| since.elapsed() >= most) => {
+                Some("the shop's data are stale: a table cannot be read".into())
             }
             RefreshHealth::Unusable if !started => Some("the shop's data cannot be read".into()),
             RefreshHealth::Starting => Some("starting: the data have not been read yet".into()),

@@ -76,6 +76,9 @@ pub(crate) enum ApiError {
     /// 503 with Retry-After: not done, safe to repeat.
     #[error("the service cannot do this right now; nothing was stored, try again")]
     Unavailable,
+    /// 503 with Retry-After: the API keys could not be read for too long to trust any.
+    #[error("the API keys cannot be checked right now; try again")]
+    KeysStale,
     /// 503 with Retry-After: the order may have been stored, ask for it by its id.
     #[error("whether the order was stored is not known yet; ask for it by its id before ordering again")]
     OutcomeUnknown(Uuid),
@@ -127,6 +130,7 @@ impl ApiError {
             ApiError::HeadersTooLarge => "request_header_fields_too_large",
             ApiError::Internal => "internal",
             ApiError::Unavailable => "unavailable",
+            ApiError::KeysStale => "keys_stale",
             ApiError::OutcomeUnknown(_) => "outcome_unknown",
         }
     }
@@ -156,7 +160,10 @@ impl ApiError {
             ApiError::TooManyRequests { retry_after_s, .. } => {
                 response.insert_header((header::RETRY_AFTER, HeaderValue::from(*retry_after_s)));
             }
-            ApiError::Unavailable | ApiError::OutcomeUnknown(_) | ApiError::KeyInUse => {
+            ApiError::Unavailable
+            | ApiError::KeysStale
+            | ApiError::OutcomeUnknown(_)
+            | ApiError::KeyInUse => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             _ => {}
@@ -195,7 +202,9 @@ impl ResponseError for ApiError {
             ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            ApiError::Unavailable | ApiError::OutcomeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Unavailable | ApiError::KeysStale | ApiError::OutcomeUnknown(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 

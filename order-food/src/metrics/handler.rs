@@ -7,6 +7,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::NO_LABEL;
 use crate::http::{ApiError, ErrorBody};
+use crate::reference_data::Table;
 use crate::state::AppState;
 
 /// The metrics in Prometheus' text format. Absent when switched off.
@@ -59,6 +60,13 @@ fn collect(state: &AppState) {
     metrics
         .products
         .set(i64::try_from(snapshot.catalogue.len()).unwrap_or(i64::MAX));
+    for table in Table::INTERPRETED {
+        let skipped = i64::try_from(snapshot.skipped_rows(table)).unwrap_or(i64::MAX);
+        metrics
+            .snapshot_rows_skipped
+            .with_label_values(&[table.name()])
+            .set(skipped);
+    }
     let seconds_since = |instant: DateTime<Utc>| (snapshot.now() - instant).as_seconds_f64().max(0.0);
     if let Some(at) = snapshot.published_at {
         metrics
@@ -66,7 +74,7 @@ fn collect(state: &AppState) {
             .with_label_values(NO_LABEL)
             .set(seconds_since(at));
     }
-    for run in &snapshot.runs {
+    for run in snapshot.runs.iter() {
         let task = &[run.task.as_str()];
         metrics
             .run_success

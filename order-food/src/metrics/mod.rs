@@ -28,6 +28,7 @@ pub(crate) struct ShopMetrics {
     pool: IntGaugeVec,
     products: IntGauge,
     snapshot_up_to_date: IntGauge,
+    snapshot_rows_skipped: IntGaugeVec,
     dataset_age: GaugeVec,
     dataset_changed: GaugeVec,
     run_success: IntGaugeVec,
@@ -100,6 +101,11 @@ impl ShopMetrics {
                 "snapshot_up_to_date",
                 "Whether the last attempt to read the shop's data succeeded",
             )?,
+            snapshot_rows_skipped: gauges(
+                "snapshot_rows_skipped",
+                "Rows that this build cannot read and leaves out",
+                &["table"],
+            )?,
             dataset_age: seconds(
                 "dataset_age_seconds",
                 "Time since the data were last checked or loaded with success",
@@ -165,6 +171,7 @@ impl ShopMetrics {
         registry.register(Box::new(self.pool.clone()))?;
         registry.register(Box::new(self.products.clone()))?;
         registry.register(Box::new(self.snapshot_up_to_date.clone()))?;
+        registry.register(Box::new(self.snapshot_rows_skipped.clone()))?;
         registry.register(Box::new(self.dataset_age.clone()))?;
         registry.register(Box::new(self.dataset_changed.clone()))?;
         registry.register(Box::new(self.run_success.clone()))?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use shop::{Money, ProductId};
 use utoipa::ToSchema;
 
-use super::Unusable;
+use super::table::{Column, SkippedRows, readable};
 use crate::http::representation::{JSON, Representation};
 
 /// Something that can be ordered.
@@ -34,13 +34,17 @@ pub(crate) struct Product {
     pub(crate) image: Option<Image>,
 }
 
-/// Addresses of a product's pictures, by the size of the screen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Addresses of a product's pictures, by the size of the screen, as far as they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Image {
-    thumbnail: String,
-    mobile: String,
-    tablet: String,
-    desktop: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thumbnail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mobile: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tablet: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    desktop: Option<String>,
 }
 
 /// The available products, in numeric id order, with the bytes of each answer made in advance.
@@ -77,6 +81,11 @@ impl Catalogue {
     /// Whether it was made of these products, published then.
     pub(crate) fn is_of(&self, products: &[Product], modified: Option<DateTime<Utc>>) -> bool {
         self.products == products && self.modified == modified
+    }
+
+    /// When its products were published.
+    pub(super) fn modified(&self) -> Option<DateTime<Utc>> {
+        self.modified
     }
 
     /// How many products there are.
@@ -124,9 +133,19 @@ impl Catalogue {
     }
 }
 
+type Row = (
+    i64,
+    Column<String>,
+    Column<Amount>,
+    Column<String>,
+    Option<Column<Value>>,
+);
+
 /// The available products by id.
-pub(super) async fn read_products(connection: &mut AsyncPgConnection) -> Result<Vec<Product>, Unusable> {
-    let rows: Vec<(i64, String, Amount, String, Option<Value>)> = products::table
+pub(super) async fn read_products(
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<(Vec<Product>, SkippedRows)> {
+    let rows: Vec<Row> = products::table
         .select((
             products::id,
             products::name,
@@ -138,21 +157,25 @@ pub(super) async fn read_products(connection: &mut AsyncPgConnection) -> Result<
         .order(products::id)
         .load(connection)
         .await?;
-    rows.into_iter()
-        .map(|(id, name, Amount(price), category, image)| {
-            let id =
-                ProductId::new(id).map_err(|problem| Unusable::Row(format!("products {id}: {problem}")))?;
-            let image = image.map(serde_json::from_value).transpose();
-            let image = image.map_err(|problem| Unusable::Row(format!("products {id}: image: {problem}")))?;
-            Ok(Product {
-                id,
-                name: name.into(),
-                price,
-                category: category.into(),
-                image,
-            })
-        })
-        .collect()
+    let product = |row: Row| {
+        let id = row.0;
+        product(row).map_err(|problem| format!("{id}: {problem}"))
+    };
+    Ok(readable(rows.into_iter().map(product)))
+}
+
+fn product((id, name, price, category, image): Row) -> Result<Product, String> {
+    let Amount(price) = price.value("price")?;
+    let image = image.map(|image| image.value("image")).transpose()?;
+    let image: Option<Image> =
+        serde_json::from_value(image.unwrap_or_default()).map_err(|problem| format!("image: {problem}"))?;
+    Ok(Product {
+        id: ProductId::new(id).map_err(|problem| problem.to_string())?,
+        name: name.value("name")?.into(),
+        price,
+        category: category.value("category")?.into(),
+        image: image.filter(|image| *image != Image::default()),
+    })
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Keeps the snapshot fresh, over connections of its own, so that busy orders do not delay it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use database::pool::{Pool, ReadError};
@@ -11,9 +11,10 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::Unusable;
-use super::catalogue::Catalogue;
-use super::rows::{Rows, read};
+use super::merge::merge;
+use super::rows::read;
 use super::snapshot::{Snapshot, SnapshotHandle};
+use super::table::Table;
 
 /// Reads snapshots and makes them active.
 pub(crate) struct Refresher {
@@ -36,7 +37,10 @@ pub(crate) enum RefreshHealth {
     SchemaTooOld { found: i32, needed: i32 },
     /// The database is unreachable since the beginning of the first failed attempt.
     Unreachable { since: Instant },
-    /// The database answers with data that cannot be used: other replicas would fare no better.
+    /// The database answers, but a table cannot be read since then: its last state is served. Other
+    /// replicas would fare no better.
+    Stale { since: Instant },
+    /// The same before the first snapshot.
     Unusable,
 }
 
@@ -54,21 +58,35 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Limit for reading everything: twice the statement timeout, and never longer than this.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
+impl RefreshError {
+    fn is_unreachable(&self) -> bool {
+        matches!(self, RefreshError::Database(error) if error.is_unreachable())
+    }
+}
+
 impl RefreshHealth {
-    fn after(&self, outcome: &Result<(), RefreshError>, began: Instant) -> RefreshHealth {
-        match outcome {
-            Ok(()) => RefreshHealth::UpToDate,
-            Err(RefreshError::Unusable(Unusable::SchemaTooOld { found, needed })) => {
+    fn after(
+        self,
+        outcome: &Result<(), RefreshError>,
+        began: Instant,
+        snapshot: Option<&Snapshot>,
+    ) -> RefreshHealth {
+        match (outcome, snapshot) {
+            (Err(RefreshError::Unusable(Unusable::SchemaTooOld { found, needed })), _) => {
                 RefreshHealth::SchemaTooOld {
                     found: *found,
                     needed: *needed,
                 }
             }
-            Err(RefreshError::Database(error)) if error.is_unreachable() => match self {
-                RefreshHealth::Unreachable { .. } => *self,
+            (Err(error), _) if error.is_unreachable() => match self {
+                RefreshHealth::Unreachable { .. } => self,
                 _ => RefreshHealth::Unreachable { since: began },
             },
-            Err(_) => RefreshHealth::Unusable,
+            (_, None) => RefreshHealth::Unusable,
+            (_, Some(snapshot)) => match snapshot.stale_since() {
+                Some(since) => RefreshHealth::Stale { since },
+                None => RefreshHealth::UpToDate,
+            },
         }
     }
 }
@@ -106,8 +124,9 @@ impl Refresher {
 
     /// Keeps the snapshot fresh until it is dropped: after each notification, every `interval`, and
     /// every second after a failed attempt. Each attempt is reported to `health`.
-    pub(crate) async fn run(self, health: watch::Sender<RefreshHealth>) {
+    pub(crate) async fn run(mut self, health: watch::Sender<RefreshHealth>) {
         let mut listener = None;
+        let mut failing = false;
         loop {
             let began = Instant::now();
             // Listening begins before reading: publications in between are not missed.
@@ -115,18 +134,26 @@ impl Refresher {
                 let listen = self.database.listen(channels::DATASET_PUBLISHED);
                 listener = timeout(self.limit, listen).await.ok().and_then(Result::ok);
             }
-            let outcome = self.refresh().await;
-            let before = *health.borrow();
-            let now = before.after(&outcome, began);
-            health.send_replace(now);
-            let was_failing = !matches!(before, RefreshHealth::Starting | RefreshHealth::UpToDate);
-            match outcome {
-                Ok(()) if was_failing => info!("the shop's data can be read again"),
-                Err(error) if !was_failing => {
-                    let error = process::failure::line(&error);
+            let outcome = self.refresh(began).await;
+            if let Err(error) = &outcome {
+                self.keep_snapshot(error, began);
+                if !failing {
+                    let error = process::failure::line(error);
                     warn!(error, "the shop's data cannot be read; serving what is in memory");
                 }
-                _ => {}
+            }
+            failing = outcome.is_err();
+            let before = *health.borrow();
+            let now = before.after(&outcome, began, self.snapshots.any().as_deref());
+            health.send_replace(now);
+            if now == RefreshHealth::UpToDate
+                && !matches!(before, RefreshHealth::Starting | RefreshHealth::UpToDate)
+            {
+                info!("the shop's data can be read again");
+            }
+            if now != RefreshHealth::UpToDate {
+                // Plans that a migration has made invalid end with their connection.
+                self.pool = Pool::new(&self.database, 1, self.limit);
             }
             let healthy = now == RefreshHealth::UpToDate && listener.is_some();
             tokio::select! {
@@ -136,28 +163,43 @@ impl Refresher {
         }
     }
 
-    async fn refresh(&self) -> Result<(), RefreshError> {
+    async fn refresh(&self, began: Instant) -> Result<(), RefreshError> {
         let rows = self.pool.read(self.limit, read).await??;
         let before = self.snapshots.any();
-        if before.as_ref().map(|before| before.published_at) != Some(rows.published_at) {
+        let snapshot = merge(rows, before.as_deref(), began).await?;
+        if before.as_ref().map(|before| before.published_at) != Some(snapshot.published_at) {
             info!(
-                products = rows.products.len(),
-                promotions = rows.promotions.len(),
-                api_keys = rows.api_keys.len(),
-                published_at = rows.published_at.map(|at| at.to_rfc3339()),
+                products = snapshot.catalogue.len(),
+                promotions = snapshot.promotions.len(),
+                api_keys = snapshot.api_keys.by_hash.len(),
+                published_at = snapshot.published_at.map(|at| at.to_rfc3339()),
                 "the shop's data were read"
             );
         }
-        if before.as_ref().map(|before| &before.hash_key_ids) != Some(&rows.hash_key_ids) {
-            self.compare_hash_keys(&rows);
+        if before.map(|before| before.api_keys.hash_key_ids != snapshot.api_keys.hash_key_ids) != Some(false)
+        {
+            self.compare_hash_keys(&snapshot);
         }
-        self.snapshots.set(snapshot(rows, before).await?);
+        self.snapshots.set(snapshot);
         Ok(())
     }
 
+    /// After a failed attempt: every table is unread while the database answers, and none is known
+    /// to be while it does not.
+    fn keep_snapshot(&self, error: &RefreshError, began: Instant) {
+        let unreachable = error.is_unreachable();
+        self.snapshots.set_unread(|snapshot| match unreachable {
+            true => BTreeMap::new(),
+            false => Table::ALL
+                .into_iter()
+                .map(|table| (table, snapshot.unread_since(table, began)))
+                .collect(),
+        });
+    }
+
     /// Says so when the loader hashed the keys under a secret that this process was not given.
-    fn compare_hash_keys(&self, rows: &Rows) {
-        let stored = &rows.hash_key_ids;
+    fn compare_hash_keys(&self, snapshot: &Snapshot) {
+        let stored = &snapshot.api_keys.hash_key_ids;
         if !stored.is_empty() && !self.hash_keys.iter().any(|key| stored.contains(key.id())) {
             warn!(
                 "no API key was hashed under a secret of API_KEY_HASH_KEY: every request with a key will be answered 403; \
@@ -165,32 +207,4 @@ impl Refresher {
             );
         }
     }
-}
-
-/// The snapshot of these rows; the bytes of an unchanged catalogue are taken over from the one
-/// before.
-async fn snapshot(rows: Rows, before: Option<Arc<Snapshot>>) -> Result<Snapshot, Unusable> {
-    let Rows {
-        products,
-        products_published_at: published_at,
-        ..
-    } = rows;
-    let unchanged = before.filter(|before| before.catalogue.is_of(&products, published_at));
-    let catalogue = match unchanged {
-        Some(before) => before.catalogue.clone(),
-        None => {
-            let made = tokio::task::spawn_blocking(move || Catalogue::new(products, published_at)).await;
-            Arc::new(made.map_err(|ended| Unusable::Row(format!("products: {ended}")))?)
-        }
-    };
-    Ok(Snapshot {
-        catalogue,
-        promotions: rows.promotions,
-        api_keys: rows.api_keys,
-        hash_key_ids: rows.hash_key_ids,
-        coupon_codes: rows.coupon_codes,
-        runs: rows.runs,
-        published_at: rows.published_at,
-        read_at: rows.read_at,
-    })
 }

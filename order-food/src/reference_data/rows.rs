@@ -1,72 +1,109 @@
-//! Reads all reference data in one transaction.
+//! Reads all reference data in one transaction, each table under a savepoint.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use database::pool::is_lost;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use shop::{KeyHash, Promotion};
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
+use shop::Promotion;
 
 use super::Unusable;
-use super::api_keys::{KeyRecord, read_api_keys, read_hash_key_ids};
+use super::api_keys::{ApiKeys, read_api_keys};
 use super::bootstrap_runs::{BootstrapRun, read_runs};
 use super::catalogue::{Product, read_products};
 use super::coupon_codes::{CouponCodes, read_coupon_codes};
 use super::promotions::read_promotions;
+use super::table::SkippedRows;
 
-/// The rows that one transaction read.
+/// For each dataset the version that it shows, and when that was published.
+pub(super) type ActiveVersions = HashMap<String, (i64, DateTime<Utc>)>;
+
+/// The rows that one transaction read; a table that could not be read is an error of its own.
 pub(super) struct Rows {
-    pub(super) products: Vec<Product>,
-    pub(super) products_published_at: Option<DateTime<Utc>>,
-    pub(super) promotions: HashMap<String, Promotion>,
-    pub(super) api_keys: HashMap<KeyHash, KeyRecord>,
-    pub(super) hash_key_ids: BTreeSet<String>,
-    pub(super) coupon_codes: CouponCodes,
-    pub(super) runs: Vec<BootstrapRun>,
-    pub(super) published_at: Option<DateTime<Utc>>,
+    pub(super) ledger: QueryResult<()>,
+    pub(super) versions: QueryResult<ActiveVersions>,
+    pub(super) api_keys: QueryResult<(ApiKeys, SkippedRows)>,
+    pub(super) promotions: QueryResult<(HashMap<String, Promotion>, SkippedRows)>,
+    pub(super) products: QueryResult<(Vec<Product>, SkippedRows)>,
+    pub(super) coupon_codes: QueryResult<CouponCodes>,
+    pub(super) runs: QueryResult<Vec<BootstrapRun>>,
     pub(super) read_at: (DateTime<Utc>, Instant),
 }
 
 /// Reads everything in one repeatable-read transaction: no mixture of two publications.
+///
+/// # Errors
+/// When the connection is lost, or the transaction cannot begin.
 pub(super) async fn read(connection: &mut AsyncPgConnection) -> QueryResult<Result<Rows, Unusable>> {
     let mut transaction = connection.build_transaction().read_only().repeatable_read();
-    let outcome = transaction
+    transaction
         .run(async |connection| read_all(connection).await)
-        .await;
-    match outcome {
-        Err(Unusable::Query(error)) => Err(error),
-        outcome => Ok(outcome),
-    }
+        .await
 }
 
-async fn read_all(connection: &mut AsyncPgConnection) -> Result<Rows, Unusable> {
-    schema_is_new_enough(connection).await?;
+/// API keys come first: the limit of the whole may end the reading of a large catalogue.
+async fn read_all(connection: &mut AsyncPgConnection) -> QueryResult<Result<Rows, Unusable>> {
+    let ledger = match table(connection, newest_migration).await? {
+        Ok(found) if found < database::version::NEWEST => {
+            let needed = database::version::NEWEST;
+            return Ok(Err(Unusable::SchemaTooOld { found, needed }));
+        }
+        read => read.map(|_| ()),
+    };
     // Not now(), which is when the transaction began.
     let instant = Instant::now();
     let now = diesel::select(sql::<Timestamptz>("clock_timestamp()"))
         .get_result::<DateTime<Utc>>(connection)
         .await?;
-    let active = active_versions(connection).await?;
-    let codes = active.get("coupon_codes").map(|(version, _)| *version);
-    Ok(Rows {
-        products: read_products(connection).await?,
-        products_published_at: active.get("products").map(|(_, at)| *at),
-        promotions: read_promotions(connection).await?,
-        api_keys: read_api_keys(connection).await?,
-        hash_key_ids: read_hash_key_ids(connection).await?,
-        coupon_codes: read_coupon_codes(connection, codes).await?,
-        runs: read_runs(connection).await?,
-        published_at: active.values().map(|(_, at)| *at).max(),
+    let versions = table(connection, active_versions).await?;
+    let codes = versions
+        .as_ref()
+        .ok()
+        .and_then(|active| Some(active.get("coupon_codes")?.0));
+    Ok(Ok(Rows {
+        ledger,
+        versions,
+        api_keys: table(connection, read_api_keys).await?,
+        promotions: table(connection, read_promotions).await?,
+        products: table(connection, read_products).await?,
+        coupon_codes: table(connection, async |connection: &mut _| {
+            read_coupon_codes(connection, codes).await
+        })
+        .await?,
+        runs: table(connection, read_runs).await?,
         read_at: (now, instant),
-    })
+    }))
 }
 
-async fn schema_is_new_enough(connection: &mut AsyncPgConnection) -> Result<(), Unusable> {
+/// Reads one table: a failure ends neither the transaction nor the reading of the others.
+///
+/// # Errors
+/// When the connection is lost.
+async fn table<T>(
+    connection: &mut AsyncPgConnection,
+    read: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+) -> QueryResult<QueryResult<T>> {
+    AnsiTransactionManager::begin_transaction(connection).await?;
+    let outcome = read(connection).await;
+    match &outcome {
+        Ok(_) => AnsiTransactionManager::commit_transaction(connection).await?,
+        Err(error) if is_lost(error) => return outcome.map(Ok),
+        Err(_) => AnsiTransactionManager::rollback_transaction(connection).await?,
+    }
+    Ok(outcome)
+}
+
+/// The newest applied migration; 0 without any. Versions that are not numbers of ours are those of
+/// other tools.
+async fn newest_migration(connection: &mut AsyncPgConnection) -> QueryResult<i32> {
     const LEDGER: &str = "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS present";
-    const NEWEST: &str = "SELECT max(version::integer) AS newest FROM __diesel_schema_migrations";
+    const NEWEST: &str = "
+        SELECT max(version::integer) FILTER (WHERE version ~ '^[0-9]{1,9}$') AS newest
+        FROM __diesel_schema_migrations";
     #[derive(QueryableByName)]
     struct Ledger {
         #[diesel(sql_type = Bool)]
@@ -77,18 +114,12 @@ async fn schema_is_new_enough(connection: &mut AsyncPgConnection) -> Result<(), 
         #[diesel(sql_type = Nullable<Integer>)]
         newest: Option<i32>,
     }
-    let needed = database::version::NEWEST;
     let ledger = diesel::sql_query(LEDGER).get_result::<Ledger>(connection).await?;
     if !ledger.present {
-        return Err(Unusable::SchemaTooOld { found: 0, needed });
+        return Ok(0);
     }
     let newest = diesel::sql_query(NEWEST).get_result::<Newest>(connection).await?;
-    let found = newest.newest.unwrap_or(0);
-    if found < needed {
-        Err(Unusable::SchemaTooOld { found, needed })
-    } else {
-        Ok(())
-    }
+    Ok(newest.newest.unwrap_or(0))
 }
 
 const ACTIVE_VERSIONS: &str = "
@@ -99,9 +130,7 @@ const ACTIVE_VERSIONS: &str = "
 
 /// For each dataset the version that it shows: the latest activated among the profiles that bring
 /// it.
-async fn active_versions(
-    connection: &mut AsyncPgConnection,
-) -> QueryResult<HashMap<String, (i64, DateTime<Utc>)>> {
+async fn active_versions(connection: &mut AsyncPgConnection) -> QueryResult<ActiveVersions> {
     #[derive(QueryableByName)]
     struct Active {
         #[diesel(sql_type = Text)]

@@ -1,34 +1,38 @@
 //! One immutable state of the reference data, and its handle: a request sees one state from begin
 //! to end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
-use shop::{KeyHash, Promotion};
+use shop::Promotion;
 
-use super::api_keys::KeyRecord;
+use super::api_keys::ApiKeys;
 use super::bootstrap_runs::BootstrapRun;
 use super::catalogue::Catalogue;
 use super::coupon_codes::CouponCodes;
+use super::table::{SkippedRows, Table};
 
 /// One state of the reference data.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) promotions: HashMap<String, Promotion>,
-    pub(crate) api_keys: HashMap<KeyHash, KeyRecord>,
-    /// The hash keys under which the API keys were hashed, by id.
-    pub(crate) hash_key_ids: BTreeSet<String>,
-    pub(crate) coupon_codes: CouponCodes,
+    pub(crate) promotions: Arc<HashMap<String, Promotion>>,
+    pub(crate) api_keys: Arc<ApiKeys>,
+    pub(crate) coupon_codes: Arc<CouponCodes>,
     /// The latest start-up runs, for the metrics.
-    pub(crate) runs: Vec<BootstrapRun>,
+    pub(crate) runs: Arc<[BootstrapRun]>,
     /// When the active data were published; `None` until data were published at all.
     pub(crate) published_at: Option<DateTime<Utc>>,
     /// The database's clock when the snapshot was read, and ours at the same time.
     pub(crate) read_at: (DateTime<Utc>, Instant),
+    /// Tables whose state is older than the rest, and since when they cannot be read though the
+    /// database answers.
+    pub(super) unread: BTreeMap<Table, Instant>,
+    /// The rows that are left out.
+    pub(super) skipped: BTreeMap<Table, SkippedRows>,
 }
 
 /// The active snapshot; empty until the first could be read. Cheap to clone.
@@ -61,6 +65,19 @@ impl SnapshotHandle {
     pub(super) fn set(&self, snapshot: Snapshot) {
         self.0.store(Some(Arc::new(snapshot)));
     }
+
+    /// Replaces the record of unread tables, and nothing else.
+    pub(super) fn set_unread(&self, unread: impl FnOnce(&Snapshot) -> BTreeMap<Table, Instant>) {
+        if let Some(snapshot) = self.any() {
+            let unread = unread(&snapshot);
+            if unread != snapshot.unread {
+                self.set(Snapshot {
+                    unread,
+                    ..Snapshot::clone(&snapshot)
+                });
+            }
+        }
+    }
 }
 
 impl Snapshot {
@@ -68,5 +85,27 @@ impl Snapshot {
     pub(crate) fn now(&self) -> DateTime<Utc> {
         let (then, instant) = self.read_at;
         then + instant.elapsed()
+    }
+
+    /// Whether the API keys could not be read for `max_age` though the database answers: a
+    /// revocation may have been missed.
+    pub(crate) fn has_stale_keys(&self, max_age: Duration) -> bool {
+        let unread = self.unread.get(&Table::ApiKeys);
+        unread.is_some_and(|since| since.elapsed() >= max_age)
+    }
+
+    /// Since when a table cannot be read: the attempt that `began` then failed.
+    pub(super) fn unread_since(&self, table: Table, began: Instant) -> Instant {
+        self.unread.get(&table).copied().unwrap_or(began)
+    }
+
+    /// Since when any table cannot be read; `None`: all are up to date.
+    pub(super) fn stale_since(&self) -> Option<Instant> {
+        self.unread.values().min().copied()
+    }
+
+    /// How many rows of a table are left out.
+    pub(crate) fn skipped_rows(&self, table: Table) -> usize {
+        self.skipped.get(&table).map_or(0, |skipped| skipped.count)
     }
 }

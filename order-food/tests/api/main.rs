@@ -36,3 +36,4 @@ mod representations;
 mod running;
 mod settings;
 mod soak;
+mod unreadable;

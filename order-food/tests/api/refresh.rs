@@ -3,7 +3,7 @@
 use test_support::eventually;
 
 use crate::client::Request;
-use crate::fixtures::{APITEST, PIZZA};
+use crate::fixtures::PIZZA;
 use crate::harness::TestApp;
 
 #[tokio::test]
@@ -64,27 +64,4 @@ async fn notifications_are_heard_again_after_the_listener_was_cut_off() {
     app.publish("UPDATE products SET price = 22.00 WHERE id = 7")
         .await;
     assert_eq!(app.get("/api/product/7").await.json()["price"], 22.0);
-}
-
-#[tokio::test]
-async fn data_that_cannot_be_understood_change_nothing() {
-    let app = TestApp::with(|settings| settings.refresh_interval_s = 1).await;
-    let before = app.get("/api/product").await;
-
-    app.database
-        .execute("UPDATE products SET image = '{\"thumbnail\": 5}', price = 1 WHERE id = 7; NOTIFY dataset_published")
-        .await;
-    eventually("the refresh has failed", async || {
-        app.get("/metrics")
-            .await
-            .text()
-            .contains("\nsnapshot_up_to_date 0\n")
-    })
-    .await;
-    assert_eq!(app.get("/api/product").await.bytes(), before.bytes());
-    assert_eq!(app.get_as(APITEST, "/api/order").await.status(), 200);
-    assert_eq!(app.get("/ready").await.status(), 200);
-
-    app.publish("UPDATE products SET image = NULL WHERE id = 7").await;
-    assert_eq!(app.get("/api/product/7").await.json()["price"], 1.0);
 }

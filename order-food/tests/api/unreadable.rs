@@ -1,0 +1,400 @@
+//! Rows and tables that cannot be read: the rest of the data is served and refreshed.
+
+use serde_json::{Value, json};
+use test_support::{Process, TestDatabase, eventually};
+
+use crate::client::Request;
+use crate::fixtures::{self, APITEST, HASH_KEYS, OTHER, PIZZA, READER, STAFF, WRITER, key_id};
+use crate::harness::TestApp;
+
+/// Every table of the snapshot but the ledger: without that the schema is too old.
+const TABLES: [&str; 7] = [
+    "products",
+    "promotions",
+    "api_keys",
+    "users",
+    "coupon_codes",
+    "dataset_versions",
+    "bootstrap_runs",
+];
+
+/// Rows that no build of the loader writes, one for each reason to leave a row out.
+fn unreadable_rows() -> String {
+    format!(
+        "ALTER TABLE promotions DROP CONSTRAINT promotions_kind_known, DROP CONSTRAINT promotions_value_in_range;
+         ALTER TABLE api_keys DROP CONSTRAINT api_keys_key_hash_length;
+         UPDATE products SET image = '{{\"thumbnail\": 5}}' WHERE id = 1;
+         UPDATE products SET image = '[]' WHERE id = 2;
+         UPDATE products SET image = '\"https://example.com/w.jpg\"' WHERE id = 3;
+         UPDATE products SET price = 'NaN' WHERE id = 4;
+         UPDATE promotions SET kind = 'two_for_one' WHERE code = 'SIXTYOFF';
+         UPDATE promotions SET value = 900 WHERE code = 'FIFTYOFF';
+         UPDATE promotions SET max_discount = 'NaN' WHERE code = 'GNULINUX';
+         UPDATE promotions SET starts_at = '-infinity' WHERE code = 'OVER9000';
+         INSERT INTO promotions (code, kind, value, min_items) VALUES (E'A\\tB', 'percentage', 10, 1);
+         UPDATE api_keys SET key_hash = '\\x00' WHERE id = '{}';
+         UPDATE api_keys SET expires_at = 'infinity' WHERE id = '{}';",
+        key_id(READER),
+        key_id(WRITER)
+    )
+}
+
+async fn skipped(app: &TestApp) -> [u64; 3] {
+    let metrics = app.get("/metrics").await.text();
+    ["products", "promotions", "api_keys"].map(|table| {
+        let name = format!("snapshot_rows_skipped{{table=\"{table}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap()
+    })
+}
+
+async fn is_up_to_date(app: &TestApp) -> bool {
+    app.get("/metrics")
+        .await
+        .text()
+        .contains("\nsnapshot_up_to_date 1\n")
+}
+
+async fn rename(app: &TestApp, from: &str, to: &str) {
+    app.database
+        .execute(&format!(
+            "ALTER TABLE {from} RENAME TO {to}; NOTIFY dataset_published"
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_read_are_left_out_and_counted_and_the_rest_is_served() {
+    let app = TestApp::start().await;
+    assert_eq!(skipped(&app).await, [0, 0, 0]);
+
+    app.publish(&format!(
+        "{} UPDATE products SET price = 20.00 WHERE id = {PIZZA}",
+        unreadable_rows()
+    ))
+    .await;
+
+    assert_eq!(skipped(&app).await, [4, 5, 2]);
+    assert!(is_up_to_date(&app).await);
+    assert_eq!(app.get("/ready").await.json()["products"], 6);
+    for id in 1..=4 {
+        assert_eq!(app.get(&format!("/api/product/{id}")).await.status(), 404, "{id}");
+    }
+    let order = app.place_order([(PIZZA, 2)]).coupon("SAVE10").accepted().await;
+    assert_eq!(order["total"], 36.0);
+    for code in ["SIXTYOFF", "GNULINUX", "OVER9000"] {
+        let answer = app.place_order([(PIZZA, 2)]).coupon(code).send().await;
+        assert_eq!(answer.error(), (422, "coupon_unknown".into()), "{code}");
+    }
+    assert_eq!(app.get_as(READER, "/api/order").await.status(), 403);
+    assert_eq!(app.get_as(STAFF, "/api/order").await.status(), 200);
+
+    app.publish("UPDATE products SET image = NULL, price = 1 WHERE id < 5")
+        .await;
+    assert_eq!(skipped(&app).await, [0, 5, 2]);
+    assert_eq!(app.get("/api/product/4").await.json()["price"], 1.0);
+}
+
+#[tokio::test]
+async fn a_new_replica_starts_beside_rows_that_it_cannot_read_and_names_each_once() {
+    let database = TestDatabase::migrated().await;
+    fixtures::insert(&database).await;
+    database.execute(&unreadable_rows()).await;
+    let environment = [
+        ("DATABASE_URL", database.url()),
+        ("API_KEY_HASH_KEY", HASH_KEYS),
+        ("PORT", "0"),
+        ("REFRESH_INTERVAL", "1"),
+        ("LOG_FORMAT", "text"),
+        ("JAEGER_ENDPOINT", "none"),
+    ];
+    let mut server = Process::spawn(env!("CARGO_BIN_EXE_order-food"), ["serve"], &environment);
+    server.wait_for_text("the shop's data were read").await;
+
+    // Some refreshes later.
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+
+    server.signal("TERM");
+    let log = server.wait_output().await.stderr;
+    let named: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("a row cannot be read and is left out"))
+        .collect();
+    assert_eq!(named.len(), 11, "{log}");
+    for row in [
+        "1: image: ",
+        "4: price: ",
+        "SIXTYOFF: kind: ",
+        "GNULINUX: max_discount: ",
+    ] {
+        assert_eq!(
+            named.iter().filter(|line| line.contains(row)).count(),
+            1,
+            "{row}: {log}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn more_unreadable_rows_than_are_named_are_counted() {
+    let app = TestApp::start().await;
+
+    app.publish(
+        "INSERT INTO products (id, name, price, category, image)
+         SELECT id, 'Soup', 5.00, 'Soup', '7' FROM generate_series(100, 399) AS id",
+    )
+    .await;
+
+    assert_eq!(skipped(&app).await, [300, 0, 0]);
+    assert_eq!(app.get("/ready").await.json()["products"], 10);
+}
+
+#[tokio::test]
+async fn a_picture_is_served_in_the_sizes_that_are_known() {
+    let app = TestApp::start().await;
+    app.publish(
+        "UPDATE products SET image = '{\"thumbnail\": \"https://example.com/w.jpg\"}' WHERE id = 1;
+         UPDATE products SET image = '{\"tablet\": \"t\", \"mobile\": null, \"retina\": \"r\"}' WHERE id = 2;
+         UPDATE products SET image = '{}' WHERE id = 3;
+         UPDATE products SET image = 'null' WHERE id = 4",
+    )
+    .await;
+
+    let products = app.get("/api/product").await.json();
+    let image = |index: usize| products[index].get("image").cloned();
+    assert_eq!(image(0), Some(json!({"thumbnail": "https://example.com/w.jpg"})));
+    assert_eq!(image(1), Some(json!({"tablet": "t"})));
+    assert_eq!(image(2), None);
+    assert_eq!(image(3), None);
+    assert_eq!(app.get("/api/product/1").await.json()["image"], image(0).unwrap());
+    assert_eq!(skipped(&app).await, [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_scope_that_this_build_does_not_know_gives_no_right_and_takes_none() {
+    let app = TestApp::start().await;
+    let scopes = |key: &str, scopes: &str| {
+        format!(
+            "UPDATE api_keys SET scopes = {scopes} WHERE id = '{}';",
+            key_id(key)
+        )
+    };
+
+    app.publish(&format!(
+        "ALTER TABLE api_keys DROP CONSTRAINT api_keys_scopes_known; {}{}{}SELECT 1",
+        scopes(
+            APITEST,
+            "ARRAY['refund_orders', 'create_order', NULL, 'read_orders']"
+        ),
+        scopes(OTHER, "ARRAY['refund_orders']"),
+        scopes(READER, "ARRAY[NULL, '']::text[]"),
+    ))
+    .await;
+
+    app.place_order([(PIZZA, 1)]).accepted().await;
+    assert_eq!(app.get_as(APITEST, "/api/order").await.status(), 200);
+    for key in [OTHER, READER] {
+        assert_eq!(app.get_as(key, "/api/order").await.status(), 403, "{key}");
+    }
+    assert_eq!(skipped(&app).await, [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_keeps_its_state_and_all_others_are_refreshed() {
+    let app = TestApp::start().await;
+    let catalogue = app.get("/api/product").await;
+
+    for (round, table) in TABLES.into_iter().enumerate() {
+        rename(&app, table, "away").await;
+        eventually(&format!("{table} is missed"), async || !is_up_to_date(&app).await).await;
+
+        let price = 10 + round;
+        let is_of_keys = ["api_keys", "users"].contains(&table);
+        if table != "products" {
+            app.database
+                .execute(&format!(
+                    "UPDATE products SET price = {price} WHERE id = 7; NOTIFY dataset_published"
+                ))
+                .await;
+            eventually(&format!("without {table}: the price is served"), async || {
+                app.get("/api/product/7").await.json()["price"] == Value::from(price as f64)
+            })
+            .await;
+        } else {
+            assert_eq!(app.get("/api/product").await.bytes(), catalogue.bytes());
+        }
+        if table != "promotions" {
+            app.database
+                .execute(&format!(
+                    "UPDATE promotions SET value = {round} + 1 WHERE code = 'SAVE10'; NOTIFY dataset_published"
+                ))
+                .await;
+            eventually(
+                &format!("without {table}: the promotion is applied"),
+                async || {
+                    let order = app.place_order([(1, 1)]).coupon("SAVE10").send().await.json();
+                    order["discounts"]
+                        == Value::from(((1299.0 * (round as f64 + 1.0)) / 100.0).round() / 100.0)
+                },
+            )
+            .await;
+        }
+        if !is_of_keys {
+            app.database
+                .execute(&format!(
+                    "UPDATE api_keys SET revoked_at = now() WHERE id = '{}'; NOTIFY dataset_published",
+                    key_id(OTHER)
+                ))
+                .await;
+            eventually(&format!("without {table}: the key is revoked"), async || {
+                app.get_as(OTHER, "/api/order").await.status() == 403
+            })
+            .await;
+        }
+        assert_eq!(app.get("/ready").await.status(), 200, "{table}");
+        assert_eq!(app.get_as(APITEST, "/api/order").await.status(), 200, "{table}");
+        let coupon = app.place_order([(1, 1)]).coupon("BULKCODE").send().await;
+        assert_eq!(coupon.status(), 200, "{table}");
+
+        rename(&app, "away", table).await;
+        app.database
+            .execute("UPDATE api_keys SET revoked_at = NULL WHERE revoked_at > now() - interval '1 hour'; NOTIFY dataset_published")
+            .await;
+        eventually(&format!("{table} is back"), async || {
+            is_up_to_date(&app).await && app.get_as(OTHER, "/api/order").await.status() == 200
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn versions_of_other_tools_in_the_ledger_are_no_versions_of_the_schema() {
+    let app = TestApp::start().await;
+
+    app.publish(
+        "INSERT INTO __diesel_schema_migrations (version) VALUES ('20240101000000'), ('2024-01-01-000000'), ('x');
+         UPDATE products SET price = 20.00 WHERE id = 7",
+    )
+    .await;
+
+    assert!(is_up_to_date(&app).await);
+    assert_eq!(app.get("/api/product/7").await.json()["price"], 20.0);
+}
+
+#[tokio::test]
+async fn a_changed_column_type_is_read_over_a_new_connection() {
+    let app = TestApp::start().await;
+
+    app.publish(
+        "ALTER TABLE products ALTER COLUMN price TYPE numeric(12, 2), ALTER COLUMN name TYPE varchar(200);
+         UPDATE products SET price = 20.00 WHERE id = 7",
+    )
+    .await;
+
+    eventually("the price is served", async || {
+        app.get("/api/product/7").await.json()["price"] == 20.0
+    })
+    .await;
+    eventually("all is up to date", async || is_up_to_date(&app).await).await;
+}
+
+#[tokio::test]
+async fn a_locked_catalogue_delays_no_revocation() {
+    let app = TestApp::start().await;
+    let mut holder = app.database.client().await;
+    let lock = holder.transaction().await.unwrap();
+    lock.batch_execute(
+        "LOCK TABLE products, promotions, coupon_codes, bootstrap_runs IN ACCESS EXCLUSIVE MODE",
+    )
+    .await
+    .unwrap();
+
+    app.database
+        .execute(&format!(
+            "UPDATE api_keys SET revoked_at = now() WHERE id = '{}'; NOTIFY dataset_published",
+            key_id(OTHER)
+        ))
+        .await;
+
+    eventually("the key is revoked", async || {
+        app.get_as(OTHER, "/api/order").await.status() == 403
+    })
+    .await;
+    assert_eq!(app.get("/api/product").await.status(), 200);
+    lock.commit().await.unwrap();
+    eventually("all are read again", async || is_up_to_date(&app).await).await;
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_read_for_too_long_are_not_believed_and_the_catalogue_is_served() {
+    let app = TestApp::with(|settings| settings.snapshot_max_age_s = 1).await;
+    rename(&app, "api_keys", "away").await;
+
+    let list = Request::new("GET", "/api/order").header("api_key", APITEST);
+    eventually("the keys are stale", async || {
+        app.send(&list).await.error() == (503, "keys_stale".into())
+    })
+    .await;
+    assert_eq!(app.send(&list).await.header("retry-after"), Some("1"));
+    for key in [APITEST, "unknown"] {
+        let answer = app.place_order([(PIZZA, 1)]).key(key).send().await;
+        assert_eq!(answer.error(), (503, "keys_stale".into()), "{key}");
+    }
+    assert_eq!(app.send(&Request::new("GET", "/api/order")).await.status(), 401);
+    assert_eq!(app.get("/api/product").await.status(), 200);
+    assert_eq!(app.get_as("unknown", "/api/product/7").await.status(), 200);
+    assert_eq!(app.get("/ready").await.status(), 200);
+
+    rename(&app, "away", "api_keys").await;
+    eventually("the keys are believed again", async || {
+        app.send(&list).await.status() == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn other_tables_that_cannot_be_read_leave_the_keys_good() {
+    let app = TestApp::with(|settings| settings.snapshot_max_age_s = 1).await;
+    rename(&app, "products", "away").await;
+    eventually("the catalogue is stale", async || !is_up_to_date(&app).await).await;
+
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+
+    app.place_order([(PIZZA, 1)]).accepted().await;
+    assert_eq!(app.get("/ready").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_stale_snapshot_turns_ready_where_that_is_set() {
+    let app = TestApp::with(|settings| {
+        settings.snapshot_max_age_s = 1;
+        settings.snapshot_stale = order_food::SnapshotStale::Unready;
+    })
+    .await;
+    rename(&app, "promotions", "away").await;
+
+    app.server.until_ready_is(503).await;
+
+    let reason = app.get("/ready").await.json()["reason"].clone();
+    assert_eq!(reason, "the shop's data are stale: a table cannot be read");
+    assert_eq!(app.get("/api/product").await.status(), 200);
+    rename(&app, "away", "promotions").await;
+    app.server.until_ready_is(200).await;
+}
+
+#[tokio::test]
+async fn a_replica_without_a_first_state_of_a_table_is_not_ready() {
+    let database = TestDatabase::migrated().await;
+    fixtures::insert(&database).await;
+    database.execute("ALTER TABLE promotions RENAME TO away").await;
+    let app = TestApp::over(database, |_| ());
+
+    eventually("the reason is given", async || {
+        app.get("/ready").await.json()["reason"] == "the shop's data cannot be read"
+    })
+    .await;
+    assert_eq!(app.get("/api/product").await.status(), 503);
+
+    rename(&app, "away", "promotions").await;
+    app.server.until_ready_is(200).await;
+}
