@@ -57,9 +57,8 @@ job: ## Run a CronJob now and follow it, JOB=database-load (NAMESPACE=…)
 
 .PHONY: test
 test: ## Run every test, on throw-away PostgreSQL servers of their own
+	@scripts/prerequisites.sh
 	@scripts/images/check.sh
-	@scripts/tools.sh helm kubernetes-schemas promtool >/dev/null
-	@scripts/postgres/binaries.sh >/dev/null
 	@scripts/previous-release.sh
 	cargo test --workspace --locked
 
@@ -161,7 +160,7 @@ charts: ## Write the charts' README tables and golden files
 
 .PHONY: tools
 tools: $(CARGO_DENY) $(CARGO_CYCLONEDX) ## Install the pinned tools into .tools/
-	@scripts/tools.sh hadolint helm kubernetes-schemas promtool
+	@scripts/tools.sh hadolint helm kubernetes-schemas promtool pgbouncer
 
 $(CARGO_DENY):
 	cargo install --locked cargo-deny@$(CARGO_DENY_VERSION) --root .tools/cargo-deny-$(CARGO_DENY_VERSION)

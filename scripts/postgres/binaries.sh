@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prints the folder of the PostgreSQL server programs (14 to 18), newest first or of the major version given; installs Debian's package if there is none.
+# Prints the folder of the PostgreSQL server programs (14 to 18), newest first or of the major version given; installs Debian's package if
+# there is none. With --present it installs nothing: the status tells whether there is one.
 set -euo pipefail
 # shellcheck source=place.sh
 . "$(dirname "${BASH_SOURCE[0]}")/place.sh"
@@ -40,6 +41,7 @@ and then the same make command again, or set DATABASE_URL."
   apt_install postgresql
 }
 
+[[ ${1:-} != --present ]] || { find_programs >/dev/null && exit; }
 found=$(find_programs) || {
   install_package
   found=$(find_programs) || fail "the package postgresql brought no server of version 14 to 18"
