@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make job JOB=database-load`: runs a CronJob now, as the Job JOB-manual-<UTC time>, follows its log, and exits with 0 if it
-# completes, 1 if it fails.
+# `make job JOB=database-load`: runs a CronJob now, as the Job NAME (by default JOB-manual-<UTC time>), follows its log, and exits
+# with 0 if it completes, 1 if it fails.
 set -euo pipefail
 # shellcheck source=place.sh
 . "$(dirname "${BASH_SOURCE[0]}")/place.sh"
@@ -11,7 +11,9 @@ need_cluster
 kube get cronjob "$cronjob" >/dev/null 2>&1 ||
   fail "there is no CronJob $cronjob in the namespace $namespace; type: kubectl get cronjobs -n $namespace"
 
-name=$cronjob-manual-$(date -u +%Y%m%d-%H%M%S)
+name=${NAME:-$cronjob-manual-$(date -u +%Y%m%d-%H%M%S)}
+# The name of a Job has at most 63 characters; the end, which tells the runs apart, stays.
+((${#name} <= 63)) || name=${name:0:63-23}${name: -23}
 kube create job --from="cronjob/$cronjob" "$name"
 
 # Pod, number of restarts, and when its container was started, of each pod of the Job.

@@ -16,7 +16,13 @@ pub mod reference;
 use std::path::{Path, PathBuf};
 
 /// All charts.
-pub const CHARTS: [&str; 4] = ["database-migration", "database-load", "order-food", "postgres"];
+pub const CHARTS: [&str; 5] = [
+    "database-migration",
+    "database-load",
+    "init-jobs",
+    "order-food",
+    "postgres",
+];
 
 /// Those whose pods run the services.
 pub const SERVICES: [&str; 3] = ["database-migration", "database-load", "order-food"];

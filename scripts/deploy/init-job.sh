@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# init-job.sh PURPOSE ENVIRONMENT: starts the init job of that name, follows its log, and exits with 0 if it completes, 1 if it
+# fails. PLATFORM=azure starts the Container Apps job of the resource group order-food-rg-ENVIRONMENT instead.
+set -euo pipefail
+# shellcheck source=init-place.sh
+. "$(dirname "${BASH_SOURCE[0]}")/init-place.sh"
+name_job "$@"
+
+# Each Secret that the job mounts is there, with the keys that it names.
+need_secrets() {
+  local secret keys key
+  while read -r secret keys; do
+    [[ -n $secret ]] || continue
+    kube get secret "$secret" >/dev/null 2>&1 ||
+      fail "there is no Secret $secret in the namespace $namespace; type: kubectl create secret generic $secret -n $namespace" \
+        "--from-file=${keys:-KEY}=FILE"
+    for key in $keys; do
+      [[ -n $(kube get secret "$secret" -o "jsonpath={.data.${key//./\\.}}") ]] ||
+        fail "the Secret $secret in the namespace $namespace has no key $key; type: kubectl edit secret -n $namespace $secret"
+    done
+  done < <(kube get cronjob "$job" -o 'jsonpath={range .spec.jobTemplate.spec.template.spec.volumes[?(@.secret.optional!=true)]}{.secret.secretName} {.secret.items[*].key}{"\n"}{end}')
+}
+
+on_kubernetes() {
+  need_cluster
+  kube get cronjob "$job" >/dev/null 2>&1 ||
+    fail "there is no CronJob $job in the namespace $namespace; type: helm upgrade --install init-jobs ./charts/init-jobs" \
+      "--namespace $namespace --set environment=$environment"
+  need_secrets
+  echo "Step 2: Executing task..."
+  NAME=$job-$(date -u +%Y%m%d-%H%M%S) JOB=$job "$root/scripts/deploy/job.sh"
+}
+
+on_azure() {
+  need_azure
+  az containerapp job show --name "$job" --resource-group "$group" --output none 2>/dev/null ||
+    fail "there is no Container Apps job $job in the resource group $group; see deploy/terraform/azure-container-apps/README.md"
+  echo "Step 2: Executing task..."
+  local execution status
+  execution=$(az containerapp job start --name "$job" --resource-group "$group" --query name --output tsv) ||
+    fail "$job could not be started; type: az containerapp job show --name $job --resource-group $group"
+  while :; do
+    status=$(az containerapp job execution show --name "$job" --resource-group "$group" --job-execution-name "$execution" \
+      --query properties.status --output tsv) || fail "Azure does not tell how $execution goes on"
+    case $status in Succeeded | Failed | Stopped | Degraded) break ;; esac
+    sleep "${POLL_SECONDS:-5}"
+  done
+  az containerapp job logs show --name "$job" --resource-group "$group" --execution "$execution" --container "$container" || true
+  [[ $status == Succeeded ]] || fail "$execution ended as $status; type: az containerapp job execution show --name $job" \
+    "--resource-group $group --job-execution-name $execution"
+}
+
+echo "=== Starting Job: $purpose ==="
+echo "Step 1: Checking prerequisites..."
+case ${PLATFORM:-kubernetes} in
+  kubernetes) on_kubernetes ;;
+  azure) on_azure ;;
+  *) fail "PLATFORM: expected kubernetes or azure, not $PLATFORM" ;;
+esac
+echo "✓ Job completed successfully!"
