@@ -43,7 +43,7 @@ on_azure() {
     status=$(az containerapp job execution show --name "$job" --resource-group "$group" --job-execution-name "$execution" \
       --query properties.status --output tsv) || fail "Azure does not tell how $execution goes on"
     case $status in Succeeded | Failed | Stopped | Degraded) break ;; esac
-    sleep "${POLL_SECONDS:-5}"
+    sleep 5
   done
   az containerapp job logs show --name "$job" --resource-group "$group" --execution "$execution" --container "$container" || true
   [[ $status == Succeeded ]] || fail "$execution ended as $status; type: az containerapp job execution show --name $job" \

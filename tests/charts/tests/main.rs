@@ -11,6 +11,8 @@ mod api;
 mod database;
 mod files;
 mod generated;
+mod init_job_scripts;
+mod init_jobs;
 mod jobs;
 mod loader;
 mod names;

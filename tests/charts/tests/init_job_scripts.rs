@@ -1,0 +1,253 @@
+//! The trigger scripts of the init jobs, with a `kubectl` and an `az` that write down what they are asked.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use charts_tests::repository;
+
+/// Answers as a cluster in which the Job ends as `OUTCOME` says.
+const KUBECTL: &str = r#"#!/bin/bash
+echo "$*" >>"$FAKE/calls"
+case "$*" in
+  "config current-context") echo here ;;
+  *"get --raw /readyz") ;;
+  *"get cronjob "*" -o jsonpath"*) echo "order-food-postgres-admin postgres-admin-password" ;;
+  *"get cronjob "*) [[ -z ${NO_CRONJOB:-} ]] ;;
+  *"get secret "*" -o jsonpath"*) echo "${SECRET-c2VjcmV0}" ;;
+  *"get secret "*) [[ -z ${NO_SECRET:-} ]] ;;
+  *"create job "*) echo "job created" ;;
+  *"get pods "*) echo "pod-1 0 2026-01-01T00:00:00Z" ;;
+  *"logs "*) echo "granted to order_food_app" ;;
+  *"get job "*range*True*) echo "$OUTCOME" ;;
+  *"get job "*) echo "BackoffLimitExceeded: too many failures" ;;
+  *"get jobs "*) printf 'Job Status StartTime EndTime\norder-food-init-grant-db-roles-dev-1 Complete a b\norder-food-init-grant-db-roles-staging-1 Failed a b\n' ;;
+  *) exit 1 ;;
+esac
+"#;
+
+/// Answers as a subscription in which the execution ends as `OUTCOME` says.
+const AZ: &str = r#"#!/bin/bash
+echo "$*" >>"$FAKE/calls"
+case "$*" in
+  "account show"*) ;;
+  "containerapp job show"*) [[ -z ${NO_CRONJOB:-} ]] ;;
+  "containerapp job start"*) echo execution-1 ;;
+  "containerapp job execution show"*) echo "$OUTCOME" ;;
+  "containerapp job execution list"*) echo "Status StartTime EndTime" ;;
+  "containerapp job logs show"*) echo "granted to order_food_app" ;;
+  *) exit 1 ;;
+esac
+"#;
+
+/// A folder of programs that stand in for the command line of a cluster.
+struct Fake(PathBuf);
+
+/// What a script printed.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    error: String,
+}
+
+impl Fake {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("init-jobs-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for (program, text) in [("kubectl", KUBECTL), ("az", AZ)] {
+            let file = folder.join(program);
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn run(&self, script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
+        let output = Command::new(repository().join("scripts").join(script))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", format!("{}:/usr/bin:/bin", self.0.display()))
+            .env("FAKE", &self.0)
+            .env("OUTCOME", "Complete")
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        Said {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            error: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn calls(&self) -> String {
+        std::fs::read_to_string(self.0.join("calls")).unwrap_or_default()
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Every trigger script with the purpose of its job.
+const SCRIPTS: [(&str, &str); 5] = [
+    ("trigger-db-role-grant-job.sh", "grant-db-roles"),
+    ("trigger-db-migration-job.sh", "db-migration"),
+    ("trigger-seed-data-job.sh", "seed-data"),
+    ("trigger-multi-region-setup-job.sh", "multi-region-setup"),
+    (
+        "trigger-validate-infrastructure-job.sh",
+        "validate-infrastructure",
+    ),
+];
+
+#[test]
+fn a_trigger_prints_its_four_lines_around_the_log_of_the_job() {
+    for (script, purpose) in SCRIPTS {
+        for (given, short) in [("dev", "dev"), ("test", "staging"), ("production", "prod")] {
+            let fake = Fake::new(&format!("{purpose}-{given}"));
+            let said = fake.run(script, &[given], &[]);
+            assert_eq!(said.code, Some(0), "{}{}", said.out, said.error);
+            let expected = [
+                format!("=== Starting Job: {purpose} ==="),
+                "Step 1: Checking prerequisites...".to_owned(),
+                "Step 2: Executing task...".to_owned(),
+                "granted to order_food_app".to_owned(),
+                "✓ Job completed successfully!".to_owned(),
+            ];
+            let lines: Vec<&str> = said.out.lines().collect();
+            let places: Vec<usize> = expected
+                .iter()
+                .map(|line| lines.iter().position(|found| found == line).unwrap())
+                .collect();
+            assert!(places.is_sorted(), "{lines:?}");
+            let job = format!("order-food-init-{purpose}-{short}");
+            let created = fake.calls();
+            let created = created
+                .lines()
+                .find(|line| line.contains("create job"))
+                .unwrap()
+                .to_owned();
+            assert!(created.contains(&format!("--from=cronjob/{job}")), "{created}");
+            let name = created.split_whitespace().last().unwrap();
+            assert!(name.len() <= 63 && name.starts_with("order-food-init-"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_is_one_line_and_nothing_is_started() {
+    let script = "trigger-db-role-grant-job.sh";
+    for (name, arguments, environment, hint) in [
+        ("none", &[][..], &[][..], "expected an environment"),
+        ("unknown", &["qa"], &[], "not \"qa\""),
+        (
+            "cronjob",
+            &["dev"],
+            &[("NO_CRONJOB", "1")],
+            "helm upgrade --install init-jobs",
+        ),
+        (
+            "secret",
+            &["dev"],
+            &[("NO_SECRET", "1")],
+            "there is no Secret order-food-postgres-admin",
+        ),
+        (
+            "key",
+            &["dev"],
+            &[("SECRET", "")],
+            "has no key postgres-admin-password",
+        ),
+        (
+            "platform",
+            &["dev"],
+            &[("PLATFORM", "moon")],
+            "expected kubernetes or azure",
+        ),
+        (
+            "azure",
+            &["dev"],
+            &[("PLATFORM", "azure"), ("NO_CRONJOB", "1")],
+            "no Container Apps job order-food-init-grant-db-roles-dev",
+        ),
+    ] {
+        let fake = Fake::new(name);
+        let said = fake.run(script, arguments, environment);
+        assert_eq!(
+            (said.code, said.error.lines().count()),
+            (Some(1), 1),
+            "{}",
+            said.error
+        );
+        assert!(said.error.contains(hint), "{}", said.error);
+        let calls = fake.calls();
+        assert!(
+            !calls.contains("create job") && !calls.contains("job start"),
+            "{calls}"
+        );
+    }
+}
+
+#[test]
+fn a_job_that_fails_fails_the_script() {
+    for (platform, outcome) in [("kubernetes", "Failed"), ("azure", "Failed")] {
+        let fake = Fake::new(&format!("fails-{platform}"));
+        let said = fake.run(
+            "trigger-seed-data-job.sh",
+            &["staging"],
+            &[("PLATFORM", platform), ("OUTCOME", outcome)],
+        );
+        assert_eq!(said.code, Some(1), "{}", said.out);
+        assert!(!said.out.contains('✓'), "{}", said.out);
+        assert!(said.out.contains("granted to"), "{}", said.out);
+    }
+}
+
+#[test]
+fn azure_starts_the_job_of_the_resource_group() {
+    let fake = Fake::new("azure-starts");
+    let said = fake.run(
+        "trigger-db-migration-job.sh",
+        &["dev"],
+        &[("PLATFORM", "azure"), ("OUTCOME", "Succeeded")],
+    );
+    assert_eq!(said.code, Some(0), "{}", said.error);
+    let start =
+        "containerapp job start --name order-food-init-db-migration-dev --resource-group order-food-rg-dev";
+    assert!(fake.calls().contains(start), "{}", fake.calls());
+}
+
+#[test]
+fn the_status_is_a_table_of_the_environment_alone() {
+    let fake = Fake::new("status");
+    let said = fake.run("init-job-status.sh", &["grant-db-roles", "dev"], &[]);
+    assert_eq!(said.code, Some(0), "{}", said.error);
+    assert_eq!(
+        said.out,
+        "Job Status StartTime EndTime\norder-food-init-grant-db-roles-dev-1 Complete a b\n"
+    );
+    assert!(
+        fake.calls().contains("StartTime:.status.startTime"),
+        "{}",
+        fake.calls()
+    );
+    let said = fake.run(
+        "init-job-status.sh",
+        &["seed-data", "prod"],
+        &[("PLATFORM", "azure")],
+    );
+    assert!(said.out.contains("Status StartTime EndTime"), "{}", said.out);
+}
+
+#[test]
+fn the_workflow_has_the_step_of_the_migration_and_every_script() {
+    let text =
+        std::fs::read_to_string(Path::new(&repository()).join(".github/workflows/init-job.yml")).unwrap();
+    assert!(text.contains("- name: Run Database Migration Job"));
+    for (script, _) in SCRIPTS {
+        let job = script.trim_start_matches("trigger-").trim_end_matches("-job.sh");
+        assert!(text.contains(job), "{job}");
+    }
+}
