@@ -20,18 +20,18 @@ fn job<'objects>(objects: &'objects Objects, purpose: &str, environment: &str) -
 #[test]
 fn the_names_are_project_init_purpose_and_environment() {
     let grant = render("init-jobs").set("environment=dev").objects();
-    grant.named("CronJob", "order-food-init-grant-db-roles-dev");
+    let _ = grant.named("CronJob", "order-food-init-grant-db-roles-dev");
     for production in ["prod", "production"] {
         let objects = render("init-jobs")
             .set(&format!("environment={production}"))
             .objects();
-        objects.named("CronJob", "order-food-init-db-migration-prod");
+        let _ = objects.named("CronJob", "order-food-init-db-migration-prod");
     }
     for staging in ["staging", "test"] {
         let objects = render("init-jobs")
             .set(&format!("environment={staging}"))
             .objects();
-        objects.named("CronJob", "order-food-init-seed-data-staging");
+        let _ = objects.named("CronJob", "order-food-init-seed-data-staging");
     }
     let refusal = render("init-jobs").set("environment=qa").refusal();
     assert!(refusal.contains("/environment"), "{refusal}");
