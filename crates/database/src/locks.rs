@@ -6,3 +6,7 @@ pub const MIGRATION: i64 = 0x6f72_6465_7246_6f6f;
 /// First key of the two-key lock held by the one loader of a dataset: `pg_try_advisory_lock(LOAD,
 /// hashtext(dataset))`.
 pub const LOAD: i32 = 0x6c6f_6164;
+
+/// Held by the session of the one worker that rescues jobs, enqueues periodic ones and counts
+/// depths: `pg_try_advisory_lock(JOBS_LEADER)`.
+pub const JOBS_LEADER: i64 = 0x6a6f_6273_4c65_6164;

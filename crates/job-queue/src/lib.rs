@@ -17,12 +17,14 @@
 
 mod job;
 mod kind;
+mod metrics;
 mod new_job;
 mod priority;
 mod queue;
 mod registry;
 mod run;
 mod store;
+mod worker;
 
 pub use job::{Job, JobError, Outcome};
 pub use kind::{Kind, Overflow};
@@ -32,6 +34,7 @@ pub use queue::{Capacities, Queue, QueueFull};
 pub use registry::{Registry, Schedule, Unusable};
 pub use run::Run;
 pub use store::{CancelTarget, Cancelled, Columns, PublicJob, cancel, enqueue, enqueue_on, find_public};
+pub use worker::{Observer, PlainSpans, RunningJob, Worker, WorkerSettings, WorkerStatus};
 
 /// The build of this program as [`NewJob::min_build`] counts it: raised when a payload changes in
 /// a way that earlier builds do not understand.

@@ -1,11 +1,20 @@
 //! All SQL of the queue.
 
 mod cancel;
+mod claim;
+mod control;
 mod depth;
 mod enqueue;
+mod finish;
 mod public;
 
 pub use cancel::{CancelTarget, Cancelled, cancel};
+pub(crate) use claim::{CLAIM, ClaimedJob, Wanted, claim};
+pub(crate) use control::{
+    Rescued, Waiting, WorkerRow, dead_letters, enter_slot, heartbeat, lead, paused, progress,
+    release_orphans, rescue, sign_off, waiting,
+};
 pub(crate) use depth::depths;
 pub use enqueue::{Columns, enqueue, enqueue_on};
+pub(crate) use finish::{FailedAttempts, Finisher};
 pub use public::{PublicJob, find_public};

@@ -1,0 +1,157 @@
+//! The ends of attempts, stored in batches: what ended during one statement makes up the next.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tracing::{debug, info};
+
+use super::{Backoff, Shared, session};
+use crate::metrics::Labels;
+use crate::run::Run;
+use crate::store::{FailedAttempts, Finisher};
+
+/// Most ends that wait to be stored; handlers wait beyond.
+pub(super) const WAITING: usize = 4096;
+/// Most ends of one batch.
+const BATCH: usize = 200;
+
+/// An attempt that ended.
+pub(super) struct Ended {
+    pub(super) run: Run,
+    pub(super) end: End,
+}
+
+/// How an attempt ended.
+pub(super) enum End {
+    /// Done, perhaps with a result.
+    Done(Option<Value>),
+    /// Dead if there is a reason; otherwise queued again after the delay.
+    Failed {
+        reason: Option<&'static str>,
+        error: String,
+        delay: Duration,
+    },
+    /// Queued again after the delay; the attempt does not count.
+    Released(Duration),
+}
+
+/// Stores ends until all senders are gone. Batches are sent again until the database has answered:
+/// the guards make a second time harmless.
+pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
+    let mut finisher: Option<Finisher> = None;
+    let mut backoff = Backoff::new();
+    let mut batch = Vec::with_capacity(BATCH);
+    while ends.recv_many(&mut batch, BATCH).await > 0 {
+        let mut again = false;
+        loop {
+            match store(&shared, &mut finisher, &batch).await {
+                Ok(stored) => {
+                    for ended in batch.drain(..) {
+                        shared.running.remove(ended.run.id());
+                        // After a lost answer nobody knows whether the first time was stored.
+                        match again || stored.contains(&ended.run.id()) {
+                            true => count(&shared, &ended),
+                            false => stale(&shared, &ended.run),
+                        }
+                    }
+                    break;
+                }
+                Err(error) => {
+                    debug!(
+                        error = format!("{error:#}"),
+                        "ends of attempts could not be stored"
+                    );
+                    finisher = None;
+                    again = true;
+                    backoff.wait().await;
+                }
+            }
+        }
+        backoff = Backoff::new();
+    }
+}
+
+/// Stores a batch; returns those of its jobs that were still this worker's.
+async fn store(
+    shared: &Shared,
+    finisher: &mut Option<Finisher>,
+    batch: &[Ended],
+) -> anyhow::Result<HashSet<i64>> {
+    let finisher = match finisher {
+        Some(finisher) => finisher,
+        None => finisher.insert(Finisher::prepare(session(&shared.database).await?, shared.id).await?),
+    };
+    let (mut done, mut done_attempts) = (Vec::new(), Vec::new());
+    let (mut released, mut released_attempts, mut delays) = (Vec::new(), Vec::new(), Vec::new());
+    let mut failed = FailedAttempts::default();
+    let mut stored = HashSet::with_capacity(batch.len());
+    for Ended { run, end } in batch {
+        let (id, attempt) = (run.id(), run.attempt().cast_signed());
+        match end {
+            End::Done(result) if run.public_id().is_some() => {
+                let (progress, null) = (run.take_progress(), Value::Null);
+                let result = result.as_ref().unwrap_or(&null);
+                stored.extend(finisher.keep(id, attempt, progress.as_ref(), result).await?);
+            }
+            End::Done(_) => {
+                done.push(id);
+                done_attempts.push(attempt);
+            }
+            End::Failed { reason, error, delay } => {
+                failed.id.push(id);
+                failed.attempt.push(attempt);
+                failed.delay_ms.push(milliseconds(*delay));
+                failed.reason.push(*reason);
+                failed.error.push(error);
+            }
+            End::Released(delay) => {
+                released.push(id);
+                released_attempts.push(attempt);
+                delays.push(milliseconds(*delay));
+            }
+        }
+    }
+    if !done.is_empty() {
+        stored.extend(finisher.complete(&done, &done_attempts).await?);
+    }
+    if !failed.id.is_empty() {
+        stored.extend(finisher.fail(&failed).await?);
+    }
+    if !released.is_empty() {
+        stored.extend(finisher.release(&released, &released_attempts, &delays).await?);
+    }
+    Ok(stored)
+}
+
+fn count(shared: &Shared, Ended { run, end }: &Ended) {
+    let labels = Labels {
+        kind: run.kind(),
+        queue: run.queue(),
+        priority: run.priority(),
+    };
+    let counted = match end {
+        End::Done(_) => &shared.metrics.completed,
+        End::Failed { reason: None, .. } => &shared.metrics.retried,
+        End::Failed { .. } => &shared.metrics.dead,
+        End::Released(_) => return,
+    };
+    counted.count(labels, 1);
+}
+
+/// The job was taken over: its end is known elsewhere.
+fn stale(shared: &Shared, run: &Run) {
+    shared.metrics.stale.inc();
+    info!(
+        job_id = run.id(),
+        kind = run.kind(),
+        attempt = run.attempt(),
+        "the end of an attempt was refused: the job had been taken over"
+    );
+}
+
+fn milliseconds(delay: Duration) -> i64 {
+    i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
+}
