@@ -33,6 +33,7 @@ pub use priority::{Priority, PriorityFilter, UnknownPriority};
 pub use queue::{Capacities, Queue, QueueFull};
 pub use registry::{Registry, Schedule, Unusable};
 pub use run::Run;
+pub use store::operate;
 pub use store::{CancelTarget, Cancelled, Columns, PublicJob, cancel, enqueue, enqueue_on, find_public};
 pub use worker::{Observer, PlainSpans, RunningJob, Worker, WorkerSettings, WorkerStatus};
 

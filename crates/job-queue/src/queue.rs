@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use database::channels::JOBS_QUEUED;
-use database::pool::{Pool, ReadError};
+use database::pool::Pool;
 use diesel_async::SimpleAsyncConnection;
 use prometheus::{IntCounterVec, Opts};
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -147,13 +147,11 @@ impl Queue {
     ///
     /// # Errors
     /// When the database does not answer within 2 s.
-    pub async fn sample(&self, pool: &Pool) -> Result<(), ReadError> {
-        let bounds = self.0.capacities;
-        let depths = pool
-            .read(STATEMENT_LIMIT, async |connection| {
-                store::depths(connection, bounds).await
-            })
-            .await?;
+    pub async fn sample(&self, pool: &Pool) -> anyhow::Result<()> {
+        let mut connection = pool.get().await?;
+        let depths = store::depths(&mut connection, self.0.capacities);
+        let depths = timeout(STATEMENT_LIMIT, depths).await??;
+        connection.release();
         for (stored, depth) in self.0.depths.iter().zip(depths) {
             stored.store(depth, Ordering::Relaxed);
         }
@@ -207,10 +205,10 @@ fn of<T>(values: &[T; 5], priority: Priority) -> Option<&T> {
     values.get(priority as usize)
 }
 
-async fn notify(pool: &Pool) -> Result<(), ReadError> {
+async fn notify(pool: &Pool) -> anyhow::Result<()> {
+    let mut connection = pool.get().await?;
     let statement = format!("NOTIFY {JOBS_QUEUED}");
-    pool.read(STATEMENT_LIMIT, async |connection| {
-        connection.batch_execute(&statement).await
-    })
-    .await
+    timeout(STATEMENT_LIMIT, connection.batch_execute(&statement)).await??;
+    connection.release();
+    Ok(())
 }

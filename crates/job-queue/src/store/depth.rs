@@ -11,7 +11,7 @@ const DEPTHS: &str = "
     SELECT bound.priority, (
         SELECT count(*) FROM (
             SELECT 1 FROM job WHERE state = 0 AND job.priority = bound.priority LIMIT bound.most
-        ) AS some
+        ) AS waiting
     ) AS depth
     FROM unnest($1::smallint[], $2::bigint[]) AS bound(priority, most)";
 

@@ -6,6 +6,7 @@ mod control;
 mod depth;
 mod enqueue;
 mod finish;
+pub mod operate;
 mod public;
 
 pub use cancel::{CancelTarget, Cancelled, cancel};

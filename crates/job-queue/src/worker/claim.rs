@@ -150,9 +150,9 @@ impl Claimer<'_> {
         if kinds.is_empty() || priorities.is_empty() {
             return Ok(Vec::new());
         }
-        self.turn = self.turn.wrapping_add(1);
         let slots = free.slots.min(BATCH);
         let share = shares(slots, &priorities, self.turn);
+        self.turn = self.turn.wrapping_add(1);
         let looked_at = match slots <= FEW {
             true => [slots; 5],
             false => share,
