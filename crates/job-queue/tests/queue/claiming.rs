@@ -6,7 +6,7 @@ use std::time::Duration;
 use job_queue::{NewJob, Priority, Registry, WorkerSettings, operate};
 use test_support::eventually;
 
-use crate::harness::{Act, Other, Place, Scripted, job, settings};
+use crate::harness::{Act, Other, Place, Scripted, Working, job, settings};
 
 #[tokio::test]
 async fn a_full_house_of_bulk_never_blocks_critical() {
@@ -109,7 +109,7 @@ async fn a_pause_stops_its_scope_and_nothing_else() {
     operate::pause(&mut connection, "priority:LOW", "test", "why")
         .await
         .unwrap();
-    eventually("the worker knows", async || worker.status.paused().len() == 2).await;
+    knows(&worker, 2).await;
 
     place
         .enqueue(&[
@@ -122,16 +122,29 @@ async fn a_pause_stops_its_scope_and_nothing_else() {
     eventually("what is not paused was run", async || place.done().len() == 1).await;
     assert_eq!(place.count("job WHERE attempt = 0").await, 2);
     operate::pause(&mut connection, "*", "test", "why").await.unwrap();
-    eventually("the worker knows", async || worker.status.paused().len() == 3).await;
+    knows(&worker, 3).await;
     for scope in ["kind:test.other", "priority:LOW"] {
         assert!(operate::resume(&mut connection, scope).await.unwrap().is_some());
     }
-    eventually("the worker knows", async || worker.status.paused() == ["*"]).await;
+    knows(&worker, 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(place.count("job WHERE attempt = 0").await, 2);
     operate::resume(&mut connection, "*").await.unwrap();
     place.until("all are completed", "job", 0).await;
     worker.stop().await;
+}
+
+/// The worker has read so many pauses, and the claim that was under way is over.
+async fn knows(worker: &Working, pauses: usize) {
+    eventually("the worker knows", async || {
+        worker.status.paused().len() == pauses
+    })
+    .await;
+    let since = tokio::time::Instant::now();
+    eventually("another claim", async || {
+        worker.status.turn_age() < since.elapsed()
+    })
+    .await;
 }
 
 #[tokio::test]

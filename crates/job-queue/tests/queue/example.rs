@@ -13,6 +13,10 @@ async fn the_example_greets_once_and_ends() {
 
     let output = Process::spawn(example, [database.url()], &[]).wait_output().await;
 
-    assert_eq!((output.code, &*output.stdout), (Some(0), "Hello, world! (job 1, attempt 1)\n"), "{output:?}");
+    assert_eq!(
+        (output.code, &*output.stdout),
+        (Some(0), "Hello, world! (job 1, attempt 1)\n"),
+        "{output:?}"
+    );
     assert_eq!(database.value("SELECT count(*) FROM job").await, "0");
 }

@@ -203,7 +203,7 @@ impl Working {
     /// The sum of a metric over all its series.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let families = self.metrics.gather();
-        let family = families.iter().find(|family| family.get_name() == name);
+        let family = families.iter().find(|family| family.name() == name);
         family.map_or(0.0, |family| {
             family
                 .get_metric()
