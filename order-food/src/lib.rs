@@ -15,6 +15,7 @@ mod paging;
 mod products;
 mod rate_limit;
 mod reference_data;
+mod reports;
 mod routes;
 mod settings;
 mod spans;

@@ -10,3 +10,7 @@ pub const LOAD: i32 = 0x6c6f_6164;
 /// Held by the session of the one worker that rescues jobs, enqueues periodic ones and counts
 /// depths: `pg_try_advisory_lock(JOBS_LEADER)`.
 pub const JOBS_LEADER: i64 = 0x6a6f_6273_4c65_6164;
+
+/// First key of the two-key lock held while the sales of a day are counted:
+/// `pg_advisory_xact_lock(SALES_DAY, day - '2000-01-01')`.
+pub const SALES_DAY: i32 = 0x7361_6c65;

@@ -1,0 +1,15 @@
+//! Sales reports: counting the orders of a day, reading what was counted, exporting it.
+//!
+//! `count` finds the days with news and counts them into `sales_daily`, for the jobs
+//! `reporting.*`; `handlers` (HTTP) → `queries` reads them; `export` writes orders or sales to a
+//! file.
+
+pub(crate) mod count;
+mod days;
+mod dimension;
+mod queries;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use days::Days;
+pub(crate) use dimension::Dimension;
