@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shop::HashKeys;
 
-use crate::{jobs, rate_limit};
+use crate::{jobs, rate_limit, reports};
 
 /// The settings of order-food; keys, units and defaults stand in `config/default.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,6 +37,7 @@ pub struct Settings {
     pub enable_metrics: bool,
     pub rate_limit: rate_limit::Settings,
     pub jobs: jobs::Settings,
+    pub reports: reports::Settings,
     pub database: database::Settings,
     pub telemetry: telemetry::Settings,
 }
@@ -86,6 +87,7 @@ impl Settings {
             ENVIRONMENT,
             rate_limit::ENVIRONMENT,
             jobs::ENVIRONMENT,
+            reports::ENVIRONMENT,
             database::ENVIRONMENT,
             telemetry::ENVIRONMENT,
         ]
@@ -120,7 +122,11 @@ impl Settings {
         .into_iter()
         .chain(self.rate_limit.ranges())
         .chain(self.jobs.ranges())
-        {
+        .chain([(
+            "EXPORT_ROWS_PER_SECOND",
+            self.reports.export_rows_per_second.into(),
+            0..=10_000_000,
+        )]) {
             if !range.contains(&value) {
                 return refuse(
                     setting,
@@ -138,6 +144,7 @@ impl Settings {
             return refuse("CORS_ALLOW_CREDENTIALS", "cannot be combined with the origin *");
         }
         self.jobs.filter()?;
+        self.reports.check()?;
         self.hash_keys()?;
         Ok(self)
     }

@@ -8,8 +8,10 @@ pub(crate) mod count;
 mod days;
 mod dimension;
 mod queries;
+mod settings;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use days::Days;
 pub(crate) use dimension::Dimension;
+pub use settings::{ENVIRONMENT, Settings};

@@ -1,0 +1,13 @@
+//! Objects in a bucket (`s3://`) or in a folder: written whole or not at all, read, signed, removed.
+
+mod location;
+mod s3;
+mod store;
+mod tls;
+mod upload;
+
+pub use location::{Location, NotALocation};
+pub use s3::{S3, builder};
+pub use store::{Content, Store, StoreError};
+pub use tls::{NoTls, tls};
+pub use upload::Upload;
