@@ -321,10 +321,41 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhook_endpoints (id) {
+        id -> Uuid,
+        url -> Text,
+        events -> Array<Text>,
+        created_at -> Timestamptz,
+        disabled_at -> Nullable<Timestamptz>,
+        disabled_reason -> Nullable<Text>,
+        failures -> Int4,
+        failing_since -> Nullable<Timestamptz>,
+        failed_at -> Nullable<Timestamptz>,
+        last_error -> Nullable<Text>,
+        open_until -> Nullable<Timestamptz>,
+        trial_until -> Nullable<Timestamptz>,
+        delivered_at -> Nullable<Timestamptz>,
+        probes -> Int4,
+        probe_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    webhook_secrets (id) {
+        id -> Uuid,
+        endpoint_id -> Uuid,
+        secret -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(api_keys -> users (user_id));
 diesel::joinable!(dataset_rows -> dataset_versions (version));
 diesel::joinable!(dataset_versions -> bootstrap_runs (run_id));
 diesel::joinable!(promotion_uses -> promotions (code));
+diesel::joinable!(webhook_secrets -> webhook_endpoints (endpoint_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
@@ -351,4 +382,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     sales_watermark,
     schema_migrations,
     users,
+    webhook_endpoints,
+    webhook_secrets,
 );

@@ -217,6 +217,26 @@ pub(super) const TABLES: &[Table] = &[
         readonly: &[SELECT],
     },
     Table {
+        name: "webhook_endpoints",
+        app: &[SELECT, INSERT, but("UPDATE", &["id", "url", "created_at"])],
+        loader: &[],
+        worker: &[SELECT, but("UPDATE", &["id", "url", "events", "created_at"])],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "webhook_secrets",
+        // A secret is made by a command and signs in a worker; in between nobody reads it.
+        app: &[
+            but("SELECT", &["secret"]),
+            INSERT,
+            only("UPDATE", &["expires_at"]),
+            DELETE,
+        ],
+        loader: &[],
+        worker: &[SELECT],
+        readonly: &[but("SELECT", &["secret"])],
+    },
+    Table {
         name: "bootstrap_runs",
         app: &[SELECT],
         loader: &[SELECT, INSERT, UPDATE],
