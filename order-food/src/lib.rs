@@ -20,6 +20,7 @@ mod routes;
 mod settings;
 mod spans;
 mod state;
+mod webhooks;
 
 pub use application::Application;
 pub use routes::{openapi_json, openapi_yaml};

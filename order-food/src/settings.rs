@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shop::HashKeys;
 
-use crate::{jobs, rate_limit, reports};
+use crate::{jobs, rate_limit, reports, webhooks};
 
 /// The settings of order-food; keys, units and defaults stand in `config/default.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +38,7 @@ pub struct Settings {
     pub rate_limit: rate_limit::Settings,
     pub jobs: jobs::Settings,
     pub reports: reports::Settings,
+    pub webhooks: webhooks::Settings,
     pub database: database::Settings,
     pub telemetry: telemetry::Settings,
 }
@@ -88,6 +89,7 @@ impl Settings {
             rate_limit::ENVIRONMENT,
             jobs::ENVIRONMENT,
             reports::ENVIRONMENT,
+            webhooks::ENVIRONMENT,
             database::ENVIRONMENT,
             telemetry::ENVIRONMENT,
         ]
@@ -126,7 +128,9 @@ impl Settings {
             "EXPORT_ROWS_PER_SECOND",
             self.reports.export_rows_per_second.into(),
             0..=10_000_000,
-        )]) {
+        )])
+        .chain(self.webhooks.ranges())
+        {
             if !range.contains(&value) {
                 return refuse(
                     setting,
@@ -142,6 +146,9 @@ impl Settings {
         }
         if self.cors_allow_credentials && self.cors_allowed_origins.iter().any(|origin| origin == "*") {
             return refuse("CORS_ALLOW_CREDENTIALS", "cannot be combined with the origin *");
+        }
+        if self.webhooks.allow_private && self.telemetry.production() {
+            return refuse("WEBHOOK_ALLOW_PRIVATE", "cannot be true in production");
         }
         self.jobs.filter()?;
         self.reports.check()?;

@@ -3,6 +3,7 @@
 mod probe;
 mod serve;
 mod smoke_test;
+mod webhooks;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,10 +19,11 @@ Example:
 
 Exit status:
   0 stopped after SIGTERM or SIGINT, or done
-  1 unexpected error; health: nobody answers, or not with 2xx
+  1 unexpected error; health: nobody answers, or not with 2xx; webhooks test: not delivered
   2 wrong usage or settings
   3 database not reachable
   6 cannot listen on the port, or write its output
+  9 webhooks: the schema is older than this build needs
 143 stopped at once by a second SIGTERM (130: SIGINT)";
 
 /// The REST API of the shop: products and orders.
@@ -63,6 +65,11 @@ enum Command {
         #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
         api_key_file: Option<PathBuf>,
     },
+    /// Manage the endpoints that events are sent to.
+    Webhooks {
+        #[command(subcommand)]
+        action: webhooks::Action,
+    },
     /// Print the API's description.
     #[command(after_help = "Example: order-food openapi --format json")]
     Openapi {
@@ -93,6 +100,10 @@ pub fn run() -> std::process::ExitCode {
             api_key_file,
         } => {
             let answer = smoke_test::try_order(&url, api_key, api_key_file);
+            return process::report::report_beside(answer.and_then(|text| print(&text)));
+        }
+        Command::Webhooks { action } => {
+            let answer = webhooks::run(action, arguments.config);
             return process::report::report_beside(answer.and_then(|text| print(&text)));
         }
         Command::Openapi { format: Format::Yaml } => print(&openapi_yaml()),

@@ -1,12 +1,19 @@
 //! The kinds of background jobs, a file each, and the registry of all.
 
 mod settings;
+mod webhook;
+mod webhook_probe;
 
 use database::Database;
 use database::pool::Pool;
 use job_queue::Registry;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::webhooks::Deliverer;
 
 pub use settings::{ENVIRONMENT, Settings};
+pub(crate) use webhook::OrderWebhook;
 
 /// What the handlers are made of. Cheap to clone.
 #[derive(Clone)]
@@ -28,10 +35,19 @@ pub(crate) struct Resources {
 /// When a handler cannot be made of these settings.
 pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
     let Resources {
-        settings: _,
+        settings,
         database: _,
-        pool: _,
-        metrics: _,
+        pool,
+        metrics,
     } = resources;
-    Ok(Registry::new())
+    let slots = settings.jobs.concurrency;
+    let deliverer = Arc::new(Deliverer::new(&settings.webhooks, pool.clone(), slots, metrics)?);
+    Ok(Registry::new()
+        .job(OrderWebhook(deliverer.clone()))
+        .job(webhook_probe::EndpointProbe(deliverer))
+        .every(
+            "webhook.endpoint_probe",
+            Duration::from_secs(60),
+            webhook_probe::job()?,
+        ))
 }

@@ -1,0 +1,48 @@
+//! `order.webhook`: one event to one endpoint.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use job_queue::{Job, JobError, Kind, Outcome, Priority, Run};
+use serde_json::json;
+
+use crate::webhooks::{Attempt, Deliverer, Delivery, Event};
+
+/// Delivers an event; the receiver gets the same `webhook-id` on each attempt.
+pub(crate) struct OrderWebhook(pub(crate) Arc<Deliverer>);
+
+const DELAYS: &[Duration] = &[
+    Duration::from_secs(5),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 3600),
+];
+
+impl Job for OrderWebhook {
+    const KIND: Kind = Kind::new("order.webhook", "notification", Priority::Critical)
+        .timeout(Duration::from_secs(20))
+        .delays(DELAYS);
+
+    type Payload = Delivery;
+
+    async fn run(&self, run: &Run, delivery: Delivery) -> Result<Outcome, JobError> {
+        let attempt = self.0.deliver(&delivery, run.id().unsigned_abs()).await?;
+        match attempt {
+            // An operator waits for the outcome: nothing to retry, and no dead letter.
+            Attempt::Failed { error, .. } | Attempt::Impossible(error)
+                if matches!(delivery.event, Event::Test { .. }) =>
+            {
+                let error = process::failure::line(error.as_ref());
+                Ok(Outcome::DoneWith(json!({ "error": error })))
+            }
+            Attempt::Delivered(answer) => Ok(Outcome::DoneWith(answer)),
+            Attempt::NotOwed => Ok(Outcome::Done),
+            Attempt::Later(pause) => Ok(Outcome::Snooze(pause)),
+            Attempt::Impossible(error) => Err(JobError::Permanent(error)),
+            Attempt::Failed { after, error } => Err(JobError::Retry {
+                after: after.and_then(|wait| wait.beyond(Self::KIND.delay(run.attempt(), 0.0))),
+                error,
+            }),
+        }
+    }
+}

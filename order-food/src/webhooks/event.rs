@@ -1,0 +1,198 @@
+//! The events that are sent, and how they look on the wire.
+
+use std::fmt;
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A type of events that an endpoint can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EventType {
+    /// An order was stored.
+    OrderPlaced,
+}
+
+/// The text names no type of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event is one of {}", EventType::NAMES.join(", "))]
+pub(crate) struct NotAnEventType;
+
+/// What happened, as the payload of a job holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub(crate) enum Event {
+    /// An order was stored.
+    #[serde(rename = "order.placed")]
+    OrderPlaced {
+        /// The order.
+        order: Uuid,
+    },
+    /// An operator tries an endpoint, or the worker one that was switched off.
+    #[serde(rename = "endpoint.test")]
+    Test {
+        /// A UUID of version 7, made for this test.
+        test: Uuid,
+    },
+}
+
+/// An event in its final form: the same bytes for each attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    /// `webhook-id`: the same for each attempt and each replay.
+    pub(super) id: String,
+    pub(super) body: Bytes,
+}
+
+/// What receivers are told: little, so that nobody needs to trust it; the rest is asked for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OrderData {
+    order_id: Uuid,
+    status: &'static str,
+    version: u32,
+    changed_at: String,
+}
+
+#[derive(Serialize)]
+struct Envelope<T> {
+    r#type: &'static str,
+    timestamp: String,
+    data: T,
+}
+
+impl EventType {
+    /// Every type, in the order in which they are written.
+    pub(crate) const ALL: [EventType; 1] = [EventType::OrderPlaced];
+
+    const NAMES: [&'static str; 1] = [EventType::OrderPlaced.name()];
+
+    /// The name in commands, in the database and on the wire.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            EventType::OrderPlaced => "order.placed",
+        }
+    }
+
+    /// The type with this name.
+    ///
+    /// # Errors
+    /// [`NotAnEventType`] for every other text.
+    pub(crate) fn parse(name: &str) -> Result<EventType, NotAnEventType> {
+        EventType::ALL
+            .into_iter()
+            .find(|known| known.name() == name.trim())
+            .ok_or(NotAnEventType)
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl Event {
+    /// A test of an endpoint.
+    pub(crate) fn test() -> Event {
+        Event::Test { test: Uuid::now_v7() }
+    }
+
+    /// When the test was made: what its id says.
+    pub(super) fn made_at(&self) -> DateTime<Utc> {
+        let id = match self {
+            Event::OrderPlaced { order } => order,
+            Event::Test { test } => test,
+        };
+        let (seconds, nanoseconds) = id.get_timestamp().map_or((0, 0), |time| time.to_unix());
+        DateTime::from_timestamp(i64::try_from(seconds).unwrap_or_default(), nanoseconds).unwrap_or_default()
+    }
+
+    /// The order that it is about.
+    pub(super) fn order(&self) -> Option<Uuid> {
+        match self {
+            Event::OrderPlaced { order } => Some(*order),
+            Event::Test { .. } => None,
+        }
+    }
+
+    /// The message about it; `at` is when it happened, in database time.
+    ///
+    /// # Errors
+    /// None in practice: the fields are texts and numbers.
+    pub(super) fn message(&self, at: DateTime<Utc>) -> Result<Message, serde_json::Error> {
+        let timestamp = at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let (id, body) = match self {
+            Event::OrderPlaced { order } => {
+                let envelope = Envelope {
+                    r#type: EventType::OrderPlaced.name(),
+                    timestamp: timestamp.clone(),
+                    data: OrderData {
+                        order_id: *order,
+                        status: "placed",
+                        version: 1,
+                        changed_at: timestamp,
+                    },
+                };
+                (
+                    format!("msg_{}_1", order.simple()),
+                    serde_json::to_vec(&envelope)?,
+                )
+            }
+            Event::Test { test } => {
+                let envelope = Envelope {
+                    r#type: "endpoint.test",
+                    timestamp,
+                    data: serde_json::json!({ "testId": test }),
+                };
+                (format!("msg_{}", test.simple()), serde_json::to_vec(&envelope)?)
+            }
+        };
+        Ok(Message {
+            id,
+            body: body.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn an_order_placed_is_told_in_four_fields_and_always_the_same_bytes() {
+        let order = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0001);
+        let at = DateTime::from_timestamp(1_750_000_000, 123_456_000).unwrap();
+        let event = Event::OrderPlaced { order };
+
+        let message = event.message(at).unwrap();
+
+        assert_eq!(message.id, "msg_01970000000070008000000000000001_1");
+        assert_eq!(message, event.message(at).unwrap());
+        assert_eq!(
+            serde_json::from_slice::<Value>(&message.body).unwrap(),
+            json!({
+                "type": "order.placed",
+                "timestamp": "2025-06-15T15:06:40.123456Z",
+                "data": {
+                    "orderId": "01970000-0000-7000-8000-000000000001",
+                    "status": "placed",
+                    "version": 1,
+                    "changedAt": "2025-06-15T15:06:40.123456Z"
+                }
+            })
+        );
+    }
+
+    #[test]
+    fn names_are_read_back_and_others_are_refused_with_the_list() {
+        for event in EventType::ALL {
+            assert_eq!(EventType::parse(event.name()), Ok(event));
+        }
+        let refusal = EventType::parse("order.eaten").unwrap_err().to_string();
+        assert!(refusal.contains("order.placed"), "{refusal}");
+    }
+}
