@@ -9,6 +9,7 @@ use actix_web::middleware::{Condition, NormalizePath, from_fn};
 use actix_web::{App, HttpServer, web};
 use database::Database;
 use database::pool::Pool;
+use job_queue::Queue;
 use process::failure::{ExitCode, Failure, OrExit};
 use process::telemetry::RequestSampler;
 use prometheus::Registry;
@@ -184,6 +185,9 @@ impl Application {
         let refreshing = tokio::spawn(refresher.run(health));
         let sweep_interval = Duration::from_secs(settings.idempotency_sweep_s);
         let sweeping = tokio::spawn(sweep(state.pool.clone(), sweep_interval));
+        let end_of_queue = CancellationToken::new();
+        let queueing =
+            actix_web::rt::spawn(state.queue.clone().run(state.pool.clone(), end_of_queue.clone()));
 
         let mut outcome = tokio::select! {
             outcome = started(&database, &settings, ready).instrument(startup.clone()) => outcome,
@@ -212,6 +216,8 @@ impl Application {
         sweeping.abort();
         let _ = refreshing.await;
         state.orders.writer.stop().await;
+        end_of_queue.cancel();
+        let _ = queueing.await;
         serving
             .await
             .or_exit(ExitCode::Unexpected, "server")?
@@ -267,6 +273,7 @@ fn state(
     let snapshot_max_age = Duration::from_secs(settings.snapshot_max_age_s);
     let max_stale = (settings.snapshot_stale == SnapshotStale::Unready).then_some(snapshot_max_age);
     let limits = Arc::new(Limits::new(&settings.rate_limit, registry)?);
+    let queue = Queue::new(settings.jobs.capacities(), registry)?;
     Ok(AppState {
         authenticator: Authenticator {
             snapshots: snapshots.clone(),
@@ -279,6 +286,7 @@ fn state(
         snapshots,
         pool,
         orders: Arc::new(orders),
+        queue,
         metrics,
         order_deadline,
         body_timeout: Duration::from_secs(settings.body_timeout_s),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use database::pool::Pool;
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
+use job_queue::Queue;
 
 use crate::auth::Authenticator;
 use crate::health::Readiness;
@@ -26,6 +27,7 @@ pub(crate) struct AppState {
     pub(crate) readiness: Readiness,
     pub(crate) pool: Pool,
     pub(crate) orders: Arc<OrderStore>,
+    pub(crate) queue: Queue,
     pub(crate) metrics: ShopMetrics,
     pub(crate) order_deadline: Duration,
     pub(crate) body_timeout: Duration,

@@ -16,6 +16,7 @@ mod writer;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use job_queue::NewJob;
 use shop::{CouponCode, Money, PricedLine, ProductId, Quantity, Totals};
 use uuid::Uuid;
 
@@ -69,6 +70,8 @@ pub struct NewOrder {
     pub coupon_check: CouponCheck,
     /// The Idempotency-Key under which its answer is remembered.
     pub claim: Option<(Arc<IdempotencyClaim>, Bytes)>,
+    /// Jobs that are stored with it, all or nothing.
+    pub jobs: Vec<NewJob>,
 }
 
 /// The check of a coupon in the transaction that stores the order.

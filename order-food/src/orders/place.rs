@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use job_queue::NewJob;
 use shop::{CouponCode, PricedLine, ProductId, Promotion, Quantity, TotalTooLarge, Totals};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -11,8 +12,10 @@ use uuid::Uuid;
 use super::request::{Item, MAX_ITEMS, OrderRequest, Text};
 use super::{CouponCheck, IdempotencyClaim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Stored};
 use crate::coupons::{self, Accepted, CouponError};
+use crate::jobs::OrderWebhook;
 use crate::reference_data::{ApiKeyId, Snapshot};
 use crate::state::AppState;
+use crate::webhooks::{Delivery, Event};
 
 /// Why an order was not placed. Nothing was stored, but for `NotStored::Unknown`.
 #[derive(Debug, thiserror::Error)]
@@ -71,13 +74,21 @@ pub(crate) async fn place(
     let mut answer = Vec::with_capacity(ANSWER_BYTES + order.lines.len() * LINE_BYTES);
     serde_json::to_writer(&mut answer, &OrderAnswer::of(&order))?;
     let (answer, totals) = (Bytes::from(answer), order.totals);
+    let jobs = webhooks(state, snapshot, order.id)?;
+    let has_jobs = !jobs.is_empty();
     let new = NewOrder {
         order,
         coupon_check,
         claim: claim.map(|claim| (claim, answer.clone())),
+        jobs,
     };
     match state.orders.store(new, deadline).await? {
-        Stored::Now => Ok(Placed::Now(answer, totals)),
+        Stored::Now => {
+            if has_jobs {
+                state.queue.wake();
+            }
+            Ok(Placed::Now(answer, totals))
+        }
         Stored::Replayed(answer) => Ok(Placed::Replayed(answer)),
     }
 }
@@ -93,6 +104,19 @@ async fn replayed_or(
         Some(answer) => Ok(Placed::Replayed(answer)),
         None => Err(refusal),
     }
+}
+
+/// A job for each endpoint that wants to hear of orders. Nothing but a count comes of a full queue.
+fn webhooks(state: &AppState, snapshot: &Snapshot, order: Uuid) -> serde_json::Result<Vec<NewJob>> {
+    let mut jobs = Vec::new();
+    for endpoint in &*snapshot.webhook_endpoints {
+        let job = NewJob::of::<OrderWebhook>(&Delivery {
+            endpoint: *endpoint,
+            event: Event::OrderPlaced { order },
+        })?;
+        jobs.extend(state.queue.admit(job).ok().flatten());
+    }
+    Ok(jobs)
 }
 
 /// The order, checked and priced, and on what its coupon still depends.

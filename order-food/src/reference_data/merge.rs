@@ -50,6 +50,10 @@ pub(super) async fn merge(
     let coupon_codes = merge.table(Table::CouponCodes, coupon_codes, |kept| kept.coupon_codes.clone())?;
     let runs = rows.runs.map(Arc::from);
     let runs = merge.table(Table::BootstrapRuns, runs, |kept| kept.runs.clone())?;
+    let endpoints = rows.webhook_endpoints.map(Arc::from);
+    let endpoints = merge.table(Table::WebhookEndpoints, endpoints, |kept| {
+        kept.webhook_endpoints.clone()
+    })?;
     let versions = active.as_ref();
     let published_at = versions.map(|active| active.values().map(|(_, at)| *at).max());
     Ok(Snapshot {
@@ -62,6 +66,7 @@ pub(super) async fn merge(
             _ => coupon_codes,
         },
         runs,
+        webhook_endpoints: endpoints,
         published_at: published_at.unwrap_or(before.and_then(|before| before.published_at)),
         read_at: rows.read_at,
         unread: merge.unread,

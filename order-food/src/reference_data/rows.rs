@@ -18,6 +18,8 @@ use super::catalogue::{Product, read_products};
 use super::coupon_codes::{CouponCodes, read_coupon_codes};
 use super::promotions::read_promotions;
 use super::table::SkippedRows;
+use crate::webhooks::EventType;
+use crate::webhooks::endpoints::{self, EndpointId};
 
 /// For each dataset the version that it shows, and when that was published.
 pub(super) type ActiveVersions = HashMap<String, (i64, DateTime<Utc>)>;
@@ -31,6 +33,7 @@ pub(super) struct Rows {
     pub(super) products: QueryResult<(Vec<Product>, SkippedRows)>,
     pub(super) coupon_codes: QueryResult<CouponCodes>,
     pub(super) runs: QueryResult<Vec<BootstrapRun>>,
+    pub(super) webhook_endpoints: QueryResult<Vec<EndpointId>>,
     pub(super) read_at: (DateTime<Utc>, Instant),
 }
 
@@ -75,6 +78,10 @@ async fn read_all(connection: &mut AsyncPgConnection) -> QueryResult<Result<Rows
         })
         .await?,
         runs: table(connection, read_runs).await?,
+        webhook_endpoints: table(connection, async |connection: &mut _| {
+            endpoints::active(connection, EventType::OrderPlaced).await
+        })
+        .await?,
         read_at: (now, instant),
     }))
 }

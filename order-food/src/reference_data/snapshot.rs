@@ -14,6 +14,7 @@ use super::bootstrap_runs::BootstrapRun;
 use super::catalogue::Catalogue;
 use super::coupon_codes::CouponCodes;
 use super::table::{SkippedRows, Table};
+use crate::webhooks::EndpointId;
 
 /// One state of the reference data.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Snapshot {
     pub(crate) promotions: Arc<HashMap<String, Promotion>>,
     pub(crate) api_keys: Arc<ApiKeys>,
     pub(crate) coupon_codes: Arc<CouponCodes>,
+    /// The active endpoints that want to hear of new orders.
+    pub(crate) webhook_endpoints: Arc<[EndpointId]>,
     /// The latest start-up runs, for the metrics.
     pub(crate) runs: Arc<[BootstrapRun]>,
     /// When the active data were published; `None` until data were published at all.

@@ -13,10 +13,11 @@ pub(crate) enum Table {
     Products,
     CouponCodes,
     BootstrapRuns,
+    WebhookEndpoints,
 }
 
 impl Table {
-    pub(super) const ALL: [Table; 7] = [
+    pub(super) const ALL: [Table; 8] = [
         Table::Ledger,
         Table::DatasetVersions,
         Table::ApiKeys,
@@ -24,6 +25,7 @@ impl Table {
         Table::Products,
         Table::CouponCodes,
         Table::BootstrapRuns,
+        Table::WebhookEndpoints,
     ];
 
     /// The tables with rows that are interpreted one by one.
@@ -39,6 +41,7 @@ impl Table {
             Table::Products => "products",
             Table::CouponCodes => "coupon_codes",
             Table::BootstrapRuns => "bootstrap_runs",
+            Table::WebhookEndpoints => "webhook_endpoints",
         }
     }
 }

@@ -7,7 +7,6 @@ use serde::Deserialize;
 /// The section `[webhooks]`; `config/default.toml` describes every key.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml describes every key")]
 pub struct Settings {
     pub allow_private: bool,
     pub endpoint_concurrency: usize,

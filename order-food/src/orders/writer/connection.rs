@@ -9,28 +9,36 @@ use database::Database;
 use database::pool::LOCK_TIMEOUT;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 use uuid::Uuid;
 
 use super::queue::{QueuedOrder, WriteOutcome};
 use super::statement::{
-    BEGIN_COUNTING, Checks, Claims, Columns, STORE, STORE_CHECKED, STORE_CLAIMING, STORE_LISTED, has_claims,
-    has_listed, limited_code, limited_codes, needs_checks, version, versions,
+    BEGIN_COUNTING, Checks, Claims, Columns, Jobs, STORE, STORE_CHECKED, STORE_CLAIMING, STORE_LISTED,
+    Template, has_claims, has_jobs, has_listed, limited_code, limited_codes, needs_checks, version, versions,
 };
 use crate::orders::{Cause, Unredeemable};
 
 /// A connection with the writer's statements prepared on it.
 pub(super) struct WriterConnection {
     client: Client,
-    store: Statement,
-    store_claiming: Statement,
-    store_listed: Statement,
-    store_checked: Statement,
+    store: Prepared,
+    store_claiming: Prepared,
+    store_listed: Prepared,
+    store_checked: Prepared,
     begin_counting: Statement,
     /// Promotions whose counting has begun.
     counting: Mutex<HashSet<String>>,
     /// So many more batches with Idempotency-Keys are checked, since one met a key that was taken.
     replay_checks_left: AtomicU32,
+}
+
+/// Both forms of a [`Template`].
+struct Prepared {
+    without_jobs: Statement,
+    with_jobs: Statement,
+    conditional: bool,
 }
 
 /// The server has not answered.
@@ -103,13 +111,14 @@ impl WriterConnection {
         let client = database.connect().await.map_err(cause)?;
         let prepared = async {
             client.batch_execute(&limits.session()).await?;
-            Ok((
-                client.prepare(STORE).await?,
-                client.prepare(STORE_CLAIMING).await?,
-                client.prepare(STORE_LISTED).await?,
-                client.prepare(STORE_CHECKED).await?,
-                client.prepare(BEGIN_COUNTING).await?,
-            ))
+            // Sent together: one round trip.
+            tokio::try_join!(
+                Prepared::on(&client, &STORE),
+                Prepared::on(&client, &STORE_CLAIMING),
+                Prepared::on(&client, &STORE_LISTED),
+                Prepared::on(&client, &STORE_CHECKED),
+                client.prepare(BEGIN_COUNTING),
+            )
         };
         let prepared = timeout(limits.statement * 2, prepared);
         let (store, store_claiming, store_listed, store_checked, begin_counting) = prepared
@@ -148,7 +157,7 @@ impl WriterConnection {
             self.write_listed(batch).await
         } else {
             let columns = Columns::of(batch);
-            let stored = self.client.execute(&self.store, &columns.parameters()).await;
+            let stored = self.execute(&self.store, &columns.parameters(), batch).await;
             stored.map(|_| vec![Some(WriteOutcome::Stored); batch.len()])
         };
         written.map_err(WriteError::of)
@@ -157,7 +166,7 @@ impl WriterConnection {
     async fn write_listed(&self, batch: &[QueuedOrder]) -> Result<Vec<Option<WriteOutcome>>, Error> {
         let (columns, versions) = (Columns::of(batch), versions(batch));
         let parameters = [&columns.parameters()[..], &[&versions]].concat();
-        let row: Row = self.client.query_one(&self.store_listed, &parameters).await?;
+        let row = self.query_one(&self.store_listed, &parameters, batch).await?;
         let row = StatementRow {
             placed: row.try_get(0)?,
             ..StatementRow::default()
@@ -175,7 +184,7 @@ impl WriterConnection {
         }
         let (columns, claims) = (Columns::of(batch), Claims::of(batch));
         let parameters = [&columns.parameters()[..], &claims.parameters()[..]].concat();
-        match self.client.execute(&self.store_claiming, &parameters).await {
+        match self.execute(&self.store_claiming, &parameters, batch).await {
             Ok(_) => Ok(vec![Some(WriteOutcome::Stored); batch.len()]),
             Err(refusal) if refusal.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
                 self.replay_checks_left.store(REPLAY_CHECKS, Ordering::Relaxed);
@@ -189,7 +198,7 @@ impl WriterConnection {
         self.begin_counting(batch).await?;
         let (columns, checks) = (Columns::of(batch), Checks::of(batch));
         let parameters = [&columns.parameters()[..], &checks.parameters()[..]].concat();
-        let row: Row = self.client.query_one(&self.store_checked, &parameters).await?;
+        let row = self.query_one(&self.store_checked, &parameters, batch).await?;
         let row = StatementRow {
             placed: row.try_get(0)?,
             admitted: row.try_get(1)?,
@@ -200,6 +209,34 @@ impl WriterConnection {
             self.with_counting(HashSet::clear);
         }
         Ok(row.outcomes(batch))
+    }
+
+    async fn execute(
+        &self,
+        statement: &Prepared,
+        parameters: &[&(dyn ToSql + Sync)],
+        batch: &[QueuedOrder],
+    ) -> Result<u64, Error> {
+        if !has_jobs(batch) {
+            return self.client.execute(&statement.without_jobs, parameters).await;
+        }
+        let jobs = Jobs::of(batch);
+        let parameters = [parameters, &jobs.parameters(statement.conditional)].concat();
+        self.client.execute(&statement.with_jobs, &parameters).await
+    }
+
+    async fn query_one(
+        &self,
+        statement: &Prepared,
+        parameters: &[&(dyn ToSql + Sync)],
+        batch: &[QueuedOrder],
+    ) -> Result<Row, Error> {
+        if !has_jobs(batch) {
+            return self.client.query_one(&statement.without_jobs, parameters).await;
+        }
+        let jobs = Jobs::of(batch);
+        let parameters = [parameters, &jobs.parameters(statement.conditional)].concat();
+        self.client.query_one(&statement.with_jobs, &parameters).await
     }
 
     /// A promotion's row must be there before it can be locked. Autocommitted before the batch,
@@ -219,6 +256,18 @@ impl WriterConnection {
 
     fn with_counting<T>(&self, act: impl FnOnce(&mut HashSet<String>) -> T) -> T {
         act(&mut self.counting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Prepared {
+    async fn on(client: &Client, template: &Template) -> Result<Prepared, Error> {
+        let (without, with) = (template.text(), template.text_with_jobs());
+        let (without_jobs, with_jobs) = tokio::try_join!(client.prepare(&without), client.prepare(&with))?;
+        Ok(Prepared {
+            without_jobs,
+            with_jobs,
+            conditional: template.conditional,
+        })
     }
 }
 

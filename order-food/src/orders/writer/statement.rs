@@ -10,28 +10,46 @@ use super::queue::QueuedOrder;
 use crate::orders::idempotency::LIFETIME_HOURS;
 use crate::orders::{CouponCheck, Order};
 
+/// A statement that stores a batch, with or without jobs of its orders.
+///
 /// Parameters of all: the columns of the orders, then those of their lines. `unnest` stands in the
 /// SELECT list: in FROM, each column would be written to a buffer first.
-///
-/// Orders that were never sent before, without a limited promotion or an Idempotency-Key: their ids
-/// are new, so nothing can conflict.
-pub(super) const STORE: &str = "
-    WITH placed AS (
-        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
-        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]),
-            unnest($4::numeric[]), unnest($5::numeric[]), unnest($6::numeric[])
-    )
+pub(super) struct Template {
+    /// The queries of its WITH.
+    with: &'static str,
+    /// Its last query.
+    last: &'static str,
+    /// Parameters that it takes without jobs.
+    parameters: usize,
+    /// Whether an order of the batch may be left out, and its jobs with it.
+    pub(super) conditional: bool,
+}
+
+const LINES: &str = "
     INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
     SELECT unnest($7::uuid[]), unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
         unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])";
+
+/// Orders that were never sent before, without a limited promotion or an Idempotency-Key: their ids
+/// are new, so nothing can conflict.
+pub(super) const STORE: Template = Template {
+    with: "placed AS (
+        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]),
+            unnest($4::numeric[]), unnest($5::numeric[]), unnest($6::numeric[])
+    )",
+    last: LINES,
+    parameters: 13,
+    conditional: false,
+};
 
 /// The same with Idempotency-Keys, as long as nobody else has one of them: then it is refused as a
 /// whole (23505), and [`STORE_CHECKED`] sorts it out. An order whose key is free costs PostgreSQL
 /// 30 % less this way.
 ///
 /// Keys come in order, so that two batches never wait for each other.
-pub(super) const STORE_CLAIMING: &str = "
-    WITH claimed AS (
+pub(super) const STORE_CLAIMING: Template = Template {
+    with: "claimed AS (
         INSERT INTO idempotency_keys (api_key_id, key, request_hash, order_id, response, expires_at)
         SELECT unnest($14::uuid[]), unnest($15::text[]), unnest($16::bytea[]), unnest($17::uuid[]), unnest($18::bytea[]),
             now() + make_interval(hours => $19::integer)
@@ -40,18 +58,19 @@ pub(super) const STORE_CLAIMING: &str = "
         INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
         SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]),
             unnest($4::numeric[]), unnest($5::numeric[]), unnest($6::numeric[])
-    )
-    INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
-    SELECT unnest($7::uuid[]), unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
-        unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])";
+    )",
+    last: LINES,
+    parameters: 19,
+    conditional: false,
+};
 
 /// The same as [`STORE`], without the orders whose coupon code is not listed: $14 is the version
 /// under which each must be, null if it need not. One row: the ids placed.
 ///
 /// A scalar subquery is one look-up in the index each time; EXISTS may become a hash of the whole
 /// table.
-pub(super) const STORE_LISTED: &str = "
-    WITH placed AS (
+pub(super) const STORE_LISTED: Template = Template {
+    with: "placed AS (
         INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
         SELECT id, api_key_id, coupon_code, subtotal, discount, total
         FROM (
@@ -72,8 +91,12 @@ pub(super) const STORE_LISTED: &str = "
                 unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])
         ) AS line
         WHERE order_id IN (SELECT id FROM placed)
-    )
-    SELECT ARRAY(SELECT id FROM placed)";
+    )",
+    last: "
+    SELECT ARRAY(SELECT id FROM placed)",
+    parameters: 14,
+    conditional: true,
+};
 
 /// Everything an order can ask for, and any order again.
 ///
@@ -88,8 +111,8 @@ pub(super) const STORE_LISTED: &str = "
 /// - `used` adds what was inserted to the promotions.
 ///
 /// One row: the ids placed, the ids admitted, the codes whose uses are counted at all.
-pub(super) const STORE_CHECKED: &str = "
-    WITH counted AS MATERIALIZED (
+pub(super) const STORE_CHECKED: Template = Template {
+    with: "counted AS MATERIALIZED (
         SELECT code, uses FROM promotion_uses
         WHERE code = ANY($14::text[]) AND uses < ($21::bigint[])[array_position($14::text[], code)]
         ORDER BY code FOR UPDATE
@@ -141,9 +164,13 @@ pub(super) const STORE_CHECKED: &str = "
             SELECT coupon_code, count(*) AS uses FROM placed WHERE coupon_code = ANY($14::text[]) GROUP BY coupon_code
         ) AS taken
         WHERE promotion_uses.code = taken.coupon_code
-    )
+    )",
+    last: "
     SELECT ARRAY(SELECT id FROM placed), ARRAY(SELECT id FROM admitted),
-        ARRAY(SELECT code FROM promotion_uses WHERE code = ANY($14::text[]))";
+        ARRAY(SELECT code FROM promotion_uses WHERE code = ANY($14::text[]))",
+    parameters: 22,
+    conditional: true,
+};
 
 /// Rows for promotions that were never used before; they must be there before they can be locked.
 pub(super) const BEGIN_COUNTING: &str = "
@@ -151,6 +178,29 @@ pub(super) const BEGIN_COUNTING: &str = "
     SELECT code, 0 FROM unnest($1::text[]) AS code
     ORDER BY code
     ON CONFLICT (code) DO NOTHING";
+
+impl Template {
+    /// The statement for orders without jobs.
+    pub(super) fn text(&self) -> String {
+        format!("WITH {} {}", self.with, self.last)
+    }
+
+    /// The statement that stores the jobs of the orders as well. Its further parameters are those
+    /// of [`Jobs`].
+    pub(super) fn text_with_jobs(&self) -> String {
+        let first = self.parameters + 1;
+        let order = first + job_queue::Columns::COUNT;
+        let jobs = match self.conditional {
+            true => job_queue::Columns::insert(
+                first,
+                &format!(", unnest(${order}::uuid[]) AS order_id"),
+                "WHERE order_id IN (SELECT id FROM placed)",
+            ),
+            false => job_queue::Columns::insert(first, "", ""),
+        };
+        format!("WITH {}, jobs AS ({jobs}) {}", self.with, self.last)
+    }
+}
 
 /// The columns of a batch as the statements take them.
 #[derive(Default)]
@@ -193,6 +243,17 @@ pub(super) struct Checks<'a> {
     request_hash: Vec<Option<&'a [u8]>>,
     response: Vec<Option<&'a [u8]>>,
     lifetime_hours: i32,
+}
+
+/// What every statement takes at the end when orders of the batch have jobs.
+pub(super) struct Jobs<'a> {
+    columns: job_queue::Columns<'a>,
+    order: Vec<Uuid>,
+}
+
+/// Whether some of the batch have jobs.
+pub(super) fn has_jobs(batch: &[QueuedOrder]) -> bool {
+    batch.iter().any(|queued| !queued.new_order().jobs.is_empty())
 }
 
 /// Whether the batch needs the checked statement, whatever else is in it.
@@ -291,6 +352,29 @@ impl<'a> Columns<'a> {
             &self.unit_price,
             &self.quantity,
         ]
+    }
+}
+
+impl<'a> Jobs<'a> {
+    pub(super) fn of(batch: &'a [QueuedOrder]) -> Jobs<'a> {
+        let jobs = || batch.iter().flat_map(|queued| &queued.new_order().jobs);
+        let order = |queued: &'a QueuedOrder| {
+            let new = queued.new_order();
+            std::iter::repeat_n(new.order.id, new.jobs.len())
+        };
+        Jobs {
+            columns: job_queue::Columns::of(jobs()),
+            order: batch.iter().flat_map(order).collect(),
+        }
+    }
+
+    /// The orders of the jobs come last, where some may be left out.
+    pub(super) fn parameters(&self, conditional: bool) -> Vec<&(dyn ToSql + Sync)> {
+        let mut parameters = self.columns.parameters().to_vec();
+        if conditional {
+            parameters.push(&self.order);
+        }
+        parameters
     }
 }
 
