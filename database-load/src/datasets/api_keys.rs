@@ -3,9 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use database::rows::{self, ApiKeyRow};
 use process::failure::Failure;
-use serde::Serialize;
 use shop::{HashKeys, KeyHash, Scope, Scopes};
 use uuid::Uuid;
 
@@ -26,6 +25,7 @@ const COLUMNS: &[Column] = &[
 /// `revoked_at` belongs to run time.
 pub(super) const TABLE: Table = Table {
     is_secret: true,
+    is_served: Some(|row| rows::served::<ApiKeyRow, rows::ApiKey>(row).map(drop)),
     // Keys may have changed hands since: another row that holds one of them gets a hash that no key
     // has, so that what is restored is unique again. A load refuses a key that is stored under
     // another id.
@@ -53,21 +53,13 @@ pub(super) const TABLE: Table = Table {
     )
 };
 
-/// A row of `api_keys`, in the shape that `dataset_rows` keeps: the key itself is in no field.
-#[derive(Clone, Debug, Serialize)]
+/// An API key that was read: the key itself is in no field.
+#[derive(Clone, Debug)]
 pub(crate) struct ApiKey {
-    pub(crate) id: Uuid,
-    key_hash: String,
-    hash_key_id: String,
-    user_id: Uuid,
-    scopes: Vec<&'static str>,
-    expires_at: Option<DateTime<Utc>>,
+    pub(crate) row: ApiKeyRow,
     /// Under every hash key: to find out whether the key is stored already.
-    #[serde(skip)]
     pub(crate) hashes: Vec<KeyHash>,
-    #[serde(skip)]
     file: Arc<str>,
-    #[serde(skip)]
     line: u64,
 }
 
@@ -125,13 +117,16 @@ pub(super) fn read(
         if let (Some(id), Some(hash), Some(hashes), Some(user_id), Some(scopes), Some(expires_at)) =
             (id, hash, all_hashes, user, scopes, expires_at)
         {
-            keys.push(ApiKey {
+            let row = ApiKeyRow {
                 id,
-                key_hash: hex::encode(hash.0),
+                key_hash: hash.0.into(),
                 hash_key_id: hash_keys.writer().id().into(),
                 user_id,
-                scopes: scopes.iter().map(Scope::name).collect(),
+                scopes: scopes.iter().map(|scope| scope.name().into()).collect(),
                 expires_at,
+            };
+            keys.push(ApiKey {
+                row,
                 hashes,
                 file: Arc::clone(&fields.row.file),
                 line: fields.row.line,

@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 
 use process::failure::Failure;
 use serde::{Deserialize, Serialize};
-use shop::{HashKeys, Promotion};
+use shop::{HashKeys, Product, Promotion};
 use tracing::Span;
 
 pub(crate) use api_keys::ApiKey;
@@ -162,7 +162,7 @@ use span;
 /// Everything that a profile brings, valid in itself.
 #[derive(Debug, Default)]
 pub struct Data {
-    products: Vec<products::Product>,
+    products: Vec<Product>,
     users: Vec<users::User>,
     pub(crate) api_keys: Vec<ApiKey>,
     promotions: Vec<Promotion>,
@@ -176,6 +176,16 @@ impl Data {
     /// Rows of a dataset; API keys are not counted as users.
     pub fn count(&self, kind: DatasetKind) -> usize {
         kind.dataset().count(self)
+    }
+
+    /// The rows of a dataset as JSON, in the shape in which `dataset_rows` keeps them; none for
+    /// coupon codes.
+    ///
+    /// # Errors
+    /// A row that cannot be written as JSON.
+    pub fn rows(&self, kind: DatasetKind) -> Result<Vec<String>, Failure> {
+        let rows = kind.dataset().staged(self)?;
+        Ok(rows.into_iter().map(|row| row.json).collect())
     }
 }
 
@@ -231,18 +241,18 @@ pub(crate) struct StagedRow {
 
 fn staged<T: Serialize>(
     table: &Table,
-    rows: &[T],
+    rows: impl IntoIterator<Item = T>,
     key: impl Fn(&T) -> String,
 ) -> Result<Vec<StagedRow>, Failure> {
-    let write = |row: &T| {
-        let json = serde_json::to_string(row).map_err(anyhow::Error::from)?;
+    let write = |row: T| {
+        let json = serde_json::to_string(&row).map_err(anyhow::Error::from)?;
         Ok(StagedRow {
             table: table.name,
-            key: key(row),
+            key: key(&row),
             json,
         })
     };
-    rows.iter().map(write).collect()
+    rows.into_iter().map(write).collect()
 }
 
 /// Where a value was met first: file and line.

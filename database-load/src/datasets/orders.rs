@@ -1,16 +1,16 @@
 //! Sample orders, checked against the data of the same profile.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Datelike as _, Utc};
 use process::failure::Failure;
 use serde::{Deserialize, Serialize};
-use shop::{CouponCode, Money, PricedLine, ProductId, Promotion, Quantity, Totals};
+use shop::{CouponCode, Money, PricedLine, Product, ProductId, Promotion, Quantity, Totals};
 use tracing::Span;
 use uuid::Uuid;
 
 use super::api_keys::ApiKey;
-use super::products::Product;
 use super::table::{Table, column};
 use super::{Data, Dataset, DatasetKind, Inputs, Notes, Reading, Seen, StagedRow};
 use crate::formats::{self, Column, Fields, optional, required, text};
@@ -113,8 +113,8 @@ pub(crate) struct Order {
 struct Item {
     line: usize,
     product_id: i64,
-    product_name: String,
-    category: String,
+    product_name: Arc<str>,
+    category: Arc<str>,
     unit_price: Money,
     quantity: Quantity,
 }
@@ -128,7 +128,7 @@ struct Bought {
 
 /// What orders are checked against: what the same profile brings.
 struct Known<'a> {
-    products: HashMap<i64, &'a Product>,
+    products: HashMap<ProductId, &'a Product>,
     api_keys: HashSet<Uuid>,
     promotions: HashMap<&'a str, &'a Promotion>,
 }
@@ -137,7 +137,7 @@ impl<'a> Known<'a> {
     fn new(products: &'a [Product], api_keys: &'a [ApiKey], promotions: &'a [Promotion]) -> Known<'a> {
         Known {
             products: products.iter().map(|product| (product.id, product)).collect(),
-            api_keys: api_keys.iter().map(|key| key.id).collect(),
+            api_keys: api_keys.iter().map(|key| key.row.id).collect(),
             promotions: promotions
                 .iter()
                 .map(|promotion| (promotion.code.as_str(), promotion))
@@ -219,19 +219,19 @@ fn items(bought: Vec<Bought>, known: &Known<'_>, fields: &mut Fields<'_>) -> Opt
     for (line, Bought { product, quantity }) in (1..).zip(bought) {
         let sold = ProductId::parse(&product)
             .ok()
-            .and_then(|id| known.products.get(&id.number()));
+            .and_then(|id| known.products.get(&id));
         let reason = match (sold, Quantity::new(quantity)) {
             (None, _) => format!("line {line}: `{product}` is no product of this profile"),
             (_, Err(error)) => format!("line {line}: {error}"),
-            (Some(sold), _) if items.iter().any(|item| item.product_id == sold.id) => {
+            (Some(sold), _) if items.iter().any(|item| item.product_id == sold.id.number()) => {
                 format!("line {line}: product {product} stands on an earlier line")
             }
             (Some(sold), Ok(quantity)) => {
                 items.push(Item {
                     line,
-                    product_id: sold.id,
-                    product_name: sold.name.clone(),
-                    category: sold.category.clone(),
+                    product_id: sold.id.number(),
+                    product_name: Arc::clone(&sold.name),
+                    category: Arc::clone(&sold.category),
                     unit_price: sold.price,
                     quantity,
                 });

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use database::rows::{self, ProductRow};
 use process::failure::Failure;
-use serde::Serialize;
-use shop::{Money, ProductId};
+use shop::{Image, Money, Product, ProductId};
 use tracing::Span;
 
 use super::table::{Table, column};
 use super::{Data, Dataset, Inputs, Notes, Reading, Seen, StagedRow};
-use crate::formats::{self, Column, Fields, optional, required, text};
+use crate::formats::{self, Column, Fields, member, optional, required, text};
 use crate::sources::Input;
 
 const COLUMNS: &[Column] = &[
@@ -17,24 +17,27 @@ const COLUMNS: &[Column] = &[
     required("name"),
     required("price"),
     required("category"),
-    optional("image_thumbnail"),
-    optional("image_mobile"),
-    optional("image_tablet"),
-    optional("image_desktop"),
+    member("image", "image_thumbnail"),
+    member("image", "image_mobile"),
+    member("image", "image_tablet"),
+    member("image", "image_desktop"),
     optional("development"),
 ];
 
-const TABLE: Table = Table::new(
-    "products",
-    &[
-        column("id", "bigint"),
-        column("name", "text"),
-        column("price", "numeric(10, 2)"),
-        column("category", "text"),
-        column("image", "jsonb"),
-    ],
-    Some("available"),
-);
+const TABLE: Table = Table {
+    is_served: Some(|row| rows::served::<ProductRow, Product>(row).map(drop)),
+    ..Table::new(
+        "products",
+        &[
+            column("id", "bigint"),
+            column("name", "text"),
+            column("price", "numeric(10, 2)"),
+            column("category", "text"),
+            column("image", "jsonb"),
+        ],
+        Some("available"),
+    )
+};
 
 pub(super) struct Products;
 
@@ -67,31 +70,9 @@ impl Dataset for Products {
     }
 
     fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure> {
-        super::staged(&TABLE, &data.products, |product| product.id.to_string())
+        let rows = data.products.iter().cloned().map(ProductRow::from);
+        super::staged(&TABLE, rows, |row| row.id.to_string())
     }
-}
-
-/// A row of `products`, in the shape that `dataset_rows` keeps.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Product {
-    pub(crate) id: i64,
-    pub(crate) name: String,
-    pub(crate) price: Money,
-    pub(crate) category: String,
-    image: Option<Image>,
-}
-
-/// Addresses of one picture in several sizes.
-#[derive(Clone, Debug, Serialize)]
-struct Image {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thumbnail: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mobile: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tablet: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    desktop: Option<String>,
 }
 
 fn read(inputs: &[Input], notes: &mut Notes) -> Result<Vec<Product>, Failure> {
@@ -111,10 +92,10 @@ fn read(inputs: &[Input], notes: &mut Notes) -> Result<Vec<Product>, Failure> {
             (id, name, price, category, image)
         {
             products.push(Product {
-                id: id.number(),
-                name,
+                id,
+                name: name.into(),
                 price,
-                category,
+                category: category.into(),
                 image,
             });
         }
@@ -132,8 +113,5 @@ fn image(fields: &mut Fields<'_>) -> Option<Option<Image>> {
         tablet: tablet?,
         desktop: desktop?,
     };
-    let known = [&image.thumbnail, &image.mobile, &image.tablet, &image.desktop]
-        .iter()
-        .any(|size| size.is_some());
-    Some(known.then_some(image))
+    Some(image.known())
 }

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use database::rows::{self, PromotionRow};
 use process::failure::Failure;
-use serde::Serialize;
 use shop::{CouponCode, Money, Promotion, PromotionKind};
 use tracing::Span;
 
@@ -27,6 +26,7 @@ const COLUMNS: &[Column] = &[
 
 /// Limited promotions get their counter; counters that are there stay.
 const TABLE: Table = Table {
+    is_served: Some(|row| rows::served::<PromotionRow, Promotion>(row).map(drop)),
     complete: Some(
         "INSERT INTO promotion_uses (code)
          SELECT promotions.code FROM dataset_rows JOIN promotions ON promotions.code = dataset_rows.key
@@ -80,36 +80,8 @@ impl Dataset for Promotions {
     }
 
     fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure> {
-        let rows: Vec<PromotionRow<'_>> = data.promotions.iter().map(Into::into).collect();
-        super::staged(&TABLE, &rows, |row| row.code.to_owned())
-    }
-}
-
-/// A row of `promotions`, in the shape that `dataset_rows` keeps.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct PromotionRow<'a> {
-    pub(super) code: &'a str,
-    kind: &'static str,
-    value: Money,
-    min_items: u32,
-    max_discount: Option<Money>,
-    starts_at: Option<DateTime<Utc>>,
-    ends_at: Option<DateTime<Utc>>,
-    max_uses: Option<u64>,
-}
-
-impl<'a> From<&'a Promotion> for PromotionRow<'a> {
-    fn from(promotion: &'a Promotion) -> PromotionRow<'a> {
-        PromotionRow {
-            code: promotion.code.as_str(),
-            kind: promotion.kind.name(),
-            value: promotion.kind.value(),
-            min_items: promotion.min_items,
-            max_discount: promotion.max_discount,
-            starts_at: promotion.starts_at,
-            ends_at: promotion.ends_at,
-            max_uses: promotion.max_uses,
-        }
+        let rows = data.promotions.iter().map(PromotionRow::from);
+        super::staged(&TABLE, rows, |row| row.code.clone())
     }
 }
 

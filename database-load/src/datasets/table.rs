@@ -1,5 +1,7 @@
 //! A table of a dataset: its columns, and the statements that publish the rows of a version.
 
+use database::rows::Unserved;
+
 /// A table whose rows a version says.
 pub(crate) struct Table {
     pub(crate) name: &'static str,
@@ -10,6 +12,8 @@ pub(crate) struct Table {
     pub(crate) active: Option<&'static str>,
     /// Values are never shown.
     pub(crate) is_secret: bool,
+    /// Whether the API can serve a staged row, for tables that it reads.
+    pub(crate) is_served: Option<fn(&str) -> Result<(), Unserved>>,
     /// Statement that makes room for changed and added rows.
     pub(crate) prepare: Option<&'static str>,
     /// As `prepare`, only when a version is restored.
@@ -71,6 +75,7 @@ impl Table {
             columns,
             active,
             is_secret: false,
+            is_served: None,
             prepare: None,
             prepare_restore: None,
             complete: None,

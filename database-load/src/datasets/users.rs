@@ -88,10 +88,9 @@ impl Dataset for Users {
 
     fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure> {
         let [users, api_keys] = TABLES;
+        let keys = data.api_keys.iter().map(|key| &key.row);
         let mut rows = super::staged(users, &data.users, |user| user.id.to_string())?;
-        rows.append(&mut super::staged(api_keys, &data.api_keys, |key| {
-            key.id.to_string()
-        })?);
+        rows.append(&mut super::staged(api_keys, keys, |key| key.id.to_string())?);
         Ok(rows)
     }
 }

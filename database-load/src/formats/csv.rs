@@ -1,71 +1,86 @@
-//! Comma-separated values with a header line; quotes as in RFC 4180, lines end in `\n` or `\r\n`.
+//! Values separated by commas, semicolons or tabs under a header line, strictly as in RFC 4180.
+//!
+//! Lines end in `\n`, `\r\n` or `\r`. Quotes stand around a whole value, and twice inside of it;
+//! text that other readers guess about is refused, since a guess may be a wrong price.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use csv::{ByteRecord, ReaderBuilder};
+use super::{Cell, Column, Sink};
 
-use super::{Cell, Sink};
+/// Separators that a header may show.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
 pub(super) fn read(text: &[u8], sink: &mut Sink<'_>) {
-    if let Some(line) = open_quote(text) {
-        // The reader would take the rest of the file for one value.
-        sink.findings
-            .add(sink.bad(line, "ends inside the quotes that begin here"));
-        return;
-    }
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text);
-    let mut lines = Lines {
-        text,
-        counted: 0,
-        line: 1,
-    };
-    let mut record = ByteRecord::new();
-    // In memory nothing can fail; a reader of bytes accepts every record.
-    let mut next = |record: &mut ByteRecord| reader.read_byte_record(record).unwrap_or(false);
-
-    if !next(&mut record) {
+    let mut records = Records::of(text, sink.columns);
+    let Some(header) = records.next() else {
         let reason = "is empty: a first line with the names of the columns is expected";
-        sink.findings.add(sink.bad(1, reason));
-        return;
+        return sink.findings.add(sink.bad(1, reason));
+    };
+    if let Some(malformed) = header.malformed {
+        return malformed.note(None, sink);
     }
     let before = sink.findings.count;
-    let line = lines.of(&record);
-    let header: Vec<String> = record
+    let mut names: Vec<String> = header.values.iter().map(|name| lossy(name)).collect();
+    // Spreadsheets write columns without a name to the right of the table.
+    let named = names
         .iter()
-        .map(|name| String::from_utf8_lossy(name).into_owned())
-        .collect();
-    check_header(line, &header, sink);
+        .rposition(|name| !name.is_empty())
+        .map_or(0, |last| last + 1);
+    let width = names.len();
+    names.truncate(named);
+    check_header(header.line, &names, sink);
     if sink.findings.count > before {
         return;
     }
-    while next(&mut record) {
-        let line = lines.of(&record);
-        if record.len() != header.len() {
-            let reason = format!("has {} columns, the header has {}", record.len(), header.len());
-            sink.findings.add(sink.bad(line, reason));
+    while let Some(record) = records.next() {
+        if let Some(malformed) = record.malformed {
+            malformed.note(names.get(record.values.len()), sink);
+            continue;
+        }
+        if record.values.len() != width {
+            let mut reason = format!("has {} columns, the header has {width}", record.values.len());
+            if let Some(other) = other_separator(&record, width) {
+                let (other, own) = (shown(other), shown(records.separator));
+                reason += &format!("; its values are separated by {other}, those of the header by {own}");
+            }
+            sink.findings.add(sink.bad(record.line, reason));
             continue;
         }
         let mut cells = BTreeMap::new();
         let before = sink.findings.count;
-        for (name, value) in header.iter().zip(&record) {
-            match std::str::from_utf8(value) {
-                Ok("") => (),
-                Ok(value) => {
-                    cells.insert(name.clone(), Cell::Text(value.into()));
+        for (position, value) in record
+            .values
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| !value.is_empty())
+        {
+            match (names.get(position), std::str::from_utf8(value)) {
+                (Some(name), Ok(value)) => drop(cells.insert(name.clone(), Cell::Text(value.into()))),
+                (Some(name), Err(_)) => {
+                    let bad = sink.bad(record.line, "is not UTF-8; spreadsheets call it \"CSV UTF-8\"");
+                    sink.reject(bad.column(name), value);
                 }
-                Err(_) => sink.reject(sink.bad(line, "is not UTF-8").column(name), value),
+                (None, _) => {
+                    let reason = format!("has a value in column {}, which has no name", position + 1);
+                    sink.findings.add(sink.bad(record.line, reason));
+                }
             }
         }
-        if sink.findings.count == before {
-            sink.row(line, cells);
+        if sink.findings.count == before && !cells.is_empty() {
+            sink.row(record.line, cells);
         }
     }
 }
 
 fn check_header(line: u64, header: &[String], sink: &mut Sink<'_>) {
+    if let [name] = header
+        && let Some(separator) = foreign_separator(name, sink.columns)
+    {
+        let reason =
+            format!("the columns are separated by `{separator}`; commas, semicolons or tabs are expected");
+        return sink.findings.add(sink.bad(line, reason));
+    }
     for (position, name) in header.iter().enumerate() {
         if !sink.columns.iter().any(|column| column.name == name) {
             sink.findings.add(sink.unknown_column(line, position + 1, name));
@@ -82,57 +97,214 @@ fn check_header(line: u64, header: &[String], sink: &mut Sink<'_>) {
     }
 }
 
-/// The line in which the quotes begin that are still open when the text ends.
-fn open_quote(text: &[u8]) -> Option<u64> {
-    enum Place {
-        FieldStart,
-        Plain,
-        Quoted {
-            since: u64,
-        },
-        /// After quotes inside quotes: their end, or the first of two that stand for one.
-        Closed {
-            since: u64,
-        },
-    }
-    let (mut place, mut line) = (Place::FieldStart, 1);
-    for byte in text {
-        place = match (place, byte) {
-            (Place::FieldStart, b'"') => Place::Quoted { since: line },
-            (Place::Quoted { since }, b'"') => Place::Closed { since },
-            (Place::Closed { since }, b'"') => Place::Quoted { since },
-            (quoted @ Place::Quoted { .. }, _) => quoted,
-            (_, b',' | b'\n' | b'\r') => Place::FieldStart,
-            _ => Place::Plain,
-        };
-        line += u64::from(*byte == b'\n');
-    }
-    match place {
-        Place::Quoted { since } => Some(since),
-        _ => None,
+/// The character after the name that a header of one column begins with: `id|name|price`.
+fn foreign_separator(header: &str, columns: &[Column]) -> Option<char> {
+    let after = columns.iter().find_map(|column| header.strip_prefix(column.name));
+    let separator = after?.chars().next()?;
+    (!separator.is_alphanumeric() && separator != '_').then_some(separator)
+}
+
+/// The separator under which a record of one value has as many as the header.
+fn other_separator(record: &Record<'_>, width: usize) -> Option<u8> {
+    let [value] = record.values.as_slice() else {
+        return None;
+    };
+    let parts = |separator: &u8| value.split(|byte| byte == separator).count();
+    SEPARATORS.into_iter().find(|separator| parts(separator) == width)
+}
+
+fn shown(separator: u8) -> String {
+    match separator {
+        b'\t' => "tabs".into(),
+        other => format!("`{}`", char::from(other)),
     }
 }
 
-/// Counts lines: the reader's own count forgets empty lines before a record.
-struct Lines<'a> {
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// The lines of a text, split into values.
+struct Records<'a> {
     text: &'a [u8],
-    counted: usize,
+    at: usize,
     line: u64,
+    line_start: usize,
+    separator: u8,
 }
 
-impl Lines<'_> {
-    fn of(&mut self, record: &ByteRecord) -> u64 {
-        let start = record.position().map_or(0, |position| position.byte());
-        let start = usize::try_from(start).unwrap_or(usize::MAX);
-        let empty = |rest: &[u8]| {
-            rest.iter()
-                .take_while(|byte| matches!(byte, b'\n' | b'\r'))
-                .count()
-        };
-        let start = start + self.text.get(start..).map_or(0, empty);
-        let passed = self.text.get(self.counted..start).unwrap_or_default();
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.counted = start;
-        self.line
+struct Record<'a> {
+    /// Where it begins.
+    line: u64,
+    /// Those before the malformed one, if one is malformed.
+    values: Vec<Cow<'a, [u8]>>,
+    malformed: Option<Malformed>,
+}
+
+/// Quotes that are not as in RFC 4180.
+struct Malformed {
+    line: u64,
+    /// Character of the line, from 1.
+    character: usize,
+    reason: &'static str,
+}
+
+impl Malformed {
+    fn note(self, column: Option<&String>, sink: &mut Sink<'_>) {
+        let reason = format!("{} (character {})", self.reason, self.character);
+        let bad = sink.bad(self.line, reason);
+        sink.findings
+            .add(match column.filter(|_| self.reason != UNCLOSED) {
+                Some(column) => bad.column(column),
+                None => bad,
+            });
     }
+}
+
+const UNCLOSED: &str = "ends inside the quotes that begin here";
+const AFTER_QUOTES: &str = "text follows the closing quotes; a quote inside of quotes is written twice";
+const INSIDE: &str = "a quote stands in a value without quotes around it; \
+                      a value with quotes in it is put in quotes, and they are written twice";
+
+impl<'a> Records<'a> {
+    /// The records of a text whose header shows the separator, or whose first line says it as
+    /// spreadsheets do: `sep=;`.
+    fn of(text: &'a [u8], columns: &[Column]) -> Records<'a> {
+        let records = |separator| Records {
+            text,
+            at: 0,
+            line: 1,
+            line_start: 0,
+            separator,
+        };
+        if let Some([separator, rest @ ..]) = text.strip_prefix(b"sep=")
+            && SEPARATORS.contains(separator)
+            && rest.first().is_none_or(|next| is_end(*next))
+        {
+            let mut records = records(*separator);
+            records.at = b"sep=;".len();
+            return records;
+        }
+        let known = |separator: &u8| {
+            let header = records(*separator)
+                .next()
+                .map_or(Vec::new(), |header| header.values);
+            let is_known = |name: &&Cow<'_, [u8]>| {
+                columns
+                    .iter()
+                    .any(|column| column.name.as_bytes() == name.as_ref())
+            };
+            header.iter().filter(is_known).count()
+        };
+        // The first of those that show the most columns.
+        let separator = SEPARATORS.into_iter().rev().max_by_key(known);
+        records(separator.unwrap_or(b','))
+    }
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        while self.end_line() {}
+        self.peek()?;
+        let mut record = Record {
+            line: self.line,
+            values: Vec::new(),
+            malformed: None,
+        };
+        loop {
+            match self.value() {
+                Ok(value) => record.values.push(value),
+                Err(malformed) => {
+                    record.malformed = Some(malformed);
+                    self.skip(|byte| !is_end(byte));
+                }
+            }
+            if record.malformed.is_none() && self.peek() == Some(self.separator) {
+                self.at += 1;
+            } else {
+                self.end_line();
+                return Some(record);
+            }
+        }
+    }
+
+    /// A value, up to what follows it.
+    fn value(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
+        if self.peek() == Some(b'"') {
+            return self.quoted().map(Cow::Owned);
+        }
+        let separator = self.separator;
+        let value = self.skip(|byte| byte != separator && byte != b'"' && !is_end(byte));
+        match self.peek() {
+            Some(b'"') => Err(self.malformed(INSIDE)),
+            _ => Ok(Cow::Borrowed(value)),
+        }
+    }
+
+    fn quoted(&mut self) -> Result<Vec<u8>, Malformed> {
+        let unclosed = self.malformed(UNCLOSED);
+        let mut value = Vec::new();
+        loop {
+            self.at += 1;
+            value.extend_from_slice(self.skip(|byte| byte != b'"' && !is_end(byte)));
+            match self.peek() {
+                None => return Err(unclosed),
+                Some(b'"') => {
+                    self.at += 1;
+                    match self.peek() {
+                        Some(b'"') => value.push(b'"'),
+                        Some(byte) if byte != self.separator && !is_end(byte) => {
+                            return Err(self.malformed(AFTER_QUOTES));
+                        }
+                        _ => return Ok(value),
+                    }
+                }
+                Some(_) => {
+                    let start = self.at;
+                    self.end_line();
+                    value.extend_from_slice(self.text.get(start..self.at).unwrap_or_default());
+                    // The next byte is part of the value.
+                    self.at -= 1;
+                }
+            }
+        }
+    }
+
+    fn malformed(&self, reason: &'static str) -> Malformed {
+        let before = self.text.get(self.line_start..self.at).unwrap_or_default();
+        Malformed {
+            line: self.line,
+            character: lossy(before).chars().count() + 1,
+            reason,
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn skip(&mut self, while_true: impl Fn(u8) -> bool) -> &'a [u8] {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let length = rest
+            .iter()
+            .position(|byte| !while_true(*byte))
+            .unwrap_or(rest.len());
+        self.at += length;
+        rest.get(..length).unwrap_or_default()
+    }
+
+    /// Takes the end of a line, if it is next.
+    fn end_line(&mut self) -> bool {
+        let length = match self.text.get(self.at..) {
+            Some([b'\r', b'\n', ..]) => 2,
+            Some([b'\r' | b'\n', ..]) => 1,
+            _ => return false,
+        };
+        self.at += length;
+        self.line += 1;
+        self.line_start = self.at;
+        true
+    }
+}
+
+fn is_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }

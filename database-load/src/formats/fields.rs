@@ -82,16 +82,19 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// `true` or `false`; false when there is no value.
+    /// `true` or `false` in any case, as spreadsheets write them; false when there is no value.
     pub(crate) fn flag(&mut self, column: &str) -> Option<bool> {
-        let cell = match self.row.cells.get(column) {
-            None => return Some(false),
-            Some(Cell::Text(text) | Cell::Json(text)) => text.parse().ok(),
+        let Some(cell) = self.row.cells.get(column) else {
+            return Some(false);
         };
-        if cell.is_none() {
-            self.reject(column, "is neither true nor false");
+        let flag = cell.shown().to_ascii_lowercase().parse().ok();
+        if flag.is_none() {
+            self.reject(
+                column,
+                "is neither true nor false; a spreadsheet in another language writes its own words for them",
+            );
         }
-        cell
+        flag
     }
 
     /// Notes that a value is wrong, showing it unless the table holds secrets.

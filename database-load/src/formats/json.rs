@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Cell, Sink};
+use super::{Cell, Column, Sink};
 
 pub(super) fn read_lines(text: &[u8], sink: &mut Sink<'_>) {
     for (line, text) in (1..).zip(text.split(|byte| *byte == b'\n')) {
@@ -69,6 +69,7 @@ fn object(line: u64, text: &str, sink: &mut Sink<'_>) {
         return;
     };
     let before = sink.findings.count;
+    let members = flattened(line, members, sink);
     for (position, (name, _)) in members.iter().enumerate() {
         if !sink.columns.iter().any(|column| column.name == name) {
             sink.findings.add(sink.unknown_column(line, position + 1, name));
@@ -85,6 +86,28 @@ fn object(line: u64, text: &str, sink: &mut Sink<'_>) {
     if sink.findings.count == before {
         sink.row(line, cells);
     }
+}
+
+/// The members with those of objects in their place: `image_mobile` for `{"image": {"mobile": …}}`.
+fn flattened<'a>(
+    line: u64,
+    members: Vec<(String, &'a RawValue)>,
+    sink: &mut Sink<'_>,
+) -> Vec<(String, &'a RawValue)> {
+    let mut flat = Vec::with_capacity(members.len());
+    for (object, value) in members {
+        let is_object = |column: &Column| column.object == Some(&object);
+        if !sink.columns.iter().any(is_object) {
+            flat.push((object, value));
+        } else if let Ok(Members(members)) = serde_json::from_str(value.get()) {
+            let named = |(name, value)| (format!("{object}_{name}"), value);
+            flat.extend(members.into_iter().map(named));
+        } else if value.get() != "null" {
+            let bad = sink.bad(line, "is not a JSON object").column(&object);
+            sink.reject(bad, value.get().as_bytes());
+        }
+    }
+    flat
 }
 
 /// The members of an object as they stand in it; a map would keep one of two with the same name.

@@ -6,6 +6,7 @@ mod findings;
 mod json;
 pub(crate) mod text;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(crate) struct Column {
     pub(crate) required: bool,
     /// It holds keys or addresses: see [`is_secret`].
     secret: bool,
+    /// The object in JSON of which it may also be a member: `image` of `image_mobile`.
+    object: Option<&'static str>,
 }
 
 pub(crate) const fn required(name: &'static str) -> Column {
@@ -31,22 +34,29 @@ pub(crate) const fn required(name: &'static str) -> Column {
         name,
         required: true,
         secret: false,
+        object: None,
     }
 }
 
 pub(crate) const fn optional(name: &'static str) -> Column {
     Column {
-        name,
         required: false,
-        secret: false,
+        ..required(name)
     }
 }
 
 pub(crate) const fn secret(name: &'static str) -> Column {
     Column {
-        name,
-        required: true,
         secret: true,
+        ..required(name)
+    }
+}
+
+/// An optional column that JSON may have as a member of an object: `name` is `object_member`.
+pub(crate) const fn member(object: &'static str, name: &'static str) -> Column {
+    Column {
+        object: Some(object),
+        ..optional(name)
     }
 }
 
@@ -114,6 +124,10 @@ pub(crate) fn read(
                 continue;
             }
         };
+        if let Some(reason) = foreign(&text) {
+            findings.add(BadRow::new(&file, 1, reason));
+            continue;
+        }
         let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
         let mut take = |row: &Row, findings: &mut Findings| take(Fields::new(row, columns, findings));
         let mut sink = Sink {
@@ -124,11 +138,36 @@ pub(crate) fn read(
         };
         match format {
             Format::Csv => csv::read(text, &mut sink),
-            Format::Json => json::read_array(text, &mut sink),
-            Format::JsonLines => json::read_lines(text, &mut sink),
+            Format::Json => json::read_array(&unix_ends(text), &mut sink),
+            Format::JsonLines => json::read_lines(&unix_ends(text), &mut sink),
         }
     }
     Ok(())
+}
+
+/// What a file is by its first bytes, where it is no text that could be read.
+fn foreign(text: &[u8]) -> Option<&'static str> {
+    match text {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..] => Some(
+            "is UTF-16, which spreadsheets call \"Unicode text\"; UTF-8 is expected: save it as \"CSV UTF-8\"",
+        ),
+        [b'P', b'K', 3, 4, ..] | [0xd0, 0xcf, 0x11, 0xe0, ..] => {
+            Some("is a workbook of a spreadsheet; save the sheet as \"CSV UTF-8\"")
+        }
+        _ => None,
+    }
+}
+
+/// JSON with `\n` for each `\r` alone: a blank either way, and the end of a line in JSON Lines.
+fn unix_ends(text: &[u8]) -> Cow<'_, [u8]> {
+    let is_alone = |at: usize| text.get(at) == Some(&b'\r') && text.get(at + 1) != Some(&b'\n');
+    if !(0..text.len()).any(is_alone) {
+        return text.into();
+    }
+    let bytes = text.iter().enumerate();
+    bytes
+        .map(|(at, byte)| if is_alone(at) { b'\n' } else { *byte })
+        .collect()
 }
 
 /// Where the reader of a file leaves what it finds.

@@ -35,7 +35,7 @@ pub(super) async fn stored_keys(client: &Client, profile: &str, data: &Data) -> 
             .api_keys
             .iter()
             .find(|key| key.hashes.iter().any(|own| own.0.as_slice() == hash));
-        if let Some(key) = owner.filter(|key| key.id != id) {
+        if let Some(key) = owner.filter(|key| key.row.id != id) {
             findings.add(key.moved(id));
         }
     }

@@ -70,7 +70,7 @@ const FIND: &str = "
 ///
 /// # Errors
 /// `Usage` when there is no such version, or its rows were pruned; `Incompatible` when their format
-/// is not known; `InvalidData` when it would bring a revoked key back under another id; those of a
+/// is not known, or the API would leave one out; `InvalidData` when it would bring a revoked key back under another id; those of a
 /// run. Nothing is changed then.
 pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<ProfileRun, Failure> {
     let (run_id, started) = (Uuid::now_v7(), Instant::now());
@@ -216,6 +216,7 @@ async fn find(client: &Client, options: &RollbackOptions, run_id: Uuid) -> Resul
     }
     super::is_readable(client, target, row.get("format")).await?;
     let datasets = datasets(target, &row)?;
+    super::is_served(client, target, &datasets).await?;
     if datasets.contains(&DatasetKind::Users) {
         shrink_guard::revoked_keys(client, target).await?;
         let hashed_under: &str = row.get("hash_key_id");

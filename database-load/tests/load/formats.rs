@@ -108,11 +108,12 @@ fn field(value: &Value) -> String {
 
 /// Writes the table into the profile of the data, as products, API keys, promotions or orders, and
 /// reads everything.
-async fn read_all(
+pub(crate) async fn read_all(
     data: &Data,
     key: &str,
     file: &str,
     bytes: Vec<u8>,
+    production: bool,
 ) -> Result<database_load::Data, Failure> {
     data.write(file, bytes);
     let rest = |own: &str, shipped: &str| {
@@ -125,9 +126,10 @@ async fn read_all(
     data.write(
         "default.toml",
         format!(
-            "[operations.products]\nsources = [\"{}\"]\n[operations.users]\nsources = [\"default/users.json\"]\n\
+            "[operations.products]\nsources = [\"{}\"]\n[operations.users]\nsources = [\"{}\"]\n\
              api_keys = [\"{}\"]\n[operations.promotions]\nsources = [\"{}\"]\n[operations.orders]\nsources = [\"{}\"]\n",
             rest("products", "default/products.csv"),
+            rest("users", "default/users.json"),
             rest("api_keys", "default/api_keys.json"),
             rest("promotions", "default/promotions.csv"),
             rest("orders", "default/orders.jsonl"),
@@ -138,7 +140,7 @@ async fn read_all(
     let inputs = sources::open(&sources, &Settings::default()).await?;
     let reading = Reading {
         hash_keys: HashKeys::parse(None, false).unwrap(),
-        production: false,
+        production,
         coupons: database_load::coupons::Settings::default(),
         progress: Arc::default(),
         interrupt: Arc::default(),
@@ -277,7 +279,7 @@ async fn every_slip_is_reported_alike_in_every_format_and_packing() {
             for (pack, packed) in PACKINGS {
                 let (data, file) = (Data::copy(), format!("menu.{ending}{packed}"));
 
-                let read = read_all(&data, key, &file, pack(shape.write(&table))).await;
+                let read = read_all(&data, key, &file, pack(shape.write(&table)), false).await;
 
                 let failure = read.expect_err(&says(shape));
                 assert_eq!(failure.code, ExitCode::InvalidData, "{file}: {}", failure.line());
@@ -312,7 +314,7 @@ async fn a_byte_order_mark_and_crlf_are_fine_in_every_format_and_packing() {
                 .replace("Café, large", "Café");
             let text = format!("\u{feff}{}", text.replace('\n', "\r\n"));
 
-            let read = read_all(&data, "products", &file, pack(text.into_bytes())).await;
+            let read = read_all(&data, "products", &file, pack(text.into_bytes()), false).await;
 
             let read =
                 read.unwrap_or_else(|failure| panic!("{file}: {}: {}", failure.line(), findings(&failure)));
@@ -331,7 +333,7 @@ async fn what_is_packed_and_damaged_is_reported_where_it_ends() {
         let (data, file) = (Data::copy(), format!("menu.csv{ending}"));
         let whole = pack(text.clone().into_bytes());
 
-        let cut = read_all(&data, "products", &file, whole[..whole.len() / 2].to_vec()).await;
+        let cut = read_all(&data, "products", &file, whole[..whole.len() / 2].to_vec(), false).await;
 
         let failure = cut.expect_err("cut off");
         assert_eq!(failure.code, ExitCode::InvalidData, "{}", failure.line());
@@ -339,7 +341,7 @@ async fn what_is_packed_and_damaged_is_reported_where_it_ends() {
         assert!(found.contains("data are cut off"), "{found}");
         assert!(found.starts_with(&format!("{file}:")), "{found}");
         // The content decides, not the name.
-        let plain = read_all(&data, "products", &file, text.clone().into_bytes()).await;
+        let plain = read_all(&data, "products", &file, text.clone().into_bytes(), false).await;
         assert_eq!(
             plain.map(|read| read.count(DatasetKind::Products)).ok(),
             Some(19_999)

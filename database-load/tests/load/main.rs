@@ -32,6 +32,7 @@ mod shipped;
 mod soak;
 mod sources;
 mod spans;
+mod spreadsheets;
 mod stopping;
 mod unreachable;
 mod validation;
