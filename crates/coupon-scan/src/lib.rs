@@ -1,8 +1,8 @@
 //! Finds the coupon codes that stand in at least so many of several files, exactly.
 //!
 //! A code is a line of 8 to 10 characters. A line ends at `\n`; blanks, tabs and `\r` at both of
-//! its ends are cut, nothing else is; case matters. Repeats inside one file count once. Files are
-//! plain text, gzip or zstd (of any number of members or frames), recognized by content, mixed
+//! its ends are cut, and a byte order mark at its beginning, nothing else is; case matters. Repeats
+//! inside one file count once. Files are plain text, gzip or zstd (of any number of members or frames), recognized by content, mixed
 //! freely.
 //!
 //! Knows no database and no runtime: [`scan`] blocks its thread.
@@ -34,6 +34,7 @@ pub use input::Input;
 pub use options::{Options, Progress};
 pub use report::{Counts, FileReport, Report, ScanStats};
 use scan::Scan;
+pub use source::unpack;
 
 /// Fewest characters of a code.
 pub const MIN_LENGTH: usize = 8;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use chrono::DateTime;
 use futures_util::{StreamExt as _, stream};
 use process::failure::{ExitCode, Failure, OrExit as _};
+use process::settings;
 use reqwest::header::{CONTENT_LENGTH, DATE, ETAG, HeaderName, LAST_MODIFIED};
-use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
+use reqwest::{Client, ClientBuilder, Method, NoProxy, Proxy, Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::object::{Answer, ObjectVersion};
@@ -156,8 +157,39 @@ pub(super) fn client(
         .connect_timeout(connect_timeout)
         .read_timeout(Duration::from_secs(settings.read_timeout_s))
         .redirect(redirects(settings.allow_http));
-    let builder = if is_here { builder.no_proxy() } else { builder };
+    let builder = if is_here {
+        builder.no_proxy()
+    } else {
+        proxies()?.into_iter().fold(builder, ClientBuilder::proxy)
+    };
     builder.build().or_exit(ExitCode::Unexpected, "HTTP client")
+}
+
+/// The proxies of the environment. By itself the client would go without one whose address it does
+/// not understand.
+fn proxies() -> Result<Vec<Proxy>, Failure> {
+    type Scheme = fn(String) -> reqwest::Result<Proxy>;
+    let schemes: [([&str; 2], Scheme); 3] = [
+        (["HTTPS_PROXY", "https_proxy"], Proxy::https),
+        (["HTTP_PROXY", "http_proxy"], Proxy::http),
+        (["ALL_PROXY", "all_proxy"], Proxy::all),
+    ];
+    let mut proxies = Vec::new();
+    for (names, proxy) in schemes {
+        let set = names
+            .into_iter()
+            .find_map(|name| Some((name, settings::variable(name)?)));
+        // The client has no SOCKS; such a variable is meant for others.
+        let Some((name, address)) = set.filter(|(_, address)| !address.starts_with("socks")) else {
+            continue;
+        };
+        let made = proxy(address).map_err(|_| {
+            let message = format!("{name}: an address like http://proxy.example.com:3128 is expected");
+            Failure::new(ExitCode::Usage, message)
+        })?;
+        proxies.push(made.no_proxy(NoProxy::from_env()));
+    }
+    Ok(proxies)
 }
 
 /// Never from TLS to plain text, unless plain text is allowed there anyway.

@@ -11,7 +11,6 @@ mod s3;
 mod settings;
 mod temp_file;
 mod text;
-mod unpack;
 mod unreachable;
 
 use std::fs::File;

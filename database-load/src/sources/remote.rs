@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use process::failure::{ExitCode, Failure, OrExit as _};
+use process::settings;
 use rustls::crypto::ring;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
@@ -109,10 +110,23 @@ impl SourceResolver {
     }
 }
 
-/// The authorities that the system trusts, or those of `SSL_CERT_FILE`; read once for all sources.
+/// The authorities that the system trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; read
+/// once for all sources.
 fn tls() -> Result<rustls::ClientConfig, Failure> {
+    let loaded = rustls_native_certs::load_native_certs();
     let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let (usable, _) = roots.add_parsable_certificates(loaded.certs);
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .filter(|name| settings::variable(name).is_some());
+    let named = named.collect::<Vec<_>>().join(", ");
+    if !named.is_empty() {
+        let problem = loaded.errors.first().map(ToString::to_string);
+        let problem = problem.or_else(|| (usable == 0).then(|| "holds no certificate".into()));
+        if let Some(problem) = problem {
+            return Err(Failure::new(ExitCode::Usage, format!("{named}: {problem}")));
+        }
+    }
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .or_exit(ExitCode::Unexpected, "TLS")?;
@@ -209,7 +223,8 @@ impl Remote {
         let mut memory = Vec::new();
         let mut stored: Option<(TempFile, tokio::fs::File)> = None;
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(FetchError::Interrupted)?;
+            let piece =
+                piece.map_err(|problem| FetchError::Interrupted(cut_off(size, expected, &problem)))?;
             size += piece.len() as u64;
             if size > self.max_bytes {
                 return Err(self.too_large().into());
@@ -230,9 +245,8 @@ impl Remote {
             }
         }
         if let Some(expected) = expected.filter(|expected| *expected != size) {
-            return Err(FetchError::Interrupted(format!(
-                "{size} of {expected} bytes came"
-            )));
+            let problem = "the connection ended";
+            return Err(FetchError::Interrupted(cut_off(size, Some(expected), problem)));
         }
         let sum = sum.finalize().into();
         let fetched = match stored {
@@ -257,6 +271,13 @@ impl Remote {
             self.max_bytes >> 20
         );
         Failure::new(ExitCode::InvalidData, message)
+    }
+}
+
+fn cut_off(size: u64, expected: Option<u64>, problem: &str) -> String {
+    match expected {
+        Some(expected) => format!("cut off after {size} of {expected} bytes: {problem}"),
+        None => format!("cut off after {size} bytes: {problem}"),
     }
 }
 

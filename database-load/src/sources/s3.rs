@@ -14,9 +14,11 @@ use object_store::client::{
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, GetOptions, ObjectMeta, ObjectStore, RetryConfig};
 use process::failure::{ExitCode, Failure, OrExit as _};
+use process::settings::text::{self, Blanks};
 use reqwest::header::CONTENT_DISPOSITION;
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
+use tempfile::NamedTempFile;
 
 use super::https;
 use super::location::{Source, is_pattern};
@@ -41,6 +43,8 @@ pub(super) struct Bucket {
     client: RecordingClient,
     /// Whether no setting says who asks.
     is_anonymous: bool,
+    /// Tokens without what surrounded them in their files; the store reads them.
+    _tokens: Arc<[NamedTempFile]>,
 }
 
 impl Bucket {
@@ -53,10 +57,11 @@ impl Bucket {
         settings: &Settings,
         tls: &rustls::ClientConfig,
     ) -> Result<Bucket, Failure> {
-        let s3 = &settings.s3;
-        let endpoint = endpoint(s3)?;
+        let (s3, tokens) = prepared(&settings.s3)?;
+        let endpoint = s3.endpoint.as_deref().map(Url::parse).transpose();
+        let endpoint = endpoint.or_exit(ExitCode::Usage, ENDPOINT)?;
         if let Some(endpoint) = &endpoint {
-            https::check_scheme("AWS_ENDPOINT_URL", endpoint, settings.allow_http)?;
+            https::check_scheme(ENDPOINT, endpoint, settings.allow_http)?;
         }
         let timeout = Duration::from_secs(settings.connect_timeout_s);
         let is_here = endpoint.as_ref().is_some_and(https::is_this_machine);
@@ -74,7 +79,7 @@ impl Bucket {
             max_retries: usize::try_from(settings.retries).unwrap_or(usize::MAX),
             retry_timeout: Duration::from_secs(60),
         };
-        let store = builder(s3)
+        let store = builder(&s3)
             .with_bucket_name(bucket)
             .with_retry(retry)
             .with_http_connector(client.clone())
@@ -86,6 +91,7 @@ impl Bucket {
                 && s3.access_key_id.is_none()
                 && s3.web_identity_token_file.is_none()
                 && s3.container_credentials_full_uri.is_none(),
+            _tokens: tokens.into(),
         })
     }
 
@@ -117,6 +123,10 @@ impl Bucket {
                 .into_stream()
                 .map_err(move |error| match bucket.client.problem() {
                     Some(Problem::NoAnswer(problem)) => problem,
+                    // The store asks for the rest of an object only if that has an ETag.
+                    _ if matches!(error, object_store::Error::NotSupported { .. }) => {
+                        "the server does not send the rest".into()
+                    }
                     _ => causes(&error),
                 })
                 .boxed(),
@@ -211,20 +221,109 @@ fn version(meta: &ObjectMeta) -> Option<ObjectVersion> {
     .known()
 }
 
-fn endpoint(s3: &S3) -> Result<Option<Url>, Failure> {
-    let Some(text) = &s3.endpoint else {
-        return Ok(None);
+/// The settings as requests can carry them: the store panics at others.
+fn prepared(s3: &S3) -> Result<(S3, Vec<NamedTempFile>), Failure> {
+    let mut s3 = s3.clone();
+    for (variable, value) in [
+        ("AWS_REGION", &mut s3.region),
+        ("AWS_ROLE_ARN", &mut s3.role_arn),
+        (ENDPOINT, &mut s3.endpoint),
+        (CREDENTIALS, &mut s3.container_credentials_full_uri),
+    ] {
+        carried(variable, value)?;
+    }
+    for (variable, value) in [
+        ("AWS_ACCESS_KEY_ID", &mut s3.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", &mut s3.secret_access_key),
+        ("AWS_SESSION_TOKEN", &mut s3.session_token),
+    ] {
+        let mut text = value.take().map(|secret| secret.expose_secret().to_owned());
+        carried(variable, &mut text)?;
+        *value = text.map(SecretString::from);
+    }
+    let is_word = |region: &String| {
+        region
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
+    if !s3.region.as_ref().is_none_or(is_word) {
+        let message = "AWS_REGION: a name like eu-central-1 is expected, without quotes";
+        return Err(Failure::new(ExitCode::Usage, message));
+    }
+    for (variable, value) in [
+        (ENDPOINT, &mut s3.endpoint),
+        (CREDENTIALS, &mut s3.container_credentials_full_uri),
+    ] {
+        if let Some(text) = value {
+            *text = address(variable, text)?;
+        }
+    }
+    let mut tokens = Vec::new();
+    for (variable, path) in [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", &mut s3.web_identity_token_file),
+        (
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            &mut s3.container_authorization_token_file,
+        ),
+    ] {
+        if let Some(path) = path
+            && let Some(file) = token(variable, path)?
+        {
+            *path = file.path().display().to_string();
+            tokens.push(file);
+        }
+    }
+    Ok((s3, tokens))
+}
+
+const ENDPOINT: &str = "AWS_ENDPOINT_URL";
+const CREDENTIALS: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+
+/// Cuts what surrounds a value by accident, and refuses what no header can carry.
+fn carried(variable: &str, value: &mut Option<String>) -> Result<(), Failure> {
+    let Some(text) = value.take() else { return Ok(()) };
+    let text = text::value(text.as_bytes(), Blanks::Cut).or_exit(ExitCode::Usage, variable)?;
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = format!("{variable}: has blanks or characters that are not ASCII inside");
+        return Err(Failure::new(ExitCode::Usage, message));
+    }
+    *value = Some(text).filter(|text| !text.is_empty());
+    Ok(())
+}
+
+/// An address as the URL standard writes it, without a slash at its end.
+fn address(variable: &str, text: &str) -> Result<String, Failure> {
     let is_usable = |url: &Url| {
         let is_http = url.has_host() && url.scheme().starts_with("http");
-        is_http && url.username().is_empty() && url.password().is_none()
+        let is_plain = url.query().is_none() && url.fragment().is_none();
+        is_http
+            && (is_plain || variable == CREDENTIALS)
+            && url.username().is_empty()
+            && url.password().is_none()
     };
     let url = Url::parse(text).ok().filter(is_usable);
-    url.map(Some).ok_or_else(|| {
-        let message =
-            "AWS_ENDPOINT_URL: an address like https://s3.example.com is expected, without user and password";
-        Failure::new(ExitCode::Usage, message)
-    })
+    url.map(|url| url.as_str().trim_end_matches('/').to_owned())
+        .ok_or_else(|| {
+            let message = format!(
+                "{variable}: an address like https://s3.example.com is expected, without user and password"
+            );
+            Failure::new(ExitCode::Usage, message)
+        })
+}
+
+/// A copy of a file with a token, unless the store can read it as it is.
+fn token(variable: &str, path: &str) -> Result<Option<NamedTempFile>, Failure> {
+    let bytes = std::fs::read(path).or_exit(ExitCode::Usage, format!("{variable}: cannot read {path}"))?;
+    let mut token = Some(String::from_utf8_lossy(&bytes).into_owned());
+    carried(&format!("{variable}: {path}"), &mut token)?;
+    let token = token.unwrap_or_default();
+    if token.as_bytes() == bytes {
+        return Ok(None);
+    }
+    let doing = || format!("copy the token of {variable}");
+    let file = NamedTempFile::new().or_exit(ExitCode::Input, doing())?;
+    std::fs::write(file.path(), token).or_exit(ExitCode::Input, doing())?;
+    Ok(Some(file))
 }
 
 fn builder(s3: &S3) -> AmazonS3Builder {

@@ -1,12 +1,15 @@
 //! The text of a table's file: unpacked, whole, and no longer than is allowed.
 
-use std::io::{self, Read as _};
 use std::sync::Arc;
 
+use coupon_scan::ScanError;
 use process::failure::Failure;
 
-use super::unpack::{Packing, unpacked};
 use super::{Content, Input, file};
+use crate::coupons;
+
+/// Most bytes of its text that a zstd frame may ask the decoder to keep, 128 MiB.
+const MAX_WINDOW: u64 = 128 << 20;
 
 /// Why there is no text, as a row that is bad.
 #[derive(Debug)]
@@ -23,42 +26,32 @@ impl Input {
     /// `Input` when it cannot be read, or is no longer the file that was opened; `InvalidData` when
     /// it is another file than the profile states. `Ok(Err(_))` when it is damaged or too long.
     pub(crate) fn text(&self) -> Result<Result<Arc<[u8]>, BadText>, Failure> {
-        if let Content::Read { bytes, .. } = &self.content
-            && Packing::of(bytes).is_none()
-            && bytes.len() as u64 <= self.max_text
-        {
-            return Ok(Ok(Arc::clone(bytes)));
-        }
-        let failure = |error| file::failure(&self.shown(), error);
-        let mut raw = self.reader().map_err(failure)?;
         let mut text = Vec::new();
-        let bad = match self.unpack(&mut raw, &mut text) {
+        let unpacked = coupon_scan::unpack(&self.for_scan(), MAX_WINDOW, self.max_text, &mut text);
+        let reason = match unpacked {
             Ok(()) if text.len() as u64 <= self.max_text => None,
-            Ok(()) => {
-                let reason = format!(
-                    "the text goes on beyond {} MiB, the most that MAX_TABLE_MIB allows",
-                    self.max_text >> 20
-                );
-                Some(reason)
+            Ok(()) => Some(format!(
+                "the text goes on beyond {} MiB, the most that MAX_TABLE_MIB allows",
+                self.max_text >> 20
+            )),
+            Err(ScanError::Damaged { offset, reason, .. }) => {
+                Some(format!("the file is damaged at byte {offset}: {reason}"))
             }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Some(error.to_string()),
-            Err(error) => return Err(failure(error)),
+            Err(ScanError::Window { window, .. }) => Some(format!(
+                "the zstd data need a window of {} MiB, which is too large: at most {} MiB are allowed, \
+                 those of `zstd --long=27`",
+                window >> 20,
+                MAX_WINDOW >> 20
+            )),
+            Err(ScanError::Unreadable { cause, .. }) => return Err(file::failure(&self.shown(), cause)),
+            Err(error) => return Err(coupons::failure(error)),
         };
-        if let Some(reason) = bad {
+        if let Some(reason) = reason {
             let line = 1 + text.iter().filter(|byte| **byte == b'\n').count() as u64;
             return Ok(Err(BadText { line, reason }));
         }
-        // What follows the packed data counts for the sum too.
-        io::copy(&mut raw, &mut io::sink()).map_err(failure)?;
         self.unchanged()?;
         Ok(Ok(text.into()))
-    }
-
-    /// Reads at most one byte more than is allowed.
-    fn unpack(&self, raw: &mut (impl io::Read + Send), text: &mut Vec<u8>) -> io::Result<()> {
-        let (reader, _) = unpacked(raw)?;
-        reader.take(self.max_text.saturating_add(1)).read_to_end(text)?;
-        Ok(())
     }
 
     /// Where it is, for errors.

@@ -12,6 +12,9 @@ use partial::Partial;
 /// Most bytes of a code: 10 characters of 4 bytes.
 pub(crate) const MAX_BYTES: usize = MAX_LENGTH * 4;
 
+/// Editors and spreadsheets begin a text with it, and joined files have it in the middle.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Takes codes.
 pub(crate) trait Sink {
     /// A code of A to Z and 0 to 9; its number is computed only on demand.
@@ -28,12 +31,16 @@ pub(crate) struct Splitter {
     pub(crate) lines: u64,
     /// Lines so far that are not UTF-8, whatever their length.
     pub(crate) not_utf8: u64,
+    beginning: Beginning,
 }
 
 impl Splitter {
     /// Hands the code of every line that `piece` ends to `sink`.
     pub(crate) fn push(&mut self, piece: &[u8], sink: &mut impl Sink) {
         let mut rest = piece;
+        if self.lines == 0 {
+            self.beginning.append(piece);
+        }
         if self.partial.begun() {
             let Some((line, after)) = line(rest) else {
                 self.partial.append(rest);
@@ -58,16 +65,53 @@ impl Splitter {
         self.partial.append(rest);
     }
 
-    /// Hands over the last line if it lacks its newline.
-    pub(crate) fn finish(&mut self, sink: &mut impl Sink) {
+    /// Hands over the last line if it lacks its newline. Answers what the text is, if it is none
+    /// that could be split.
+    pub(crate) fn finish(&mut self, sink: &mut impl Sink) -> Result<(), &'static str> {
+        let is_one_line = self.lines == 0;
         if self.partial.begun() {
             self.end_partial(sink);
         }
+        self.beginning.check(is_one_line)
     }
 
     fn end_partial(&mut self, sink: &mut impl Sink) {
         self.lines += 1;
         self.not_utf8 += u64::from(self.partial.end(sink) == Err(NotUtf8));
+    }
+}
+
+/// The first line of a text, or what goes for it: shows texts that would give no code at all.
+#[derive(Debug, Default)]
+struct Beginning {
+    head: [u8; 4],
+    length: usize,
+    /// `\r` was met.
+    returned: bool,
+    /// Text was met after it.
+    goes_on: bool,
+}
+
+impl Beginning {
+    fn append(&mut self, piece: &[u8]) {
+        for &byte in piece.iter().take_while(|byte| **byte != b'\n') {
+            if let Some(free) = self.head.get_mut(self.length) {
+                *free = byte;
+                self.length += 1;
+            }
+            self.goes_on |= self.returned && !is_blank(byte);
+            self.returned |= byte == b'\r';
+        }
+    }
+
+    fn check(&self, is_one_line: bool) -> Result<(), &'static str> {
+        match self.head.get(..self.length).unwrap_or_default() {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [1..=255, 0, 1..=255, 0] | [0, 1..=255, 0, 1..=255] => {
+                Err("it is UTF-16, UTF-8 is expected")
+            }
+            _ if is_one_line && self.goes_on => Err("its lines end in CR alone, LF or CRLF is expected"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -133,19 +177,21 @@ fn take(line: &[u8], sink: &mut impl Sink) -> Result<(), NotUtf8> {
     Ok(())
 }
 
+/// Cuts blanks at both ends, and a byte order mark before the first character.
 fn trim(line: &[u8]) -> &[u8] {
-    let mut text = line;
-    while let [first, rest @ ..] = text
-        && is_blank(*first)
-    {
-        text = rest;
-    }
+    let mut text = begin(line);
+    text = text.strip_prefix(BYTE_ORDER_MARK).map_or(text, begin);
     while let [rest @ .., last] = text
         && is_blank(*last)
     {
         text = rest;
     }
     text
+}
+
+fn begin(line: &[u8]) -> &[u8] {
+    let blanks = line.iter().take_while(|byte| is_blank(**byte)).count();
+    line.get(blanks..).unwrap_or_default()
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -184,7 +230,7 @@ mod tests {
         for piece in pieces {
             splitter.push(piece, &mut taken);
         }
-        splitter.finish(&mut taken);
+        let _ = splitter.finish(&mut taken);
         (taken.0, splitter.lines, splitter.not_utf8)
     }
 
@@ -197,6 +243,8 @@ mod tests {
         let texts = lines.iter().filter_map(|line| std::str::from_utf8(line).ok());
         let codes: Vec<Vec<u8>> = texts
             .clone()
+            .map(|line| line.trim_matches([' ', '\t', '\r']))
+            .map(|line| line.strip_prefix('\u{feff}').unwrap_or(line))
             .map(|line| line.trim_matches([' ', '\t', '\r']))
             .filter(|line| (8..=10).contains(&line.chars().count()))
             .map(|line| line.as_bytes().to_vec())
@@ -218,6 +266,53 @@ mod tests {
         let not_trimmed = "HAPPYHR\u{a0}";
         assert_eq!(split(&[not_trimmed.as_bytes()]).0, [not_trimmed.as_bytes()]);
         assert_eq!(split(&[b"HAPPYHR\x0b\n"]).0, [b"HAPPYHR\x0b"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_code_is_cut_once() {
+        for text in [
+            "\u{feff}HAPPYHRS",
+            " \u{feff} HAPPYHRS\r\n",
+            "\n\u{feff}HAPPYHRS\n",
+        ] {
+            assert_eq!(split(&[text.as_bytes()]).0, [b"HAPPYHRS"], "{text:?}");
+        }
+        let twice = "\u{feff}\u{feff}HAPPYHRS";
+        assert_eq!(split(&[twice.as_bytes()]).0, ["\u{feff}HAPPYHRS".as_bytes()]);
+        let widest = format!("\u{feff}{}", "😀".repeat(10));
+        assert_eq!(split(&[widest.as_bytes()]), expected(widest.as_bytes()));
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_split_says_why() {
+        let said = |text: &[u8]| {
+            let mut splitter = Splitter::default();
+            text.chunks(1)
+                .for_each(|piece| splitter.push(piece, &mut Taken::default()));
+            splitter.finish(&mut Taken::default()).err().unwrap_or_default()
+        };
+        for text in [
+            b"\xff\xfeH\0A\0".as_slice(),
+            b"\xfe\xff\0H\0A",
+            b"H\0A\0P\0\n\0",
+            b"\0H\0A\0\n",
+        ] {
+            assert!(said(text).contains("UTF-16"), "{text:?}");
+        }
+        for text in [b"HAPPYHRS\rFIFTYOFF".as_slice(), b"\r\rHAPPYHRS\r \rFIFTYOFF\r"] {
+            assert!(said(text).contains("CR alone"), "{text:?}");
+        }
+        for text in [
+            b"HAPPYHRS\r".as_slice(),
+            b"HAPPYHRS\r\nFIFTY\rOFF",
+            b"A\rB\n",
+            b"",
+            b"\r",
+            b"\0",
+            b"A\0B\n",
+        ] {
+            assert_eq!(said(text), "", "{text:?}");
+        }
     }
 
     #[test]
@@ -257,9 +352,15 @@ mod tests {
     /// Lines of all sorts, most of them near the border between one sort and another.
     fn text() -> impl Strategy<Value = Vec<u8>> {
         let code = prop::collection::vec(prop::sample::select(b"AZ09".to_vec()), 7..12);
-        let odd = prop::collection::vec(prop::sample::select(b"A9 \t\r\0a\xc3\xa9\xff".to_vec()), 0..14);
-        let wide = prop::collection::vec(prop::sample::select(vec!["é", "😀", "A", "\u{a0}"]), 7..12)
-            .prop_map(|characters| characters.concat().into_bytes());
+        let odd = prop::collection::vec(
+            prop::sample::select(b"A9 \t\r\0a\xc3\xa9\xff\xef\xbb\xbf".to_vec()),
+            0..14,
+        );
+        let wide = prop::collection::vec(
+            prop::sample::select(vec!["é", "😀", "A", "\u{a0}", "\u{feff}"]),
+            7..12,
+        )
+        .prop_map(|characters| characters.concat().into_bytes());
         let long = (30usize..60, "[ A\u{e9}]").prop_map(|(times, text)| text.repeat(times).into_bytes());
         let line = (
             prop_oneof![6 => code, 3 => odd, 2 => wide, 1 => long],
@@ -297,7 +398,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_byte_at_a_time_is_the_same(text in text()) {
+        fn fuzz_coupon_lines_one_byte_at_a_time(text in text()) {
             let pieces: Vec<&[u8]> = text.chunks(1).collect();
             prop_assert_eq!(split(&pieces), expected(&text));
         }

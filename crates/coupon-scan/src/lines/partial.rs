@@ -1,6 +1,6 @@
 //! A line that is split over several pieces of text.
 
-use super::{MAX_BYTES, NotUtf8, Sink, is_blank, take};
+use super::{BYTE_ORDER_MARK, MAX_BYTES, NotUtf8, Sink, is_blank, take};
 
 /// A line of which not all pieces have come yet.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Partial {
     long: bool,
     /// Bytes were met since the last newline.
     begun: bool,
+    /// A byte order mark was cut.
+    marked: bool,
     utf8: Utf8,
 }
 
@@ -29,6 +31,7 @@ impl Default for Partial {
             full: false,
             long: false,
             begun: false,
+            marked: false,
             utf8: Utf8::default(),
         }
     }
@@ -55,6 +58,9 @@ impl Partial {
                     self.length += 1;
                     if !is_blank(byte) {
                         self.trimmed = self.length;
+                    }
+                    if !self.marked && self.text.get(..self.length) == Some(BYTE_ORDER_MARK) {
+                        (self.length, self.trimmed, self.marked) = (0, 0, true);
                     }
                 }
                 _ if is_blank(byte) => self.full = true,

@@ -140,7 +140,12 @@ impl ScannedFile {
             groups: &mut self.groups,
             arena: context.arena,
         };
-        self.splitter.finish(&mut sink);
+        let text = self.splitter.finish(&mut sink);
+        text.map_err(|reason| ScanError::Damaged {
+            file: self.input.name(),
+            offset: 0,
+            reason: reason.into(),
+        })?;
         let splitter = std::mem::take(&mut self.splitter);
         let ByKind([packed @ .., other]) = &mut self.groups;
         for (batch, group) in self.packed.iter_mut().zip(packed) {

@@ -16,7 +16,7 @@ const COMMENT: u8 = 1 << 4;
 const RESERVED: u8 = 0xe0;
 
 /// Gzip of any number of members (RFC 1952), strictly: each header, sum and size is checked, and
-/// nothing follows the last member, zeros neither.
+/// nothing follows the last member but zeros, with which tapes and blocks are filled up.
 pub(super) struct Gzip {
     inflate: Decompress,
     inside: bool,
@@ -51,7 +51,7 @@ impl Gzip {
     pub(super) fn read(&mut self, raw: &mut Raw, text: &mut [u8]) -> Result<usize, SourceError> {
         loop {
             if !self.inside {
-                if raw.fill()?.is_empty() && self.members > 0 {
+                if self.members > 0 && is_over(raw)? {
                     return Ok(0);
                 }
                 header(raw, self.members > 0)?;
@@ -105,18 +105,33 @@ impl Gzip {
     }
 }
 
+/// Whether nothing but zeros follows a member.
+fn is_over(raw: &mut Raw) -> Result<bool, SourceError> {
+    let is_padded = raw.fill()?.first() == Some(&0);
+    loop {
+        let rest = raw.fill()?;
+        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+        match rest.len() {
+            0 => return Ok(true),
+            length if zeros == length => raw.take(zeros),
+            _ if is_padded => return Err(SourceError::trailing()),
+            _ => return Ok(false),
+        }
+    }
+}
+
 /// Takes in the header of a member.
 fn header(raw: &mut Raw, further: bool) -> Result<(), SourceError> {
-    let not_gzip = match further {
-        true => "not gzip: garbage after the last member",
-        false => "not gzip",
+    let not_gzip = || match further {
+        true => SourceError::trailing(),
+        false => SourceError::damaged("not gzip"),
     };
     let mut header = Header { raw, crc: Crc::new() };
     for expected in MAGIC {
         // Peek: the offset of garbage is that of its first byte.
         match header.raw.fill()?.first() {
             Some(byte) if *byte == expected => header.byte()?,
-            Some(_) => return Err(SourceError::damaged(not_gzip)),
+            Some(_) => return Err(not_gzip()),
             None => return Err(SourceError::cut_off()),
         };
     }

@@ -39,6 +39,10 @@ impl SourceError {
         SourceError::Damaged(reason.into())
     }
 
+    fn trailing() -> SourceError {
+        SourceError::damaged("trailing data: garbage after the end of the compressed data")
+    }
+
     fn cut_off() -> SourceError {
         SourceError::damaged("the compressed data are cut off")
     }
@@ -167,6 +171,31 @@ impl Stream {
             },
         }
     }
+}
+
+/// Appends the text of an input to `text`, decompressed as for a scan: at most one byte more than
+/// `most`. `window` is the most bytes that a decompressor may remember.
+///
+/// # Errors
+/// [`ScanError`]; `text` has what came before.
+pub fn unpack(input: &Input, window: u64, most: u64, text: &mut Vec<u8>) -> Result<(), ScanError> {
+    let stream_options = StreamOptions {
+        progress: Arc::default(),
+        sha256: false,
+        buffer: READ_BUFFER,
+        window,
+        memory: window,
+    };
+    let mut stream = Stream::open(input, &stream_options)?;
+    let mut piece = vec![0; READ_BUFFER];
+    while text.len() as u64 <= most {
+        let read = stream.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        text.extend(piece.iter().take(read));
+    }
+    Ok(())
 }
 
 /// A name is no proof: text may be called `.gz`. But what is called so and is neither compressed

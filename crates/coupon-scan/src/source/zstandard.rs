@@ -24,6 +24,8 @@ pub(super) struct Zstd {
     window: u64,
     limit: u64,
     inside: bool,
+    /// A frame has ended.
+    ended: bool,
     /// The decoder may hold text for which there was no room.
     held: bool,
 }
@@ -48,6 +50,7 @@ impl Zstd {
             window: 0,
             limit,
             inside: false,
+            ended: false,
             held: false,
         })
     }
@@ -79,10 +82,12 @@ impl Zstd {
                     .map_err(|error| match error.to_string() {
                         // A header that came in pieces.
                         message if message == TOO_LARGE => SourceError::Window(2 * self.limit),
+                        _ if self.ended && !self.inside => SourceError::trailing(),
                         message => SourceError::damaged(message),
                     })?;
             raw.take(status.bytes_read);
             self.inside = status.remaining > 0;
+            self.ended |= !self.inside;
             self.held = status.bytes_written == text.len();
             if status.bytes_written > 0 {
                 return Ok(status.bytes_written);

@@ -78,15 +78,65 @@ fn a_file_that_is_cut_off_is_damaged_wherever_it_was_cut() {
 #[test]
 fn garbage_after_the_last_member_is_damage() {
     let member = gzip(TEXT);
-    for garbage in [b"garbage".as_slice(), b"\0", b"\x1f\x8c", TEXT] {
+    for garbage in [
+        b"garbage".as_slice(),
+        b"\0garbage",
+        b"\0\x1f\x8b",
+        b"\x1f\x8c",
+        TEXT,
+    ] {
         let (offset, reason) = damage(&[&member, garbage].concat());
         let at = offset - member.len() as u64;
         assert!(at <= 1, "{garbage:?}: {offset}");
-        assert!(reason.contains("garbage"), "{reason}");
+        assert!(reason.contains("trailing data: garbage"), "{reason}");
     }
     let frame = zstd(TEXT);
-    let (offset, _) = damage(&[&frame, b"garbage".as_slice()].concat());
-    assert!(offset >= frame.len() as u64);
+    for garbage in [b"garbage".as_slice(), b"\0\0\0\0\0\0\0\0", TEXT] {
+        let (offset, reason) = damage(&[&frame, garbage].concat());
+        assert!(offset >= frame.len() as u64);
+        assert!(reason.contains("trailing data: garbage"), "{reason}");
+    }
+}
+
+#[test]
+fn zeros_after_the_last_member_are_no_damage() {
+    let member = gzip(TEXT);
+    for zeros in [1, 7, 511, 300_000] {
+        let padded = [&member, &member, vec![0; zeros].as_slice()].concat();
+        let report = coupon_scan::scan(&inputs(&[TEXT, &padded]), &Options::default()).unwrap();
+        assert_eq!(report.codes.len(), 3, "{zeros}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_cut_in_every_packing_and_other_texts_say_what_they_are() {
+    let marked = [b"\xef\xbb\xbf", TEXT].concat();
+    let joined = [gzip(&marked), gzip(&marked)].concat();
+    for content in [
+        marked.clone(),
+        gzip(&marked),
+        zstd(&marked),
+        joined,
+        marked.repeat(2),
+    ] {
+        let report = coupon_scan::scan(&inputs(&[TEXT, &content]), &Options::default()).unwrap();
+        assert_eq!(report.codes.len(), 3, "{content:?}");
+    }
+    let wide: Vec<u8> = TEXT.iter().flat_map(|byte| [*byte, 0]).collect();
+    let returns: Vec<u8> = TEXT
+        .iter()
+        .map(|byte| if *byte == b'\n' { b'\r' } else { *byte })
+        .collect();
+    for (text, says) in [
+        ([b"\xff\xfe", wide.as_slice()].concat(), "UTF-16"),
+        (wide, "UTF-16"),
+        (returns, "CR alone"),
+    ] {
+        for content in [text.clone(), gzip(&text), zstd(&text)] {
+            let (offset, reason) = damage(&content);
+            assert!(offset == 0 && reason.contains(says), "{reason}");
+        }
+    }
 }
 
 #[test]

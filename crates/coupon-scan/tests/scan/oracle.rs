@@ -31,6 +31,10 @@ pub(crate) fn answer(files: &[Vec<u8>], min_files: usize) -> Answer {
                 continue;
             };
             let line = line.trim_matches([' ', '\t', '\r']);
+            let line = line
+                .strip_prefix('\u{feff}')
+                .unwrap_or(line)
+                .trim_matches([' ', '\t', '\r']);
             if !(8..=10).contains(&line.chars().count()) {
                 continue;
             }
