@@ -22,7 +22,7 @@ use crate::docs::Documents;
 use crate::health::Readiness;
 use crate::http::cors::Cors;
 use crate::http::metrics::{HttpMetrics, request_metrics};
-use crate::http::observe::{Observer, observe};
+use crate::http::observe::{Observer, observe, trace_headers};
 use crate::http::resource::not_found;
 use crate::metrics::ShopMetrics;
 use crate::orders::{OrderStore, Writer, WriterParts, sweep};
@@ -97,7 +97,12 @@ impl Application {
         )
         .or_exit(ExitCode::Unexpected, "start")?;
         let observer = Observer {
-            cors: Cors::new(&settings.cors_allowed_origins, settings.cors_allow_credentials),
+            cors: Cors::new(
+                &settings.cors_allowed_origins,
+                settings.cors_allow_credentials,
+                &settings.cors_allowed_headers,
+            ),
+            trace_headers: trace_headers(&settings.trace_headers),
             sampler,
             metrics: HttpMetrics::new(&registry).or_exit(ExitCode::Unexpected, "start")?,
             draining: draining.clone(),

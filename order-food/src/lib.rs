@@ -23,5 +23,6 @@ mod state;
 mod webhooks;
 
 pub use application::Application;
+pub use http::Origin;
 pub use routes::{openapi_json, openapi_yaml};
 pub use settings::{Settings, SnapshotStale};

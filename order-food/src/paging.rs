@@ -32,10 +32,10 @@ impl Parameters {
         Ok(Parameters(parameters))
     }
 
-    /// The value of a parameter.
+    /// The value of a parameter. An empty one counts as absent: forms send empty fields, too.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
-        Some(value)
+        Some(value.as_str()).filter(|value| !value.is_empty())
     }
 
     /// `limit`: 1 to 100.

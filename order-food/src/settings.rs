@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use actix_web::http::header::HeaderName;
 use process::failure::{ExitCode, Failure};
 use process::telemetry;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shop::HashKeys;
 
+use crate::http::Origin;
 use crate::{jobs, rate_limit, reports, webhooks};
 
 /// The settings of order-food; keys, units and defaults stand in `config/default.toml`.
@@ -32,8 +34,10 @@ pub struct Settings {
     pub body_timeout_s: u64,
     pub drain_wait_s: u64,
     pub shutdown_timeout_s: u64,
-    pub cors_allowed_origins: Vec<String>,
+    pub cors_allowed_origins: Vec<Origin>,
     pub cors_allow_credentials: bool,
+    pub cors_allowed_headers: Vec<String>,
+    pub trace_headers: Vec<String>,
     pub enable_metrics: bool,
     pub rate_limit: rate_limit::Settings,
     pub jobs: jobs::Settings,
@@ -75,6 +79,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("SHUTDOWN_TIMEOUT", "shutdown_timeout_s"),
     ("CORS_ALLOWED_ORIGINS", "cors_allowed_origins"),
     ("CORS_ALLOW_CREDENTIALS", "cors_allow_credentials"),
+    ("CORS_ALLOWED_HEADERS", "cors_allowed_headers"),
+    ("TRACE_HEADERS", "trace_headers"),
     ("ENABLE_METRICS", "enable_metrics"),
 ];
 
@@ -138,13 +144,22 @@ impl Settings {
                 );
             }
         }
-        if let Some(origin) = self.cors_allowed_origins.iter().find(|origin| !is_origin(origin)) {
+        for (setting, names) in [
+            ("CORS_ALLOWED_HEADERS", &self.cors_allowed_headers),
+            ("TRACE_HEADERS", &self.trace_headers),
+        ] {
+            let is_name = |name: &&String| HeaderName::from_bytes(name.as_bytes()).is_ok();
+            if let Some(name) = names.iter().find(|name| !is_name(name)) {
+                return refuse(setting, &format!("{name:?} is no name of a header"));
+            }
+        }
+        if let Some(name) = self.trace_headers.iter().find(|name| holds_credentials(name)) {
             return refuse(
-                "CORS_ALLOWED_ORIGINS",
-                &format!("{origin:?} is neither * nor of the form https://host[:port]"),
+                "TRACE_HEADERS",
+                &format!("{name:?} holds credentials, and spans hold none"),
             );
         }
-        if self.cors_allow_credentials && self.cors_allowed_origins.iter().any(|origin| origin == "*") {
+        if self.cors_allow_credentials && self.cors_allowed_origins.iter().any(Origin::is_any) {
             return refuse("CORS_ALLOW_CREDENTIALS", "cannot be combined with the origin *");
         }
         if self.webhooks.allow_private && self.telemetry.production() {
@@ -167,12 +182,19 @@ impl Settings {
     }
 }
 
-/// What a browser can send as `Origin`, or `*`.
-fn is_origin(text: &str) -> bool {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    text == "*"
-        || text == "null"
-        || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ']))
+/// Whether a header's name says that it carries a key, a token or a password.
+fn holds_credentials(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    [
+        "api-key",
+        "apikey",
+        "auth",
+        "cookie",
+        "credential",
+        "password",
+        "secret",
+        "token",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
 }

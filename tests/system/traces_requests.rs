@@ -14,6 +14,7 @@ const CALLER: &str = "b7ad6b7169203331";
 async fn traced(database: &TestDatabase, receiver: &Receiver) -> Pod {
     let pod = Pod::on(database)
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint())
+        .with("TRACE_HEADERS", "X-Tenant,referer")
         .with("POD_UID", POD_UID);
     pod.load().await;
     pod
@@ -34,7 +35,13 @@ async fn an_order_is_a_server_span_of_a_trace_of_its_own_with_the_databases_span
     let order = r#"{"items":[{"productId":"1","quantity":2}],"couponCode":"SAVE10"}"#;
 
     let placed = api
-        .send(&Request::order(order).header("User-Agent", "test/1"))
+        .send(
+            &Request::order(order)
+                .header("User-Agent", "test/1")
+                .header("X-Tenant", "north")
+                .header("x-tenant", "south")
+                .header("X-Unlisted", "hidden"),
+        )
         .await;
     let refused = api.order("{}").await;
     let read = api
@@ -62,6 +69,7 @@ async fn an_order_is_a_server_span_of_a_trace_of_its_own_with_the_databases_span
         ("url.scheme", "http"),
         ("network.protocol.version", "1.1"),
         ("user_agent.original", "test/1"),
+        ("http.request.header.x-tenant", "north,south"),
     ] {
         assert_eq!(
             span.attributes.get(name).map(String::as_str),
@@ -69,6 +77,12 @@ async fn an_order_is_a_server_span_of_a_trace_of_its_own_with_the_databases_span
             "{name}: {span:?}"
         );
     }
+
+    let headers = span
+        .attributes
+        .keys()
+        .filter(|name| name.starts_with("http.request.header."));
+    assert_eq!(headers.count(), 1, "{span:?}");
 
     let below: Vec<&Span> = spans
         .iter()

@@ -28,6 +28,9 @@ pub(crate) async fn read_json(
     if length.is_some_and(|length| length > LIMIT) {
         return Err(ApiError::BodyTooLarge);
     }
+    if empty {
+        return Ok(Bytes::new());
+    }
     tokio::time::timeout(timeout, collect(payload, length))
         .await
         .map_err(|_| ApiError::BodyTimeout)?
@@ -37,17 +40,19 @@ async fn collect(mut payload: web::Payload, length: Option<usize>) -> Result<Byt
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(incomplete)?;
-        if body.is_empty() {
-            if Some(chunk.len()) == length {
-                // All of it at once, as nearly always.
-                return Ok(chunk);
-            }
-            body.reserve(length.unwrap_or(0).min(16 * 1024));
-        }
-        if body.len() + chunk.len() > LIMIT {
-            return Err(ApiError::BodyTooLarge);
+        // All of it at once, as nearly always.
+        if body.is_empty() && Some(chunk.len()) == length {
+            return Ok(chunk);
         }
         body.extend_from_slice(&chunk);
+        // After a request for another protocol, actix-http takes all further bytes for its body.
+        if let Some(length) = length.filter(|length| body.len() >= *length) {
+            body.truncate(length);
+            break;
+        }
+        if body.len() > LIMIT {
+            return Err(ApiError::BodyTooLarge);
+        }
     }
     Ok(body.freeze())
 }

@@ -5,28 +5,55 @@ use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
+use super::Origin;
+
 /// Which origins a browser may call from.
 #[derive(Clone, Debug)]
 pub(crate) struct Cors {
     any: bool,
-    origins: Vec<String>,
+    origins: Vec<Origin>,
     credentials: bool,
+    allowed_headers: HeaderValue,
 }
 
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
-const ALLOWED_HEADERS: HeaderValue =
-    HeaderValue::from_static("api_key, X-API-Key, Content-Type, Idempotency-Key, X-Request-ID, traceparent");
+/// What the API reads, what clients with a copy send, and what OpenTelemetry and Sentry add.
+const ALLOWED_HEADERS: [&str; 13] = [
+    "api_key",
+    "X-API-Key",
+    "Content-Type",
+    "Idempotency-Key",
+    "X-Request-ID",
+    "Cache-Control",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "sentry-trace",
+];
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("ETag, Link, Retry-After, X-Request-ID");
 const PREFLIGHT_LIFE: HeaderValue = HeaderValue::from_static("3600");
 
 impl Cors {
     /// `*` among the origins means any; credentials are then never allowed, as the settings check.
-    pub(crate) fn new(origins: &[String], credentials: bool) -> Cors {
-        let any = origins.iter().any(|origin| origin == "*");
+    /// `headers` are allowed besides those that any client may send.
+    pub(crate) fn new(origins: &[Origin], credentials: bool, headers: &[String]) -> Cors {
+        let any = origins.iter().any(Origin::is_any);
+        let mut allowed = ALLOWED_HEADERS.to_vec();
+        for header in headers {
+            if !allowed.iter().any(|known| known.eq_ignore_ascii_case(header)) {
+                allowed.push(header);
+            }
+        }
         Cors {
             any,
             origins: origins.to_vec(),
             credentials: credentials && !any,
+            // The settings check that these are names.
+            allowed_headers: HeaderValue::from_str(&allowed.join(", "))
+                .unwrap_or(HeaderValue::from_static("")),
         }
     }
 
@@ -44,7 +71,7 @@ impl Cors {
         if self.allowed(request.headers()).is_some() {
             let headers = response.headers_mut();
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, self.allowed_headers.clone());
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFE);
         }
         Some(response)

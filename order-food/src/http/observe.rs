@@ -1,5 +1,6 @@
 //! Around each request: its id, a span when it is sampled, CORS, errors as JSON, the access line.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::BoxBody;
@@ -9,6 +10,7 @@ use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::{Array, Key, StringValue, Value};
 use process::telemetry::RequestSampler;
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
@@ -28,6 +30,8 @@ pub(crate) struct Observer {
     pub(crate) cors: Cors,
     pub(crate) sampler: RequestSampler,
     pub(crate) metrics: HttpMetrics,
+    /// The request headers that spans carry.
+    pub(crate) trace_headers: Arc<[(HeaderName, Key)]>,
     /// Cancelled once the process is about to stop.
     pub(crate) draining: CancellationToken,
 }
@@ -35,6 +39,17 @@ pub(crate) struct Observer {
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_REQUEST_ID: usize = 128;
+
+/// The headers of these names, with the names of their attributes.
+pub(crate) fn trace_headers(names: &[String]) -> Arc<[(HeaderName, Key)]> {
+    let named = names.iter().filter_map(|name| name.parse::<HeaderName>().ok());
+    named
+        .map(|name| {
+            let attribute = format!("http.request.header.{name}").into();
+            (name, attribute)
+        })
+        .collect()
+}
 
 /// The middleware: see the module.
 pub(crate) async fn observe(
@@ -52,7 +67,8 @@ pub(crate) async fn observe(
     }
     let request_id = request_id(request.headers());
     let allowed_origin = observer.cors.allowed(request.headers());
-    let span = open_span(&observer.sampler, &request);
+    let span = open_span(&observer, &request);
+    let leaves_http = leaves_http(&request);
 
     let (mut response, request_id) = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
         let refusal = ApiError::HeadersTooLarge.response(text(&request_id));
@@ -68,9 +84,9 @@ pub(crate) async fn observe(
     };
 
     observer.cors.permit(allowed_origin, response.headers_mut());
-    if observer.draining.is_cancelled() {
-        // A client that keeps its connection goes elsewhere before the connection is cut between
-        // two requests.
+    // While draining, a client that keeps its connection goes elsewhere before the connection is cut
+    // between two requests.
+    if leaves_http || observer.draining.is_cancelled() {
         response
             .response_mut()
             .head_mut()
@@ -90,6 +106,15 @@ fn unrouted(mut request: ServiceRequest, response: HttpResponse) -> ServiceRespo
         ResourceDef::new(template).capture_match_info(request.match_info_mut());
     }
     request.into_response(response)
+}
+
+/// Whether the request asks to leave HTTP/1.1. It is answered as any other, but as the last of its
+/// connection: actix-http reads no further requests on such a connection, and would close it
+/// without a word.
+fn leaves_http(request: &ServiceRequest) -> bool {
+    request.head().connection_type() == ConnectionType::Upgrade
+        || request.headers().contains_key(header::UPGRADE)
+        || request.method() == Method::CONNECT
 }
 
 /// The client's id if it is sane (1 to 128 printable ASCII characters), else a new one.
@@ -138,7 +163,7 @@ fn as_json(response: HttpResponse<BoxBody>, request_id: &str) -> HttpResponse<Bo
 const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
 
 /// The span of a sampled request, with OpenTelemetry's names; for the others none at all.
-fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
+fn open_span(observer: &Observer, request: &ServiceRequest) -> Span {
     if PROBES.contains(&request.path()) {
         return Span::none();
     }
@@ -147,7 +172,7 @@ fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
         .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())
         .and_then(RequestSampler::parse);
-    if !sampler.decide(parent.as_ref()) {
+    if !observer.sampler.decide(parent.as_ref()) {
         return Span::none();
     }
     let span = info_span!(
@@ -172,6 +197,15 @@ fn open_span(sampler: &RequestSampler, request: &ServiceRequest) -> Span {
         .and_then(|agent| agent.to_str().ok())
     {
         span.record("user_agent.original", agent);
+    }
+    for (header, attribute) in observer.trace_headers.iter() {
+        let values = request.headers().get_all(header);
+        let values: Vec<StringValue> = values
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned().into())
+            .collect();
+        if !values.is_empty() {
+            span.set_attribute(attribute.clone(), Value::Array(Array::String(values)));
+        }
     }
     if let Some(parent) = parent {
         adopt(&span, parent);

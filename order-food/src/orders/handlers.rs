@@ -56,7 +56,7 @@ pub(crate) struct PlaceHeaders {
             ("malformed_json" = (value = json!(ApiError::malformed("malformed_json",
                 "the request body cannot be read: EOF while parsing an object at line 1 column 1").example()))),
             ("wrong_type" = (value = json!(ApiError::malformed("wrong_type",
-                "the request body cannot be read: quantity: expected a whole number, not \"2\" at line 1 column 42")
+                "the request body cannot be read: items[0].quantity: expected a whole number, not \"2\" at line 1 column 42")
                 .example()))),
         )),
         (status = 401, description = "No API key", body = ErrorBody),

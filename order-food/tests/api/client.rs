@@ -197,6 +197,18 @@ impl Connection {
         self.output.shutdown().await.unwrap();
     }
 
+    /// The status of the next interim response (1xx).
+    pub(crate) async fn interim(&mut self) -> u16 {
+        let read = async {
+            let status_line = line(&mut self.input).await.unwrap();
+            assert_eq!(line(&mut self.input).await.as_deref(), Some(""));
+            status_line.split(' ').nth(1).unwrap().parse().unwrap()
+        };
+        tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("an interim response in time")
+    }
+
     /// The next answer; none when the server has closed the connection.
     pub(crate) async fn answer(&mut self) -> Option<Answer> {
         read_answer(&mut self.input, false).await

@@ -4,7 +4,8 @@ use crate::client::{Answer, Request};
 use crate::fixtures::APITEST;
 use crate::harness::TestApp;
 
-const HEADERS: &str = "api_key, X-API-Key, Content-Type, Idempotency-Key, X-Request-ID, traceparent";
+const HEADERS: &str = "api_key, X-API-Key, Content-Type, Idempotency-Key, X-Request-ID, Cache-Control, If-Match, \
+    If-Modified-Since, If-None-Match, traceparent, tracestate, baggage, sentry-trace";
 const EXPOSED: &str = "ETag, Link, Retry-After, X-Request-ID";
 const SHOP: &str = "https://shop.example";
 
@@ -20,7 +21,10 @@ fn allowed_origin(answer: &Answer) -> Option<&str> {
 }
 
 async fn confined(origins: &[&str], credentials: bool) -> TestApp {
-    let origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
+    let origins = origins
+        .iter()
+        .map(|origin| (*origin).to_owned().try_into().unwrap())
+        .collect();
     TestApp::with(|settings| {
         settings.cors_allowed_origins = origins;
         settings.cors_allow_credentials = credentials;
@@ -88,6 +92,21 @@ async fn every_answer_may_be_read_by_any_origin_by_default_errors_too() {
         assert_eq!(answer.header("access-control-expose-headers"), Some(EXPOSED));
         assert_eq!(answer.header("access-control-allow-credentials"), None);
     }
+}
+
+#[tokio::test]
+async fn request_headers_of_one_s_own_are_allowed_by_a_setting_each_once() {
+    let app = TestApp::with(|settings| {
+        settings.cors_allowed_headers = ["X-Shop", "IF-NONE-MATCH", "x-shop", "Authorization"]
+            .map(String::from)
+            .into();
+    })
+    .await;
+
+    let answer = app.send(&preflight("/api/order", "POST", SHOP)).await;
+
+    let expected = format!("{HEADERS}, X-Shop, Authorization");
+    assert_eq!(answer.header("access-control-allow-headers"), Some(&*expected));
 }
 
 #[tokio::test]

@@ -37,3 +37,4 @@ mod running;
 mod settings;
 mod soak;
 mod unreadable;
+mod upgrade;
