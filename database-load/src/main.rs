@@ -45,9 +45,9 @@ fn execute(
     cancel: CancellationToken,
 ) -> Result<ProcessOutcome, Failure> {
     let settings = Settings::load(general.config.clone())?;
-    let database =
-        Database::new(&settings.database, SERVICE).or_exit(ExitCode::Usage, "database settings")?;
     let telemetry = telemetry::start(SERVICE, Role::Member, &settings.telemetry)?;
+    let database =
+        Database::direct(&settings.database, SERVICE).or_exit(ExitCode::Usage, "database settings")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -281,6 +281,9 @@ impl Error {
             Self::Connect(error) if error.is_unreachable() => {
                 "start the database, correct DATABASE_URL, or wait longer (--wait-timeout)"
             }
+            Self::Connect(ConnectError::Pooled { .. } | ConnectError::Encoding { .. }) => {
+                "as the message says, then run it again"
+            }
             Self::Connect(_) => "correct DATABASE_URL, or the server's pg_hba.conf",
             Self::Bad(_) => "use another build",
             Self::NoSuchVersion { .. } | Self::NotBack { .. } => {

@@ -60,7 +60,7 @@ fn run(
 }
 
 fn migrator(options: &Options, settings: &Settings) -> Result<Migrator, Failure> {
-    let database = Database::new(&settings.database, SERVICE)
+    let database = Database::direct(&settings.database, SERVICE)
         .map_err(|invalid| Failure::new(ExitCode::Usage, invalid.to_string()))?;
     let mut migrator =
         Migrator::new(database).or_exit(ExitCode::Unexpected, "read the embedded migrations")?;

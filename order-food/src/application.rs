@@ -41,7 +41,10 @@ pub struct Application {
     server: Server,
     port: u16,
     settings: Settings,
+    /// For reads; a pooler may pool it.
     database: Database,
+    /// For orders and notifications, which need sessions of their own.
+    direct: Database,
     state: AppState,
     health: watch::Sender<RefreshHealth>,
     draining: CancellationToken,
@@ -84,12 +87,14 @@ impl Application {
     ) -> Result<Application, Failure> {
         let database =
             Database::new(&settings.database, "order-food").or_exit(ExitCode::Usage, "settings")?;
+        let direct =
+            Database::direct(&settings.database, "order-food").or_exit(ExitCode::Usage, "settings")?;
         let registry = Registry::new();
         let (health, health_receiver) = watch::channel(RefreshHealth::Starting);
         let draining = CancellationToken::new();
         let state = state(
             &settings,
-            &database,
+            (&database, &direct),
             &registry,
             health_receiver,
             &draining,
@@ -149,6 +154,7 @@ impl Application {
             port,
             settings,
             database,
+            direct,
             state,
             health,
             draining,
@@ -174,6 +180,7 @@ impl Application {
             port,
             settings,
             database,
+            direct,
             state,
             health,
             draining,
@@ -186,7 +193,7 @@ impl Application {
         let ready = health.subscribe();
         let interval = Duration::from_secs(settings.refresh_interval_s);
         let hash_keys = &state.authenticator.hash_keys;
-        let refresher = Refresher::new(&database, &state.snapshots, hash_keys, interval);
+        let refresher = Refresher::new(&database, &direct, &state.snapshots, hash_keys, interval);
         let refreshing = tokio::spawn(refresher.run(health));
         let sweep_interval = Duration::from_secs(settings.idempotency_sweep_s);
         let sweeping = tokio::spawn(sweep(state.pool.clone(), sweep_interval));
@@ -195,7 +202,7 @@ impl Application {
             actix_web::rt::spawn(state.queue.clone().run(state.pool.clone(), end_of_queue.clone()));
 
         let mut outcome = tokio::select! {
-            outcome = started(&database, &settings, ready).instrument(startup.clone()) => outcome,
+            outcome = started([&direct, &database], &settings, ready).instrument(startup.clone()) => outcome,
             () = shutdown.cancelled() => Ok(()),
         };
         if let Err(failure) = &outcome {
@@ -231,20 +238,22 @@ impl Application {
     }
 }
 
-/// Waits for the database, then for the first snapshot, and goes on serving.
+/// Waits for the database on either way, then for the first snapshot, and goes on serving.
 async fn started(
-    database: &Database,
+    databases: [&Database; 2],
     settings: &Settings,
     mut ready: watch::Receiver<RefreshHealth>,
 ) -> Result<(), Failure> {
     let wait = Duration::from_secs(settings.wait_timeout_s);
-    if let Err(error) = database.wait(wait).await {
-        let code = if error.is_unreachable() {
-            ExitCode::DatabaseUnreachable
-        } else {
-            ExitCode::Usage
-        };
-        return Err(error).or_exit(code, "start");
+    for database in databases {
+        if let Err(error) = database.wait(wait).await {
+            let code = if error.is_unreachable() {
+                ExitCode::DatabaseUnreachable
+            } else {
+                ExitCode::Usage
+            };
+            return Err(error).or_exit(code, "start");
+        }
     }
     // Fails only when the refresher is gone, at the end.
     let has_snapshot =
@@ -255,7 +264,7 @@ async fn started(
 
 fn state(
     settings: &Settings,
-    database: &Database,
+    (database, direct): (&Database, &Database),
     registry: &Registry,
     refresh: watch::Receiver<RefreshHealth>,
     draining: &CancellationToken,
@@ -267,7 +276,7 @@ fn state(
     let snapshots = SnapshotHandle::default();
     let order_deadline = Duration::from_secs(settings.order_deadline_s);
     let writer = Writer::start(WriterParts {
-        database: database.clone(),
+        database: direct.clone(),
         queue: settings.order_queue,
         order_deadline,
         metrics: metrics.clone(),

@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 use diesel_async::AsyncPgConnection;
 use rustls::ClientConfig;
 use secrecy::SecretString;
+use tokio::sync::OnceCell;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
+use crate::certificate;
+use crate::pooling::{self, Pooling};
 use crate::role::Role;
 use crate::settings::{Invalid, Settings};
-use crate::target::Target;
+use crate::target::{Route, Target};
 use crate::tls::{self, SslMode};
 
 /// Address, credentials and encryption of the database. Cheap to clone; holds no connection.
@@ -26,6 +29,9 @@ pub struct Database {
     application_name: Arc<str>,
     /// The role in place of the role of the settings.
     role: Option<Arc<Role>>,
+    route: Route,
+    /// Found out by the first connection.
+    pooling: Arc<OnceCell<Pooling>>,
 }
 
 /// No connection.
@@ -41,13 +47,42 @@ pub enum ConnectError {
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server refuses (password, database name, TLS): the settings have to change.
-    #[error("the database {target} refuses the connection")]
+    #[error("the database {target} refuses the connection{hint}")]
     Refused {
         /// `host:port/name`
         target: String,
+        /// Empty, or a remark in parentheses.
+        hint: &'static str,
         /// The server's answer.
         #[source]
         cause: tokio_postgres::Error,
+    },
+    /// The certificate of the server, or of this client, is not accepted.
+    #[error("the certificate of the database {target} is not accepted: {problem}")]
+    Certificate {
+        /// `host:port/name`
+        target: String,
+        /// The reason, in words.
+        problem: String,
+    },
+    /// A pooler is in between that gives no sessions of their own, which this program needs.
+    #[error("the database {target} is behind a pooler that {problem}: {}", pooling::TO_DO)]
+    Pooled {
+        /// `host:port/name`
+        target: String,
+        /// What the pooler does, as the end of a sentence.
+        problem: &'static str,
+    },
+    /// Texts of the shop cannot be stored in this database.
+    #[error(
+        "the database {target} has the encoding {encoding}, and UTF8 is needed: create it with \
+         CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// `host:port/name`
+        target: String,
+        /// PostgreSQL's name of the encoding.
+        encoding: String,
     },
     /// A setting cannot be used.
     #[error(transparent)]
@@ -57,17 +92,37 @@ pub enum ConnectError {
 pub(crate) type Driver = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 impl Database {
-    /// Checks the settings; connects to nothing.
+    /// The database for reads and writes of single transactions, which a pooler may pool. Checks the
+    /// settings; connects to nothing. Warns of parameters of the URL that change nothing.
     ///
     /// # Errors
     /// [`Invalid`] names the setting that cannot be used.
     pub fn new(settings: &Settings, application_name: &str) -> Result<Database, Invalid> {
-        let target = Target::read(settings)?;
-        tls::client(target.sslmode, target.sslrootcert.as_deref())?;
+        Database::over(Route::Pooled, settings, application_name)
+    }
+
+    /// The same database for what needs a session of its own: locks, `LISTEN`, prepared statements,
+    /// session settings. Over `direct_url` where it is set; connecting through a pooler that pools
+    /// transactions is [`ConnectError::Pooled`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn direct(settings: &Settings, application_name: &str) -> Result<Database, Invalid> {
+        Database::over(Route::Direct, settings, application_name)
+    }
+
+    fn over(route: Route, settings: &Settings, application_name: &str) -> Result<Database, Invalid> {
+        let target = Target::read(settings, route)?;
+        tls::client(target.sslmode, &target.tls)?;
+        if let Some(ignored) = target.ignored {
+            warn!("parameters of the URL that change nothing here are ignored: {ignored}");
+        }
         Ok(Database {
             settings: Arc::new(settings.clone()),
             application_name: application_name.into(),
             role: None,
+            route,
+            pooling: Arc::default(),
         })
     }
 
@@ -84,27 +139,47 @@ impl Database {
 
     /// `host:port/name`, without any secret.
     pub fn target(&self) -> String {
-        Target::read(&self.settings).map_or_else(|invalid| invalid.to_string(), |target| target.describe())
+        Target::read(&self.settings, self.route)
+            .map_or_else(|invalid| invalid.to_string(), |target| target.describe())
     }
 
-    /// A connection for jobs. It ends when the client is dropped; the caller sets time-outs.
+    /// A connection. It ends when the client is dropped; the caller sets time-outs.
     ///
     /// # Errors
-    /// [`ConnectError`], within twice the connect time-out.
+    /// [`ConnectError`], within twice the connect time-out for each host, and a few seconds behind a
+    /// pooler.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
-        let (client, connection) = self.open().await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(error = %error, "a database connection ended");
-            }
-        });
+        let client = spawn(self.open().await?);
+        let detect = async || pooling::detect(self, &client).await;
+        let pooling = self.pooling.get_or_try_init(detect).await?;
+        if self.route == Route::Direct {
+            self.require_sessions(*pooling)?;
+        }
         Ok(client)
+    }
+
+    /// Refuses a pooler that gives no sessions of their own.
+    pub(crate) fn require_sessions(&self, pooling: Pooling) -> Result<(), ConnectError> {
+        let pooled = |problem| ConnectError::Pooled {
+            target: self.target(),
+            problem,
+        };
+        pooling.problem().map_or(Ok(()), |problem| Err(pooled(problem)))
+    }
+
+    /// How a pooler in between hands out sessions, found out once.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn pooling(&self) -> Result<Pooling, ConnectError> {
+        let detect = async || pooling::detect(self, &spawn(self.open().await?)).await;
+        self.pooling.get_or_try_init(detect).await.copied()
     }
 
     /// A connection of its own, for diesel.
     ///
     /// # Errors
-    /// [`ConnectError`], within twice the connect time-out.
+    /// As [`connect`](Self::connect).
     pub async fn connect_diesel(&self) -> Result<AsyncPgConnection, ConnectError> {
         let (client, connection) = self.open().await?;
         AsyncPgConnection::try_from_client_and_connection(client, connection)
@@ -154,28 +229,56 @@ impl Database {
     }
 
     pub(crate) async fn open(&self) -> Result<(Client, Driver), ConnectError> {
-        let mut target = Target::read(&self.settings)?;
+        let mut target = Target::read(&self.settings, self.route)?;
         if let Some(role) = &self.role {
             target.config = role.instead(&target.config);
         }
         target.config.application_name(&*self.application_name);
-        // Made anew each time: mode and authorities may come from files that change.
-        let tls = tls::client(target.sslmode, target.sslrootcert.as_deref())?;
-        let limit = 2 * Duration::from_secs(self.settings.connect_timeout_s.max(1));
+        // Made anew each time: mode and certificates may come from files that change.
+        let tls = tls::client(target.sslmode, &target.tls)?;
         let unreachable = |cause| ConnectError::Unreachable {
             target: target.describe(),
             cause,
         };
-        match tokio::time::timeout(limit, negotiate(&target, tls)).await {
-            Ok(Ok(opened)) => Ok(opened),
-            Ok(Err(cause)) if is_refusal(&cause) => Err(ConnectError::Refused {
-                target: target.describe(),
-                cause,
+        match tokio::time::timeout(target.limit(), negotiate(&target, tls)).await {
+            Ok(Ok((client, connection))) => match connection.parameter("server_encoding") {
+                Some(encoding) if encoding != "UTF8" => Err(ConnectError::Encoding {
+                    target: target.describe(),
+                    encoding: encoding.to_owned(),
+                }),
+                _ => Ok((client, connection)),
+            },
+            Ok(Err(cause)) => Err(match certificate_problem(&cause) {
+                Some(problem) => ConnectError::Certificate {
+                    target: target.describe(),
+                    problem,
+                },
+                None if is_refusal(&cause) => ConnectError::Refused {
+                    target: target.describe(),
+                    hint: match cause.code() {
+                        Some(&SqlState::INVALID_PASSWORD) => target.password_hint(),
+                        _ => "",
+                    },
+                    cause,
+                },
+                None => unreachable(Box::new(cause)),
             }),
-            Ok(Err(cause)) => Err(unreachable(Box::new(cause))),
-            Err(late) => Err(unreachable(Box::new(late))),
+            Err(_) => {
+                let waited = target.limit().as_secs_f64();
+                Err(unreachable(format!("no answer within {waited} s").into()))
+            }
         }
     }
+}
+
+/// The client of a connection that a task drives until the client is dropped.
+pub(crate) fn spawn((client, connection): (Client, Driver)) -> Client {
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            debug!(error = %error, "a database connection ended");
+        }
+    });
+    client
 }
 
 /// One connection in the given mode; `prefer` falls back to plain text after a failed handshake.
@@ -214,6 +317,12 @@ impl ConnectError {
     }
 }
 
+/// The problem of the certificate that the handshake failed for, in words.
+fn certificate_problem(error: &tokio_postgres::Error) -> Option<String> {
+    let cause = error.source()?.downcast_ref::<io::Error>()?.get_ref()?;
+    certificate::problem(cause.downcast_ref()?)
+}
+
 /// Password, permission, unknown database, or TLS: waiting does not help.
 fn is_refusal(error: &tokio_postgres::Error) -> bool {
     let refusals = [
@@ -222,8 +331,19 @@ fn is_refusal(error: &tokio_postgres::Error) -> bool {
         SqlState::INVALID_CATALOG_NAME,
         SqlState::INSUFFICIENT_PRIVILEGE,
     ];
-    match error.code() {
-        Some(code) => refusals.contains(code),
+    // PgBouncer has one code for everything.
+    let refusals_of_poolers = [
+        "unsupported startup parameter",
+        "no such database",
+        "no such user",
+    ];
+    match error.as_db_error() {
+        Some(answer) => {
+            refusals.contains(answer.code())
+                || refusals_of_poolers
+                    .iter()
+                    .any(|refusal| answer.message().starts_with(refusal))
+        }
         None => is_failed_handshake(error) || error.to_string().starts_with("invalid configuration"),
     }
 }

@@ -3,11 +3,13 @@
 //! PostgreSQL 14 to 18, over Rust all the way down: no libpq, no OpenSSL.
 
 pub mod amount;
+mod certificate;
 pub mod channels;
 mod connect;
 mod listen;
 pub mod locks;
 pub mod pool;
+mod pooling;
 mod role;
 pub mod rows;
 #[expect(
@@ -18,9 +20,11 @@ pub mod schema;
 mod settings;
 mod target;
 mod tls;
+mod url;
 pub mod version;
 
 pub use connect::{ConnectError, Database};
 pub use listen::Listener;
-pub use settings::{ENVIRONMENT, Invalid, Settings};
+pub use pooling::Pooling;
+pub use settings::{ENVIRONMENT, Invalid, Port, Settings};
 pub use tls::SslMode;

@@ -14,11 +14,12 @@ pub struct Listener {
 }
 
 impl Database {
-    /// Listens on `channel` (one of [`crate::channels`]).
+    /// Listens on `channel` (one of [`crate::channels`]); on the [direct](Database::direct) database.
     ///
     /// # Errors
     /// [`ConnectError`] when no connection can be had or it ends at once.
     pub async fn listen(&self, channel: &str) -> Result<Listener, ConnectError> {
+        self.require_sessions(self.pooling().await?)?;
         let (client, mut connection) = self.open().await?;
         // One place: notifications that arrive together are one.
         let (sender, notifications) = mpsc::channel(1);

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::TimeoutType;
+use diesel::connection::CacheSize;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{ConnectionError, QueryResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool as Deadpool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use tracing::debug;
 
 use crate::connect::{Database, with_causes};
+use crate::pooling::Pooling;
 
 /// A connection of a [`Pool`], to be [released](PooledConnection::release) after its last answer.
 ///
@@ -28,11 +30,22 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// A connection is not tested before use (that would cost a round trip each time): the first
 /// statement may fail on a dead one, and the caller tries again on another. Each statement ends
-/// after the settings' statement time-out.
+/// after the settings' statement time-out. Behind a pooler that pools transactions, each read is a
+/// transaction that leaves nothing on the session: no setting, no prepared statement.
 #[derive(Clone)]
 pub struct Pool {
     connections: Deadpool<AsyncPgConnection>,
     wait: Duration,
+    database: Database,
+}
+
+/// What the statements of a read see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Isolation {
+    /// Each what is committed by then.
+    ReadCommitted,
+    /// All the same.
+    RepeatableRead,
 }
 
 /// How many connections there are.
@@ -100,12 +113,12 @@ impl Pool {
     pub fn new(database: &Database, size: usize, wait: Duration) -> Pool {
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Fast;
-        let database = database.clone();
+        let opening = database.clone();
         // The runtime that polls a socket must outlive its users: not the HTTP worker that opened
         // it.
         let runtime = tokio::runtime::Handle::try_current().ok();
         config.custom_setup = Box::new(move |_| {
-            let database = database.clone();
+            let database = opening.clone();
             match &runtime {
                 Some(runtime) => {
                     let opened = runtime.spawn(async move { open(&database).await });
@@ -127,7 +140,11 @@ impl Pool {
             .wait_timeout(Some(wait))
             .build()
             .expect("a pool with a runtime");
-        Pool { connections, wait }
+        Pool {
+            connections,
+            wait,
+            database: database.clone(),
+        }
     }
 
     /// A connection from the pool.
@@ -154,12 +171,45 @@ impl Pool {
         limit: Duration,
         query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T, ReadError> {
+        self.read_in(Isolation::ReadCommitted, limit, query).await
+    }
+
+    /// As [`read`](Self::read), in a read-only transaction: all statements see one state of the
+    /// database.
+    ///
+    /// # Errors
+    /// [`ReadError`], within `limit`.
+    pub async fn read_one_state<T>(
+        &self,
+        limit: Duration,
+        query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, ReadError> {
+        self.read_in(Isolation::RepeatableRead, limit, query).await
+    }
+
+    async fn read_in<T>(
+        &self,
+        isolation: Isolation,
+        limit: Duration,
+        query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, ReadError> {
         let attempts = self.usage().most + 1;
         let read = async {
             let mut refused = false;
             for attempt in 1.. {
                 let mut connection = self.get().await?;
-                let error = match query(&mut connection).await {
+                let begin = begin(&self.database, isolation).await;
+                let rows = match &begin {
+                    None => query(&mut connection).await,
+                    Some(begin) => match connection.batch_execute(begin).await {
+                        Ok(()) => {
+                            let rows = query(&mut connection).await;
+                            end(&mut connection, rows).await
+                        }
+                        Err(error) => Err(error),
+                    },
+                };
+                let error = match rows {
                     Ok(rows) => {
                         connection.release();
                         return Ok(rows);
@@ -226,18 +276,59 @@ impl DerefMut for PooledConnection {
     }
 }
 
+/// Ends the transaction of a read: a failed query is taken back.
+async fn end<T>(connection: &mut AsyncPgConnection, rows: QueryResult<T>) -> QueryResult<T> {
+    let end = if rows.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    // Where this fails, the connection is lost, and what the query said counts for nothing.
+    connection.batch_execute(end).await?;
+    rows
+}
+
+/// The statements that begin the transaction of a read; `None` where it is none.
+async fn begin(database: &Database, isolation: Isolation) -> Option<String> {
+    // The connection is there, so this is known.
+    let pooling = database.pooling().await.unwrap_or(Pooling::Sessions);
+    let begin = match isolation {
+        Isolation::ReadCommitted => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        Isolation::RepeatableRead => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    };
+    match pooling {
+        Pooling::Transactions => {
+            let limits = limits(database).map(|(name, value)| format!("SET LOCAL {name} = {value}"));
+            Some(format!("{begin}; {}", limits.join("; ")))
+        }
+        _ if isolation == Isolation::RepeatableRead => Some(begin.to_owned()),
+        _ => None,
+    }
+}
+
+/// Settings that a read does not leave to the server.
+fn limits(database: &Database) -> [(&'static str, String); 4] {
+    let milliseconds = database.statement_timeout().as_millis().to_string();
+    [
+        ("statement_timeout", milliseconds.clone()),
+        ("idle_in_transaction_session_timeout", milliseconds),
+        ("lock_timeout", LOCK_TIMEOUT.as_millis().to_string()),
+        ("timezone", "'UTC'".into()),
+    ]
+}
+
 async fn open(database: &Database) -> diesel::ConnectionResult<AsyncPgConnection> {
     let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(with_causes(error));
+    let pooling = database.pooling().await.map_err(|error| bad(&error))?;
     let mut connection = database.connect_diesel().await.map_err(|error| bad(&error))?;
-    let milliseconds = database.statement_timeout().as_millis();
-    let lock_milliseconds = LOCK_TIMEOUT.as_millis();
-    let limits = format!(
-        "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}; \
-         SET lock_timeout = {lock_milliseconds}; SET idle_session_timeout = 0; \
-         SET default_transaction_isolation = 'read committed'; SET TIME ZONE 'UTC'"
+    if pooling == Pooling::Transactions {
+        // A statement lives as long as its transaction.
+        connection.set_prepared_statement_cache_size(CacheSize::Disabled);
+        return Ok(connection);
+    }
+    let limits = limits(database).map(|(name, value)| format!("SET {name} = {value}"));
+    let settings = format!(
+        "{}; SET idle_session_timeout = 0; SET default_transaction_isolation = 'read committed'",
+        limits.join("; ")
     );
     connection
-        .batch_execute(&limits)
+        .batch_execute(&settings)
         .await
         .map_err(|error| bad(&error))?;
     Ok(connection)

@@ -1,33 +1,38 @@
 //! The settings section `[database]`, the same in every service.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// Section `[database]` of every service's settings: `url`, or the parts.
 ///
-/// Each of `url`, `host`, `port`, `user`, `password`, `name` and `sslmode` may come from a file
-/// instead (`url_file`, …); such files, and that of the authorities, are read again for each new
-/// connection, so that a rotated password needs no restart.
+/// Each of `url`, `direct_url`, `host`, `port`, `user`, `password`, `name` and `sslmode` may come
+/// from a file instead (`url_file`, …); such files, and those of certificates, are read again for
+/// each new connection, so that a rotated password needs no restart.
 ///
 /// The section of the default file:
 /// ```toml
 #[doc = include_str!("defaults.toml")]
 /// ```
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// `postgres://user:password@host:port/name?sslmode=…`; wins over the parts.
     pub url: Option<SecretString>,
     /// File that holds the URL.
     pub url_file: Option<PathBuf>,
+    /// URL of the server itself, for what needs a session of its own; default `url` or the parts.
+    pub direct_url: Option<SecretString>,
+    /// File that holds the direct URL.
+    pub direct_url_file: Option<PathBuf>,
     /// Host name or address.
     pub host: Option<String>,
     /// File that holds the host.
     pub host_file: Option<PathBuf>,
     /// TCP port; default 5432.
-    pub port: Option<u16>,
+    pub port: Option<Port>,
     /// File that holds the port.
     pub port_file: Option<PathBuf>,
     /// Role to connect as; default `postgres`.
@@ -50,11 +55,16 @@ pub struct Settings {
     /// PEM file of the authorities to trust; unset or `system` means the system's. The URL's own
     /// `sslrootcert` wins.
     pub sslrootcert: Option<PathBuf>,
-    /// Seconds that one attempt to connect may take; default 2.
+    /// Seconds that one attempt to connect may take; default 2. The URL's own `connect_timeout`
+    /// wins.
     pub connect_timeout_s: u64,
     /// Seconds that one statement of the API may take before the server cancels it; default 5.
     pub statement_timeout_s: u64,
 }
+
+/// A port as it was written: it is read only where the parts are used, not beside a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port(pub(crate) String);
 
 /// A setting that cannot be used. The message names the setting, never a secret value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +78,8 @@ pub struct Invalid {
 pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("DATABASE_URL", "database.url"),
     ("DATABASE_URL_FILE", "database.url_file"),
+    ("DATABASE_DIRECT_URL", "database.direct_url"),
+    ("DATABASE_DIRECT_URL_FILE", "database.direct_url_file"),
     ("DB_HOST", "database.host"),
     ("DB_HOST_FILE", "database.host_file"),
     ("DB_PORT", "database.port"),
@@ -81,6 +93,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("DB_SSLMODE", "database.sslmode"),
     ("DB_SSLMODE_FILE", "database.sslmode_file"),
     ("PGSSLROOTCERT", "database.sslrootcert"),
+    ("PGCONNECT_TIMEOUT", "database.connect_timeout_s"),
 ];
 
 impl Default for Settings {
@@ -88,6 +101,8 @@ impl Default for Settings {
         Settings {
             url: None,
             url_file: None,
+            direct_url: None,
+            direct_url_file: None,
             host: None,
             host_file: None,
             port: None,
@@ -104,6 +119,35 @@ impl Default for Settings {
             connect_timeout_s: 2,
             statement_timeout_s: 5,
         }
+    }
+}
+
+impl From<u16> for Port {
+    fn from(port: u16) -> Port {
+        Port(port.to_string())
+    }
+}
+
+/// From a number or a text.
+impl<'de> Deserialize<'de> for Port {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Port, D::Error> {
+        struct Written;
+        impl Visitor<'_> for Written {
+            type Value = Port;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a port from 0 to 65535")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Port, E> {
+                Ok(Port(number.to_string()))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Port, E> {
+                Ok(Port(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Written)
     }
 }
 

@@ -1,14 +1,15 @@
-//! TLS to the database: libpq's modes, the trusted authorities and certificate verification.
+//! TLS to the database: libpq's modes, the files of certificates and the protocol.
 
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
+use crate::certificate::{Trust, Verifier};
 use crate::settings::Invalid;
 
 /// Encryption of the connection and verification of the certificate; names and meanings of libpq.
@@ -29,15 +30,16 @@ pub enum SslMode {
 }
 
 impl SslMode {
-    /// The mode with libpq's name.
+    /// The mode with libpq's name. `allow`, which never verifies either, is taken for `prefer`, and
+    /// `no-verify` of node-postgres for `require`.
     ///
     /// # Errors
     /// A sentence with the accepted names.
     pub fn parse(name: &str) -> Result<SslMode, &'static str> {
         match name {
             "disable" => Ok(SslMode::Disable),
-            "prefer" => Ok(SslMode::Prefer),
-            "require" => Ok(SslMode::Require),
+            "prefer" | "allow" => Ok(SslMode::Prefer),
+            "require" | "no-verify" => Ok(SslMode::Require),
             "verify-ca" => Ok(SslMode::VerifyCa),
             "verify-full" => Ok(SslMode::VerifyFull),
             _ => Err("is none of disable, prefer, require, verify-ca, verify-full"),
@@ -55,48 +57,74 @@ impl SslMode {
     }
 }
 
-/// The client side of TLS for a mode and the PEM file of the trusted authorities (`None` or
-/// `system`: the system's).
-pub(crate) fn client(mode: SslMode, authorities: Option<&str>) -> Result<ClientConfig, Invalid> {
+/// What the URL says of TLS beside the mode; paths are those of PEM files.
+#[derive(Clone, Default)]
+pub(crate) struct TlsOptions {
+    /// The trusted authorities; `None` or `system`: the system's.
+    pub(crate) authorities: Option<String>,
+    /// Certificates that were revoked.
+    pub(crate) revocations: Option<String>,
+    /// The certificate of this client, and its key.
+    pub(crate) certificate: Option<String>,
+    pub(crate) key: Option<String>,
+    /// Whether the server is not told which host is meant.
+    pub(crate) without_name: bool,
+    /// Whether TLS begins at once, without asking whether the server offers it.
+    pub(crate) direct: bool,
+    pub(crate) without_1_2: bool,
+    pub(crate) without_1_3: bool,
+}
+
+/// The client side of TLS for a mode.
+pub(crate) fn client(mode: SslMode, options: &TlsOptions) -> Result<ClientConfig, Invalid> {
     let provider = Arc::new(ring::default_provider());
-    let lenient = |authorities| Lenient {
-        provider: provider.clone(),
-        authorities,
+    let trust = match (mode, options.authorities.is_some()) {
+        (SslMode::Disable | SslMode::Prefer, _) | (SslMode::Require, false) => None,
+        (SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull, _) => Some(trusted(&provider, options)?),
     };
-    let verifier: Arc<dyn ServerCertVerifier> = match (mode, authorities) {
-        (SslMode::Disable | SslMode::Prefer, _) | (SslMode::Require, None) => Arc::new(lenient(None)),
-        (SslMode::Require | SslMode::VerifyCa, _) => {
-            Arc::new(lenient(Some(trusted(&provider, authorities)?)))
-        }
-        (SslMode::VerifyFull, _) => trusted(&provider, authorities)?,
-    };
+    let versions: Vec<&'static SupportedProtocolVersion> =
+        [(&TLS12, options.without_1_2), (&TLS13, options.without_1_3)]
+            .into_iter()
+            .filter_map(|(version, is_out)| (!is_out).then_some(version))
+            .collect();
     let config = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Invalid::new("DB_SSLMODE", error.to_string()))?
+        .with_protocol_versions(&versions)
+        .map_err(|error| Invalid::new("ssl_min_protocol_version", error.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(Verifier {
+            provider,
+            trust,
+            is_named: mode == SslMode::VerifyFull,
+        }));
+    let mut config = match (&options.certificate, &options.key) {
+        (Some(certificate), Some(key)) => {
+            let chain = certificates("sslcert", certificate)?;
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| Invalid::new("sslkey", format!("cannot use {key}: {error}")))?;
+            config
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| Invalid::new("sslcert", format!("cannot use {certificate}: {error}")))?
+        }
+        _ => config.with_no_client_auth(),
+    };
+    config.enable_sni = !options.without_name;
+    if options.direct {
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+    }
     Ok(config)
 }
 
-fn trusted(
-    provider: &Arc<CryptoProvider>,
-    authorities: Option<&str>,
-) -> Result<Arc<WebPkiServerVerifier>, Invalid> {
+fn trusted(provider: &Arc<CryptoProvider>, options: &TlsOptions) -> Result<Trust, Invalid> {
     let invalid = |problem: String| Invalid::new("PGSSLROOTCERT", problem);
     let mut roots = RootCertStore::empty();
-    match authorities.filter(|path| *path != "system") {
+    let mut own = Vec::new();
+    match options.authorities.as_deref().filter(|path| *path != "system") {
         Some(path) => {
-            let certificates = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| invalid(format!("cannot read {path}: {error}")))?;
-            for certificate in certificates {
+            own = certificates("PGSSLROOTCERT", path)?;
+            for certificate in &own {
                 roots
-                    .add(certificate)
+                    .add(certificate.clone())
                     .map_err(|error| invalid(format!("{path}: {error}")))?;
-            }
-            if roots.is_empty() {
-                return Err(invalid(format!("{path} holds no certificate")));
             }
         }
         None => {
@@ -108,63 +136,24 @@ fn trusted(
             }
         }
     }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(|error| invalid(error.to_string()))
+    let mut builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    if let Some(path) = &options.revocations {
+        let lists = CertificateRevocationListDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let lists = lists.map_err(|error| Invalid::new("sslcrl", format!("cannot read {path}: {error}")))?;
+        builder = builder.with_crls(lists);
+    }
+    let chains = builder.build().map_err(|error| invalid(error.to_string()))?;
+    Ok(Trust { chains, own })
 }
 
-/// Verifies less than rustls does by itself; that the server holds its key is always checked.
-#[derive(Debug)]
-struct Lenient {
-    provider: Arc<CryptoProvider>,
-    /// Verifies the chain, whatever host the certificate was issued for; `None`: any certificate.
-    authorities: Option<Arc<WebPkiServerVerifier>>,
-}
-
-impl ServerCertVerifier for Lenient {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let Some(authorities) = &self.authorities else {
-            return Ok(ServerCertVerified::assertion());
-        };
-        match authorities.verify_server_cert(certificate, intermediates, name, ocsp, now) {
-            // The name is checked last: chain and validity hold.
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            verdict => verdict,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+/// The certificates in a PEM file, at least one.
+fn certificates(setting: &str, path: &str) -> Result<Vec<CertificateDer<'static>>, Invalid> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| Invalid::new(setting, format!("cannot read {path}: {error}")))?;
+    match certificates.is_empty() {
+        true => Err(Invalid::new(setting, format!("{path} holds no certificate"))),
+        false => Ok(certificates),
     }
 }

@@ -7,13 +7,14 @@ use process::failure::ExitCode;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-/// The exit code of a job that failed to connect: 3, or 2 when the server or a setting refuses.
+/// The exit code of a job that failed to connect: 3, 9 when the database cannot hold the data, or 2
+/// when the server or a setting refuses.
 #[must_use]
 pub fn of_connect(error: &ConnectError) -> ExitCode {
-    if error.is_unreachable() {
-        ExitCode::DatabaseUnreachable
-    } else {
-        ExitCode::Usage
+    match error {
+        ConnectError::Unreachable { .. } => ExitCode::DatabaseUnreachable,
+        ConnectError::Encoding { .. } => ExitCode::Prerequisite,
+        _ => ExitCode::Usage,
     }
 }
 

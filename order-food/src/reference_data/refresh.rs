@@ -19,6 +19,7 @@ use super::table::Table;
 /// Reads snapshots and makes them active.
 pub(crate) struct Refresher {
     database: Database,
+    direct: Database,
     pool: Pool,
     snapshots: SnapshotHandle,
     hash_keys: HashKeys,
@@ -101,9 +102,10 @@ async fn notified(listener: &mut Option<Listener>) -> bool {
 }
 
 impl Refresher {
-    /// A refresher that reads every `interval` and when it is notified.
+    /// A refresher that reads from `database` every `interval` and when `direct` notifies it.
     pub(crate) fn new(
         database: &Database,
+        direct: &Database,
         snapshots: &SnapshotHandle,
         hash_keys: &HashKeys,
         interval: Duration,
@@ -114,6 +116,7 @@ impl Refresher {
         };
         Refresher {
             database: database.clone(),
+            direct: direct.clone(),
             pool: Pool::new(database, 1, limit),
             snapshots: snapshots.clone(),
             hash_keys: hash_keys.clone(),
@@ -131,7 +134,7 @@ impl Refresher {
             let began = Instant::now();
             // Listening begins before reading: publications in between are not missed.
             if listener.is_none() {
-                let listen = self.database.listen(channels::DATASET_PUBLISHED);
+                let listen = self.direct.listen(channels::DATASET_PUBLISHED);
                 listener = timeout(self.limit, listen).await.ok().and_then(Result::ok);
             }
             let outcome = self.refresh(began).await;
@@ -164,7 +167,7 @@ impl Refresher {
     }
 
     async fn refresh(&self, began: Instant) -> Result<(), RefreshError> {
-        let rows = self.pool.read(self.limit, read).await??;
+        let rows = self.pool.read_one_state(self.limit, read).await??;
         let before = self.snapshots.any();
         let snapshot = merge(rows, before.as_deref(), began).await?;
         if before.as_ref().map(|before| before.published_at) != Some(snapshot.published_at) {

@@ -8,7 +8,7 @@ use database::pool::is_lost;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
-use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use shop::Promotion;
 
 use super::Unusable;
@@ -37,15 +37,12 @@ pub(super) struct Rows {
     pub(super) read_at: (DateTime<Utc>, Instant),
 }
 
-/// Reads everything in one repeatable-read transaction: no mixture of two publications.
+/// Reads everything. The caller's transaction shows one state: no mixture of two publications.
 ///
 /// # Errors
-/// When the connection is lost, or the transaction cannot begin.
+/// When the connection is lost.
 pub(super) async fn read(connection: &mut AsyncPgConnection) -> QueryResult<Result<Rows, Unusable>> {
-    let mut transaction = connection.build_transaction().read_only().repeatable_read();
-    transaction
-        .run(async |connection| read_all(connection).await)
-        .await
+    read_all(connection).await
 }
 
 /// API keys come first: the limit of the whole may end the reading of a large catalogue.
@@ -94,12 +91,12 @@ async fn table<T>(
     connection: &mut AsyncPgConnection,
     read: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
 ) -> QueryResult<QueryResult<T>> {
-    AnsiTransactionManager::begin_transaction(connection).await?;
+    connection.batch_execute("SAVEPOINT one_table").await?;
     let outcome = read(connection).await;
     match &outcome {
-        Ok(_) => AnsiTransactionManager::commit_transaction(connection).await?,
+        Ok(_) => connection.batch_execute("RELEASE one_table").await?,
         Err(error) if is_lost(error) => return outcome.map(Ok),
-        Err(_) => AnsiTransactionManager::rollback_transaction(connection).await?,
+        Err(_) => connection.batch_execute("ROLLBACK TO one_table; RELEASE one_table").await?,
     }
     Ok(outcome)
 }

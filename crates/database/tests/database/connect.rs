@@ -248,7 +248,7 @@ async fn a_rotated_password_is_read_from_its_file_for_each_new_connection() {
     let file = file("first\n");
     let settings = Settings {
         host: Some("127.0.0.1".into()),
-        port: Some(Cluster::shared().port()),
+        port: Some(Cluster::shared().port().into()),
         user: Some("rotating".into()),
         password_file: Some(file.path().into()),
         name: Some("postgres".into()),
@@ -303,7 +303,7 @@ async fn a_password_may_hold_any_character() {
     let url = format!("postgresql://odd%20name:{encoded}@127.0.0.1:{port}/postgres");
     let parts = Settings {
         host: Some("127.0.0.1".into()),
-        port: Some(port),
+        port: Some(port.into()),
         user: Some("odd name".into()),
         password: Some(password.to_owned().into()),
         name: Some("postgres".into()),

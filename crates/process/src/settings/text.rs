@@ -59,6 +59,20 @@ pub fn checked<T: AsRef<str>>(text: T) -> Result<T, NotAValue> {
     }
 }
 
+/// The end of a sentence about a text that is no number: empty, or where the text may come from.
+pub fn service_link(text: &str) -> &'static str {
+    let is_link = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    match is_link {
+        true => {
+            "; it looks like the address of a Service, which Kubernetes gives to pods as a variable \
+             (enableServiceLinks) and docker to linked containers"
+        }
+        false => "",
+    }
+}
+
 impl fmt::Display for NotAValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

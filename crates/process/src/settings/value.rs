@@ -28,8 +28,10 @@ impl Node {
     }
 
     fn is_not<T>(&self, expected: impl Into<String>) -> Result<T, Problem> {
+        let mut expected = expected.into();
         if let ValueKind::String(text) = &self.0.kind {
             text::checked(text)?;
+            expected += text::service_link(text);
         }
         let shown = match &self.0.kind {
             ValueKind::Table(_) => "a table".to_owned(),
@@ -37,10 +39,7 @@ impl Node {
             ValueKind::String(text) if self.0.origin().is_none() => format!("`\"{text}\"`"),
             _ => format!("`{}`", self.0),
         };
-        Err(Problem::NotA {
-            shown,
-            expected: expected.into(),
-        })
+        Err(Problem::NotA { shown, expected })
     }
 }
 
