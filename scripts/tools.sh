@@ -79,7 +79,13 @@ install_promtool() {
   unpack prometheus
 }
 
+# It refuses to run as root, and other users may not read this folder: root installs it, and RUNLEVEL keeps its server from starting.
 install_pgbouncer() {
+  if [[ $EUID -eq 0 ]]; then
+    apt_update
+    RUNLEVEL=1 apt_install pgbouncer
+    return
+  fi
   unpack pgbouncer
   # shellcheck disable=SC2016 # expanded where it runs
   printf '%s\n' '#!/bin/sh' 'folder=${0%/*}' 'LD_LIBRARY_PATH=$(echo "$folder"/usr/lib/*-linux-*) exec "$folder/usr/sbin/pgbouncer" "$@"' \

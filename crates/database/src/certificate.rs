@@ -133,6 +133,11 @@ fn common_name<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a str> {
     std::str::from_utf8(text.get(..usize::from(*length))?).ok()
 }
 
+/// `DnsName("db.example")` without what surrounds the name.
+fn bare(name: &str) -> &str {
+    name.split('"').nth(1).unwrap_or(name)
+}
+
 /// The problem of a certificate in the words of an operator; `None` for what is not about one.
 pub(crate) fn problem(error: &Error) -> Option<String> {
     use CertificateError as Problem;
@@ -163,7 +168,11 @@ pub(crate) fn problem(error: &Error) -> Option<String> {
         Problem::NotValidForNameContext { expected, presented } => format!(
             "it is not for the host {} but for {}; correct the host, or take sslmode=verify-ca",
             expected.to_str(),
-            presented.join(", ")
+            presented
+                .iter()
+                .map(|name| bare(name))
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
         _ if is_authority_itself(error) => {
             "it is the certificate of an authority (CA:TRUE) and not the one in sslrootcert; \

@@ -17,7 +17,7 @@ mod process;
 mod soak;
 
 pub use binaries::binary;
-pub use cluster::{Cluster, OwnCluster, Stop, Tls};
+pub use cluster::{Cluster, OwnCluster, Pooler, Pooling, Stop, Tls};
 pub use database::{TestDatabase, settings};
 pub use process::{Output, Process};
 pub use soak::scaled;

@@ -10,6 +10,7 @@ mod amount;
 mod connect;
 mod listen;
 mod pool;
+mod pooling;
 mod rows;
 mod settings;
 mod tls;

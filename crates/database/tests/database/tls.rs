@@ -34,7 +34,7 @@ async fn encrypted(settings: &Settings) -> Result<bool, ConnectError> {
 
 async fn refused(settings: &Settings) -> String {
     match encrypted(settings).await {
-        Err(error @ ConnectError::Refused { .. }) => said(&error),
+        Err(error @ (ConnectError::Refused { .. } | ConnectError::Certificate { .. })) => said(&error),
         other => panic!("not refused: {other:?}"),
     }
 }
@@ -238,7 +238,7 @@ async fn a_mode_or_an_authority_that_a_file_changes_holds_for_the_next_connectio
     std::fs::write(&url, named).unwrap();
     assert!(matches!(
         database.connect().await,
-        Err(ConnectError::Refused { .. })
+        Err(ConnectError::Certificate { .. })
     ));
 
     std::fs::copy(&NAMED.tls().ca, &authority).unwrap();

@@ -1,12 +1,14 @@
 //! Throw-away PostgreSQL servers: one shared by all tests of a process, and some of a test's own.
 
 mod own;
+mod pooler;
 mod programs;
 mod server;
 mod shared;
 mod tls;
 
 pub use own::{OwnCluster, Stop};
+pub use pooler::{Pooler, Pooling};
 pub use shared::Cluster;
 pub(crate) use shared::Content;
 pub use tls::Tls;

@@ -58,6 +58,20 @@ pub(super) fn temporary_folder() -> PathBuf {
         .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
 }
 
+/// User and group that own what [`command_as_owner`] reads.
+pub(super) fn owner() -> (u32, u32) {
+    let id = |flag: &str| {
+        let output = Command::new("id").args([flag, "postgres"]).output();
+        let output = output.expect("run id");
+        let text = String::from_utf8(output.stdout).expect("a number");
+        text.trim().parse().expect("the id of the user postgres")
+    };
+    match is_root() {
+        true => (id("-u"), id("-g")),
+        false => std::fs::metadata("/proc/self").map_or((0, 0), |this| (this.uid(), this.gid())),
+    }
+}
+
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }

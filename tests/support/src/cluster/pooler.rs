@@ -1,0 +1,132 @@
+//! A PgBouncer between a test and its server.
+
+use std::net::TcpStream;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::programs::{command_as_owner, owner, temporary_folder};
+use super::server::{free_port, random_hex};
+
+/// How PgBouncer hands out the sessions of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// `pool_mode = transaction`
+    Transaction,
+    /// `pool_mode = session`
+    Session,
+}
+
+/// A running PgBouncer in front of one server; gone when dropped.
+#[derive(Debug)]
+pub struct Pooler {
+    process: Child,
+    home: PathBuf,
+    /// Of the database behind it, with this one's port.
+    url: String,
+    port: u16,
+}
+
+impl Pooler {
+    /// Starts one in front of the database at `url`, with at most `size` sessions of each role.
+    #[must_use]
+    pub fn start(url: &str, pooling: Pooling, size: u32) -> Self {
+        let (role, password, host, server_port, rest) = parts(url);
+        let home = temporary_folder().join(format!("order-food-pooler-{}", random_hex()));
+        std::fs::create_dir(&home).expect("a folder for the pooler");
+        let port = free_port();
+        let mode = match pooling {
+            Pooling::Transaction => "transaction",
+            Pooling::Session => "session",
+        };
+        let users = home.join("users.txt");
+        let settings = format!(
+            "[databases]\n* = host={host} port={server_port}\n\
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+             auth_type = scram-sha-256\nauth_file = {}\npool_mode = {mode}\ndefault_pool_size = {size}\n\
+             max_client_conn = 200\nadmin_users = {role}\nlogfile = {}\n",
+            users.display(),
+            home.join("pooler.log").display(),
+        );
+        let file = home.join("pgbouncer.ini");
+        std::fs::write(&file, settings).expect("write the pooler's settings");
+        std::fs::write(&users, format!("\"{role}\" \"{password}\"\n")).expect("write the pooler's users");
+        for path in [&home, &file, &users] {
+            let (user, group) = owner();
+            chown(path, Some(user), Some(group)).expect("give a file to the pooler's user");
+        }
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).expect("protect a folder");
+        let process = command_as_owner(&program())
+            .args(["-q".as_ref(), file.as_os_str()])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start PgBouncer");
+        let url = format!("postgres://{role}:{password}@127.0.0.1:{port}/{rest}");
+        let pooler = Self {
+            process,
+            home,
+            url,
+            port,
+        };
+        pooler.wait();
+        pooler
+    }
+
+    /// Address of the same database through this pooler.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// TCP port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + crate::PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let log = || std::fs::read_to_string(self.home.join("pooler.log"));
+            assert!(Instant::now() < deadline, "PgBouncer does not start: {:?}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.home);
+    }
+}
+
+/// Role, password, host, port, and what follows the slash.
+fn parts(url: &str) -> (&str, &str, &str, &str, &str) {
+    let parts = url.strip_prefix("postgres://").and_then(|url| {
+        let (credentials, rest) = url.split_once('@')?;
+        let (role, password) = credentials.split_once(':')?;
+        let (address, rest) = rest.split_once('/')?;
+        let (host, port) = address.split_once(':')?;
+        Some((role, password, host, port, rest))
+    });
+    parts.unwrap_or_else(|| panic!("not an address of a test: {url}"))
+}
+
+/// PgBouncer, found or brought by the script that brings tools.
+fn program() -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/tools.sh");
+    let output = Command::new(script)
+        .arg("pgbouncer")
+        .stderr(Stdio::inherit())
+        .output();
+    let output = output.unwrap_or_else(|error| panic!("run {script}: {error}"));
+    assert!(output.status.success(), "{script} finds no pgbouncer");
+    let program = String::from_utf8(output.stdout).expect("the path of a program");
+    program.trim_end().to_owned()
+}
