@@ -151,3 +151,10 @@ pub(crate) struct Back {
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) to: Option<i32>,
 }
+
+impl From<Back> for database_migration::Back {
+    fn from(back: Back) -> Self {
+        let to = Self::To(back.to.unwrap_or_default());
+        back.steps.map_or(to, Self::Steps)
+    }
+}

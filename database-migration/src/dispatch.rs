@@ -1,13 +1,15 @@
 //! Calls the library for a subcommand and writes the answer.
 
-use database_migration::roles::{self, Passwords};
-use database_migration::{Back, Done, Error, Migrator};
+use std::borrow::Borrow;
+
+use database_migration::roles::{self, Changes, Passwords};
+use database_migration::{Done, Error, Migrator, Repaired};
 use process::failure::{self, ExitCode, Failure};
 use process::report::ProcessOutcome;
 use process::telemetry::{self, Telemetry};
 use tracing::{Instrument as _, info_span};
 
-use crate::cli::{self, Command, Roles};
+use crate::cli::{Command, Roles};
 use crate::output::Output;
 
 /// Standard output has all of them.
@@ -30,7 +32,7 @@ impl Call<'_> {
                 allow_destructive,
             } => {
                 self.migrator.allow_destructive = allow_destructive;
-                self.change(self.migrator.down(how_far(&back))).await
+                self.change(self.migrator.down(back.into())).await
             }
             Command::Status { exit_code } => self.status(exit_code).await,
             Command::Plan { to, sql } => self.plan(to, sql).await,
@@ -58,49 +60,45 @@ impl Call<'_> {
         let done = match work.instrument(span.clone()).await {
             Ok(done) => done,
             Err(error) => {
-                let outcome = outcome_of(&error);
-                span.record("migration.outcome", outcome);
+                span.record("migration.outcome", outcome_of(&error));
                 telemetry::fail(&span, &error);
                 return Err(self.failed_run(&error));
             }
         };
-        let outcome = if done.before == done.after {
-            "unchanged"
-        } else {
-            "changed"
-        };
+        let Done {
+            run_id,
+            before,
+            after,
+            ..
+        } = done;
+        let outcome = outcome(before != after);
         span.record("migration.outcome", outcome)
-            .record("migration.version", done.after);
-        let Done { run_id, after, .. } = done;
-        let last_line = format!(
-            "done: run {run_id}, outcome {outcome}, version {after}{}",
-            done.given_up()
-        );
+            .record("migration.version", after);
+        let given_up = done.given_up();
+        let last_line = format!("done: run {run_id}, outcome {outcome}, version {after}{given_up}");
         Ok(ProcessOutcome::new(ExitCode::Done, last_line))
     }
 
     async fn status(&self, exit_code: bool) -> Result<ProcessOutcome, Failure> {
-        let status = self.migrator.status().await;
-        let status = status.map_err(|error| failure(&error, "status"))?;
+        let status = self.migrator.status().await.map_err(failure("status"))?;
         self.output.answer("status", &status)?;
-        Ok(ProcessOutcome::from(if exit_code {
+        let code = if exit_code {
             status.exit_code
         } else {
             ExitCode::Done
-        }))
+        };
+        Ok(code.into())
     }
 
     async fn plan(&self, to: Option<i32>, sql: bool) -> Result<ProcessOutcome, Failure> {
-        let plan = self.migrator.plan(to).await;
-        let mut plan = plan.map_err(|error| failure(&error, "plan"))?;
+        let mut plan = self.migrator.plan(to).await.map_err(failure("plan"))?;
         plan.show_sql = sql;
         self.output.answer("plan", &plan)?;
         Ok(ExitCode::Done.into())
     }
 
     async fn validate(&self) -> Result<ProcessOutcome, Failure> {
-        let found = self.migrator.validate().await;
-        let found = found.map_err(|error| failure(&error, "validate"))?;
+        let found = self.migrator.validate().await.map_err(failure("validate"))?;
         self.output.answer("validation", &found)?;
         if found.exit_code == ExitCode::Done {
             return Ok(ExitCode::Done.into());
@@ -112,46 +110,35 @@ impl Call<'_> {
 
     async fn repair(&self) -> Result<ProcessOutcome, Failure> {
         let repaired = self.migrator.repair().await;
-        let repaired = repaired.map_err(|error| self.failed_run(&error))?;
-        let outcome = if repaired.changes.is_empty() {
-            "unchanged"
-        } else {
-            "changed"
-        };
+        let Repaired {
+            run_id,
+            version,
+            changes,
+        } = repaired.map_err(|error| self.failed_run(&error))?;
+        let (outcome, count) = (outcome(!changes.is_empty()), changes.len());
         let last_line = format!(
-            "done: run {}, outcome {outcome}, version {}, {} changes of the ledger",
-            repaired.run_id,
-            repaired.version,
-            repaired.changes.len()
+            "done: run {run_id}, outcome {outcome}, version {version}, {count} changes of the ledger"
         );
         Ok(ProcessOutcome::new(ExitCode::Done, last_line))
     }
 
     async fn apply_roles(&self) -> Result<ProcessOutcome, Failure> {
-        let passwords = self.passwords()?;
-        let applied = self.migrator.apply_roles(&passwords).await;
+        let applied = self.migrator.apply_roles(&self.passwords()?).await;
         let applied = applied.map_err(|error| self.failed_run(&error))?;
-        let outcome = if applied.changes.is_empty() {
-            "unchanged"
-        } else {
-            "changed"
-        };
         self.output.answer("roles", &applied)?;
-        let count = match applied.changes.len() {
+        let Changes { run_id, changes } = applied;
+        let outcome = outcome(!changes.is_empty());
+        let count = match changes.len() {
             1 => "1 change".to_owned(),
             count => format!("{count} changes"),
         };
-        let last_line = format!(
-            "done: run {}, outcome {outcome}, {count} of roles",
-            applied.run_id
-        );
+        let last_line = format!("done: run {run_id}, outcome {outcome}, {count} of roles");
         Ok(ProcessOutcome::new(ExitCode::Done, last_line))
     }
 
     async fn check_roles(&self) -> Result<ProcessOutcome, Failure> {
-        let passwords = self.passwords()?;
-        let checked = self.migrator.check_roles(&passwords).await;
-        let checked = checked.map_err(|error| failure(&error, "roles check"))?;
+        let checked = self.migrator.check_roles(&self.passwords()?).await;
+        let checked = checked.map_err(failure("roles check"))?;
         self.output.answer("roles", &checked)?;
         if checked.findings.is_empty() {
             return Ok(ExitCode::Done.into());
@@ -176,31 +163,24 @@ impl Call<'_> {
     }
 
     async fn wait(&self, for_version: Option<i32>) -> Result<ProcessOutcome, Failure> {
-        let version = self.migrator.wait(for_version).await;
-        let version = version.map_err(|error| failure(&error, "wait"))?;
+        let version = self.migrator.wait(for_version).await.map_err(failure("wait"))?;
         let last_line = format!("done: the database is at version {version}");
         Ok(ProcessOutcome::new(ExitCode::Done, last_line))
     }
 
     /// The error of a run that has an id and an outcome.
     fn failed_run(&self, error: &Error) -> Failure {
-        let version = self
-            .migrator
-            .version()
-            .map_or_else(|| "unknown".into(), |version| version.to_string());
-        let run_id = self.migrator.run_id;
-        let outcome = outcome_of(error);
-        failure(
-            error,
-            &format!("run {run_id}, outcome {outcome}, version {version}"),
-        )
+        let version = self.migrator.version();
+        let version = version.map_or_else(|| "unknown".into(), |version| version.to_string());
+        let (run_id, outcome) = (self.migrator.run_id, outcome_of(error));
+        failure(&format!("run {run_id}, outcome {outcome}, version {version}"))(error)
     }
 }
 
-fn how_far(back: &cli::Back) -> Back {
-    match back.steps {
-        Some(steps) => Back::Steps(steps),
-        None => Back::To(back.to.unwrap_or_default()),
+fn outcome(has_changed: bool) -> &'static str {
+    match has_changed {
+        true => "changed",
+        false => "unchanged",
     }
 }
 
@@ -213,7 +193,10 @@ fn outcome_of(error: &Error) -> &'static str {
 
 /// The migrator's error with its exit code and what to do about it; `context` stands first in the
 /// line.
-fn failure(error: &Error, context: &str) -> Failure {
-    let (line, hint) = (failure::line(error), error.hint());
-    Failure::new(error.exit_code(), format!("{context}: {line}. To do: {hint}"))
+fn failure<E: Borrow<Error>>(context: &str) -> impl Fn(E) -> Failure {
+    move |error| {
+        let error = error.borrow();
+        let (line, hint) = (failure::line(error), error.hint());
+        Failure::new(error.exit_code(), format!("{context}: {line}. To do: {hint}"))
+    }
 }

@@ -15,6 +15,7 @@ use crate::source::BadMigration;
 ///
 /// Whatever it is, the migrations that were done before it stay as they are.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message above a variant says what its fields are")]
 pub enum Error {
     /// Exit 3, or 2 when the server refuses us: no connection.
     #[error(transparent)]
@@ -24,57 +25,31 @@ pub enum Error {
     Bad(#[from] BadMigration),
     /// Exit 2: a version was asked for that this build does not have.
     #[error("there is no version {asked}: this build has the versions 0 to {newest}")]
-    NoSuchVersion {
-        /// The version asked for.
-        asked: i32,
-        /// The newest version of this build.
-        newest: i32,
-    },
+    NoSuchVersion { asked: i32, newest: i32 },
     /// Exit 2: more steps back than there are, or a step forward.
     #[error("cannot go back to version {asked}: the database is at version {version}")]
-    NotBack {
-        /// The version asked for.
-        asked: i64,
-        /// The version of the database.
-        version: i32,
-    },
+    NotBack { asked: i64, version: i32 },
     /// Exit 2: reverting would drop tables or columns, without `--allow-destructive`.
     #[error(
         "going back to version {to} would drop {}; nothing was changed",
         data_loss::list(losses)
     )]
-    Destructive {
-        /// The version to go back to.
-        to: i32,
-        /// What would be dropped.
-        losses: Vec<DataLoss>,
-    },
+    Destructive { to: i32, losses: Vec<DataLoss> },
     /// Exit 4: another session held the migration lock all the time.
     #[error("the migration lock is held by {holder}; gave up after {} s", waited.as_secs())]
-    LockHeld {
-        /// Process id, application name, since when.
-        holder: String,
-        /// How long this process waited.
-        waited: Duration,
-    },
+    LockHeld { holder: String, waited: Duration },
     /// Exit 4: other sessions held locks on the tables that a migration changes.
     #[error("{file} did not get its locks in {}; {blockers}", count(*attempts, "attempt"))]
     Blocked {
-        /// The file that was to be run.
         file: String,
-        /// How often it was tried.
         attempts: u32,
-        /// The sessions in the way.
         blockers: String,
     },
     /// Exit 4: a statement on the ledger was not answered in time.
     #[error("could not {doing} within {} s; in the way: {holders}; nothing was changed", waited.as_secs())]
     Held {
-        /// What was being done.
         doing: &'static str,
-        /// The sessions in the way.
         holders: String,
-        /// How long this process waited.
         waited: Duration,
     },
     /// Exit 5: an applied migration was edited since.
@@ -82,52 +57,30 @@ pub enum Error {
         "{file} was edited after it was applied: SHA-256 {applied} was applied, this build has {embedded}"
     )]
     Edited {
-        /// The file's name.
         file: String,
-        /// SHA-256 in the ledger, hexadecimal.
         applied: String,
-        /// SHA-256 of the file in this build, hexadecimal.
         embedded: String,
     },
     /// Exit 5: the ledger has a migration that this build should know and does not.
     #[error("the ledger has migration {version} ({name}), which this build does not have")]
-    Unknown {
-        /// Version in the ledger.
-        version: i32,
-        /// Name in the ledger.
-        name: String,
-    },
+    Unknown { version: i32, name: String },
     /// Exit 5 of `validate`: another program applied a migration, so its files are not known.
     #[error("{migration} was applied by another program, such as the diesel CLI: unverified")]
-    Unverified {
-        /// `0001_shop`
-        migration: String,
-    },
+    Unverified { migration: String },
     /// Exit 5: a migration was left out although later ones were applied.
     #[error("{file} was never applied although the database is at version {version}")]
-    Gap {
-        /// The file that was left out.
-        file: String,
-        /// The newest version applied.
-        version: i32,
-    },
+    Gap { file: String, version: i32 },
     /// Exit 5: no file of this build fits the ledger; `repair` changes nothing.
     #[error("the ledger cannot be repaired: {problem}; nothing was changed")]
-    BeyondRepair {
-        /// The contradiction.
-        problem: String,
-    },
+    BeyondRepair { problem: String },
     /// Exit 7: the schema no longer allows this build.
     #[error(
         "the database is at version {version} and needs a build of version {min_compatible} or later; \
          this build has {newest}"
     )]
     Newer {
-        /// The newest version applied.
         version: i32,
-        /// The oldest build that works with it.
         min_compatible: i32,
-        /// The newest version of this build.
         newest: i32,
     },
     /// Exit 7: this build cannot take back or judge what it does not know.
@@ -135,54 +88,35 @@ pub enum Error {
         "the database is at version {version}: only a build that has it can {doing}; this build has {newest}"
     )]
     TooOld {
-        /// What was asked for.
         doing: &'static str,
-        /// The newest version applied.
         version: i32,
-        /// The newest version of this build.
         newest: i32,
     },
     /// Exit 8: the schema did not reach the version within the wait timeout.
     #[error("the database is still at version {version}, not at {asked}, after {} s", waited.as_secs())]
     StillPending {
-        /// The newest version applied.
         version: i32,
-        /// The version waited for.
         asked: i32,
-        /// How long.
         waited: Duration,
     },
     /// Exit 9: the server is a standby.
     #[error("{database} is a standby, which takes no changes; nothing was changed")]
-    Standby {
-        /// `host:port/name`
-        database: String,
-    },
+    Standby { database: String },
     /// Exit 2: `roles apply` runs as one of the roles that it makes.
     #[error(
         "roles.{role} names the role that this session acts as: another one has to make the roles; nothing was changed"
     )]
-    OwnRole {
-        /// Which of the roles.
-        role: Role,
-    },
+    OwnRole { role: Role },
     /// Exit 1, 6 or 9: the roles could not be made as they should be.
     #[error("could not {todo}; nothing was changed")]
     RoleChange {
-        /// What was being done.
         todo: String,
-        /// What the database said.
         #[source]
         source: tokio_postgres::Error,
     },
     /// Exit 9: the session's role lacks a right for what is left to do.
     #[error("{operator} could not {left}; nothing was changed")]
-    RolesLeft {
-        /// The role of the session.
-        operator: String,
-        /// What was left.
-        left: String,
-    },
+    RolesLeft { operator: String, left: String },
     /// Exit 9: a table with the ledger's name belongs to another project or tool.
     #[error(
         "the ledger of another project or tool is here (__diesel_schema_migrations or schema_migrations): use another schema or database"
@@ -192,36 +126,26 @@ pub enum Error {
     #[error(
         "search_path ({search_path}) names no schema that exists, so there is none for the tables; nothing was changed"
     )]
-    NoSchema {
-        /// What the session's `search_path` is.
-        search_path: String,
-    },
+    NoSchema { search_path: String },
     /// Exit 1, 6 or 9: a statement before the first migration failed.
     #[error("could not {doing}; nothing was changed")]
     Database {
-        /// What was being done.
         doing: &'static str,
-        /// What the database said.
         #[source]
         source: tokio_postgres::Error,
     },
     /// Exit 1, 6 or 9: a migration failed.
     #[error("{file} failed; it {effect}, and what was done before it stays")]
     Failed {
-        /// The file that was run.
         file: String,
-        /// The effect that it had.
         effect: PartialEffect,
-        /// What the database said.
         #[source]
         source: tokio_postgres::Error,
     },
     /// Exit 143: SIGTERM or SIGINT. Exit 6: `--timeout`.
     #[error("{why}{}", during.as_ref().map(|(file, effect)| format!(" during {file}, which {effect}")).unwrap_or_default())]
     Stopped {
-        /// What asked for it.
         why: StopReason,
-        /// The file that was being run, and the effect that it had.
         during: Option<(String, PartialEffect)>,
     },
 }
@@ -256,22 +180,16 @@ impl fmt::Display for PartialEffect {
     }
 }
 
-const END_IT: &str = "run again when it has ended, end it with SELECT pg_terminate_backend(its process), or wait longer (--lock-timeout)";
+const BLOCKED: &str = "run again when it has ended, end it with SELECT pg_terminate_backend(its process), or wait longer (--lock-timeout)";
 
-const ASK_SOMEBODY: &str =
+const NOT_ALLOWED: &str =
     "run it as a superuser, or as a role with CREATEROLE that owns the database, its schema and its tables";
 
 impl Error {
-    /// Whether somebody asked the process to stop.
+    /// Whether SIGTERM or SIGINT ended the run.
     #[must_use]
     pub fn is_signal(&self) -> bool {
-        matches!(
-            self,
-            Self::Stopped {
-                why: StopReason::Signal,
-                ..
-            }
-        )
+        self.exit_code() == ExitCode::Terminated
     }
 
     /// The next thing to type or to look at: the end of the last log line.
@@ -290,7 +208,7 @@ impl Error {
                 "look at database-migration status and ask for another version"
             }
             Self::Destructive { .. } => "save what is needed, then repeat with --allow-destructive",
-            Self::LockHeld { .. } | Self::Blocked { .. } | Self::Held { .. } => END_IT,
+            Self::LockHeld { .. } | Self::Blocked { .. } | Self::Held { .. } => BLOCKED,
             Self::Edited { .. } => {
                 "put the file back as it was, or accept it as it is: database-migration repair"
             }
@@ -312,40 +230,19 @@ impl Error {
             Self::OwnRole { .. } => {
                 "log in as another role, or give that one another name ([roles] in the settings)"
             }
-            Self::RolesLeft { .. } => ASK_SOMEBODY,
-            Self::RoleChange { .. } if self.exit_code() == ExitCode::Prerequisite => ASK_SOMEBODY,
+            Self::RolesLeft { .. } => NOT_ALLOWED,
+            Self::RoleChange { .. } if self.exit_code() == ExitCode::Prerequisite => NOT_ALLOWED,
             Self::Database { .. } | Self::Failed { .. } | Self::RoleChange { .. } => match self.exit_code() {
                 ExitCode::Input => {
                     "see that the database is well, then run again: it goes on where it stopped"
                 }
                 ExitCode::Prerequisite => "grant what is missing (database-migration roles), then run again",
-                ExitCode::LockTimeout => END_IT,
+                ExitCode::LockTimeout => BLOCKED,
                 _ => "correct what the database says, then run again: it goes on where it stopped",
             },
-            Self::Stopped {
-                why: StopReason::Signal,
-                ..
-            } => "run again: it goes on where it stopped",
+            Self::Stopped { .. } if self.is_signal() => "run again: it goes on where it stopped",
             Self::Stopped { .. } => "run again with a longer --timeout: it goes on where it stopped",
         }
-    }
-
-    /// The error of the statement that failed.
-    pub(crate) fn statement(&self) -> Option<&tokio_postgres::Error> {
-        match self {
-            Self::Database { source, .. } | Self::Failed { source, .. } | Self::RoleChange { source, .. } => {
-                Some(source)
-            }
-            _ => None,
-        }
-    }
-
-    /// The same, with the effect of the migration that failed.
-    pub(crate) fn with_effect(mut self, now: PartialEffect) -> Self {
-        if let Self::Failed { effect, .. } = &mut self {
-            *effect = now;
-        }
-        self
     }
 
     /// How a process ends that fails with this.
@@ -374,6 +271,24 @@ impl Error {
             }
             Self::Stopped { why, .. } => why.exit_code(),
         }
+    }
+
+    /// The error of the statement that failed.
+    pub(crate) fn statement(&self) -> Option<&tokio_postgres::Error> {
+        match self {
+            Self::Database { source, .. } | Self::Failed { source, .. } | Self::RoleChange { source, .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same, with the effect of the migration that failed.
+    pub(crate) fn with_effect(mut self, now: PartialEffect) -> Self {
+        if let Self::Failed { effect, .. } = &mut self {
+            *effect = now;
+        }
+        self
     }
 }
 

@@ -13,7 +13,7 @@ use tracing::info;
 
 use crate::error::{Doing as _, Error};
 use crate::roles::{Names, owner};
-use crate::session::set_lock_timeout;
+use crate::session::{self, set_lock_timeout};
 use crate::source::{Checksums, Migration};
 
 /// One applied migration.
@@ -62,47 +62,10 @@ impl Ledger {
     }
 }
 
-const CREATE_DETAILS: &str = "
-CREATE TABLE migration_details (
-    version               varchar(50) NOT NULL,
-    name                  text        NOT NULL,
-    up_sha256             bytea       NOT NULL,
-    down_sha256           bytea       NOT NULL,
-    duration_ms           bigint,
-    build                 text        NOT NULL,
-    min_compatible_schema integer     NOT NULL,
-    CONSTRAINT migration_details_pkey PRIMARY KEY (version),
-    CONSTRAINT migration_details_version_fkey FOREIGN KEY (version)
-        REFERENCES __diesel_schema_migrations (version) ON DELETE CASCADE,
-    CONSTRAINT migration_details_up_sha256_length CHECK (octet_length(up_sha256) = 32),
-    CONSTRAINT migration_details_down_sha256_length CHECK (octet_length(down_sha256) = 32),
-    CONSTRAINT migration_details_duration_not_negative CHECK (duration_ms >= 0),
-    CONSTRAINT migration_details_min_compatible_positive CHECK (min_compatible_schema > 0)
-);
-COMMENT ON TABLE migration_details IS 'How the migrations in __diesel_schema_migrations were applied; written by database-migration alone.';
-COMMENT ON COLUMN migration_details.version IS 'The four digits that the migration''s folder begins with.';
-COMMENT ON COLUMN migration_details.up_sha256 IS 'SHA-256 of the up.sql that was applied; a file edited since is refused.';
-COMMENT ON COLUMN migration_details.down_sha256 IS 'SHA-256 of the down.sql that reverts it.';
-COMMENT ON COLUMN migration_details.duration_ms IS 'Duration of the migration without earlier attempts; null when another program applied it.';
-COMMENT ON COLUMN migration_details.build IS 'The build that applied or adopted it.';
-COMMENT ON COLUMN migration_details.min_compatible_schema IS 'The oldest build that works with this schema: its newest migration must not be below.';
-";
+const CREATE_DETAILS: &str = include_str!("ledger/migration_details.sql");
 
 /// With the columns that builds before diesel's format read and write.
-const CREATE_EARLIER: &str = "
-CREATE TABLE schema_migrations (
-    version               integer     NOT NULL,
-    name                  text        NOT NULL,
-    up_sha256             bytea       NOT NULL,
-    down_sha256           bytea       NOT NULL,
-    applied_at            timestamptz NOT NULL DEFAULT now(),
-    duration_ms           bigint      NOT NULL,
-    build                 text        NOT NULL,
-    min_compatible_schema integer     NOT NULL,
-    CONSTRAINT schema_migrations_pkey PRIMARY KEY (version)
-);
-COMMENT ON TABLE schema_migrations IS 'The ledger of builds before 0.1.0, kept in step for them; release 0.2.0 drops it. See __diesel_schema_migrations.';
-";
+const CREATE_EARLIER: &str = include_str!("ledger/schema_migrations.sql");
 
 const READ: &str = r#"
 SELECT version, name, encode(up_sha256, 'hex'), encode(down_sha256, 'hex'),
@@ -206,27 +169,27 @@ fn is_about_the_columns(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| states.contains(code))
 }
 
+/// The tables of the ledger that exist.
 struct Tables {
     diesel: bool,
     details: bool,
     earlier: bool,
-    has_schema: bool,
-    search_path: String,
 }
 
-const TABLES: &str = "
-SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL, to_regclass('migration_details') IS NOT NULL,
-    to_regclass('schema_migrations') IS NOT NULL, current_schema() IS NOT NULL, current_setting('search_path')
-";
-
 async fn tables(client: &Client) -> Result<Tables, tokio_postgres::Error> {
-    let row = client.query_typed_one(TABLES, &[]).await?;
+    let exists = |table: &str| format!("to_regclass('{table}') IS NOT NULL");
+    let tables = [
+        "__diesel_schema_migrations",
+        "migration_details",
+        "schema_migrations",
+    ]
+    .map(exists);
+    let question = format!("SELECT {}", tables.join(", "));
+    let row = client.query_typed_one(&question, &[]).await?;
     Ok(Tables {
         diesel: row.try_get(0)?,
         details: row.try_get(1)?,
         earlier: row.try_get(2)?,
-        has_schema: row.try_get(3)?,
-        search_path: row.try_get(4)?,
     })
 }
 
@@ -255,11 +218,7 @@ pub(crate) async fn ensure(
     if tables.diesel && tables.details && tables.earlier {
         return Ok(());
     }
-    if !tables.has_schema {
-        return Err(Error::NoSchema {
-            search_path: tables.search_path,
-        });
-    }
+    session::require_schema(client, doing).await?;
     let create = async {
         let transaction = client.transaction().await?;
         if !tables.diesel {

@@ -15,7 +15,6 @@ mod migrator;
 pub mod roles;
 mod run_context;
 mod schema_snapshot;
-mod scratch_schema;
 mod session;
 mod source;
 mod state;

@@ -1,9 +1,12 @@
-//! The tables, functions and types of a schema, and the differences between two of them.
+//! The tables, functions and types of a schema, in use or as the migrations make it, compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio_postgres::GenericClient;
-use tokio_postgres::types::Type;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, GenericClient, Row};
+
+use crate::concurrent_index::{statements, without_concurrency};
+use crate::source::Migration;
 
 /// Everything in a schema: by table, then kind and name, the definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,69 +20,16 @@ struct Key {
     name: String,
 }
 
-/// Names are shown as the session's search path shortens them, so that the schema's own name stands
-/// nowhere.
-const READ: &str = "
-WITH tables AS (
-    SELECT oid, relname, relpersistence FROM pg_class
-    WHERE relnamespace = $1 AND relkind IN ('r', 'p') AND relname NOT IN ('__diesel_schema_migrations', 'migration_details', 'schema_migrations')
-)
-SELECT relname::text, 'table', '', CASE relpersistence WHEN 'u' THEN 'unlogged' ELSE 'logged' END
-FROM tables
-UNION ALL
-SELECT relname, 'column', attname, concat_ws(' ', format_type(atttypid, atttypmod),
-    'COLLATE ' || CASE WHEN attcollation <> typcollation THEN attcollation::regcollation::text END,
-    CASE WHEN attnotnull THEN 'NOT NULL' END,
-    CASE WHEN attidentity <> '' THEN 'identity ' || attidentity::text END,
-    CASE WHEN attgenerated <> '' THEN 'generated' END,
-    'DEFAULT ' || pg_get_expr(adbin, adrelid, true))
-FROM pg_attribute
-JOIN tables ON tables.oid = attrelid
-JOIN pg_type ON pg_type.oid = atttypid
-LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-WHERE attnum > 0 AND NOT attisdropped
-UNION ALL
-SELECT relname, 'constraint', conname, pg_get_constraintdef(pg_constraint.oid, true)
-FROM pg_constraint
-JOIN tables ON tables.oid = conrelid
-WHERE contype <> 'n'
-UNION ALL
-SELECT relname, 'index', (SELECT relname FROM pg_class WHERE oid = indexrelid),
-    pg_get_indexdef(indexrelid, 0, true) || CASE WHEN indisvalid THEN '' ELSE ' (invalid)' END
-FROM pg_index
-JOIN tables ON tables.oid = indrelid
-UNION ALL
-SELECT relname, 'trigger', tgname, pg_get_triggerdef(pg_trigger.oid, true)
-FROM pg_trigger
-JOIN tables ON tables.oid = tgrelid
-WHERE NOT tgisinternal
-UNION ALL
-SELECT '', 'function', format('%s(%s)', proname, pg_get_function_identity_arguments(oid)), md5(prosrc)
-FROM pg_proc
-WHERE pronamespace = $1
-UNION ALL
-SELECT '', 'type', typname, coalesce((SELECT string_agg(enumlabel, ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = pg_type.oid), '')
-FROM pg_type
-WHERE typnamespace = $1 AND typtype = 'e'
-UNION ALL
-SELECT '', 'type', typname, concat_ws(' ', format_type(typbasetype, typtypmod),
-    'COLLATE ' || CASE WHEN typcollation <> (SELECT base.typcollation FROM pg_type AS base WHERE base.oid = pg_type.typbasetype)
-        THEN typcollation::regcollation::text END,
-    CASE WHEN typnotnull THEN 'NOT NULL' END,
-    'DEFAULT ' || typdefault,
-    (SELECT string_agg(concat_ws(' ', 'CONSTRAINT', conname, pg_get_constraintdef(oid, true)), ' ' ORDER BY conname)
-     FROM pg_constraint WHERE contypid = pg_type.oid AND contype <> 'n'))
-FROM pg_type
-WHERE typnamespace = $1 AND typtype = 'd'
+const READ: &str = include_str!("schema_snapshot.sql");
+
+/// Without the right to make schemas the session's own temporary one is used.
+const SCRATCH: &str = "
+SELECT has_database_privilege(current_database(), 'CREATE'), format('scratch_%s', pg_backend_pid())
 ";
 
-/// Reads the schema with this object id.
-pub(crate) async fn read(
-    client: &(impl GenericClient + Sync),
-    schema: u32,
-) -> Result<SchemaSnapshot, tokio_postgres::Error> {
-    let rows = client.query_typed(READ, &[(&schema, Type::OID)]).await?;
-    let part = |row: &tokio_postgres::Row| -> Result<_, tokio_postgres::Error> {
+/// Reads the schema that unqualified names stand for.
+pub(crate) async fn read(client: &(impl GenericClient + Sync)) -> Result<SchemaSnapshot, Error> {
+    let part = |row: &Row| -> Result<_, Error> {
         let key = Key {
             table: row.try_get(0)?,
             kind: row.try_get(1)?,
@@ -87,21 +37,47 @@ pub(crate) async fn read(
         };
         Ok((key, row.try_get(3)?))
     };
+    let rows = client.query_typed(READ, &[]).await?;
     rows.iter()
         .map(part)
         .collect::<Result<_, _>>()
         .map(SchemaSnapshot)
 }
 
-/// Reads the schema that unqualified names stand for.
-pub(crate) async fn read_own(
-    client: &(impl GenericClient + Sync),
-) -> Result<SchemaSnapshot, tokio_postgres::Error> {
-    let question = "SELECT current_schema()::regnamespace::oid";
-    match client.query_typed_one(question, &[]).await?.try_get(0)? {
-        Some(schema) => read(client, schema).await,
-        None => Ok(SchemaSnapshot::default()),
+/// Reads what the migrations make: in a schema of its own, in a transaction that is rolled back.
+/// No table in use is touched.
+pub(crate) async fn of_migrations(
+    client: &mut Client,
+    migrations: &[Migration],
+) -> Result<SchemaSnapshot, Error> {
+    let transaction = client.transaction().await?;
+    let row = transaction.query_typed_one(SCRATCH, &[]).await?;
+    let (may_create, scratch): (bool, &str) = (row.try_get(0)?, row.try_get(1)?);
+    let place = if may_create {
+        format!("CREATE SCHEMA {scratch}; SET LOCAL search_path = {scratch}")
+    } else {
+        "SET LOCAL search_path = pg_temp".to_owned()
+    };
+    transaction.batch_execute(&place).await?;
+    for migration in migrations {
+        if migration.metadata.run_in_transaction {
+            transaction.batch_execute(&migration.up).await?;
+            continue;
+        }
+        for statement in statements(&migration.up) {
+            transaction.batch_execute("SAVEPOINT statement").await?;
+            let statement = without_concurrency(statement);
+            match transaction.batch_execute(&statement).await {
+                // VACUUM and the like change no schema.
+                Err(error) if error.code() == Some(&SqlState::ACTIVE_SQL_TRANSACTION) => {
+                    let undo = "ROLLBACK TO SAVEPOINT statement";
+                    transaction.batch_execute(undo).await?;
+                }
+                result => result?,
+            }
+        }
     }
+    read(&transaction).await
 }
 
 impl SchemaSnapshot {

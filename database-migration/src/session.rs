@@ -6,8 +6,8 @@ use database::Database;
 use one_shot::SideChannel;
 use one_shot::session::{self, is_unsupported};
 use process::failure;
-use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, GenericClient};
 use tracing::debug;
 
 use crate::error::{Doing as _, Error};
@@ -78,6 +78,20 @@ pub(crate) async fn connect(database: &Database, timeout: Duration) -> Result<Cl
             Ok(database.connect().await?)
         }
         connected => Ok(connected?),
+    }
+}
+
+/// Refuses a `search_path` that names no schema for the tables.
+pub(crate) async fn require_schema(
+    client: &(impl GenericClient + Sync),
+    doing: &'static str,
+) -> Result<(), Error> {
+    let question = "SELECT current_setting('search_path') WHERE current_schema() IS NULL";
+    match client.query_typed_opt(question, &[]).await.doing(doing)? {
+        None => Ok(()),
+        Some(row) => Err(Error::NoSchema {
+            search_path: row.try_get(0).doing(doing)?,
+        }),
     }
 }
 

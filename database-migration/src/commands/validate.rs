@@ -10,7 +10,6 @@ use crate::error::{Doing as _, Error};
 use crate::migrator::Migrator;
 use crate::run_context::RunContext;
 use crate::schema_snapshot;
-use crate::scratch_schema::ScratchSchema;
 use crate::state::{SchemaState, problems, unverified};
 
 /// What was found.
@@ -94,9 +93,8 @@ async fn compare(
     let migrations = run.migrator.up_to(version);
     let compare = run.unless_stopped(async {
         let look = async {
-            let found = schema_snapshot::read_own(client).await?;
-            let scratch = ScratchSchema::of(client, migrations).await?;
-            Ok((scratch.snapshot().await?, found))
+            let found = schema_snapshot::read(client).await?;
+            Ok((schema_snapshot::of_migrations(client, migrations).await?, found))
         };
         look.await.doing("compare the schema")
     });

@@ -18,7 +18,7 @@ use crate::attempts::{self, Attempt, AttemptError};
 use crate::error::{Doing as _, Error, count};
 use crate::migrator::Migrator;
 use crate::run_context::RunContext;
-use crate::session::{LOCK_TIMEOUT, Session};
+use crate::session::{self, LOCK_TIMEOUT, Session};
 
 /// What `roles apply` did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,7 +99,7 @@ impl Migrator {
         let run = RunContext::start(self, "roles check");
         let client = run.connect().await?;
         let read = async {
-            operator(&client).await?;
+            session::require_schema(&client, READ).await?;
             let stored = password::stored(&client, &self.roles).await.doing(READ)?;
             let rest = difference::read(&client, &self.roles, &STAGES, false).await;
             Ok((stored, rest.doing(READ)?))
@@ -135,18 +135,6 @@ impl Migrator {
     }
 }
 
-/// The role that the session acts as.
-async fn operator(client: &(impl GenericClient + Sync)) -> Result<String, Error> {
-    let acting = "SELECT current_user::text, current_schema() IS NOT NULL, current_setting('search_path')";
-    let row = client.query_typed_one(acting, &[]).await.doing(READ)?;
-    match row.try_get(1).doing(READ)? {
-        true => row.try_get(0).doing(READ),
-        false => Err(Error::NoSchema {
-            search_path: row.try_get(2).doing(READ)?,
-        }),
-    }
-}
-
 /// One run of `roles apply`, with the migration lock held.
 struct Work<'a> {
     names: &'a Names,
@@ -178,7 +166,9 @@ impl Attempt for Work<'_> {
 impl Work<'_> {
     async fn change_all(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let (client, names) = (&mut session.client, self.names);
-        let operator = operator(client).await?;
+        session::require_schema(client, READ).await?;
+        let acting = client.query_typed_one("SELECT current_user::text", &[]).await;
+        let operator: String = acting.and_then(|row| row.try_get(0)).doing(READ)?;
         if let Some(role) = names.role(&operator) {
             return Err(Error::OwnRole { role });
         }

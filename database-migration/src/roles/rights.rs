@@ -343,39 +343,16 @@ pub(super) fn to_json() -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use squawk_syntax::ast::{self, AstNode as _};
+    use test_support::TestDatabase;
 
     use super::*;
 
-    #[test]
-    fn every_table_of_the_migrations_is_listed_and_no_other() {
-        let mut made = BTreeSet::from(
-            [
-                "__diesel_schema_migrations",
-                "migration_details",
-                "schema_migrations",
-            ]
-            .map(str::to_owned),
-        );
-        for migration in crate::embedded().unwrap() {
-            for statement in squawk_syntax::SourceFile::parse(&migration.up).tree().stmts() {
-                match statement {
-                    ast::Stmt::CreateTable(table) => {
-                        made.extend(table.table_name().map(|name| name.syntax().text().to_string()));
-                    }
-                    ast::Stmt::DropTable(table) => {
-                        let text = table.syntax().text().to_string();
-                        made.retain(|name| {
-                            !text
-                                .split(|c: char| !c.is_alphanumeric() && c != '_')
-                                .any(|word| word == name)
-                        });
-                    }
-                    _ => {}
-                }
-            }
-        }
+    #[tokio::test]
+    async fn every_table_of_the_migrations_is_listed_and_no_other() {
+        let database = TestDatabase::migrated().await;
+        let tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'";
 
+        let made: BTreeSet<String> = database.rows(tables).await.into_iter().flatten().collect();
         let listed: BTreeSet<String> = TABLES.iter().map(|table| table.name.to_owned()).collect();
         assert_eq!(made, listed);
     }

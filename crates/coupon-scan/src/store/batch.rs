@@ -45,7 +45,7 @@ impl PartitionFilter {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CodeLayout {
     permutation: Permutation,
-    /// PartitionSet that are stored.
+    /// Bits that are stored.
     pub(crate) rest_bits: u32,
     pub(crate) partitions: usize,
     /// Bytes that are stored; 1 for texts.
