@@ -5,6 +5,8 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod coupon_codes;
+#[cfg(test)]
+mod fuzz;
 mod orders;
 mod products;
 mod promotions;

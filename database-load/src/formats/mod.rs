@@ -3,6 +3,8 @@
 mod csv;
 mod fields;
 mod findings;
+#[cfg(test)]
+mod fuzz;
 mod json;
 pub(crate) mod text;
 
@@ -124,11 +126,6 @@ pub(crate) fn read(
                 continue;
             }
         };
-        if let Some(reason) = foreign(&text) {
-            findings.add(BadRow::new(&file, 1, reason));
-            continue;
-        }
-        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
         let mut take = |row: &Row, findings: &mut Findings| take(Fields::new(row, columns, findings));
         let mut sink = Sink {
             file: &file,
@@ -136,13 +133,21 @@ pub(crate) fn read(
             findings,
             take: &mut take,
         };
-        match format {
-            Format::Csv => csv::read(text, &mut sink),
-            Format::Json => json::read_array(&unix_ends(text), &mut sink),
-            Format::JsonLines => json::read_lines(&unix_ends(text), &mut sink),
-        }
+        read_text(format, &text, &mut sink);
     }
     Ok(())
+}
+
+fn read_text(format: Format, text: &[u8], sink: &mut Sink<'_>) {
+    if let Some(reason) = foreign(text) {
+        return sink.findings.add(sink.bad(1, reason));
+    }
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    match format {
+        Format::Csv => csv::read(text, sink),
+        Format::Json => json::read_array(&unix_ends(text), sink),
+        Format::JsonLines => json::read_lines(&unix_ends(text), sink),
+    }
 }
 
 /// What a file is by its first bytes, where it is no text that could be read.

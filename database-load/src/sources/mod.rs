@@ -135,6 +135,23 @@ pub(crate) async fn fetch(inputs: Vec<Input>) -> Result<Vec<Input>, Failure> {
 }
 
 impl Input {
+    /// A table's file that was read.
+    #[cfg(test)]
+    pub(crate) fn of(name: &str, bytes: &[u8]) -> Input {
+        Input {
+            name: name.into(),
+            format: Format::of(name),
+            source: 0,
+            content: Content::Read {
+                path: name.into(),
+                bytes: bytes.into(),
+            },
+            stated: None,
+            sha256: Sum::default(),
+            max_text: 1 << 20,
+        }
+    }
+
     /// Reads the file if it is small, else looks at its size, time and inode.
     fn local(
         source: &Source,

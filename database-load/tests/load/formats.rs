@@ -123,18 +123,18 @@ pub(crate) async fn read_all(
             shipped.to_owned()
         }
     };
-    data.write(
-        "default.toml",
-        format!(
-            "[operations.products]\nsources = [\"{}\"]\n[operations.users]\nsources = [\"{}\"]\n\
-             api_keys = [\"{}\"]\n[operations.promotions]\nsources = [\"{}\"]\n[operations.orders]\nsources = [\"{}\"]\n",
-            rest("products", "default/products.csv"),
-            rest("users", "default/users.json"),
-            rest("api_keys", "default/api_keys.json"),
-            rest("promotions", "default/promotions.csv"),
-            rest("orders", "default/orders.jsonl"),
-        ),
+    let mut profile = format!(
+        "[operations.products]\nsources = [\"{}\"]\n[operations.users]\nsources = [\"{}\"]\n\
+         api_keys = [\"{}\"]\n[operations.promotions]\nsources = [\"{}\"]\n",
+        rest("products", "default/products.csv"),
+        rest("users", "default/users.json"),
+        rest("api_keys", "default/api_keys.json"),
+        rest("promotions", "default/promotions.csv"),
     );
+    if key == "orders" {
+        profile += &format!("[operations.orders]\nsources = [\"{file}\"]\n");
+    }
+    data.write("default.toml", profile);
     let profile = Profile::read(&data.profile())?;
     let sources: Vec<_> = profile.sources().cloned().collect();
     let inputs = sources::open(&sources, &Settings::default()).await?;

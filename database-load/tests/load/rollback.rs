@@ -404,3 +404,22 @@ async fn without_a_name_the_profile_of_the_settings_is_rolled_back_if_it_is_the_
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert_eq!(database.value(price).await, "9.99");
 }
+
+#[tokio::test]
+async fn a_version_that_the_api_could_not_serve_is_not_brought_back() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    data.load(&database).await;
+    let before = dataset_rows(&database).await;
+    let broken = "UPDATE dataset_rows SET row = row || '{\"image\": \"t\"}'
+                  WHERE dataset = 'products' AND key = '3' AND version = (SELECT min(version) FROM dataset_rows)";
+    database.execute(broken).await;
+
+    let failure = try_rollback(&database, Target::Previous).await.unwrap_err();
+
+    assert_eq!(failure.code, ExitCode::Incompatible, "{}", failure.line());
+    let says = "cannot be served by this build: products 3: image: ";
+    assert!(failure.line().contains(says), "{}", failure.line());
+    assert_eq!(dataset_rows(&database).await, before);
+}

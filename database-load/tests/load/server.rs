@@ -156,6 +156,11 @@ impl Server {
         self.state.lock().unwrap().faults.extend(faults);
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn recover(&self) {
+        self.state.lock().unwrap().faults.clear();
+    }
+
     /// Methods and paths of the requests since the last call.
     pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().requests)

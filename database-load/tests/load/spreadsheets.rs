@@ -129,7 +129,7 @@ async fn malformed_quotes_are_refused_with_line_and_column() {
     let after = "text follows the closing quotes";
     let unclosed = "ends inside the quotes that begin here";
     let rows = [
-        (r#"1,"12" Pizza",9.99,Pizza,"#, "2, column name: ", after, 6),
+        (r#"1,"12" Pizza",9.99,Pizza,"#, "2, column name: ", after, 7),
         (r#"1,"Big" Mac,5.00,Burger,"#, "2, column name: ", after, 8),
         (r#"1,"Mac \"Big\"",9.99,B,"#, "2, column name: ", after, 10),
         (r#"1,A,"1"2.00,C,"#, "2, column price: ", after, 8),
