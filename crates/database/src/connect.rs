@@ -5,7 +5,9 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diesel_async::AsyncPgConnection;
+use diesel::ConnectionError;
+use diesel::connection::CacheSize;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use rustls::ClientConfig;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -176,18 +178,22 @@ impl Database {
         self.pooling.get_or_try_init(detect).await.copied()
     }
 
-    /// A connection of its own, for diesel.
+    /// A connection of its own, for diesel. Behind a pooler that pools transactions it keeps no
+    /// prepared statements, and statements belong into transactions.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn connect_diesel(&self) -> Result<AsyncPgConnection, ConnectError> {
+        let pooling = self.pooling().await?;
         let (client, connection) = self.open().await?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection)
-            .await
-            .map_err(|error| ConnectError::Unreachable {
-                target: self.target(),
-                cause: Box::new(error),
-            })
+        let connection = match pooling {
+            Pooling::Transactions => without_statements(spawn((client, connection))).await,
+            _ => AsyncPgConnection::try_from_client_and_connection(client, connection).await,
+        };
+        connection.map_err(|error| ConnectError::Unreachable {
+            target: self.target(),
+            cause: Box::new(error),
+        })
     }
 
     /// Tries until a connection works, at most `timeout`; returns the time that it took. Logs once.
@@ -269,6 +275,19 @@ impl Database {
             }
         }
     }
+}
+
+/// Diesel prepares statements to set the connection up: in one transaction, which drops them.
+async fn without_statements(client: Client) -> diesel::ConnectionResult<AsyncPgConnection> {
+    let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(with_causes(error));
+    client.batch_execute("BEGIN").await.map_err(|error| bad(&error))?;
+    let mut connection = AsyncPgConnection::try_from(client).await?;
+    connection.set_prepared_statement_cache_size(CacheSize::Disabled);
+    connection
+        .batch_execute("COMMIT")
+        .await
+        .map_err(|error| bad(&error))?;
+    Ok(connection)
 }
 
 /// The client of a connection that a task drives until the client is dropped.

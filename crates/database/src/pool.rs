@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::TimeoutType;
-use diesel::connection::CacheSize;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{ConnectionError, QueryResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool as Deadpool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use tracing::debug;
 
@@ -318,8 +317,6 @@ async fn open(database: &Database) -> diesel::ConnectionResult<AsyncPgConnection
     let pooling = database.pooling().await.map_err(|error| bad(&error))?;
     let mut connection = database.connect_diesel().await.map_err(|error| bad(&error))?;
     if pooling == Pooling::Transactions {
-        // A statement lives as long as its transaction.
-        connection.set_prepared_statement_cache_size(CacheSize::Disabled);
         return Ok(connection);
     }
     let limits = limits(database).map(|(name, value)| format!("SET {name} = {value}"));

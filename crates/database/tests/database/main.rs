@@ -7,6 +7,7 @@
 )]
 
 mod amount;
+mod certificates;
 mod connect;
 mod listen;
 mod pool;

@@ -38,8 +38,12 @@ async fn a_server_without_a_pooler_is_asked_once() {
 #[tokio::test]
 async fn a_pooler_of_transactions_is_refused_where_sessions_are_needed() {
     let cluster = OwnCluster::start();
-    for size in [1, 2, 20] {
-        let pooler = Pooler::start(&cluster.url(), Mode::Transaction, size);
+    let modes = [Mode::Transaction, Mode::RoundRobin];
+    for (size, mode) in [1, 2, 20]
+        .into_iter()
+        .flat_map(|size| modes.map(|mode| (size, mode)))
+    {
+        let pooler = Pooler::start(&cluster.url(), mode, size);
         let database = direct(pooler.url());
         for refused in [
             database.connect().await.err().unwrap(),

@@ -14,6 +14,8 @@ use super::server::{free_port, random_hex};
 pub enum Pooling {
     /// `pool_mode = transaction`
     Transaction,
+    /// The same with `server_round_robin = 1`: the session that was free for longest comes first.
+    RoundRobin,
     /// `pool_mode = session`
     Session,
 }
@@ -38,6 +40,7 @@ impl Pooler {
         let port = free_port();
         let mode = match pooling {
             Pooling::Transaction => "transaction",
+            Pooling::RoundRobin => "transaction\nserver_round_robin = 1",
             Pooling::Session => "session",
         };
         let users = home.join("users.txt");

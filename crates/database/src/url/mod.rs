@@ -335,3 +335,6 @@ fn positive(value: &str) -> Result<Option<u64>, String> {
     let number: i64 = value.trim().parse().map_err(|_| "is not a whole number")?;
     Ok(u64::try_from(number).ok().filter(|number| *number > 0))
 }
+
+#[cfg(test)]
+mod tests;
