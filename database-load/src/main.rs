@@ -13,29 +13,31 @@ use database::Database;
 use database_load::settings::Settings;
 use database_load::{RunOptions, coupons};
 use process::failure::{ExitCode, Failure, OrExit as _};
-use process::report::{ProcessOutcome, report};
-use process::signals;
+use process::report::{self, ProcessOutcome};
 use process::telemetry::{self, Role};
+use process::{panics, signals};
 use tokio_util::sync::CancellationToken;
 
 const SERVICE: &str = "database-load";
 
 fn main() -> std::process::ExitCode {
     let (command, general) = Cli::parse().chosen().unwrap_or_else(|error| error.exit());
-    let cancel = signals::shutdown();
-    if let Command::Coupons(command) = command {
-        return report(coupons::execute(command, general.json, &cancel));
-    }
-    let has_answered = Cell::new(false);
-    let result = execute(command, &general, &has_answered, cancel);
-    match &result {
-        Err(failure) if general.json && !has_answered.get() => {
-            // What went wrong first goes first.
-            let shown = commands::show_failure(failure);
-            report(result.and_then(|ending| shown.map(|()| ending)))
+    report::run(|| {
+        let cancel = signals::shutdown();
+        if let Command::Coupons(command) = command {
+            return coupons::execute(command, general.json, &cancel).map(Into::into);
         }
-        _ => report(result),
-    }
+        let has_answered = Cell::new(false);
+        let result = panics::caught(|| execute(command, &general, &has_answered, cancel));
+        match &result {
+            Err(failure) if general.json && !has_answered.get() => {
+                // What went wrong first goes first.
+                let shown = commands::show_failure(failure);
+                result.and_then(|ending| shown.map(|()| ending))
+            }
+            _ => result,
+        }
+    })
 }
 
 fn execute(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use one_shot::{Deadline, StopReason};
 use process::failure::Failure;
+use process::panics;
 use tokio_util::sync::CancellationToken;
 
 /// Limits of a command, and what stops it.
@@ -40,13 +41,16 @@ impl RunOptions {
     }
 }
 
-/// Does the work, unless the command is stopped first: the work is dropped then.
+/// Does the work, unless the command is stopped first: the work is dropped then, as when it panics.
 pub(crate) async fn or_stop<T>(
     deadline: &Deadline,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let done = deadline.or_stop(Duration::ZERO, work).await;
-    done.unwrap_or_else(|reason| Err(stopped(reason)))
+    let work = panics::caught_in(work);
+    match deadline.or_stop(Duration::ZERO, work).await {
+        Ok(done) => done.unwrap_or_else(|panicked| Err(panicked.into())),
+        Err(reason) => Err(stopped(reason)),
+    }
 }
 
 /// The failure of a command that was stopped before it changed anything.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use database::ConnectError;
 use one_shot::{StopReason, exit_code};
 use process::failure::ExitCode;
+use process::panics::Panicked;
 
 use crate::data_loss::{self, DataLoss};
 use crate::roles::Role;
@@ -20,6 +21,9 @@ pub enum Error {
     /// Exit 3, or 2 when the server refuses us: no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// Exit 1: a fault of this program.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
     /// Exit 1: a migration of this build is not as it has to be.
     #[error(transparent)]
     Bad(#[from] BadMigration),
@@ -203,7 +207,7 @@ impl Error {
                 "as the message says, then run it again"
             }
             Self::Connect(_) => "correct DATABASE_URL, or the server's pg_hba.conf",
-            Self::Bad(_) => "use another build",
+            Self::Bad(_) | Self::Panicked(_) => "use another build",
             Self::NoSuchVersion { .. } | Self::NotBack { .. } => {
                 "look at database-migration status and ask for another version"
             }
@@ -254,7 +258,7 @@ impl Error {
             | Self::NotBack { .. }
             | Self::Destructive { .. }
             | Self::OwnRole { .. } => ExitCode::Usage,
-            Self::Bad(_) => ExitCode::Unexpected,
+            Self::Bad(_) | Self::Panicked(_) => ExitCode::Unexpected,
             Self::LockHeld { .. } | Self::Blocked { .. } | Self::Held { .. } => ExitCode::LockTimeout,
             Self::Edited { .. }
             | Self::Unknown { .. }

@@ -25,18 +25,19 @@ const SERVICE: &str = "database-migration";
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
+    report::run(|| execute(arguments))
+}
+
+fn execute(arguments: Arguments) -> Result<ProcessOutcome, Failure> {
     let output = Output {
         json: arguments.options.json,
     };
-    let started = settings::load(arguments.options.config.clone()).and_then(|mut settings| {
-        if output.json {
-            settings.telemetry.log_format = telemetry::LogFormat::Json;
-        }
-        let telemetry = telemetry::start(SERVICE, Role::Root, &settings.telemetry)?;
-        Ok((settings, telemetry))
-    });
-    let result = started.and_then(|(settings, telemetry)| run(arguments, &settings, &telemetry, output));
-    report::report(result)
+    let mut settings = settings::load(arguments.options.config.clone())?;
+    if output.json {
+        settings.telemetry.log_format = telemetry::LogFormat::Json;
+    }
+    let telemetry = telemetry::start(SERVICE, Role::Root, &settings.telemetry)?;
+    run(arguments, &settings, &telemetry, output)
 }
 
 fn run(

@@ -9,6 +9,7 @@ use one_shot::exit_code::is_lost;
 use one_shot::run_record::{self, RunEnd, Version};
 use one_shot::{Deadline, RunRecord};
 use process::failure::{self, ExitCode};
+use process::panics;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 use tracing::{info, warn};
@@ -111,7 +112,8 @@ impl<'a> RunContext<'a> {
 
     /// As `state`; an error is recorded, unless the record would meet the same.
     pub(crate) async fn state_or_record(&self, client: &Client) -> Result<SchemaState, Error> {
-        let state = self.state(client).await;
+        let state = panics::caught_in(self.state(client)).await;
+        let state = state.unwrap_or_else(|panicked| Err(panicked.into()));
         if let Err(error) = &state
             && !matches!(
                 error,
@@ -135,7 +137,10 @@ impl<'a> RunContext<'a> {
         let prepare = Session::prepare(client, &self.migrator.database, self.lock_wait());
         let mut session = self.unless_stopped(prepare).await?;
         let result = match self.unless_stopped(self.acquire(&session.client)).await {
-            Ok(()) => work(&mut session).await,
+            Ok(()) => {
+                let done = panics::caught_in(work(&mut session)).await;
+                done.unwrap_or_else(|panicked| Err(panicked.into()))
+            }
             Err(error) => Err(error),
         };
         match result {

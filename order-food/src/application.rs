@@ -194,7 +194,7 @@ impl Application {
         let interval = Duration::from_secs(settings.refresh_interval_s);
         let hash_keys = &state.authenticator.hash_keys;
         let refresher = Refresher::new(&database, &direct, &state.snapshots, hash_keys, interval);
-        let refreshing = tokio::spawn(refresher.run(health));
+        let mut refreshing = tokio::spawn(refresher.run(health));
         let sweep_interval = Duration::from_secs(settings.idempotency_sweep_s);
         let sweeping = tokio::spawn(sweep(state.pool.clone(), sweep_interval));
         let end_of_queue = CancellationToken::new();
@@ -216,6 +216,10 @@ impl Application {
                 () = state.orders.writer.ended() => {
                     Err(Failure::new(ExitCode::Unexpected, "the order writer has ended"))
                 }
+                // It ends by a panic only.
+                ended = &mut refreshing => {
+                    ended.or_exit(ExitCode::Unexpected, "the reading of the shop's data has ended")
+                }
             };
         }
         if outcome.is_ok() {
@@ -224,9 +228,11 @@ impl Application {
             tokio::time::sleep(Duration::from_secs(settings.drain_wait_s)).await;
         }
         handle.stop(outcome.is_ok()).await;
-        refreshing.abort();
         sweeping.abort();
-        let _ = refreshing.await;
+        if !refreshing.is_finished() {
+            refreshing.abort();
+            let _ = refreshing.await;
+        }
         state.orders.writer.stop().await;
         end_of_queue.cancel();
         let _ = queueing.await;

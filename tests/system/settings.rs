@@ -80,7 +80,6 @@ async fn a_wrong_value_for_what_all_programs_share_is_named() {
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
         ("JAEGER_ENDPOINT", "jaeger:hunter2"),
-        ("OTEL_TRACES_SAMPLER", "sometimes"),
         ("DB_SSLMODE", "on"),
         ("PGSSLROOTCERT", "/nowhere/ca.pem"),
     ] {

@@ -149,7 +149,7 @@ pub fn line(error: &(dyn std::error::Error + 'static)) -> String {
     line
 }
 
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split(['\n', '\r'])
         .map(str::trim)
         .filter(|part| !part.is_empty())

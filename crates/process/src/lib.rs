@@ -4,6 +4,7 @@
 
 pub mod duration;
 pub mod failure;
+pub mod panics;
 pub mod report;
 pub mod settings;
 pub mod signals;

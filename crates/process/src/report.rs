@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::failure::{ExitCode, Failure};
-use crate::{settings, telemetry};
+use crate::{panics, settings, telemetry};
 
 /// Most bytes that Kubernetes keeps of a termination message.
 const TERMINATION_MESSAGE_BYTES: usize = 4096;
@@ -36,6 +36,12 @@ impl From<ExitCode> for ProcessOutcome {
     }
 }
 
+/// Does the work of the process and [reports](report) its end, also when it panics. Call last.
+pub fn run<E: Into<ProcessOutcome>>(work: impl FnOnce() -> Result<E, Failure>) -> std::process::ExitCode {
+    panics::install();
+    report(panics::caught(work))
+}
+
 /// Ends telemetry, logs the last line and returns the status for `main` to return. Call last.
 ///
 /// An error is one line with all its causes. First it becomes the termination message: the file
@@ -52,10 +58,11 @@ pub fn report(result: Result<impl Into<ProcessOutcome>, Failure>) -> std::proces
     )
 }
 
-/// As [`report`], for a command beside the container's main process, such as a probe: the
-/// termination message belongs to the main process and stays.
-pub fn report_beside(result: Result<ExitCode, Failure>) -> std::process::ExitCode {
-    let code = result.unwrap_or_else(|failure| {
+/// As [`run`], for a command beside the container's main process, such as a probe: the termination
+/// message belongs to the main process and stays.
+pub fn run_beside(work: impl FnOnce() -> Result<ExitCode, Failure>) -> std::process::ExitCode {
+    panics::install();
+    let code = panics::caught(work).unwrap_or_else(|failure| {
         say(&failure);
         failure.code
     });

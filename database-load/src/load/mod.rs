@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use database::Database;
 use process::failure::{ExitCode, Failure};
+use process::panics;
 use shop::HashKeys;
 use tracing::{Span, warn};
 use uuid::Uuid;
@@ -148,7 +149,10 @@ async fn attempt(
     interrupt.store(true, Ordering::Relaxed);
     let published = match staged {
         Ok(None) => Ok(()),
-        Ok(Some(staged)) => run.publish(staged, summary).await,
+        Ok(Some(staged)) => {
+            let published = panics::caught_in(run.publish(staged, summary)).await;
+            published.unwrap_or_else(|panicked| Err(panicked.into()))
+        }
         Err(failure) => Err(failure),
     };
     let Err(failure) = published else {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use database::Database;
 use one_shot::{Deadline, Heartbeat, SideChannel};
 use process::failure::{ExitCode, Failure};
+use process::panics;
 use shop::HashKeys;
 use tokio_postgres::Client;
 use tracing::{Instrument as _, Span, warn};
@@ -79,7 +80,10 @@ pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<
     let mut connected = None;
     let prepared = run_options::or_stop(&deadline, prepare(database, options, run_id, &mut connected)).await;
     let done = match prepared {
-        Ok(prepared) => prepared.publish(&deadline).await,
+        Ok(prepared) => {
+            let published = panics::caught_in(prepared.publish(&deadline)).await;
+            published.unwrap_or_else(|panicked| Err(panicked.into()))
+        }
         Err(failure) => Err(failure),
     };
     let failure = match done {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use process::failure::{ExitCode, Failure, OrExit};
+use process::report::{self, run_beside};
 
 use crate::routes::{openapi_json, openapi_yaml};
 
@@ -88,28 +89,22 @@ enum Format {
 /// Runs the command of the arguments.
 pub fn run() -> std::process::ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::serve(arguments.config),
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => report::run(|| serve::serve(arguments.config)),
         Command::Health { url } => {
-            let answer = probe::health(url, arguments.config);
-            return process::report::report_beside(answer.and_then(|text| print(&text)));
+            run_beside(|| probe::health(url, arguments.config).and_then(|text| print(&text)))
         }
         Command::TryOrder {
             url,
             api_key,
             api_key_file,
-        } => {
-            let answer = smoke_test::try_order(&url, api_key, api_key_file);
-            return process::report::report_beside(answer.and_then(|text| print(&text)));
-        }
+        } => run_beside(|| smoke_test::try_order(&url, api_key, api_key_file).and_then(|text| print(&text))),
         Command::Webhooks { action } => {
-            let answer = webhooks::run(action, arguments.config);
-            return process::report::report_beside(answer.and_then(|text| print(&text)));
+            run_beside(|| webhooks::run(action, arguments.config).and_then(|text| print(&text)))
         }
-        Command::Openapi { format: Format::Yaml } => print(&openapi_yaml()),
-        Command::Openapi { format: Format::Json } => print(&openapi_json()),
-    };
-    process::report::report(outcome)
+        Command::Openapi { format: Format::Yaml } => report::run(|| print(&openapi_yaml())),
+        Command::Openapi { format: Format::Json } => report::run(|| print(&openapi_json())),
+    }
 }
 
 fn print(text: &str) -> Result<ExitCode, Failure> {

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use super::Settings;
+use super::{Settings, standard};
 use crate::failure::{ExitCode, Failure};
 
 /// Where Jaeger's collector listens unless the settings say otherwise.
@@ -17,28 +17,31 @@ const OTLP_PATH: &str = "/v1/traces";
 /// The address that takes OTLP/HTTP requests, or `None` if tracing is off.
 ///
 /// The first of `otlp_traces_endpoint`, `otlp_endpoint` and `jaeger_endpoint` that is set decides;
-/// `none` there means off.
+/// `none` there means off. What OpenTelemetry's own variables say that is not known is warned of and
+/// counts as not set: operators set them for all pods alike.
 ///
 /// # Errors
-/// `Usage`, naming the setting: not an `http` or `https` address, or an unknown exporter.
-pub(super) fn resolve(settings: &Settings) -> Result<Option<Url>, Failure> {
-    if settings.sdk_disabled {
+/// `Usage`: `JAEGER_ENDPOINT` is not an `http` or `https` address.
+pub(super) fn resolve(settings: &Settings, warnings: &mut Vec<String>) -> Result<Option<Url>, Failure> {
+    if standard::is_disabled(settings, warnings) || !standard::exports(settings, warnings) {
         return Ok(None);
     }
-    match settings.traces_exporter.trim() {
-        "" | "otlp" => (),
-        exporter if is_none(exporter) => return Ok(None),
-        exporter => {
-            let message = format!("OTEL_TRACES_EXPORTER: `{exporter}` is not one of otlp, none");
-            return Err(Failure::new(ExitCode::Usage, message));
-        }
-    }
+    standard::check_protocol(settings, warnings);
     let set = |value: &str| Some(value.trim().to_owned()).filter(|value| !value.is_empty());
-    if let Some(address) = set(&settings.otlp_traces_endpoint) {
-        return parse("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &address);
+    let mut usable = |name, value: &str| {
+        let parsed = parse(name, &set(value)?);
+        parsed
+            .map_err(|failure| warnings.push(format!("{}; ignored", failure.line())))
+            .ok()
+    };
+    if let Some(address) = usable(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        &settings.otlp_traces_endpoint,
+    ) {
+        return Ok(address);
     }
-    if let Some(address) = set(&settings.otlp_endpoint) {
-        return Ok(parse("OTEL_EXPORTER_OTLP_ENDPOINT", &address)?.map(with_otlp_path));
+    if let Some(address) = usable("OTEL_EXPORTER_OTLP_ENDPOINT", &settings.otlp_endpoint) {
+        return Ok(address.map(with_otlp_path));
     }
     let address = set(&settings.jaeger_endpoint).unwrap_or_else(|| JAEGER.to_owned());
     Ok(parse("JAEGER_ENDPOINT", &address)?.map(from_jaeger))
@@ -150,7 +153,7 @@ mod tests {
                 jaeger_endpoint: jaeger.into(),
                 ..Settings::default()
             };
-            let address = resolve(&settings).unwrap().map(String::from);
+            let address = resolve(&settings, &mut Vec::new()).unwrap().map(String::from);
             assert_eq!(address.as_deref(), expected, "{traces} > {otlp} > {jaeger}");
         }
     }
@@ -162,33 +165,49 @@ mod tests {
             ..Settings::default()
         };
         let sdk = Settings {
-            sdk_disabled: true,
+            sdk_disabled: "TRUE".into(),
             ..Settings::default()
         };
 
-        assert_eq!(resolve(&exporter).unwrap(), None);
-        assert_eq!(resolve(&sdk).unwrap(), None);
+        assert_eq!(resolve(&exporter, &mut Vec::new()).unwrap(), None);
+        assert_eq!(resolve(&sdk, &mut Vec::new()).unwrap(), None);
     }
 
     #[test]
-    fn a_wrong_endpoint_or_exporter_is_named_and_not_shown() {
-        let wrong = |change: fn(&mut Settings)| {
-            let mut settings = Settings::default();
-            change(&mut settings);
-            resolve(&settings).unwrap_err()
+    fn a_wrong_jaeger_endpoint_is_named_and_not_shown() {
+        let settings = Settings {
+            jaeger_endpoint: "user:hunter2@jaeger".into(),
+            ..Settings::default()
         };
 
-        let jaeger = wrong(|settings| settings.jaeger_endpoint = "user:hunter2@jaeger".into());
-        let exporter = wrong(|settings| settings.traces_exporter = "zipkin".into());
+        let failure = resolve(&settings, &mut Vec::new()).unwrap_err();
 
-        assert_eq!((jaeger.code, exporter.code), (ExitCode::Usage, ExitCode::Usage));
+        assert_eq!(failure.code, ExitCode::Usage);
         assert_eq!(
-            jaeger.line(),
+            failure.line(),
             "JAEGER_ENDPOINT: neither an http(s) address nor `none`"
         );
+    }
+
+    #[test]
+    fn a_wrong_endpoint_of_opentelemetry_is_warned_of_and_the_next_one_decides() {
+        let settings = Settings {
+            otlp_traces_endpoint: "collector:4317".into(),
+            otlp_endpoint: "user:hunter2@collector".into(),
+            jaeger_endpoint: "http://jaeger:4318".into(),
+            ..Settings::default()
+        };
+        let mut warnings = Vec::new();
+
+        let address = resolve(&settings, &mut warnings).unwrap().map(String::from);
+
+        assert_eq!(address.as_deref(), Some("http://jaeger:4318/v1/traces"));
         assert_eq!(
-            exporter.line(),
-            "OTEL_TRACES_EXPORTER: `zipkin` is not one of otlp, none"
+            warnings,
+            [
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: neither an http(s) address nor `none`; ignored",
+                "OTEL_EXPORTER_OTLP_ENDPOINT: neither an http(s) address nor `none`; ignored",
+            ]
         );
     }
 }

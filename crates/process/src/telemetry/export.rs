@@ -9,6 +9,7 @@ use opentelemetry::KeyValue;
 use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData};
 use reqwest::{Url, blocking, redirect};
 
@@ -34,6 +35,7 @@ const REQUEST_SPANS: usize = 1024;
 pub(super) fn provider(
     service: &'static str,
     settings: &Settings,
+    attributes: Vec<KeyValue>,
     endpoint: &Url,
 ) -> anyhow::Result<SdkTracerProvider> {
     let batches = BatchConfigBuilder::default()
@@ -44,19 +46,23 @@ pub(super) fn provider(
     let processor = BatchSpanProcessor::builder(exporter(endpoint)?)
         .with_batch_config(batches)
         .build();
-    let resource = Resource::builder()
+    let mut resource = Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
         .with_service_name(service)
         .with_attribute(KeyValue::new("service.version", settings.version().to_owned()))
         .with_attribute(KeyValue::new(
             "deployment.environment.name",
             settings.environment.as_str().to_owned(),
         ))
-        .build();
+        .with_attributes(attributes);
+    if !settings.service_name.trim().is_empty() {
+        resource = resource.with_service_name(settings.service_name.trim().to_owned());
+    }
     Ok(SdkTracerProvider::builder()
         .with_span_processor(processor)
         .with_sampler(already_sampled())
         .with_id_generator(Ids::default())
-        .with_resource(resource)
+        .with_resource(resource.build())
         .build())
 }
 
@@ -114,6 +120,8 @@ pub(super) struct Watched<E> {
     exporter: E,
     /// Without user, password and query.
     endpoint: String,
+    /// The end of a sentence, about an address that looks wrong.
+    hint: &'static str,
     failing: AtomicBool,
 }
 
@@ -123,6 +131,10 @@ impl<E> Watched<E> {
         Self {
             exporter,
             endpoint: shown,
+            hint: match endpoint.port() {
+                Some(4317) => "; port 4317 is that of gRPC, spans go by HTTP to port 4318",
+                _ => "",
+            },
             failing: AtomicBool::new(false),
         }
     }
@@ -138,7 +150,7 @@ impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanEx
             Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
                 tracing::warn!(
                     endpoint = self.endpoint,
-                    error = %error,
+                    error = format!("{error}{}", self.hint),
                     "spans are lost until the collector can be reached; said once"
                 );
             }

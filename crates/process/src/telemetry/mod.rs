@@ -11,6 +11,7 @@ mod log;
 mod pod_trace;
 mod sampling;
 mod settings;
+mod standard;
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt};
 
 pub use sampling::RequestSampler;
-pub use settings::{ENVIRONMENT, Environment, LogFormat, NotAnEnvironment, Settings};
+pub use settings::{ENVIRONMENT, Environment, LogFormat, NotAnEnvironment, Settings, Written};
 
 use crate::failure::{ExitCode, Failure, OrExit as _};
 use pod_trace::{Ids, PodTrace};
@@ -120,16 +121,17 @@ struct Prepared {
     dispatch: Dispatch,
     provider: Option<SdkTracerProvider>,
     rule: Rule,
-    /// Why tracing is off although an endpoint is set.
-    problem: Option<anyhow::Error>,
+    /// What the settings of tracing say that is not done.
+    warnings: Vec<String>,
 }
 
 fn prepare<W>(service: &'static str, settings: &Settings, writer: W) -> Result<Prepared, Failure>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let rule = Rule::from_settings(settings)?;
-    let endpoint = endpoint::resolve(settings)?;
+    let mut warnings = Vec::new();
+    let rule = Rule::from_settings(settings, &mut warnings);
+    let endpoint = endpoint::resolve(settings, &mut warnings)?;
     let logged = log::filter(settings)?.and(filter_fn(|metadata| !log::is_never_logged(metadata)));
     let lines = fmt::layer().with_writer(writer);
     let lines = match log::is_json(settings) {
@@ -140,10 +142,22 @@ where
             .boxed(),
         false => lines.with_ansi(log::is_terminal()).with_filter(logged).boxed(),
     };
-    let (provider, problem) = match endpoint.map(|url| export::provider(service, settings, &url)) {
-        None => (None, None),
-        Some(Ok(provider)) => (Some(provider), None),
-        Some(Err(problem)) => (None, Some(problem)),
+    let attributes = standard::attributes(settings, &mut warnings);
+    let provider = match endpoint.map(|url| export::provider(service, settings, attributes, &url)) {
+        None => {
+            // Of what is switched off nothing else is to be said.
+            warnings.retain(|warning| {
+                warning.starts_with("OTEL_SDK_DISABLED") || warning.starts_with("OTEL_TRACES_EXPORTER")
+            });
+            None
+        }
+        Some(provider) => {
+            standard::check_propagators(settings, &mut warnings);
+            standard::check_ignored(&mut warnings);
+            provider
+                .map_err(|problem| warnings.push(format!("traces are off: {problem:#}")))
+                .ok()
+        }
     };
     let spans = provider.as_ref().map(|provider| spans(provider, service).boxed());
     let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> =
@@ -153,7 +167,7 @@ where
         dispatch,
         provider,
         rule,
-        problem,
+        warnings,
     })
 }
 
@@ -177,8 +191,8 @@ fn spans(provider: &SdkTracerProvider, service: &'static str) -> impl Layer<Regi
 impl Prepared {
     /// The rest, once log lines have somewhere to go.
     fn telemetry(self, role: Role, settings: &Settings) -> Telemetry {
-        if let Some(problem) = self.problem {
-            tracing::warn!(error = format!("{problem:#}"), "traces are off");
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
         }
         let rule = self.provider.is_some().then_some(self.rule);
         Telemetry {

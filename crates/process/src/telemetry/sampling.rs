@@ -6,7 +6,6 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::Settings;
-use crate::failure::{ExitCode, Failure};
 
 /// Share of requests traced in production unless the settings say otherwise.
 const PRODUCTION_SHARE: f64 = 0.01;
@@ -23,37 +22,36 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Reads `sampler` and `sampler_arg`.
-    ///
-    /// # Errors
-    /// `Usage`, naming the variable: an unknown sampler, or a share that is not within 0 to 1.
-    pub(super) fn from_settings(settings: &Settings) -> Result<Self, Failure> {
-        let argument = settings.sampler_arg;
-        if let Some(share) = argument.filter(|share| !(0.0..=1.0).contains(share)) {
-            let message = format!("OTEL_TRACES_SAMPLER_ARG: `{share}` is not a number from 0 to 1");
-            return Err(Failure::new(ExitCode::Usage, message));
-        }
-        let (parent_based, share) = match settings.sampler.trim() {
-            "" if settings.production() => (true, argument.unwrap_or(PRODUCTION_SHARE)),
-            "" | "parentbased_always_on" => (true, 1.0),
-            "parentbased_always_off" => (true, 0.0),
-            "parentbased_traceidratio" => (true, argument.unwrap_or(1.0)),
-            "always_on" => (false, 1.0),
-            "always_off" => (false, 0.0),
-            "traceidratio" => (false, argument.unwrap_or(1.0)),
+    /// Reads `sampler` and `sampler_arg`; what they are not is warned of and counts as not set.
+    pub(super) fn from_settings(settings: &Settings, warnings: &mut Vec<String>) -> Self {
+        let argument = share(settings.sampler_arg.0.trim(), warnings);
+        let sampler = settings.sampler.trim().to_ascii_lowercase();
+        let default = match settings.production() {
+            true => (true, argument.unwrap_or(PRODUCTION_SHARE)),
+            false => (true, 1.0),
+        };
+        let known = match sampler.as_str() {
+            "" => None,
+            "parentbased_always_on" => Some((true, 1.0)),
+            "parentbased_always_off" => Some((true, 0.0)),
+            "parentbased_traceidratio" => Some((true, argument.unwrap_or(1.0))),
+            "always_on" => Some((false, 1.0)),
+            "always_off" => Some((false, 0.0)),
+            "traceidratio" => Some((false, argument.unwrap_or(1.0))),
             other => {
-                let message = format!(
+                warnings.push(format!(
                     "OTEL_TRACES_SAMPLER: `{other}` is not one of always_on, always_off, traceidratio, \
-                     parentbased_always_on, parentbased_always_off, parentbased_traceidratio"
-                );
-                return Err(Failure::new(ExitCode::Usage, message));
+                     parentbased_always_on, parentbased_always_off, parentbased_traceidratio; ignored"
+                ));
+                None
             }
         };
-        Ok(Self {
+        let (parent_based, share) = known.unwrap_or(default);
+        Self {
             parent_based,
             share,
-            explicit: !settings.sampler.trim().is_empty(),
-        })
+            explicit: known.is_some(),
+        }
     }
 
     /// Whether a trace is kept that begins here, or comes from `parent`.
@@ -80,6 +78,14 @@ impl Rule {
         let sampled = sampler.should_sample(None, id, "", &SpanKind::Internal, &[], &[]);
         sampled.decision == SamplingDecision::RecordAndSample
     }
+}
+
+fn share(text: &str, warnings: &mut Vec<String>) -> Option<f64> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    if share.is_none() && !text.is_empty() {
+        warnings.push("OTEL_TRACES_SAMPLER_ARG: not a number from 0 to 1; ignored".into());
+    }
+    share
 }
 
 /// Decides once per request whether it is traced; nothing else does.
@@ -136,14 +142,15 @@ pub(super) fn already_sampled() -> ParentBasedSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::{Environment, Written};
 
     const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn settings(environment: &str, sampler: &str, argument: Option<f64>) -> Settings {
         Settings {
-            environment: super::super::Environment::parse(environment).unwrap(),
+            environment: Environment::parse(environment).unwrap(),
             sampler: sampler.into(),
-            sampler_arg: argument,
+            sampler_arg: Written(argument.map(|share| share.to_string()).unwrap_or_default()),
             ..Settings::default()
         }
     }
@@ -186,7 +193,9 @@ mod tests {
         let no = RequestSampler::parse("00-0af7651916cd43dd0848eb211c80319c-b7ad6b7169203331-00").unwrap();
 
         for (environment, name, argument, thousandths, caller_yes, caller_no) in table {
-            let rule = Rule::from_settings(&settings(environment, name, argument)).unwrap();
+            let mut warnings = Vec::new();
+            let rule = Rule::from_settings(&settings(environment, name, argument), &mut warnings);
+            assert!(warnings.is_empty(), "{warnings:?}");
             let sampler = RequestSampler { rule: Some(rule) };
             let decided = [Some(&yes), Some(&no)].map(|caller| sampler.decide(caller));
             assert!(
@@ -202,30 +211,46 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_sampler_or_share_is_named() {
-        let refused = |name, argument| {
-            let failure = Rule::from_settings(&settings("development", name, argument)).unwrap_err();
-            assert_eq!(failure.code, ExitCode::Usage);
-            failure.line()
+    fn a_sampler_or_share_that_is_not_known_is_warned_of_and_counts_as_not_set() {
+        let read = |sampler: &str, argument: &str| {
+            let settings = Settings {
+                sampler: sampler.into(),
+                sampler_arg: argument.into(),
+                ..settings("production", "", None)
+            };
+            let mut warnings = Vec::new();
+            (Rule::from_settings(&settings, &mut warnings), warnings)
         };
+        let (default, none) = read("", "");
+        assert!(none.is_empty());
 
-        assert!(
-            refused("sometimes", None)
-                .starts_with("OTEL_TRACES_SAMPLER: `sometimes` is not one of always_on")
-        );
-        for share in [1.01, -0.1, f64::NAN] {
-            let line = refused("traceidratio", Some(share));
-            assert_eq!(
-                line,
-                format!("OTEL_TRACES_SAMPLER_ARG: `{share}` is not a number from 0 to 1")
-            );
+        for sampler in ["sometimes", "parentbased_jaeger_remote", "xray", "jaeger_remote"] {
+            let (rule, warnings) = read(sampler, "endpoint=http://jaeger:14250,pollingIntervalMs=5000");
+            assert_eq!(rule, default, "{sampler}");
+            let [argument, named] = warnings.as_slice() else {
+                panic!("{warnings:?}")
+            };
+            assert!(named.starts_with(&format!(
+                "OTEL_TRACES_SAMPLER: `{sampler}` is not one of always_on"
+            )));
+            assert!(argument.starts_with("OTEL_TRACES_SAMPLER_ARG: not a number from 0 to 1"));
         }
+        for share in ["1.01", "-0.1", "NaN", "1%"] {
+            let (rule, warnings) = read("traceidratio", share);
+            assert_eq!((rule, warnings.len()), (read("traceidratio", "").0, 1), "{share}");
+        }
+        assert_eq!(read("ALWAYS_ON", ""), read("always_on", ""));
+        assert_eq!(
+            read(" ParentBased_TraceIdRatio ", "0.25"),
+            read("parentbased_traceidratio", "0.25")
+        );
     }
 
     #[test]
     fn the_start_is_kept_unless_the_sampler_or_the_caller_says_no() {
         let trace = TraceId::from(u128::MAX);
-        let rule = |name, argument| Rule::from_settings(&settings("production", name, argument)).unwrap();
+        let rule =
+            |name, argument| Rule::from_settings(&settings("production", name, argument), &mut Vec::new());
         let unsampled = RequestSampler::parse(&CALLER.replace("-01", "-00")).unwrap();
 
         assert!(rule("", None).keeps_start(trace, None));

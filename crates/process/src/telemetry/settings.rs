@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 /// The environment variables of the section and the keys they set; a service adds them to its own.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
@@ -16,6 +16,14 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "telemetry.otlp_traces_endpoint",
     ),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "telemetry.otlp_protocol"),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "telemetry.otlp_traces_protocol",
+    ),
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "telemetry.resource_attributes"),
+    ("OTEL_PROPAGATORS", "telemetry.propagators"),
     ("OTEL_TRACES_EXPORTER", "telemetry.traces_exporter"),
     ("OTEL_SDK_DISABLED", "telemetry.sdk_disabled"),
     ("OTEL_TRACES_SAMPLER", "telemetry.sampler"),
@@ -30,7 +38,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
 /// ```toml
 #[doc = include_str!("defaults.toml")]
 /// ```
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A level (`off`, `error`, `warn`, `info`, `debug`, `trace`) or comma-separated directives
@@ -49,16 +57,26 @@ pub struct Settings {
     pub otlp_endpoint: String,
     /// OTLP/HTTP address for traces, used as it is, or `none`; goes before `otlp_endpoint`.
     pub otlp_traces_endpoint: String,
+    /// How spans are sent: `http/protobuf`, and nothing else.
+    pub otlp_protocol: String,
+    /// The same for traces alone; goes before `otlp_protocol`.
+    pub otlp_traces_protocol: String,
+    /// Name of the service on spans; default the program's.
+    pub service_name: String,
+    /// More attributes of the resource, `key=value` percent-encoded, separated by commas.
+    pub resource_attributes: String,
+    /// How the context of a caller is read: `tracecontext`, and nothing else.
+    pub propagators: String,
     /// `otlp` or `none`; default `otlp`.
     pub traces_exporter: String,
     /// True switches tracing off, logs stay; default false.
-    pub sdk_disabled: bool,
+    pub sdk_disabled: Written,
     /// One of OpenTelemetry's sampler names; default `parentbased_always_on`, in production
     /// `parentbased_traceidratio` with 0.01.
     pub sampler: String,
     /// Share of traces kept by the `traceidratio` samplers, 0 to 1; default 1, and 0.01 for
     /// production's default sampler.
-    pub sampler_arg: Option<f64>,
+    pub sampler_arg: Written,
     /// The pod's uid, 32 hex digits with or without dashes: the id of the trace of its start.
     pub pod_uid: String,
     /// W3C trace context that the start joins; goes before `pod_uid`.
@@ -92,18 +110,64 @@ impl Default for Settings {
             jaeger_endpoint: "http://localhost:14268/api/traces".into(),
             otlp_endpoint: String::new(),
             otlp_traces_endpoint: String::new(),
+            otlp_protocol: String::new(),
+            otlp_traces_protocol: String::new(),
+            service_name: String::new(),
+            resource_attributes: String::new(),
+            propagators: String::new(),
             traces_exporter: "otlp".into(),
-            sdk_disabled: false,
+            sdk_disabled: "false".into(),
             sampler: String::new(),
-            sampler_arg: None,
+            sampler_arg: Written::default(),
             pod_uid: String::new(),
             traceparent: String::new(),
         }
     }
 }
 
+/// A setting of OpenTelemetry as it was written: what it does not know is warned of and ignored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written(pub(super) String);
+
+impl From<&str> for Written {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// From a text, a number or a boolean.
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Written;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, a number or a boolean")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
+                Ok(text.into())
+            }
+
+            fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Written, E> {
+                Ok(Written(truth.to_string()))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Written, E> {
+                Ok(Written(number.to_string()))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Written, E> {
+                Ok(Written(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
 /// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Text if standard error is a terminal, else JSON.
@@ -117,7 +181,7 @@ pub enum LogFormat {
 
 /// The name of the deployment. `prod` and `production`, in whatever case, mean production; no other
 /// name begins with `prod`, so that none is taken for it by mistake.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct Environment(String);
 

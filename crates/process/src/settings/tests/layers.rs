@@ -256,7 +256,7 @@ fn the_telemetry_section_loads_from_its_own_variables() {
     assert_eq!(telemetry.log_format, crate::telemetry::LogFormat::Json);
     assert_eq!(
         (telemetry.sampler_arg, telemetry.sdk_disabled),
-        (Some(0.25), true)
+        ("0.25".into(), "true".into())
     );
     assert_eq!(telemetry.pod_uid, "12345678901234567890123456789012");
     assert_eq!(telemetry.jaeger_endpoint, "http://localhost:14268/api/traces");

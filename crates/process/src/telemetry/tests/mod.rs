@@ -199,6 +199,81 @@ fn the_resource_names_service_version_and_deployment() {
 }
 
 #[test]
+fn the_resource_takes_the_name_and_the_attributes_of_opentelemetry_decoded() {
+    let collector = Receiver::start();
+    let settings = Settings {
+        service_name: "shop-eu".into(),
+        resource_attributes: "team=food%20team, service.name=other,a%2Cb=1%3D2".into(),
+        ..sending_to(&collector.endpoint())
+    };
+
+    let lines = run(Role::Member, &settings, |telemetry| {
+        telemetry.adopt(&info_span!("start"))
+    });
+
+    let resource = collector.span("start").resource;
+    assert_eq!(resource["service.name"], "shop-eu");
+    assert_eq!((&*resource["team"], &*resource["a,b"]), ("food team", "1=2"));
+    assert!(resource.contains_key("telemetry.sdk.version"));
+    assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn what_opentelemetry_may_be_told_and_is_not_done_here_is_one_warning_each() {
+    let collector = Receiver::start();
+    let settings = Settings {
+        traces_exporter: "OTLP, console".into(),
+        otlp_protocol: "grpc".into(),
+        propagators: "tracecontext,baggage,b3".into(),
+        sampler: "xray".into(),
+        sampler_arg: "endpoint=x".into(),
+        sdk_disabled: "perhaps".into(),
+        resource_attributes: "team".into(),
+        ..sending_to(&collector.endpoint())
+    };
+
+    let lines = run(Role::Member, &settings, |telemetry| {
+        telemetry.adopt(&info_span!("start"))
+    });
+
+    assert_eq!(collector.span("start").resource["service.name"], "shop-test");
+    let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    let named = [
+        "OTEL_TRACES_SAMPLER_ARG",
+        "OTEL_TRACES_SAMPLER: `xray`",
+        "OTEL_SDK_DISABLED",
+        "OTEL_TRACES_EXPORTER: `console`",
+        "OTEL_EXPORTER_OTLP_PROTOCOL: `grpc`",
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "OTEL_PROPAGATORS: `b3`",
+    ];
+    assert_eq!(messages.len(), named.len(), "{messages:?}");
+    for (message, named) in messages.iter().zip(named) {
+        assert!(message.starts_with(named), "{message}");
+    }
+    assert!(lines.iter().all(|line| line["level"] == "WARN"));
+}
+
+#[test]
+fn exporters_are_a_list_of_which_the_known_ones_count() {
+    for (exporters, sends) in [
+        ("otlp,console", true),
+        ("console", true),
+        ("jaeger", true),
+        ("", true),
+        ("NONE", false),
+        ("none, console", false),
+    ] {
+        let settings = Settings {
+            traces_exporter: exporters.into(),
+            ..Settings::default()
+        };
+        let endpoint = endpoint::resolve(&settings, &mut Vec::new()).unwrap();
+        assert_eq!(endpoint.is_some(), sends, "{exporters}");
+    }
+}
+
+#[test]
 fn a_failed_span_has_status_error_and_an_exception_event() {
     let collector = Receiver::start();
     let settings = sending_to(&collector.endpoint());
