@@ -71,6 +71,11 @@ soak: ## Run the long tests whole, about 10 min (SOAK=3: three times as long; SO
 	@scripts/postgres/binaries.sh >/dev/null
 	SOAK=$(SOAK) cargo test --release --locked $(addprefix -p ,$(SOAK_PACKAGES)) --tests -- --nocapture soak::
 
+.PHONY: fuzz
+fuzz: ## Give every parser CASES=200000 random inputs, about 15 min (PACKAGES='order-food …' to choose); finds go to proptest-regressions
+	@scripts/postgres/binaries.sh >/dev/null
+	PROPTEST_CASES=$(or $(CASES),200000) cargo test --release --locked $(if $(PACKAGES),$(addprefix -p ,$(PACKAGES)),--workspace) --lib --bins --tests -- --nocapture fuzz_
+
 .PHONY: bench
 bench: ## Measure the order path, about 10 min (SECONDS=5 ROUNDS=3 ONLY=post64,reads,… OUT=target/bench to choose)
 	@scripts/bench.sh orders $(bench_options)
@@ -91,6 +96,10 @@ bench-load: ## Measure database-load: first load, unchanged sources, a changed p
 bench-coupons: ## Measure the coupon scanner against decompression alone, about 10 min (SCALE=1.0 ROUNDS=3 OUT=target/bench to choose); needs 5 GB of disk
 	cargo bench --locked -p database-load --bench coupons -- $(if $(SCALE),--scale $(SCALE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(PARTS),--parts $(PARTS)) $(if $(OUT),--out $(abspath $(OUT)))
+
+.PHONY: e2e-clients
+e2e-clients: ## Place 1,000 orders by each of curl, Python, Node, Go and the JDK, about 1 min: none may be lost
+	@scripts/e2e/clients.sh
 
 .PHONY: e2e-compose
 e2e-compose: ## Prove images and docker-compose.yml with a real Docker daemon, about 5 min (POSTGRES_IMAGE=… to choose)

@@ -32,15 +32,20 @@ impl Parameters {
         Ok(Parameters(parameters))
     }
 
-    /// The value of a parameter. An empty one counts as absent: forms send empty fields, too.
+    /// The value of a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
-        Some(value.as_str()).filter(|value| !value.is_empty())
+        Some(value)
     }
 
-    /// `limit`: 1 to 100.
+    /// The same where an empty value means none: forms send empty fields, too.
+    fn filled(&self, name: &str) -> Option<&str> {
+        self.text(name).filter(|text| !text.is_empty())
+    }
+
+    /// `limit`: 1 to 100; empty or absent: none.
     pub(crate) fn limit(&self) -> Result<Option<usize>, ApiError> {
-        let Some(text) = self.text("limit") else {
+        let Some(text) = self.filled("limit") else {
             return Ok(None);
         };
         match text.parse() {
@@ -49,9 +54,9 @@ impl Parameters {
         }
     }
 
-    /// `cursor`, understood by `parse`.
+    /// `cursor`, understood by `parse`; empty or absent: none.
     pub(crate) fn cursor<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
-        let Some(text) = self.text("cursor") else {
+        let Some(text) = self.filled("cursor") else {
             return Ok(None);
         };
         parse(text)

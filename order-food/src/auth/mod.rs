@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
+use database::rows::ApiKey;
 use shop::{HashKeys, Scope, Scopes};
 
 use crate::http::ApiError;
 use crate::rate_limit::Limits;
-use crate::reference_data::{ApiKeyId, KeyRecord, Snapshot, SnapshotHandle};
+use crate::reference_data::{ApiKeyId, Snapshot, SnapshotHandle};
 
 /// A caller with a key that has the scope.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ fn sent_key(headers: &HeaderMap) -> Result<&[u8], ApiError> {
     Ok(key)
 }
 
-fn find<'a>(snapshot: &'a Snapshot, hash_keys: &HashKeys, key: &[u8]) -> Option<&'a KeyRecord> {
+fn find<'a>(snapshot: &'a Snapshot, hash_keys: &HashKeys, key: &[u8]) -> Option<&'a ApiKey> {
     let record = hash_keys
         .iter()
         .find_map(|hash_key| snapshot.api_keys.by_hash.get(&hash_key.hash(key)))?;

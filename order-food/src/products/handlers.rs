@@ -6,9 +6,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shop::ProductId;
 use utoipa::IntoParams;
 
+use super::schema::ProductSchema;
 use crate::http::{ApiError, ErrorBody};
 use crate::paging;
-use crate::reference_data::{Catalogue, Product, Snapshot};
+use crate::reference_data::{Catalogue, Snapshot};
 use crate::state::AppState;
 
 #[derive(IntoParams)]
@@ -30,7 +31,7 @@ pub(crate) struct ListParameters {
 #[utoipa::path(
     get, path = "/api/product", tag = "product", operation_id = "listProducts", params(ListParameters),
     responses(
-        (status = 200, description = "The products", body = [Product], example = json!([
+        (status = 200, description = "The products", body = [ProductSchema], example = json!([
             {"id": "1", "name": "Chicken Waffle", "price": 12.99, "category": "Waffle"},
             {"id": "2", "name": "Belgian Waffle", "price": 10.99, "category": "Waffle"},
             {"id": "3", "name": "Blueberry Pancakes", "price": 9.99, "category": "Pancakes"},
@@ -76,7 +77,7 @@ fn list(catalogue: &Catalogue, request: &HttpRequest) -> Result<HttpResponse, Ap
     params(("productId" = String, Path, description = "The product's id",
         example = "1", pattern = "^[1-9][0-9]{0,18}$")),
     responses(
-        (status = 200, description = "The product", body = Product,
+        (status = 200, description = "The product", body = ProductSchema,
             example = json!({"id": "1", "name": "Chicken Waffle", "price": 12.99, "category": "Waffle"})),
         (status = 304, description = "The client's copy is still good"),
         (status = 400, description = "Not a product id", body = ErrorBody,

@@ -1,3 +1,4 @@
 //! The resources of the catalogue.
 
 pub(crate) mod handlers;
+mod schema;

@@ -307,7 +307,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_makes_it_panic(
+        fn fuzz_any_header_names_a_client(
             lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..4),
             peer in any::<IpAddr>(),
         ) {
@@ -315,12 +315,12 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_a_range_panic(text in "[0-9a-f:./]{0,24}|\\PC{0,24}") {
+        fn fuzz_any_text_is_a_range_or_an_error(text in "[0-9a-f:./]{0,24}|\\PC{0,24}") {
             let _ = text.parse::<Network>();
         }
 
         #[test]
-        fn an_untrusted_peer_cannot_name_another(peer in any::<IpAddr>(), line in tokens()) {
+        fn fuzz_an_untrusted_peer_cannot_name_another(peer in any::<IpAddr>(), line in tokens()) {
             prop_assume!(!networks(&["10.0.0.0/8"])[0].contains(peer));
             let told = client(peer, [line.as_bytes()].into_iter(), &networks(&["10.0.0.0/8"]));
             prop_assert_eq!(told, peer.to_canonical());
@@ -328,7 +328,7 @@ mod tests {
 
         /// What a client sends stands left of what the proxy appends.
         #[test]
-        fn nothing_that_the_client_sends_changes_who_it_is(
+        fn fuzz_nothing_that_the_client_sends_changes_who_it_is(
             sent in prop::collection::vec(tokens(), 0..3),
             real in any::<IpAddr>(),
             own_line in any::<bool>(),

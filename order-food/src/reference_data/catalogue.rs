@@ -1,51 +1,17 @@
 //! The catalogue: the available products with the bytes of each answer made in advance.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use database::amount::Amount;
+use database::rows::{Attempt, ProductRow};
 use database::schema::products;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use shop::{Money, ProductId};
-use utoipa::ToSchema;
+use serde::Serialize;
+use shop::{Product, ProductId};
 
-use super::table::{Column, SkippedRows, readable};
+use super::table::{SkippedRows, served};
 use crate::http::representation::{JSON, Representation};
-
-/// Something that can be ordered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Product {
-    /// Decimal digits of a positive 64-bit integer.
-    #[schema(value_type = String, example = "1", pattern = "^[1-9][0-9]{0,18}$")]
-    pub(crate) id: ProductId,
-    #[schema(value_type = String, example = "Chicken Waffle")]
-    pub(crate) name: Arc<str>,
-    /// Price of one unit, with two decimals.
-    #[schema(value_type = f64, example = 12.99, minimum = 0)]
-    pub(crate) price: Money,
-    #[schema(value_type = String, example = "Waffle")]
-    pub(crate) category: Arc<str>,
-    /// Addresses of pictures, when known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) image: Option<Image>,
-}
-
-/// Addresses of a product's pictures, by the size of the screen, as far as they are known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Image {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thumbnail: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mobile: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tablet: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    desktop: Option<String>,
-}
 
 /// The available products, in numeric id order, with the bytes of each answer made in advance.
 #[derive(Debug)]
@@ -133,49 +99,17 @@ impl Catalogue {
     }
 }
 
-type Row = (
-    i64,
-    Column<String>,
-    Column<Amount>,
-    Column<String>,
-    Option<Column<Value>>,
-);
-
 /// The available products by id.
 pub(super) async fn read_products(
     connection: &mut AsyncPgConnection,
 ) -> QueryResult<(Vec<Product>, SkippedRows)> {
-    let rows: Vec<Row> = products::table
-        .select((
-            products::id,
-            products::name,
-            products::price,
-            products::category,
-            products::image,
-        ))
+    let rows: Vec<(i64, Attempt<ProductRow>)> = products::table
+        .select((products::id, Attempt::<ProductRow>::as_select()))
         .filter(products::available)
         .order(products::id)
         .load(connection)
         .await?;
-    let product = |row: Row| {
-        let id = row.0;
-        product(row).map_err(|problem| format!("{id}: {problem}"))
-    };
-    Ok(readable(rows.into_iter().map(product)))
-}
-
-fn product((id, name, price, category, image): Row) -> Result<Product, String> {
-    let Amount(price) = price.value("price")?;
-    let image = image.map(|image| image.value("image")).transpose()?;
-    let image: Option<Image> =
-        serde_json::from_value(image.unwrap_or_default()).map_err(|problem| format!("image: {problem}"))?;
-    Ok(Product {
-        id: ProductId::new(id).map_err(|problem| problem.to_string())?,
-        name: name.value("name")?.into(),
-        price,
-        category: category.value("category")?.into(),
-        image: image.filter(|image| *image != Image::default()),
-    })
+    Ok(served(rows))
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use diesel::QueryResult;
+use shop::Product;
 use tracing::warn;
 
 use super::Unusable;
-use super::catalogue::{Catalogue, Product};
+use super::catalogue::Catalogue;
 use super::rows::{ActiveVersions, Rows};
 use super::snapshot::Snapshot;
 use super::table::{SkippedRows, Table};

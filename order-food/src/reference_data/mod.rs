@@ -11,8 +11,8 @@ mod rows;
 pub(crate) mod snapshot;
 mod table;
 
-pub(crate) use api_keys::{ApiKeyId, KeyRecord};
-pub(crate) use catalogue::{Catalogue, Product};
+pub(crate) use api_keys::ApiKeyId;
+pub(crate) use catalogue::Catalogue;
 pub(crate) use coupon_codes::CouponCodes;
 pub(crate) use refresh::{RefreshHealth, Refresher};
 pub(crate) use snapshot::{Snapshot, SnapshotHandle};

@@ -9,12 +9,12 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use shop::Promotion;
+use shop::{Product, Promotion};
 
 use super::Unusable;
 use super::api_keys::{ApiKeys, read_api_keys};
 use super::bootstrap_runs::{BootstrapRun, read_runs};
-use super::catalogue::{Product, read_products};
+use super::catalogue::read_products;
 use super::coupon_codes::{CouponCodes, read_coupon_codes};
 use super::promotions::read_promotions;
 use super::table::SkippedRows;

@@ -1,7 +1,8 @@
 //! The tables of the reference data, each read or kept as one, and the rows left out of them.
 
-use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::pg::{Pg, PgValue};
+use std::fmt::Display;
+
+use database::rows::{Attempt, Unserved};
 
 /// A table that the snapshot is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,39 +57,22 @@ pub(crate) struct SkippedRows {
 
 const MAX_NAMED: usize = 20;
 
-/// The readable rows, and the others with their problems.
-pub(super) fn readable<T, C: FromIterator<T>>(
-    rows: impl Iterator<Item = Result<T, String>>,
-) -> (C, SkippedRows) {
-    let mut skipped = SkippedRows::default();
-    let mut skip = |problem| {
-        skipped.count += 1;
-        if skipped.named.len() < MAX_NAMED {
-            skipped.named.push(problem);
-        }
-    };
-    let rows = rows.filter_map(|row| row.map_err(&mut skip).ok()).collect();
-    (rows, skipped)
-}
-
-/// The value of a column, or the reason why it cannot be read: so one value does not fail the
-/// whole query.
-#[derive(Debug, FromSqlRow)]
-pub(super) struct Column<T>(pub(super) Result<T, String>);
-
-impl<T, ST> FromSql<ST, Pg> for Column<T>
+/// The values that are served of these rows with their keys, and the others with their problems.
+pub(super) fn served<K: Display, R, T, C>(rows: Vec<(K, Attempt<R>)>) -> (C, SkippedRows)
 where
-    T: FromSql<ST, Pg>,
+    T: TryFrom<R, Error = Unserved>,
+    C: FromIterator<T>,
 {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        Ok(Column(T::from_sql(value).map_err(|problem| problem.to_string())))
-    }
-}
-
-impl<T> Column<T> {
-    /// # Errors
-    /// The problem, with the column's name.
-    pub(super) fn value(self, name: &str) -> Result<T, String> {
-        self.0.map_err(|problem| format!("{name}: {problem}"))
-    }
+    let mut skipped = SkippedRows::default();
+    let values = rows.into_iter().filter_map(|(key, row)| {
+        row.served()
+            .inspect_err(|problem| {
+                skipped.count += 1;
+                if skipped.named.len() < MAX_NAMED {
+                    skipped.named.push(format!("{key}: {problem}"));
+                }
+            })
+            .ok()
+    });
+    (values.collect(), skipped)
 }

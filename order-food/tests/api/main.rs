@@ -19,6 +19,7 @@ mod errors;
 mod examples;
 mod faults;
 mod fixtures;
+mod fuzz_http;
 mod harness;
 mod health;
 mod idempotency;

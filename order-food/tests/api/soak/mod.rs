@@ -1,5 +1,6 @@
 //! Long tests under a stream of orders; `make soak` runs them whole.
 
+mod clients;
 mod cold;
 mod database;
 mod load;
