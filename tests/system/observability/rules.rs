@@ -8,7 +8,7 @@ use super::promtool;
 use crate::repository;
 
 /// What somebody on call is told of.
-const ALERTS: [&str; 12] = [
+const ALERTS: [&str; 14] = [
     "BootstrapRunLost",
     "BootstrapSlow",
     "CronJobConsecutiveFailures",
@@ -21,6 +21,8 @@ const ALERTS: [&str; 12] = [
     "OrderLatencyHigh",
     "OrderQueueFull",
     "OutcomeUnknown",
+    "SnapshotRowsSkipped",
+    "SnapshotStale",
 ];
 
 #[derive(Deserialize)]
