@@ -96,7 +96,11 @@ async fn table<T>(
     match &outcome {
         Ok(_) => connection.batch_execute("RELEASE one_table").await?,
         Err(error) if is_lost(error) => return outcome.map(Ok),
-        Err(_) => connection.batch_execute("ROLLBACK TO one_table; RELEASE one_table").await?,
+        Err(_) => {
+            connection
+                .batch_execute("ROLLBACK TO one_table; RELEASE one_table")
+                .await?
+        }
     }
     Ok(outcome)
 }

@@ -127,6 +127,7 @@ async fn no_client_can_make_new_labels() {
         "other",
     ];
     let words = [
+        "api_keys",
         "coupon_unknown",
         "database-load",
         "database-migration",
@@ -134,6 +135,8 @@ async fn no_client_can_make_new_labels() {
         "internal",
         "max",
         "outcome_unknown",
+        "products",
+        "promotions",
         "unavailable",
         "used",
         "waiting",
