@@ -308,6 +308,8 @@ fn state(
         orders: Arc::new(orders),
         queue,
         metrics,
+        exports: settings.reports.store()?,
+        report_time_zone: settings.reports.time_zone.as_str().into(),
         order_deadline,
         body_timeout: Duration::from_secs(settings.body_timeout_s),
     })

@@ -7,6 +7,7 @@ mod coupons;
 mod docs;
 mod health;
 mod http;
+mod job_status;
 mod jobs;
 mod metrics;
 mod operator_actions;

@@ -9,9 +9,11 @@ use utoipa::OpenApi;
 use crate::docs::page;
 use crate::health::handlers as health;
 use crate::http::resource::Methods;
+use crate::job_status::handlers as jobs;
 use crate::metrics::handler as metrics;
 use crate::orders::handlers as orders;
 use crate::products::handlers as products;
+use crate::reports::handlers as reports;
 use crate::{docs, rate_limit};
 
 /// Makes of each group of the table a function that adds its resources to a service, and of all
@@ -44,6 +46,10 @@ routes! {
             "/product": GET products::list_products;
             "/product/{productId}": GET products::get_product;
             "/order/{orderId}": GET orders::get_order;
+            "/report/sales": GET reports::get_sales;
+            "/report/export": POST reports::start_export;
+            "/job/{jobId}": GET jobs::get_job, DELETE jobs::cancel_job;
+            "/job/{jobId}/result": GET jobs::get_result;
         }
         probes {
             "/health": GET health::health;

@@ -7,6 +7,7 @@ use database::pool::Pool;
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use job_queue::Queue;
+use objects::Store;
 
 use crate::auth::Authenticator;
 use crate::health::Readiness;
@@ -29,6 +30,9 @@ pub(crate) struct AppState {
     pub(crate) orders: Arc<OrderStore>,
     pub(crate) queue: Queue,
     pub(crate) metrics: ShopMetrics,
+    /// `None`: exports are refused.
+    pub(crate) exports: Option<Store>,
+    pub(crate) report_time_zone: Arc<str>,
     pub(crate) order_deadline: Duration,
     pub(crate) body_timeout: Duration,
 }
@@ -45,7 +49,7 @@ impl AppState {
     ) -> Result<T, ApiError> {
         let read = async |connection: &mut AsyncPgConnection| spans::database(name, query(connection)).await;
         self.pool.read(self.order_deadline, read).await.map_err(|error| {
-            spans::failed(&error, "orders cannot be read");
+            spans::failed(&error, "the database does not answer a request");
             ApiError::Unavailable
         })
     }

@@ -6,6 +6,7 @@ use actix_web::body::MessageBody;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
+use job_queue::QueueFull;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -43,6 +44,14 @@ pub(crate) enum ApiError {
     /// 409: a request with the same Idempotency-Key is under way.
     #[error("a request with this Idempotency-Key is still under way; repeat it for its answer")]
     KeyInUse,
+    /// 409: the resource is in a state that does not allow this.
+    #[error("{message}")]
+    Conflict {
+        /// Snake-case name of the problem.
+        kind: &'static str,
+        /// What stands in the way.
+        message: &'static str,
+    },
     /// 413: the body is larger than 1 MiB.
     #[error("the request body is larger than {} bytes", super::body::LIMIT)]
     BodyTooLarge,
@@ -79,6 +88,12 @@ pub(crate) enum ApiError {
     /// 503 with Retry-After: the API keys could not be read for too long to trust any.
     #[error("the API keys cannot be checked right now; try again")]
     KeysStale,
+    /// 503: no place is set where exports could be written.
+    #[error("exports are not configured here")]
+    ExportsNotConfigured,
+    /// 503 with Retry-After: as many jobs wait as may.
+    #[error("too many jobs are waiting already; nothing was enqueued, try again later")]
+    QueueFull,
     /// 503 with Retry-After: the order may have been stored, ask for it by its id.
     #[error("whether the order was stored is not known yet; ask for it by its id before ordering again")]
     OutcomeUnknown(Uuid),
@@ -114,10 +129,21 @@ impl ApiError {
         }
     }
 
+    /// A rule says no.
+    pub(crate) fn rejected(kind: &'static str, message: impl fmt::Display) -> ApiError {
+        ApiError::Rejected {
+            kind,
+            message: message.to_string(),
+            product_ids: Vec::new(),
+        }
+    }
+
     /// The snake-case name of the problem.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            ApiError::Malformed { kind, .. } | ApiError::Rejected { kind, .. } => kind,
+            ApiError::Malformed { kind, .. }
+            | ApiError::Conflict { kind, .. }
+            | ApiError::Rejected { kind, .. } => kind,
             ApiError::Unauthenticated(_) => "unauthenticated",
             ApiError::Forbidden(_) => "forbidden",
             ApiError::NotFound(_) => "not_found",
@@ -130,6 +156,8 @@ impl ApiError {
             ApiError::HeadersTooLarge => "request_header_fields_too_large",
             ApiError::Internal => "internal",
             ApiError::Unavailable => "unavailable",
+            ApiError::ExportsNotConfigured => "exports_not_configured",
+            ApiError::QueueFull => "queue_full",
             ApiError::KeysStale => "keys_stale",
             ApiError::OutcomeUnknown(_) => "outcome_unknown",
         }
@@ -166,6 +194,9 @@ impl ApiError {
             | ApiError::KeyInUse => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
+            ApiError::QueueFull => {
+                response.insert_header((header::RETRY_AFTER, QueueFull::RETRY_AFTER.as_secs()));
+            }
             _ => {}
         }
         response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -195,16 +226,18 @@ impl ResponseError for ApiError {
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            ApiError::KeyInUse => StatusCode::CONFLICT,
+            ApiError::KeyInUse | ApiError::Conflict { .. } => StatusCode::CONFLICT,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            ApiError::Unavailable | ApiError::KeysStale | ApiError::OutcomeUnknown(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            ApiError::Unavailable
+            | ApiError::KeysStale
+            | ApiError::ExportsNotConfigured
+            | ApiError::QueueFull
+            | ApiError::OutcomeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

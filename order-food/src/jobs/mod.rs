@@ -1,19 +1,31 @@
 //! The kinds of background jobs, a file each, and the registry of all.
 
+mod reporting_backfill;
+pub(crate) mod reporting_export;
+mod reporting_refresh;
+mod reporting_retention;
 mod settings;
 mod webhook;
 mod webhook_probe;
 
-use database::Database;
-use database::pool::Pool;
-use job_queue::Registry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use database::Database;
+use database::pool::Pool;
+use job_queue::Registry;
+
 use crate::webhooks::Deliverer;
 
+use reporting_backfill::ReportingBackfill;
+use reporting_export::ReportingExport;
+use reporting_refresh::ReportingRefresh;
+use reporting_retention::ReportingRetention;
 pub use settings::{ENVIRONMENT, Settings};
 pub(crate) use webhook::OrderWebhook;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What the handlers are made of. Cheap to clone.
 #[derive(Clone)]
@@ -42,12 +54,27 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
     } = resources;
     let slots = settings.jobs.concurrency;
     let deliverer = Arc::new(Deliverer::new(&settings.webhooks, pool.clone(), slots, metrics)?);
+    let reports = &settings.reports;
+    let store = reports.store()?;
     Ok(Registry::new()
         .job(OrderWebhook(deliverer.clone()))
         .job(webhook_probe::EndpointProbe(deliverer))
-        .every(
-            "webhook.endpoint_probe",
-            Duration::from_secs(60),
-            webhook_probe::job()?,
-        ))
+        .every("webhook.endpoint_probe", MINUTE, webhook_probe::job()?)
+        .job(ReportingRefresh {
+            pool: pool.clone(),
+            time_zone: reports.time_zone.clone(),
+        })
+        .every("reporting.refresh", MINUTE, ReportingRefresh::periodic()?)
+        .job(ReportingBackfill { pool: pool.clone() })
+        .job(ReportingExport {
+            pool: pool.clone(),
+            store: store.clone(),
+            time_zone: reports.time_zone.clone(),
+            rows_per_second: reports.export_rows_per_second,
+        })
+        .job(ReportingRetention {
+            store,
+            retention: Duration::from_secs(settings.jobs.retention_s),
+        })
+        .every("reporting.retention", HOUR, ReportingRetention::periodic()?))
 }

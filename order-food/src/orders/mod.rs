@@ -22,9 +22,10 @@ use uuid::Uuid;
 
 use crate::reference_data::ApiKeyId;
 
-use answer::OrderAnswer;
+pub(crate) use answer::OrderAnswer;
 pub(crate) use idempotency::sweep;
 pub use idempotency::{IdempotencyClaim, IdempotencyKey};
+pub(crate) use queries::orders_at;
 pub(crate) use store::OrderStore;
 #[cfg(feature = "bench")]
 pub use store::Substitute;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use database::amount::Amount;
 use database::schema::{order_items, orders};
 use diesel::dsl::exists;
@@ -78,6 +79,23 @@ pub(super) async fn orders_before(
         None => page.load(connection).await?,
     };
     with_lines(connection, rows).await
+}
+
+/// These orders with the times at which they were stored, in this order.
+pub(crate) async fn orders_at(
+    connection: &mut AsyncPgConnection,
+    times: Vec<(DateTime<Utc>, Uuid)>,
+) -> QueryResult<Vec<(DateTime<Utc>, Order)>> {
+    let ids: Vec<Uuid> = times.iter().map(|(_, id)| *id).collect();
+    let rows: Vec<OrderRow> = orders::table
+        .select(COLUMNS)
+        .filter(orders::id.eq_any(ids))
+        .load(connection)
+        .await?;
+    let found = with_lines(connection, rows).await?;
+    let mut by_id: HashMap<Uuid, Order> = found.into_iter().map(|order| (order.id, order)).collect();
+    let timed = |(time, id): (DateTime<Utc>, Uuid)| Some((time, by_id.remove(&id)?));
+    Ok(times.into_iter().filter_map(timed).collect())
 }
 
 async fn with_lines(connection: &mut AsyncPgConnection, rows: Vec<OrderRow>) -> QueryResult<Vec<Order>> {

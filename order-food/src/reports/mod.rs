@@ -4,10 +4,13 @@
 //! `reporting.*`; `handlers` (HTTP) → `queries` reads them; `export` writes orders or sales to a
 //! file.
 
+mod answer;
 pub(crate) mod count;
 mod days;
 mod dimension;
-mod queries;
+pub(crate) mod export;
+pub(crate) mod handlers;
+pub(crate) mod queries;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -120,7 +120,12 @@ async fn what_the_role_may_not_do_is_in_the_log_with_the_id_of_the_request() {
             "ERROR",
             "an order could not be stored",
         ),
-        (list, "the-list-of-this-test", "ERROR", "orders cannot be read"),
+        (
+            list,
+            "the-list-of-this-test",
+            "ERROR",
+            "the database does not answer a request",
+        ),
     ] {
         let request = request.header("api_key", APITEST).header("X-Request-ID", id);
         let answer = program.send(&request).await;

@@ -1,0 +1,43 @@
+//! `reporting.retention`: removes exported files that are too old.
+
+use std::time::Duration;
+
+use job_queue::{Job, JobError, Kind, NewJob, Outcome, Overflow, Priority, Run};
+use objects::Store;
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+/// Removes exported files that are too old.
+pub(crate) struct ReportingRetention {
+    /// `None`: exports are not configured.
+    pub(crate) store: Option<Store>,
+    /// `JOBS_RETENTION`
+    pub(crate) retention: Duration,
+}
+
+/// Nothing.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {}
+
+impl Job for ReportingRetention {
+    const KIND: Kind = Kind::new("reporting.retention", "export", Priority::Bulk).overflow(Overflow::Skip);
+
+    type Payload = Retention;
+
+    async fn run(&self, _: &Run, _: Retention) -> Result<Outcome, JobError> {
+        if let Some(store) = &self.store {
+            let removed = store.remove_older(self.retention).await?;
+            if removed > 0 {
+                info!(removed, "exported files removed");
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl ReportingRetention {
+    pub(super) fn periodic() -> Result<NewJob, serde_json::Error> {
+        Ok(NewJob::of::<ReportingRetention>(&Retention {})?.unique("files"))
+    }
+}

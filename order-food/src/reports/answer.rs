@@ -1,0 +1,101 @@
+//! The answer of a sales report.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Value, json};
+use shop::Money;
+use utoipa::ToSchema;
+
+use super::queries::{Sales, SalesRow};
+use super::{Days, Dimension};
+
+/// Sales of a range of days.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SalesReport {
+    /// The first day.
+    from: NaiveDate,
+    /// The last day.
+    to: NaiveDate,
+    by: Dimension,
+    /// Every order that was stored before is counted; null while not all days were counted yet, so
+    /// that orders may be missing.
+    #[schema(required = true)]
+    as_of: Option<DateTime<Utc>>,
+    /// One row per key that was sold, days and texts in their order, products by number.
+    #[schema(value_type = Vec<SalesReportRow>)]
+    rows: Vec<KeyedRow>,
+}
+
+/// The sums of one day, product, category or promotion.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the row; `KeyedRow` writes it")]
+pub(crate) struct SalesReportRow {
+    /// With `by=day`.
+    #[schema(required = false, nullable = false)]
+    day: Option<NaiveDate>,
+    /// With `by=product`: the product's id.
+    #[schema(required = false, nullable = false, example = "1")]
+    product: Option<String>,
+    /// With `by=category`.
+    #[schema(required = false, nullable = false)]
+    category: Option<String>,
+    /// With `by=promotion`: the code, null for orders without a promotion.
+    #[schema(required = false)]
+    promotion: Option<String>,
+    /// Orders; one with several products counts for each of them.
+    #[schema(minimum = 0)]
+    orders: i64,
+    /// Quantities added up.
+    #[schema(minimum = 0)]
+    units: i64,
+    /// Price times quantity, added up, with two decimals.
+    #[schema(value_type = f64, minimum = 0)]
+    gross: Money,
+    /// Discounts, divided among an order's lines in proportion to their amounts.
+    #[schema(value_type = f64, minimum = 0)]
+    discounts: Money,
+    /// `gross` minus `discounts`.
+    #[schema(value_type = f64)]
+    total: Money,
+}
+
+#[derive(Debug)]
+struct KeyedRow(Dimension, SalesRow);
+
+impl SalesReport {
+    pub(super) fn new(days: Days, by: Dimension, sales: Sales) -> SalesReport {
+        SalesReport {
+            from: days.from(),
+            to: days.to(),
+            by,
+            as_of: sales.as_of,
+            rows: sales.rows.into_iter().map(|row| KeyedRow(by, row)).collect(),
+        }
+    }
+
+    pub(super) fn example() -> Value {
+        json!({
+            "from": "2026-01-01", "to": "2026-01-31", "by": "product", "asOf": "2026-02-01T00:00:17.503214Z",
+            "rows": [
+                {"product": "1", "orders": 2, "units": 3, "gross": 38.97, "discounts": 2.60, "total": 36.37},
+                {"product": "3", "orders": 1, "units": 1, "gross": 9.99, "discounts": 1.00, "total": 8.99},
+            ],
+        })
+    }
+}
+
+impl Serialize for KeyedRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let KeyedRow(by, row) = self;
+        let key = Some(row.key.as_str()).filter(|key| *by != Dimension::Promotion || !key.is_empty());
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry(by.name(), &key)?;
+        map.serialize_entry("orders", &row.orders)?;
+        map.serialize_entry("units", &row.units)?;
+        map.serialize_entry("gross", &row.gross.0)?;
+        map.serialize_entry("discounts", &row.discounts.0)?;
+        map.serialize_entry("total", &row.total.0)?;
+        map.end()
+    }
+}

@@ -1,0 +1,191 @@
+//! Orders and sales as CSV or JSON Lines, compressed or not.
+
+use std::io::{self, Write};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+use shop::Money;
+
+use super::chunks::{Chunk, DailyRow};
+use super::{Data, ExportRequest, Format};
+use crate::orders::{Order, OrderAnswer};
+use crate::reports::Dimension;
+
+/// Writes pieces into a buffer that the caller takes away.
+pub(crate) struct Encoder {
+    request: ExportRequest,
+    output: Output,
+}
+
+enum Output {
+    Plain(Vec<u8>),
+    Gzip(GzEncoder<Vec<u8>>),
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Output::Plain(output) => output.write(bytes),
+            Output::Gzip(output) => output.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OrderLine<'a> {
+    created_at: String,
+    #[serde(flatten)]
+    order: OrderAnswer<'a>,
+}
+
+impl Encoder {
+    /// An encoder that has written the names of a CSV file's columns.
+    pub(crate) fn new(request: ExportRequest) -> io::Result<Encoder> {
+        let output = match request.gzip {
+            false => Output::Plain(Vec::new()),
+            true => Output::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
+        };
+        let mut encoder = Encoder { request, output };
+        let by = request.by;
+        match (request.format, request.data) {
+            (Format::Jsonl, _) => {}
+            (Format::Csv, Data::Orders) => encoder.record([
+                "id",
+                "created_at",
+                "coupon_code",
+                "items",
+                "units",
+                "subtotal",
+                "discounts",
+                "total",
+            ])?,
+            (Format::Csv, Data::Sales) => {
+                let key = (by != Dimension::Day).then_some(by.name());
+                let sums = ["orders", "units", "gross", "discounts", "total"];
+                encoder.record(["day"].into_iter().chain(key).chain(sums))?;
+            }
+        }
+        Ok(encoder)
+    }
+
+    /// Appends a piece.
+    pub(crate) fn write(&mut self, chunk: &Chunk) -> io::Result<()> {
+        match (chunk, self.request.format) {
+            (Chunk::Orders(orders), Format::Csv) => orders
+                .iter()
+                .try_for_each(|(created_at, order)| self.order_record(*created_at, order)),
+            (Chunk::Orders(orders), Format::Jsonl) => orders.iter().try_for_each(|(created_at, order)| {
+                self.json(&OrderLine {
+                    created_at: instant(*created_at),
+                    order: OrderAnswer::of(order),
+                })
+            }),
+            (Chunk::Sales(rows), Format::Csv) => rows.iter().try_for_each(|row| self.sales_record(row)),
+            (Chunk::Sales(rows), Format::Jsonl) => rows.iter().try_for_each(|row| self.sales_json(row)),
+        }
+    }
+
+    /// What was written since the last call.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(match &mut self.output {
+            Output::Plain(output) => output,
+            Output::Gzip(output) => output.get_mut(),
+        })
+    }
+
+    /// The last bytes.
+    pub(crate) fn finish(self) -> io::Result<Vec<u8>> {
+        match self.output {
+            Output::Plain(output) => Ok(output),
+            Output::Gzip(output) => output.finish(),
+        }
+    }
+
+    /// Items as `product:quantity`, separated by blanks.
+    fn order_record(&mut self, created_at: DateTime<Utc>, order: &Order) -> io::Result<()> {
+        let items: Vec<String> = order
+            .lines
+            .iter()
+            .map(|line| format!("{}:{}", line.product, line.quantity.units()))
+            .collect();
+        let units: u64 = order
+            .lines
+            .iter()
+            .map(|line| u64::from(line.quantity.units()))
+            .sum();
+        self.record([
+            order.id.to_string().as_str(),
+            &instant(created_at),
+            order.coupon_code.as_ref().map_or("", |code| code.as_str()),
+            &items.join(" "),
+            &units.to_string(),
+            &order.totals.subtotal.to_string(),
+            &order.totals.discount.to_string(),
+            &order.totals.total.to_string(),
+        ])
+    }
+
+    fn sales_record(&mut self, row: &DailyRow) -> io::Result<()> {
+        let key = (self.request.by != Dimension::Day).then_some(row.key.clone());
+        let sums = [row.orders.to_string(), row.units.to_string()];
+        let amounts = [row.gross, row.discounts, row.total].map(|amount| amount.0.to_string());
+        let day = [row.day.to_string()];
+        self.record(day.into_iter().chain(key).chain(sums).chain(amounts))
+    }
+
+    fn sales_json(&mut self, row: &DailyRow) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            day: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            product: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            category: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            promotion: Option<Option<&'a str>>,
+            orders: i64,
+            units: i64,
+            gross: Money,
+            discounts: Money,
+            total: Money,
+        }
+        let (by, key) = (self.request.by, row.key.as_str());
+        let only = |dimension: Dimension| (by == dimension).then_some(key);
+        self.json(&Line {
+            day: row.day.to_string(),
+            product: only(Dimension::Product),
+            category: only(Dimension::Category),
+            promotion: only(Dimension::Promotion).map(|key| Some(key).filter(|key| !key.is_empty())),
+            orders: row.orders,
+            units: row.units,
+            gross: row.gross.0,
+            discounts: row.discounts.0,
+            total: row.total.0,
+        })
+    }
+
+    fn json(&mut self, line: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.output, line)?;
+        self.output.write_all(b"\n")
+    }
+
+    fn record<T: AsRef<[u8]>>(&mut self, fields: impl IntoIterator<Item = T>) -> io::Result<()> {
+        let mut line = csv::Writer::from_writer(Vec::new());
+        line.write_record(fields)?;
+        let line = line
+            .into_inner()
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        self.output.write_all(&line)
+    }
+}
+
+fn instant(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}

@@ -1,0 +1,9 @@
+//! Exports: what is asked for, reading it in small pieces, writing it to a file.
+
+mod chunks;
+mod encoder;
+mod request;
+
+pub(crate) use chunks::{Chunk, Orders, Sales};
+pub(crate) use encoder::Encoder;
+pub(crate) use request::{Data, ExportRequest, ExportRequestSchema, Format};
