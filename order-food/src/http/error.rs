@@ -88,7 +88,7 @@ pub(crate) enum ApiError {
     /// 503 with Retry-After: the API keys could not be read for too long to trust any.
     #[error("the API keys cannot be checked right now; try again")]
     KeysStale,
-    /// 503: no place is set where exports could be written.
+    /// 503 with Retry-After: no place is set where exports could be written.
     #[error("exports are not configured here")]
     ExportsNotConfigured,
     /// 503 with Retry-After: as many jobs wait as may.
@@ -193,6 +193,9 @@ impl ApiError {
             | ApiError::OutcomeUnknown(_)
             | ApiError::KeyInUse => {
                 response.insert_header((header::RETRY_AFTER, "1"));
+            }
+            ApiError::ExportsNotConfigured => {
+                response.insert_header((header::RETRY_AFTER, "300"));
             }
             ApiError::QueueFull => {
                 response.insert_header((header::RETRY_AFTER, QueueFull::RETRY_AFTER.as_secs()));

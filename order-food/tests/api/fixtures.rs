@@ -9,6 +9,12 @@ pub(crate) const APITEST: &str = "apitest";
 pub(crate) const OTHER: &str = "other-key";
 /// May read every order, and place some.
 pub(crate) const STAFF: &str = "staff-key";
+/// May see reports, and the jobs that it started.
+pub(crate) const ANALYST: &str = "analyst-key";
+/// As `analyst-key`, of somebody else.
+pub(crate) const SECOND_ANALYST: &str = "second-analyst-key";
+/// May see and cancel the jobs of all keys.
+pub(crate) const OPERATOR: &str = "operator-key";
 /// May read its own orders only.
 pub(crate) const READER: &str = "reader-key";
 /// May place orders only.
@@ -97,6 +103,9 @@ fn api_keys() -> String {
         (APITEST, 1, both, "NULL", "NULL"),
         (OTHER, 2, both, "NULL", "NULL"),
         (STAFF, 3, "create_order,read_all_orders", "NULL", "NULL"),
+        (ANALYST, 3, "view_reports", "NULL", "NULL"),
+        (SECOND_ANALYST, 3, "view_reports", "NULL", "NULL"),
+        (OPERATOR, 3, "operate", "NULL", "NULL"),
         (READER, 1, "read_orders", "NULL", "NULL"),
         (WRITER, 1, "create_order", "now() + interval '1 day'", "NULL"),
         (EXPIRED, 1, both, "now() - interval '1 ms'", "NULL"),

@@ -176,13 +176,17 @@ impl Encoder {
         self.output.write_all(b"\n")
     }
 
-    fn record<T: AsRef<[u8]>>(&mut self, fields: impl IntoIterator<Item = T>) -> io::Result<()> {
-        let mut line = csv::Writer::from_writer(Vec::new());
-        line.write_record(fields)?;
-        let line = line
-            .into_inner()
-            .map_err(|error| io::Error::other(error.to_string()))?;
-        self.output.write_all(&line)
+    fn record<T: AsRef<str>>(&mut self, fields: impl IntoIterator<Item = T>) -> io::Result<()> {
+        let fields: Vec<String> = fields.into_iter().map(|field| quoted(field.as_ref())).collect();
+        self.output.write_all((fields.join(",") + "\r\n").as_bytes())
+    }
+}
+
+/// A field of CSV (RFC 4180): in quotes where it has to be.
+fn quoted(field: &str) -> String {
+    match field.contains([',', '"', '\r', '\n']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_owned(),
     }
 }
 
