@@ -41,3 +41,4 @@ mod settings;
 mod soak;
 mod unreadable;
 mod upgrade;
+mod webhooks;

@@ -7,7 +7,7 @@ mod frozen;
 mod locked_promotion;
 mod overload;
 mod poisoned;
-mod proxy;
+pub(crate) mod proxy;
 mod refusals;
 mod replicas;
 mod snapshots;

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// What happens on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Wire {
+pub(crate) enum Wire {
     /// Everything passes.
     Whole,
     /// The next orders reach the server and are committed, its answer is lost; then the wire is
@@ -41,7 +41,7 @@ pub(super) enum Wire {
 
 /// The wire; cut for good when dropped.
 #[derive(Clone)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     server: SocketAddr,
     state: Arc<State>,
@@ -66,7 +66,7 @@ const STATES: [Wire; 9] = [
 
 impl Proxy {
     /// A wire to the server at `url`, and the URL that leads over it.
-    pub(super) async fn start(url: &str) -> (Proxy, String) {
+    pub(crate) async fn start(url: &str) -> (Proxy, String) {
         let (before, after) = url.split_once("@127.0.0.1:").unwrap();
         let (port, database) = after.split_once('/').unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -89,12 +89,12 @@ impl Proxy {
         (proxy, format!("{before}@127.0.0.1:{port}/{database}"))
     }
 
-    pub(super) fn set(&self, wire: Wire) {
+    pub(crate) fn set(&self, wire: Wire) {
         self.state.wire.store(wire as u8, Ordering::SeqCst);
     }
 
     /// How often orders were met by a cut.
-    pub(super) fn cuts(&self) -> usize {
+    pub(crate) fn cuts(&self) -> usize {
         self.state.cuts.load(Ordering::SeqCst)
     }
 
