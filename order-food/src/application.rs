@@ -24,6 +24,7 @@ use crate::http::cors::Cors;
 use crate::http::metrics::{HttpMetrics, request_metrics};
 use crate::http::observe::{Observer, observe, trace_headers};
 use crate::http::resource::not_found;
+use crate::jobs::SweepPlace;
 use crate::metrics::ShopMetrics;
 use crate::orders::{OrderStore, Writer, WriterParts, sweep};
 use crate::rate_limit::Limits;
@@ -196,7 +197,10 @@ impl Application {
         let refresher = Refresher::new(&database, &direct, &state.snapshots, hash_keys, interval);
         let mut refreshing = tokio::spawn(refresher.run(health));
         let sweep_interval = Duration::from_secs(settings.idempotency_sweep_s);
-        let sweeping = tokio::spawn(sweep(state.pool.clone(), sweep_interval));
+        let sweeping = match settings.jobs.idempotency_sweep_in {
+            SweepPlace::Api => Some(tokio::spawn(sweep(state.pool.clone(), sweep_interval))),
+            SweepPlace::Workers => None,
+        };
         let end_of_queue = CancellationToken::new();
         let queueing =
             actix_web::rt::spawn(state.queue.clone().run(state.pool.clone(), end_of_queue.clone()));
@@ -228,7 +232,9 @@ impl Application {
             tokio::time::sleep(Duration::from_secs(settings.drain_wait_s)).await;
         }
         handle.stop(outcome.is_ok()).await;
-        sweeping.abort();
+        if let Some(sweeping) = sweeping {
+            sweeping.abort();
+        }
         if !refreshing.is_finished() {
             refreshing.abort();
             let _ = refreshing.await;

@@ -22,6 +22,7 @@ mod settings;
 mod spans;
 mod state;
 mod webhooks;
+mod worker;
 
 pub use application::Application;
 pub use http::Origin;

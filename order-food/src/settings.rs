@@ -90,22 +90,17 @@ impl Settings {
     /// # Errors
     /// Exit code 2, naming the setting.
     pub fn load(file: Option<PathBuf>) -> Result<Settings, Failure> {
-        let environment = [
-            ENVIRONMENT,
-            rate_limit::ENVIRONMENT,
-            jobs::ENVIRONMENT,
-            reports::ENVIRONMENT,
-            webhooks::ENVIRONMENT,
-            database::ENVIRONMENT,
-            telemetry::ENVIRONMENT,
-        ]
-        .concat();
-        let settings: Settings = process::settings::load(&process::settings::Source {
-            defaults: DEFAULTS,
-            file,
-            environment,
-        })?;
+        let settings: Settings = process::settings::load(&source(file))?;
         settings.checked()
+    }
+
+    /// The settings in force, a line each with the variable that set it; secrets are not shown.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn shown(file: Option<PathBuf>) -> Result<String, Failure> {
+        Settings::load(file.clone())?;
+        process::settings::shown(&source(file))
     }
 
     fn checked(self) -> Result<Settings, Failure> {
@@ -197,4 +192,21 @@ fn holds_credentials(name: &str) -> bool {
     ]
     .iter()
     .any(|word| name.contains(word))
+}
+
+fn source(file: Option<PathBuf>) -> process::settings::Source {
+    process::settings::Source {
+        defaults: DEFAULTS,
+        file,
+        environment: [
+            ENVIRONMENT,
+            rate_limit::ENVIRONMENT,
+            jobs::ENVIRONMENT,
+            reports::ENVIRONMENT,
+            webhooks::ENVIRONMENT,
+            database::ENVIRONMENT,
+            telemetry::ENVIRONMENT,
+        ]
+        .concat(),
+    }
 }

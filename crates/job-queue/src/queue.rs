@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use database::channels::JOBS_QUEUED;
 use database::pool::Pool;
-use diesel_async::SimpleAsyncConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use prometheus::{IntCounterVec, Opts};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
@@ -149,9 +149,18 @@ impl Queue {
     /// When the database does not answer within 2 s.
     pub async fn sample(&self, pool: &Pool) -> anyhow::Result<()> {
         let mut connection = pool.get().await?;
-        let depths = store::depths(&mut connection, self.0.capacities);
-        let depths = timeout(STATEMENT_LIMIT, depths).await??;
+        self.sample_on(&mut connection).await?;
         connection.release();
+        Ok(())
+    }
+
+    /// The same over a connection of the caller.
+    ///
+    /// # Errors
+    /// When the database does not answer within 2 s.
+    pub async fn sample_on(&self, connection: &mut AsyncPgConnection) -> anyhow::Result<()> {
+        let depths = store::depths(connection, self.0.capacities);
+        let depths = timeout(STATEMENT_LIMIT, depths).await??;
         for (stored, depth) in self.0.depths.iter().zip(depths) {
             stored.store(depth, Ordering::Relaxed);
         }

@@ -1,9 +1,11 @@
 //! The command line of `order-food`.
 
+mod jobs;
 mod probe;
 mod serve;
 mod smoke_test;
 mod webhooks;
+mod worker;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use process::failure::{ExitCode, Failure, OrExit};
 use process::report::{self, run_beside};
 
+use crate::Settings;
 use crate::routes::{openapi_json, openapi_yaml};
 
 const EXAMPLES: &str = "\
@@ -22,9 +25,11 @@ Exit status:
   0 stopped after SIGTERM or SIGINT, or done
   1 unexpected error; health: nobody answers, or not with 2xx; webhooks test: not delivered
   2 wrong usage or settings
-  3 database not reachable
+  3 database not reachable; worker: or its schema too old
   6 cannot listen on the port, or write its output
-  9 webhooks: the schema is older than this build needs
+  7 worker: the schema is newer than this build
+  8 jobs: what was waited for is pending, or the queue is full
+  9 jobs: there is no such job, dead letter or pause; webhooks: the schema is older than this build needs
 143 stopped at once by a second SIGTERM (130: SIGINT)";
 
 /// The REST API of the shop: products and orders.
@@ -46,6 +51,13 @@ enum Command {
     /// Serve the API until SIGTERM (default).
     #[command(after_help = "Example: PORT=9000 order-food serve")]
     Serve,
+    /// Run background jobs until SIGTERM.
+    #[command(after_help = "Example: WORKER_PRIORITY_FILTER=CRITICAL,HIGH order-food worker")]
+    Worker,
+    /// Look at background jobs, and act on them.
+    Jobs(jobs::Jobs),
+    /// Print the settings in force, without secrets.
+    Settings,
     /// Probe a running server; exit code 0 for a 2xx answer.
     #[command(after_help = "Example: order-food health --url http://127.0.0.1:8080/ready")]
     Health {
@@ -91,9 +103,17 @@ pub fn run() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => report::run(|| serve::serve(arguments.config)),
-        Command::Health { url } => {
-            run_beside(|| probe::health(url, arguments.config).and_then(|text| print(&text)))
+        Command::Worker => report::run(|| worker::worker(arguments.config)),
+        Command::Jobs(action) => run_beside(|| jobs::jobs(action, arguments.config)),
+        Command::Settings => {
+            run_beside(|| Settings::shown(arguments.config).and_then(|text| print(&text)))
         }
+        Command::Health { url } => run_beside(|| {
+            let (body, healthy) = probe::health(url, arguments.config)?;
+            // Of a server that is not well, the body says why.
+            print(&body)?;
+            healthy.map(|()| ExitCode::Done)
+        }),
         Command::TryOrder {
             url,
             api_key,

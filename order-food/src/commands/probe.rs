@@ -14,18 +14,20 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Most bytes of an answer that are read: a catalogue of thousands of products.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The body of a 2xx answer to GET `url` (`http://host:port/path`); by default /health on this
-/// machine, at the port of the settings.
+/// The body of the answer to GET `url` (`http://host:port/path`), and exit code 1 if it is not a
+/// 2xx; by default /health on this machine, at the port of the settings.
 ///
 /// # Errors
-/// Exit code 2 for a URL that is not of that form; 1 when nobody answers within 2 s, or not with
-/// 2xx.
-pub(super) fn health(url: Option<String>, config: Option<PathBuf>) -> Result<String, Failure> {
+/// Exit code 2 for a URL that is not of that form; 1 when nobody answers within 2 s.
+pub(super) fn health(
+    url: Option<String>,
+    config: Option<PathBuf>,
+) -> Result<(String, Result<(), Failure>), Failure> {
     let url = match url {
         Some(url) => url,
         None => format!("http://127.0.0.1:{}/health", Settings::load(config)?.port),
     };
-    Url::parse(&url).map_err(usage)?.get(&[])
+    Url::parse(&url).map_err(usage)?.answer("GET", &[], "")
 }
 
 /// The address of an HTTP server with the path that is asked for.
@@ -79,6 +81,17 @@ impl Url {
     }
 
     fn send(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Result<String, Failure> {
+        let (body, good) = self.answer(method, headers, body)?;
+        good.map(|()| body)
+    }
+
+    /// The body, and the failure that says what was answered instead of a 2xx.
+    fn answer(
+        &self,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<(String, Result<(), Failure>), Failure> {
         let Self { authority, path, .. } = self;
         let unhealthy = |problem: String| {
             Failure::new(
@@ -100,11 +113,11 @@ impl Url {
             .map_err(|error| unhealthy(error.to_string()))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.split(' ').nth(1).unwrap_or_default();
-        if status.starts_with('2') {
-            Ok(body.to_owned())
-        } else {
-            Err(unhealthy(format!("answered {status} {body}")))
-        }
+        let good = match status.starts_with('2') {
+            true => Ok(()),
+            false => Err(unhealthy(format!("answered {status} {body}"))),
+        };
+        Ok((body.to_owned(), good))
     }
 }
 

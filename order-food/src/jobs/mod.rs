@@ -1,5 +1,7 @@
 //! The kinds of background jobs, a file each, and the registry of all.
 
+mod idempotency_purge;
+mod job_retention;
 mod reporting_backfill;
 pub(crate) mod reporting_export;
 mod reporting_refresh;
@@ -11,17 +13,15 @@ mod webhook_probe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use database::Database;
 use database::pool::Pool;
 use job_queue::Registry;
 
 use crate::webhooks::Deliverer;
-
 use reporting_backfill::ReportingBackfill;
 use reporting_export::ReportingExport;
 use reporting_refresh::ReportingRefresh;
 use reporting_retention::ReportingRetention;
-pub use settings::{ENVIRONMENT, Settings};
+pub(crate) use settings::{ENVIRONMENT, Settings, SweepPlace};
 pub(crate) use webhook::OrderWebhook;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -32,8 +32,6 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) struct Resources {
     /// The settings of the process.
     pub(crate) settings: crate::Settings,
-    /// For sessions of their own.
-    pub(crate) database: Database,
     /// Few connections, shared by all handlers: hold one for a short transaction, never across a
     /// request to elsewhere.
     pub(crate) pool: Pool,
@@ -48,7 +46,6 @@ pub(crate) struct Resources {
 pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
     let Resources {
         settings,
-        database: _,
         pool,
         metrics,
     } = resources;
@@ -56,7 +53,8 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
     let deliverer = Arc::new(Deliverer::new(&settings.webhooks, pool.clone(), slots, metrics)?);
     let reports = &settings.reports;
     let store = reports.store()?;
-    Ok(Registry::new()
+    let retention = Duration::from_secs(settings.jobs.retention_s);
+    let mut registry = Registry::new()
         .job(OrderWebhook(deliverer.clone()))
         .job(webhook_probe::EndpointProbe(deliverer))
         .every("webhook.endpoint_probe", MINUTE, webhook_probe::job()?)
@@ -72,9 +70,21 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
             time_zone: reports.time_zone.clone(),
             rows_per_second: reports.export_rows_per_second,
         })
-        .job(ReportingRetention {
-            store,
-            retention: Duration::from_secs(settings.jobs.retention_s),
+        .job(ReportingRetention { store, retention })
+        .every("reporting.retention", HOUR, ReportingRetention::periodic()?)
+        .job(idempotency_purge::IdempotencyPurge { pool: pool.clone() })
+        .job(job_retention::JobRetention {
+            pool: pool.clone(),
+            retention,
+            audit_retention: Duration::from_secs(settings.jobs.audit_retention_s),
         })
-        .every("reporting.retention", HOUR, ReportingRetention::periodic()?))
+        .every("job_retention", job_retention::EVERY, job_retention::periodic());
+    if settings.jobs.idempotency_sweep_in == SweepPlace::Workers {
+        registry = registry.every(
+            "idempotency_purge",
+            idempotency_purge::EVERY,
+            idempotency_purge::periodic(),
+        );
+    }
+    Ok(registry)
 }

@@ -9,7 +9,6 @@ use serde::Deserialize;
 /// Section `[jobs]`; keys, units and defaults stand in `config/default.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml describes every key")]
 pub struct Settings {
     pub scheduler_enabled: bool,
     pub priority_filter: String,
@@ -17,6 +16,7 @@ pub struct Settings {
     pub pool: String,
     pub pool_size: usize,
     pub poll_ms: u64,
+    pub heartbeat_ms: u64,
     pub retention_s: u64,
     pub audit_retention_s: u64,
     pub idempotency_sweep_in: SweepPlace,
@@ -27,7 +27,6 @@ pub struct Settings {
 /// One number per priority.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml describes every key")]
 pub struct PerPriority {
     pub critical: u64,
     pub high: u64,
@@ -47,7 +46,7 @@ pub enum SweepPlace {
 }
 
 /// Environment variables and the settings that they set.
-pub const ENVIRONMENT: &[(&str, &str)] = &[
+pub(crate) const ENVIRONMENT: &[(&str, &str)] = &[
     ("QUARKUS_SCHEDULER_ENABLED", "jobs.scheduler_enabled"),
     ("JOBS_SCHEDULER_ENABLED", "jobs.scheduler_enabled"),
     ("WORKER_PRIORITY_FILTER", "jobs.priority_filter"),
@@ -55,6 +54,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("WORKER_POOL", "jobs.pool"),
     ("WORKER_POOL_SIZE", "jobs.pool_size"),
     ("JOBS_POLL_MS", "jobs.poll_ms"),
+    ("JOBS_HEARTBEAT_MS", "jobs.heartbeat_ms"),
     ("JOBS_RETENTION", "jobs.retention_s"),
     ("JOBS_AUDIT_RETENTION", "jobs.audit_retention_s"),
     ("IDEMPOTENCY_SWEEP_IN", "jobs.idempotency_sweep_in"),
@@ -88,15 +88,22 @@ impl Settings {
     ///
     /// # Errors
     /// Exit code 2, naming the priority that does not exist.
-    pub fn filter(&self) -> Result<PriorityFilter, Failure> {
+    pub(crate) fn filter(&self) -> Result<PriorityFilter, Failure> {
         self.priority_filter
             .parse()
             .or_exit(ExitCode::Usage, "WORKER_PRIORITY_FILTER")
     }
 
     /// The most queued jobs of each priority.
-    pub fn capacities(&self) -> Capacities {
+    pub(crate) fn capacities(&self) -> Capacities {
         self.queue_capacity.all()
+    }
+
+    /// Attempts in all of each priority.
+    pub(crate) fn max_attempts(&self) -> [u16; 5] {
+        self.retry_max_attempts
+            .all()
+            .map(|attempts| u16::try_from(attempts).unwrap_or(u16::MAX))
     }
 
     /// Variable, value and range of each number.
@@ -121,6 +128,7 @@ impl Settings {
             ("WORKER_CONCURRENCY", self.concurrency as u64, 1..=1_000),
             ("WORKER_POOL_SIZE", self.pool_size as u64, 1..=100),
             ("JOBS_POLL_MS", self.poll_ms, 10..=60_000),
+            ("JOBS_HEARTBEAT_MS", self.heartbeat_ms, 100..=60_000),
             ("JOBS_RETENTION", self.retention_s, 60..=31_536_000),
             (
                 "JOBS_AUDIT_RETENTION",

@@ -23,8 +23,8 @@ use uuid::Uuid;
 use crate::reference_data::ApiKeyId;
 
 pub(crate) use answer::OrderAnswer;
-pub(crate) use idempotency::sweep;
 pub use idempotency::{IdempotencyClaim, IdempotencyKey};
+pub(crate) use idempotency::{expiry, sweep};
 pub(crate) use queries::orders_at;
 pub(crate) use store::OrderStore;
 #[cfg(feature = "bench")]

@@ -17,4 +17,4 @@ mod tests;
 
 pub(crate) use days::Days;
 pub(crate) use dimension::Dimension;
-pub use settings::{ENVIRONMENT, Settings};
+pub(crate) use settings::{ENVIRONMENT, Settings};

@@ -6,7 +6,6 @@ use serde::Deserialize;
 /// Section `[reports]`; keys, units and defaults stand in `config/default.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml describes every key")]
 pub struct Settings {
     pub time_zone: String,
     pub location: Option<String>,
@@ -16,7 +15,7 @@ pub struct Settings {
 }
 
 /// Environment variables and the settings that they set.
-pub const ENVIRONMENT: &[(&str, &str)] = &[
+pub(crate) const ENVIRONMENT: &[(&str, &str)] = &[
     ("REPORT_TIMEZONE", "reports.time_zone"),
     ("REPORT_LOCATION", "reports.location"),
     ("EXPORT_ROWS_PER_SECOND", "reports.export_rows_per_second"),

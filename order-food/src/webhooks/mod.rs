@@ -23,6 +23,5 @@ pub(crate) use delivery::{Attempt, Deliverer, Delivery};
 pub(crate) use endpoints::EndpointId;
 pub(crate) use event::{Event, EventType};
 pub(crate) use secret::WebhookSecret;
-pub(crate) use settings::ENVIRONMENT;
-pub use settings::Settings;
+pub(crate) use settings::{ENVIRONMENT, Settings};
 pub(crate) use url::EndpointUrl;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{Client, Statement};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::finish::Ended;
 use super::quota::{Shares, claimable, shares};
-use super::{Backoff, Shared, attempt, seconds, session};
+use super::{Backoff, PATIENCE, Shared, attempt, seconds, session};
 use crate::priority::Priority;
 use crate::store::{self, CLAIM, ClaimedJob, Wanted};
 
@@ -59,7 +59,10 @@ pub(super) async fn run(shared: &Arc<Shared>, ends: &mpsc::Sender<Ended>, stop: 
         shared.status.turned();
         let free = shared.free();
         let claimed = match shared.may_claim() && free.slots > 0 {
-            true => claimer.claim(free, stop).await,
+            true => match timeout(PATIENCE, claimer.claim(free, stop)).await {
+                Ok(claimed) => claimed,
+                Err(late) => Err(late.into()),
+            },
             false => Ok(Vec::new()),
         };
         if stop.is_cancelled() {

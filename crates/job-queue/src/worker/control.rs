@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use database::Listener;
 use database::channels::JOBS_QUEUED;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{Backoff, SESSION, Shared, session};
+use super::{Backoff, PATIENCE, SESSION, Shared, session};
 use crate::metrics::Labels;
 use crate::priority::Priority;
 use crate::store::{self, Rescued};
@@ -40,7 +40,10 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let watching = tokio::spawn(watch(shared.clone()));
     let mut backoff = Backoff::new();
     while !stop.is_cancelled() {
-        match connect(&shared).await {
+        match timeout(PATIENCE, connect(&shared))
+            .await
+            .unwrap_or_else(|late| Err(late.into()))
+        {
             Ok(line) => {
                 backoff = Backoff::new();
                 if let Err(error) = converse(&shared, line, &stop).await {
@@ -105,7 +108,7 @@ async fn converse(shared: &Shared, mut line: Line, stop: &CancellationToken) -> 
             _ = ticks.tick() => {
                 let client = line.client();
                 tokio::select! {
-                    done = duties.perform(shared, client) => done?,
+                    done = timeout(PATIENCE, duties.perform(shared, client)) => done??,
                     () = stop.cancelled() => {}
                 }
             }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::{debug, info};
 
-use super::{Backoff, Shared, session};
+use super::{Backoff, PATIENCE, Shared, session};
 use crate::metrics::Labels;
 use crate::run::Run;
 use crate::store::{FailedAttempts, Finisher};
@@ -47,7 +48,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
     while ends.recv_many(&mut batch, BATCH).await > 0 {
         let mut again = false;
         loop {
-            match store(&shared, &mut finisher, &batch).await {
+            let stored = timeout(PATIENCE, store(&shared, &mut finisher, &batch)).await;
+            match stored.unwrap_or_else(|late| Err(late.into())) {
                 Ok(stored) => {
                     for ended in batch.drain(..) {
                         shared.running.remove(ended.run.id());

@@ -6,6 +6,7 @@
 
 mod layers;
 mod problem;
+mod shown;
 pub mod text;
 mod value;
 
@@ -60,6 +61,15 @@ fn load_from<T: DeserializeOwned>(
         let line = error.inner().line(error.path(), &settings, source);
         Failure::new(ExitCode::Usage, line)
     })
+}
+
+/// The settings in force: a line `key = value` each, with the variable that set it. Values of keys
+/// that may hold a secret are not shown.
+///
+/// # Errors
+/// As [`load`], except that the values are not checked.
+pub fn shown(source: &Source) -> Result<String, Failure> {
+    shown::shown(source, &variable_os)
 }
 
 /// An environment variable that is no setting of the service, such as `PATH`.

@@ -12,6 +12,12 @@ use super::text::NotAValue;
 /// Parts of keys whose values are never shown; a URL may carry a password.
 const SECRET: [&str; 5] = ["url", "password", "key", "secret", "token"];
 
+/// Whether the value of this key is never shown.
+pub(super) fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    SECRET.iter().any(|word| key.contains(word))
+}
+
 /// The reason why a value does not fit the settings struct.
 #[derive(Debug)]
 pub(super) enum Problem {
@@ -43,7 +49,7 @@ impl Problem {
             (None, Some(file)) => format!("{}: {key}", file.display()),
             (None, None) => key.clone(),
         };
-        let is_secret = SECRET.iter().any(|word| key.to_lowercase().contains(word));
+        let is_secret = is_secret(&key);
         let problem = match self {
             Self::NotA { expected, .. } if is_secret => format!("the value (redacted) is not {expected}"),
             Self::Refused(_) if is_secret => "the value (redacted) is not accepted".to_owned(),

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tracing::{debug, warn};
 
 /// Rows removed by one statement: few enough to hold no lock for long.
-const PIECE: i64 = 1_000;
+pub(crate) const PIECE: i64 = 5_000;
 /// How long one piece may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -51,7 +51,8 @@ async fn remove_expired(pool: &Pool) -> Result<usize, ReadError> {
     }
 }
 
-async fn remove_piece(connection: &mut AsyncPgConnection) -> QueryResult<usize> {
+/// Removes at most [`PIECE`] expired keys; returns how many.
+pub(crate) async fn remove_piece(connection: &mut AsyncPgConnection) -> QueryResult<usize> {
     diesel::sql_query(DELETE_EXPIRED)
         .bind::<BigInt, _>(PIECE)
         .execute(connection)

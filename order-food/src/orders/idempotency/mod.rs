@@ -4,7 +4,7 @@
 //! remembered for [24 hours](LIFETIME_HOURS). `in_flight`: the keys in progress in this process;
 //! `queries`: the stored keys; `expiry`: the removal of expired ones.
 
-mod expiry;
+pub(crate) mod expiry;
 mod in_flight;
 mod queries;
 

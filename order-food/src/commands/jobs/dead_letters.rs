@@ -1,0 +1,146 @@
+//! `order-food jobs dead-letters`.
+
+use job_queue::operate::{self, DeadLetters};
+use process::failure::{ExitCode, Failure, OrExit};
+use serde_json::{Value, json};
+
+use super::arguments::{Chosen, DeadLetterAction};
+use super::{Desk, found};
+
+/// A change of some dead letters; returns those that were changed.
+#[derive(Clone, Copy)]
+enum Change {
+    Replay,
+    Purge,
+}
+
+impl Desk {
+    pub(super) async fn dead_letters(&mut self, action: DeadLetterAction) -> Result<ExitCode, Failure> {
+        match action {
+            DeadLetterAction::List {
+                kind,
+                replayed,
+                limit,
+            } => {
+                let rows = operate::list_dead(&mut self.connection, kind.as_deref(), replayed, limit)
+                    .await
+                    .or_exit(ExitCode::Unexpected, "dead-letters list")?;
+                let columns = [
+                    "id",
+                    "kind",
+                    "priority",
+                    "reason",
+                    "attempt",
+                    "died_at",
+                    "replayed_as",
+                    "last_error",
+                ];
+                self.output.table(&columns, &rows)
+            }
+            DeadLetterAction::Show { id } => {
+                let row = operate::show_dead(&mut self.connection, id)
+                    .await
+                    .or_exit(ExitCode::Unexpected, "dead-letters show")?;
+                self.output.object(found(row, "dead letter", id)?)
+            }
+            DeadLetterAction::Replay {
+                chosen,
+                since,
+                limit,
+                kind,
+            } => {
+                let chosen = match kind {
+                    Some(kind) => DeadLetters::Kind {
+                        kind,
+                        since_s: since.map(|since| since.as_secs_f64()),
+                        limit,
+                    },
+                    None => by_id_or_all(chosen)?,
+                };
+                self.change(Change::Replay, chosen).await
+            }
+            DeadLetterAction::Purge {
+                chosen, older_than, ..
+            } => {
+                let chosen = match older_than {
+                    Some(age) => DeadLetters::OlderThan(age.as_secs_f64()),
+                    None => by_id_or_all(chosen)?,
+                };
+                self.change(Change::Purge, chosen).await
+            }
+        }
+    }
+
+    /// Changes them in pieces, each a transaction with its record, until none is left.
+    async fn change(&mut self, change: Change, mut chosen: DeadLetters) -> Result<ExitCode, Failure> {
+        let (action, member) = match change {
+            Change::Replay => ("jobs.replay", "replayed"),
+            Change::Purge => ("jobs.purge", "purged"),
+        };
+        let target = format!("dead letters {}", describe(&chosen));
+        let mut changed: Vec<Value> = Vec::new();
+        loop {
+            let piece = self
+                .recorded(action, &target, async |connection| {
+                    let piece = match change {
+                        Change::Replay => operate::replay(connection, &chosen).await?,
+                        Change::Purge => operate::purge(connection, &chosen).await?,
+                    };
+                    Ok((None, (!piece.is_empty()).then(|| Value::Array(piece))))
+                })
+                .await?;
+            let Some(Value::Array(piece)) = piece else { break };
+            let number = i64::try_from(piece.len()).unwrap_or(i64::MAX);
+            changed.extend(piece);
+            match &mut chosen {
+                DeadLetters::Ids(_) => break,
+                DeadLetters::Kind {
+                    limit: Some(limit), ..
+                } => {
+                    *limit -= number;
+                    if *limit <= 0 {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let (DeadLetters::Ids(ids), true) = (&chosen, changed.is_empty()) {
+            let problem = format!("none of {ids:?} is a dead letter that can be {member}");
+            return Err(Failure::new(ExitCode::Prerequisite, problem));
+        }
+        let columns: &[&str] = match change {
+            Change::Replay => &["id", "kind", "replayed_as"],
+            Change::Purge => &["id", "kind"],
+        };
+        match self.output.is_json() {
+            true => self
+                .output
+                .object(json!({ member: changed.len(), "jobs": changed })),
+            false => {
+                self.output.table(columns, &changed)?;
+                self.output.line(&format!("{} {member}", changed.len()))
+            }
+        }
+    }
+}
+
+fn by_id_or_all(chosen: Chosen) -> Result<DeadLetters, Failure> {
+    match (chosen.ids.is_empty(), chosen.all) {
+        (false, _) => Ok(DeadLetters::Ids(chosen.ids)),
+        (true, true) => Ok(DeadLetters::All),
+        (true, false) => Err(Failure::new(
+            ExitCode::Usage,
+            "which dead letters? Give ids, --all, or another choice of --help",
+        )),
+    }
+}
+
+fn describe(chosen: &DeadLetters) -> String {
+    match chosen {
+        DeadLetters::Ids(ids) => ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" "),
+        DeadLetters::Kind { kind, .. } => format!("kind:{kind}"),
+        DeadLetters::OlderThan(seconds) => format!("older than {seconds} s"),
+        DeadLetters::All => "all".to_owned(),
+    }
+}

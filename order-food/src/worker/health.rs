@@ -1,0 +1,128 @@
+//! The health of a worker, in the form of MicroProfile Health.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use job_queue::WorkerStatus;
+use serde_json::{Value, json};
+
+/// The claiming task hangs if it has not turned for so long.
+const HANGS_AFTER: Duration = Duration::from_secs(60);
+/// The database counts as away without a heartbeat for so long.
+const AWAY_AFTER: Duration = Duration::from_secs(30);
+
+/// What a worker does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Waits for the database and its schema.
+    Starting = 0,
+    Working = 1,
+    /// Claims nothing more.
+    Draining = 2,
+}
+
+/// What probes ask. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Health {
+    status: WorkerStatus,
+    phase: Arc<AtomicU8>,
+}
+
+/// One of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    Scheduler,
+    Database,
+    Schema,
+}
+
+impl Health {
+    pub(super) fn new(status: WorkerStatus) -> Health {
+        Health {
+            status,
+            phase: Arc::new(AtomicU8::new(Phase::Starting as u8)),
+        }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    fn is(&self, phase: Phase) -> bool {
+        self.phase.load(Ordering::Relaxed) == phase as u8
+    }
+
+    /// Whether the worker is to get no more work.
+    pub(super) fn is_draining(&self) -> bool {
+        self.is(Phase::Draining)
+    }
+
+    /// These checks, and whether all are up.
+    pub(super) fn report(&self, checks: &[Check]) -> (bool, Value) {
+        let reports: Vec<(bool, Value)> = checks.iter().map(|check| self.check(*check)).collect();
+        let up = reports.iter().all(|(up, _)| *up);
+        let checks: Vec<Value> = reports.into_iter().map(|(_, report)| report).collect();
+        (up, json!({ "status": word(up), "checks": checks }))
+    }
+
+    fn check(&self, check: Check) -> (bool, Value) {
+        let (name, up, data) = match check {
+            Check::Scheduler => ("scheduler", self.turns(), self.scheduler()),
+            Check::Database => ("database", self.reaches_database(), self.database()),
+            Check::Schema => (
+                "schema",
+                !self.is(Phase::Starting),
+                json!({ "needed": database::version::NEWEST }),
+            ),
+        };
+        (up, json!({ "name": name, "status": word(up), "data": data }))
+    }
+
+    /// A scheduler that is switched off turns, too: paused is not ill.
+    fn turns(&self) -> bool {
+        self.is(Phase::Starting) || self.status.turn_age() < HANGS_AFTER
+    }
+
+    fn reaches_database(&self) -> bool {
+        self.status.heartbeat_age().is_some_and(|age| age < AWAY_AFTER)
+    }
+
+    fn scheduler(&self) -> Value {
+        let jobs: Vec<Value> = self
+            .status
+            .running()
+            .into_iter()
+            .map(|job| {
+                json!({
+                    "id": job.id, "kind": job.kind, "priority": job.priority.name(),
+                    "attempt": job.attempt, "seconds": job.running_for.as_secs_f64(),
+                })
+            })
+            .collect();
+        json!({
+            "enabled": self.status.enabled(),
+            "priorities": self.status.priorities(),
+            "paused": self.status.paused(),
+            "leader": self.status.leader(),
+            "draining": self.is_draining(),
+            "running": jobs.len(),
+            "jobs": jobs,
+            "lastClaim": self.status.last_claim().map(|at| DateTime::<Utc>::from(at).to_rfc3339()),
+        })
+    }
+
+    fn database(&self) -> Value {
+        let age = self.status.heartbeat_age();
+        json!({ "heartbeatAgeSeconds": age.map(|age| age.as_secs_f64()) })
+    }
+}
+
+fn word(up: bool) -> &'static str {
+    match up {
+        true => "UP",
+        false => "DOWN",
+    }
+}
