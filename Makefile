@@ -12,7 +12,7 @@ help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Start everything and serve on http://localhost:8080 (PORT=…, DATABASE_URL=… to choose); Ctrl-C stops it
+run: ## Start everything and serve on http://localhost:8080 (PORT=…, PROFILES=demo, DATABASE_URL=… to choose); Ctrl-C stops it
 	@scripts/run.sh
 
 .PHONY: reset
@@ -20,7 +20,7 @@ reset: ## Stop this checkout's private PostgreSQL and forget its data
 	@scripts/postgres/cluster.sh reset
 
 .PHONY: up
-up: ## Start everything in containers, http://localhost:8080 (OBSERVABILITY=1 adds Jaeger, Prometheus, Grafana; PORT=… to choose)
+up: ## Start everything in containers, http://localhost:8080 (OBSERVABILITY=1 adds Jaeger, Prometheus, Grafana; PORT=…, PROFILES=demo to choose)
 	@scripts/compose/up.sh
 
 .PHONY: down
@@ -44,7 +44,7 @@ sbom: $(CARGO_CYCLONEDX) ## List what each program is made of, as CycloneDX, in 
 	@scripts/images/sbom.sh $(abspath $(CARGO_CYCLONEDX))
 
 .PHONY: deploy
-deploy: ## Deploy to the current Kubernetes context (NAMESPACE=default ENVIRONMENT=dev|staging|production POSTGRES=external REGISTRY=…)
+deploy: ## Deploy to the current Kubernetes context (NAMESPACE=default ENVIRONMENT=dev|staging|production POSTGRES=external OBSERVABILITY=1 REGISTRY=…)
 	@scripts/deploy/deploy.sh
 
 .PHONY: undeploy

@@ -81,6 +81,7 @@ one_shot() {
 }
 
 export PORT=${PORT:-8080} ENVIRONMENT=${ENVIRONMENT:-development} DATA_DIR=${DATA_DIR:-database-load/data}
+export RUN_TRIGGER=${RUN_TRIGGER:-init}
 export DRAIN_WAIT=${DRAIN_WAIT:-0} # no load balancer has to notice first
 if [[ -z ${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT:-}${OTEL_EXPORTER_OTLP_ENDPOINT:-}${JAEGER_ENDPOINT:-} ]]; then
   export JAEGER_ENDPOINT=none

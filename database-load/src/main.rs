@@ -64,6 +64,7 @@ fn execute(
             lock_timeout: general.lock_timeout,
             timeout: general.timeout,
             build: settings.telemetry.version().to_owned(),
+            trigger: settings.trigger,
             cancel,
         },
         json: general.json,

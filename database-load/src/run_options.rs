@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use one_shot::{Deadline, StopReason};
+use one_shot::{Deadline, StopReason, Trigger};
 use process::failure::Failure;
 use process::panics;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,8 @@ pub struct RunOptions {
     pub timeout: Duration,
     /// The version of this build, for the record.
     pub build: String,
+    /// What started the command, for the record.
+    pub trigger: Trigger,
     /// Cancels the command: what was not published is rolled back.
     pub cancel: CancellationToken,
 }
@@ -29,6 +31,7 @@ impl Default for RunOptions {
             lock_timeout: Duration::from_secs(600),
             timeout: Duration::from_secs(15 * 60),
             build: env!("CARGO_PKG_VERSION").into(),
+            trigger: Trigger::default(),
             cancel: CancellationToken::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use one_shot::Trigger;
 use process::failure::{ExitCode, Failure, OrExit as _};
 use process::{settings, telemetry};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     /// Secrets under which API keys are hashed.
     pub api_key_hash_key: Option<SecretString>,
+    /// What starts the run.
+    pub trigger: Trigger,
     /// How sources are reached.
     pub sources: sources::Settings,
     /// How coupon files are scanned.
@@ -48,6 +51,7 @@ impl Settings {
             ("PROFILES", "profiles"),
             ("DATA_DIR", "data_dir"),
             ("API_KEY_HASH_KEY", "api_key_hash_key"),
+            ("RUN_TRIGGER", "trigger"),
         ];
         environment.extend(sources::ENVIRONMENT);
         environment.extend(coupons::ENVIRONMENT);

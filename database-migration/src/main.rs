@@ -78,6 +78,7 @@ fn migrator(options: &Options, settings: &Settings) -> Result<Migrator, Failure>
     if !settings.telemetry.service_version.is_empty() {
         migrator.build.clone_from(&settings.telemetry.service_version);
     }
+    migrator.trigger = settings.trigger;
     migrator.roles =
         Names::new(&settings.roles).map_err(|invalid| Failure::new(ExitCode::Usage, invalid.to_string()))?;
     migrator.stop = process::signals::shutdown();

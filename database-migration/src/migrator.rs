@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use database::Database;
+use one_shot::Trigger;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -23,6 +24,8 @@ pub struct Migrator {
     pub run_id: Uuid,
     /// The build that is written into the ledger and the record of the run.
     pub build: String,
+    /// What started this run, for its record.
+    pub trigger: Trigger,
     /// How long to wait for a database that cannot be reached; default none.
     pub wait_timeout: Duration,
     /// How long to wait for another migrator, and in each migration for the locks it needs; default
@@ -84,6 +87,7 @@ impl Migrator {
             migrations: embedded()?.to_vec(),
             run_id: Uuid::now_v7(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
+            trigger: Trigger::default(),
             wait_timeout: Duration::ZERO,
             lock_timeout: Duration::from_secs(60),
             timeout: Duration::from_secs(300),

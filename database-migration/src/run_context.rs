@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use database::{ConnectError, locks};
 use one_shot::advisory_lock::{self, AcquireError, Key};
 use one_shot::exit_code::is_lost;
-use one_shot::run_record::{self, RunEnd, Version};
+use one_shot::run_record::{self, RunEnd, Table, Version};
 use one_shot::{Deadline, RunRecord};
 use process::failure::{self, ExitCode};
 use process::panics;
@@ -202,13 +202,14 @@ impl<'a> RunContext<'a> {
         self.deadline.or_stop(GRACE, work).await.unwrap_or_else(stopped)
     }
 
-    fn record(&self) -> RunRecord<'_> {
+    fn record(&self, table: Table) -> RunRecord<'_> {
         RunRecord {
             run_id: self.migrator.run_id,
             task: TASK,
             command: self.command,
             profile: None,
             build: &self.migrator.build,
+            trigger: (table == Table::Complete).then_some(self.migrator.trigger),
             started: self.started,
         }
     }
@@ -221,10 +222,11 @@ impl<'a> RunContext<'a> {
         let begin = async {
             let transaction = client.transaction().await?;
             transaction.batch_execute("SET LOCAL lock_timeout = '1s'").await?;
-            if run_record::is_present(&transaction).await? {
+            let table = Table::read(&transaction).await?;
+            if table != Table::Absent {
                 let lost = "the run was lost: its process ended without a word";
                 run_record::fail_lost(&transaction, TASK, None, lost).await?;
-                self.record().begin(&transaction, self.version()).await?;
+                self.record(table).begin(&transaction, self.version()).await?;
             }
             transaction.commit().await
         };
@@ -270,9 +272,9 @@ impl<'a> RunContext<'a> {
     }
 
     async fn try_record_end(&self, client: &Client, end: &RunEnd<'_>) -> Result<(), tokio_postgres::Error> {
-        match run_record::is_present(client).await? {
-            true => self.record().end(client, end).await,
-            false => Ok(()),
+        match Table::read(client).await? {
+            Table::Absent => Ok(()),
+            table => self.record(table).end(client, end).await,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use database_migration::roles;
+use one_shot::Trigger;
 use process::failure::{ExitCode, Failure};
 use process::{settings, telemetry};
 use serde::Deserialize;
@@ -17,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) wait_timeout_s: u64,
     pub(crate) lock_timeout_s: u64,
     pub(crate) timeout_s: u64,
+    pub(crate) trigger: Trigger,
     pub(crate) database: database::Settings,
     pub(crate) roles: roles::Settings,
     pub(crate) telemetry: telemetry::Settings,
@@ -24,7 +26,14 @@ pub(crate) struct Settings {
 
 /// Reads the settings; `file` is what `--config` names.
 pub(crate) fn load(file: Option<PathBuf>) -> Result<Settings, Failure> {
-    let environment = [database::ENVIRONMENT, roles::ENVIRONMENT, telemetry::ENVIRONMENT].concat();
+    let own: &[_] = &[("RUN_TRIGGER", "trigger")];
+    let environment = [
+        own,
+        database::ENVIRONMENT,
+        roles::ENVIRONMENT,
+        telemetry::ENVIRONMENT,
+    ]
+    .concat();
     let settings: Settings = settings::load(&settings::Source {
         defaults: include_str!("../config/default.toml"),
         file,

@@ -285,6 +285,7 @@ fn state(
     let pool_wait = Duration::from_millis(settings.pool_wait_ms);
     let pool = Pool::new(database, settings.pool_size, pool_wait);
     let metrics = ShopMetrics::new(registry)?;
+    metrics.set_dataset_max_age(settings.dataset_max_age_s);
     let snapshots = SnapshotHandle::default();
     let order_deadline = Duration::from_secs(settings.order_deadline_s);
     let writer = Writer::start(WriterParts {

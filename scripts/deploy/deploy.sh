@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make deploy`: images, then the releases postgres, database-load and order-food on the current context, tried by `helm test`.
-# NAMESPACE, ENVIRONMENT, POSTGRES=external, REGISTRY choose; TIMEOUT bounds each release; IMAGE_LOADER is a command that brings
+# NAMESPACE, ENVIRONMENT, POSTGRES=external, OBSERVABILITY=1 (Jaeger, of JAEGER_IMAGE), REGISTRY choose; TIMEOUT bounds each release; IMAGE_LOADER is a command that brings
 # images to another kind of cluster; SKIP_BUILD=1 takes the images that are there; POSTGRES_ARGS, DATABASE_LOAD_ARGS and
 # ORDER_FOOD_ARGS are more words for helm.
 set -euo pipefail
@@ -78,12 +78,21 @@ if [[ -z ${POSTGRES:-} ]]; then
   release postgres "${more[@]}"
 fi
 
+traces=()
+if [[ ${OBSERVABILITY:-0} != 0 ]]; then
+  printf '\n=== jaeger\n'
+  kubectl create namespace "$namespace" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+  sed "s#jaegertracing/jaeger:.*#${JAEGER_IMAGE:-&}#" deploy/kubernetes/jaeger.yaml | kube apply -f -
+  kube rollout status deployment/jaeger --timeout "$timeout"
+  traces=(--set telemetry.endpoint=http://jaeger:4318/v1/traces)
+fi
+
 words DATABASE_LOAD_ARGS
-release database-load --set "image.repository=${repository}database-load" --set-string "image.tag=$tag" \
+release database-load "${traces[@]}" --set "image.repository=${repository}database-load" --set-string "image.tag=$tag" \
   --set "image.pullPolicy=$pull_policy" "${more[@]}"
 
 words ORDER_FOOD_ARGS
-release order-food --set "image.repository=${repository}order-food" --set-string "image.tag=$tag" \
+release order-food "${traces[@]}" --set "image.repository=${repository}order-food" --set-string "image.tag=$tag" \
   --set "image.pullPolicy=$pull_policy" \
   --set "initContainers.databaseMigration.image.repository=${repository}database-migration" \
   --set-string "initContainers.databaseMigration.image.tag=$tag" \
@@ -111,3 +120,5 @@ and ask it:
 
 $(example)
 DONE
+[[ ${OBSERVABILITY:-0} == 0 ]] || echo "
+Traces: kubectl port-forward -n $namespace svc/jaeger 16686, then http://localhost:16686"

@@ -7,7 +7,8 @@ set -euo pipefail
 need_cluster
 find_helm
 helm uninstall order-food database-load postgres --ignore-not-found --wait --timeout "${TIMEOUT:-5m}"
-# Pods of `helm test` that failed are nobody's.
+# What no release has: Jaeger, and pods of `helm test` that failed.
+kube delete --ignore-not-found -f "$root/deploy/kubernetes/jaeger.yaml"
 kube delete pods -l app.kubernetes.io/part-of=order-food,app.kubernetes.io/component=test --ignore-not-found
 if [[ -n ${PURGE:-} ]]; then
   kube delete persistentvolumeclaims -l app.kubernetes.io/name=postgres,app.kubernetes.io/instance=postgres --ignore-not-found

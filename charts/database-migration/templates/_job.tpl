@@ -35,7 +35,7 @@ template:
     restartPolicy: {{ .Values.job.restartPolicy }}
     {{- include "shop.identity" . | nindent 4 }}
     containers:
-      {{- include "migrator.container" (dict "root" . "migrator" .Values) | nindent 6 }}
+      {{- include "migrator.container" (dict "root" . "migrator" .Values "trigger" "job") | nindent 6 }}
     volumes:
       {{- include "shop.databaseVolume" (dict "root" . "role" "migrator") | nindent 6 }}
       {{- with .Values.volumes }}

@@ -31,32 +31,8 @@
 {{- .Values.progressDeadlineSeconds | default $seconds | int -}}
 {{- end }}
 
-{{/* The settings that are given, as variables. */}}
+{{/* The settings that are given, as variables: poolWaitMs is POOL_WAIT_MS. */}}
 {{- define "food.env" -}}
-{{- $variables := list
-  (list "poolSize" "POOL_SIZE")
-  (list "poolWaitMs" "POOL_WAIT_MS")
-  (list "httpWorkers" "HTTP_WORKERS")
-  (list "orderDeadline" "ORDER_DEADLINE")
-  (list "orderQueue" "ORDER_QUEUE")
-  (list "waitTimeout" "WAIT_TIMEOUT")
-  (list "refreshInterval" "REFRESH_INTERVAL")
-  (list "readyGrace" "READY_GRACE")
-  (list "snapshotMaxAge" "SNAPSHOT_MAX_AGE")
-  (list "snapshotStale" "SNAPSHOT_STALE")
-  (list "idempotencySweep" "IDEMPOTENCY_SWEEP")
-  (list "bodyTimeout" "BODY_TIMEOUT")
-  (list "corsAllowedOrigins" "CORS_ALLOWED_ORIGINS")
-  (list "corsAllowCredentials" "CORS_ALLOW_CREDENTIALS")
-  (list "corsAllowedHeaders" "CORS_ALLOWED_HEADERS")
-  (list "traceHeaders" "TRACE_HEADERS")
-  (list "trustedProxies" "TRUSTED_PROXIES")
-  (list "rateLimitPerKey" "RATE_LIMIT_PER_KEY")
-  (list "rateLimitPerKeyBurst" "RATE_LIMIT_PER_KEY_BURST")
-  (list "rateLimitPerAddress" "RATE_LIMIT_PER_ADDRESS")
-  (list "rateLimitPerAddressBurst" "RATE_LIMIT_PER_ADDRESS_BURST")
-  (list "rateLimitTableSize" "RATE_LIMIT_TABLE_SIZE")
--}}
 - name: PORT
   value: "8080"
 - name: ENABLE_METRICS
@@ -65,10 +41,9 @@
   value: {{ .Values.drain.waitSeconds | quote }}
 - name: SHUTDOWN_TIMEOUT
   value: {{ .Values.drain.shutdownTimeoutSeconds | quote }}
-{{- range $variables }}
-{{- $value := index $.Values.settings (first .) }}
+{{- range $name, $value := .Values.settings }}
 {{- if not (kindIs "invalid" $value) }}
-- name: {{ last . }}
+- name: {{ $name | snakecase | upper }}
   {{- if kindIs "slice" $value }}
   value: {{ join "," $value | quote }}
   {{- else if kindIs "float64" $value }}

@@ -1,6 +1,7 @@
 {{/*
 The container of database-load, in Job and CronJob as in the pod of order-food.
-Everything takes: root, loader (the values that say what is loaded and how), name (of this use: the key of its profile).
+Everything takes: root, loader (the values that say what is loaded and how), name (of this use: the key of its profile), and
+trigger (what starts the run), if need be.
 */}}
 
 {{- define "loader.container" -}}
@@ -13,7 +14,7 @@ Everything takes: root, loader (the values that say what is loaded and how), nam
   args:
     {{- include "shop.args" . | nindent 4 }}
   env:
-    {{- $own := printf "%s\n%s\n%s" (include "shop.env" (dict "root" $root "image" .image)) (include "shop.hashKeyEnv" $root) (include "loader.env" .) -}}
+    {{- $own := printf "%s\n%s\n%s" (include "shop.env" (dict "root" $root "image" .image "trigger" $.trigger)) (include "shop.hashKeyEnv" $root) (include "loader.env" .) -}}
     {{- include "shop.mergeEnv" (dict "own" $own "extra" .extraEnv) | nindent 4 }}
   {{- with .extraEnvFrom }}
   envFrom:

@@ -1,6 +1,6 @@
 {{/* The container of database-migration, in the Job as in the pod of order-food. */}}
 
-{{/* root, migrator (the values that say what runs). */}}
+{{/* root, migrator (the values that say what runs), trigger (what starts the run), if need be. */}}
 {{- define "migrator.container" -}}
 {{- $root := .root -}}
 {{- with .migrator -}}
@@ -10,7 +10,7 @@
   args:
     {{- include "shop.args" . | nindent 4 }}
   env:
-    {{- $own := include "shop.env" (dict "root" $root "image" .image) -}}
+    {{- $own := include "shop.env" (dict "root" $root "image" .image "trigger" $.trigger) -}}
     {{- include "shop.mergeEnv" (dict "own" $own "extra" .extraEnv) | nindent 4 }}
   {{- with .extraEnvFrom }}
   envFrom:

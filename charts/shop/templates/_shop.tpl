@@ -121,7 +121,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
-{{/* What every container is told: root, image. */}}
+{{/* What every container is told: root, image, and what starts a run that ends by itself: trigger. */}}
 {{- define "shop.env" -}}
 - name: DATABASE_URL_FILE
   value: /etc/order-food/database/url
@@ -129,6 +129,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   value: {{ .root.Values.environment | quote }}
 - name: SERVICE_VERSION
   value: {{ .image.tag | default .root.Chart.AppVersion | quote }}
+{{- with .trigger }}
+- name: RUN_TRIGGER
+  value: {{ . }}
+{{- end }}
 - name: POD_UID
   valueFrom:
     fieldRef:

@@ -33,6 +33,7 @@ diesel::table! {
         message -> Nullable<Text>,
         build -> Text,
         host -> Text,
+        trigger -> Text,
     }
 }
 

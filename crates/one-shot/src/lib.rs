@@ -13,5 +13,5 @@ mod side_channel;
 
 pub use deadline::{Deadline, StopReason};
 pub use heartbeat::Heartbeat;
-pub use run_record::RunRecord;
+pub use run_record::{RunRecord, Trigger};
 pub use side_channel::SideChannel;

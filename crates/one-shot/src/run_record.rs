@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use process::failure::{self, ExitCode};
+use serde::Deserialize;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, GenericClient};
 use uuid::Uuid;
@@ -12,15 +13,16 @@ use uuid::Uuid;
 const MESSAGE_LENGTH: usize = 2000;
 
 /// A run that another one has declared lost may still say how it ended; one that has ended well
-/// stays as it is. `{version}` is a number or a query.
+/// stays as it is. `{version}` is a number or a query; the other places are empty for a table without
+/// the column `trigger`.
 const WRITE: &str = "
 INSERT INTO bootstrap_runs AS run
-    (id, task, command, profile, build, host, started_at, finished_at, outcome, exit_code, message, version)
+    (id, task, command, profile, build, host, started_at, finished_at, outcome, exit_code, message, version{column})
 SELECT $1, $2, $3, $4, $5, $6, now() - $7 * interval '1 millisecond', CASE WHEN $8 <> 'running' THEN now() END,
-    $8, $9, $10, ({version})::bigint
+    $8, $9, $10, ({version})::bigint{value}
 ON CONFLICT (id) DO UPDATE
 SET heartbeat_at = now(), finished_at = excluded.finished_at, outcome = excluded.outcome,
-    exit_code = excluded.exit_code, message = excluded.message, version = coalesce(excluded.version, run.version)
+    exit_code = excluded.exit_code, message = excluded.message, version = coalesce(excluded.version, run.version){assignment}
 WHERE run.outcome IN ('running', 'failed')
 ";
 
@@ -43,8 +45,38 @@ pub struct RunRecord<'a> {
     pub profile: Option<&'a str>,
     /// Version of the program.
     pub build: &'a str,
+    /// What started the run; none where [`Table::WithoutTrigger`] has no place for it.
+    pub trigger: Option<Trigger>,
     /// When the run began; recorded in the time of the database.
     pub started: Instant,
+}
+
+/// What started a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// A pod: the program is one of its init containers.
+    Init,
+    /// A CronJob.
+    Cronjob,
+    /// A Kubernetes Job.
+    Job,
+    /// Anything else.
+    #[default]
+    Manual,
+}
+
+impl Trigger {
+    /// The word for it in `bootstrap_runs`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Cronjob => "cronjob",
+            Self::Job => "job",
+            Self::Manual => "manual",
+        }
+    }
 }
 
 /// The end of a run.
@@ -144,7 +176,20 @@ impl RunRecord<'_> {
             (&exit_code, Type::INT2),
             (&message, Type::TEXT),
         ];
-        let write = WRITE.replace("{version}", &version);
+        let trigger = self.trigger.map(Trigger::name);
+        let [column, value, assignment] = match trigger {
+            Some(name) => [
+                ", trigger".into(),
+                format!(", '{name}'"),
+                ", trigger = excluded.trigger".into(),
+            ],
+            None => [const { String::new() }; 3],
+        };
+        let write = WRITE
+            .replace("{version}", &version)
+            .replace("{column}", &column)
+            .replace("{value}", &value)
+            .replace("{assignment}", &assignment);
         client.execute_typed(&write, &parameters).await.map(drop)
     }
 }
@@ -169,13 +214,34 @@ pub async fn fail_lost(
     client.execute_typed(FAIL_LOST, &parameters).await.map(drop)
 }
 
-/// Whether `bootstrap_runs` exists: a migration makes it, and another one drops it.
-///
-/// # Errors
-/// Those of the database.
-pub async fn is_present(client: &(impl GenericClient + Sync)) -> Result<bool, Error> {
-    let query = "SELECT to_regclass('bootstrap_runs') IS NOT NULL";
-    client.query_typed_one(query, &[]).await?.try_get(0)
+/// What the schema has of `bootstrap_runs`: one migration makes the table, a later one adds the
+/// column `trigger`, and a way back drops both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// No table.
+    Absent,
+    /// The table without the column `trigger`.
+    WithoutTrigger,
+    /// The table as this build knows it.
+    Complete,
+}
+
+impl Table {
+    /// Asks the database.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn read(client: &(impl GenericClient + Sync)) -> Result<Table, Error> {
+        let query = "SELECT oid IS NOT NULL, EXISTS (
+            SELECT FROM pg_attribute WHERE attrelid = oid AND attname = 'trigger' AND NOT attisdropped
+        ) FROM to_regclass('bootstrap_runs') AS oid";
+        let row = client.query_typed_one(query, &[]).await?;
+        Ok(match (row.try_get(0)?, row.try_get(1)?) {
+            (false, _) => Table::Absent,
+            (true, false) => Table::WithoutTrigger,
+            (true, true) => Table::Complete,
+        })
+    }
 }
 
 /// Writes over `client`; when that fails, or is closed, over a new connection.

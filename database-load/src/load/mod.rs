@@ -163,7 +163,7 @@ async fn attempt(
     let open: Vec<(Uuid, String)> = runs.iter().filter(is_open).cloned().collect();
     let records: Vec<_> = open
         .iter()
-        .map(|(run_id, profile)| record::of(*run_id, "run", profile, &options.run_options.build))
+        .map(|(run_id, profile)| record::of(*run_id, "run", profile, &options.run_options))
         .collect();
     // What could not be reached in all the time of the wait is not tried again.
     let is_hopeless = client.is_none() && failure.code == ExitCode::DatabaseUnreachable;

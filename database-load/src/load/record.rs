@@ -9,6 +9,8 @@ use tokio_postgres::Client;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
+use crate::run_options::RunOptions;
+
 use super::{Outcome, TASK, failure, orphaned_staging, session};
 
 /// Limit of recording a failure.
@@ -19,13 +21,19 @@ const PUBLISHED: &str = "SELECT id, version FROM bootstrap_runs WHERE id = ANY (
 const STAGED: &str = "SELECT version FROM dataset_versions WHERE run_id = ANY ($1) AND state = 'staged'";
 
 /// The record of a run; the empty profile stands for all of them.
-pub(crate) fn of<'a>(run_id: Uuid, command: &'static str, profile: &'a str, build: &'a str) -> RunRecord<'a> {
+pub(crate) fn of<'a>(
+    run_id: Uuid,
+    command: &'static str,
+    profile: &'a str,
+    options: &'a RunOptions,
+) -> RunRecord<'a> {
     RunRecord {
         run_id,
         task: TASK,
         command,
         profile: (!profile.is_empty()).then_some(profile),
-        build,
+        build: &options.build,
+        trigger: Some(options.trigger),
         started: Instant::now(),
     }
 }

@@ -205,12 +205,7 @@ impl Run<'_> {
     }
 
     fn record<'a>(&'a self, job: &'a ProfileLoad) -> RunRecord<'a> {
-        record::of(
-            job.run_id,
-            "run",
-            &job.profile.name,
-            &self.options.run_options.build,
-        )
+        record::of(job.run_id, "run", &job.profile.name, &self.options.run_options)
     }
 
     fn done(&self, job: &ProfileLoad, decision: &Decision) -> ProfileRun {

@@ -138,7 +138,7 @@ pub async fn prune(
     };
     Span::current().record("outcome", load::outcome_of(&failure).name());
     let runs = [(run_id, String::new())];
-    let record = record::of(run_id, COMMAND, "", &run_options.build);
+    let record = record::of(run_id, COMMAND, "", run_options);
     if connected.is_some() || failure.code != ExitCode::DatabaseUnreachable {
         record::failed(database, connected.as_deref(), &[record], &failure).await;
     }
@@ -155,7 +155,7 @@ async fn forget(
 ) -> Result<Pruned, Failure> {
     let client = Arc::new(load::connect(database, run_options.wait_timeout).await?);
     *connected = Some(Arc::clone(&client));
-    let record = record::of(run_id, COMMAND, "", &run_options.build);
+    let record = record::of(run_id, COMMAND, "", run_options);
     record::begin(&client, &record).await?;
     let _heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&client)), vec![run_id]);
     let progress = progress::Progress::start();

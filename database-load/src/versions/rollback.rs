@@ -102,7 +102,7 @@ pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<
     };
     Span::current().record("outcome", load::outcome_of(&failure).name());
     let runs = [(run_id, options.profile.clone())];
-    let record = record::of(run_id, COMMAND, &options.profile, &options.run_options.build);
+    let record = record::of(run_id, COMMAND, &options.profile, &options.run_options);
     let mut published_versions = Vec::new();
     if connected.is_some() || failure.code != ExitCode::DatabaseUnreachable {
         published_versions = record::failed(database, connected.as_deref(), &[record], &failure).await;
@@ -159,7 +159,7 @@ async fn prepare(
 ) -> Result<Prepared, Failure> {
     let locks = Arc::new(load::connect(database, options.run_options.wait_timeout).await?);
     *connected = Some(Arc::clone(&locks));
-    let record = record::of(run_id, COMMAND, &options.profile, &options.run_options.build);
+    let record = record::of(run_id, COMMAND, &options.profile, &options.run_options);
     record::begin(&locks, &record).await?;
     let heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&locks)), vec![run_id]);
     let progress = progress::Progress::start();

@@ -31,7 +31,7 @@ const VERSIONS: &str = "
 
 /// A run that has shown no life for a minute is lost.
 const RUNS: &str = "
-    SELECT id, command, profile,
+    SELECT id, command, profile, trigger,
            CASE WHEN outcome = 'running' AND heartbeat_at < now() - interval '60 s' THEN 'lost' ELSE outcome END AS outcome,
            exit_code, version, rows_added, rows_changed, rows_retired,
            '+' || rows_added || ' ~' || rows_changed || ' -' || rows_retired AS rows,
@@ -47,6 +47,7 @@ const RUN_COLUMNS: &[Column] = &[
     ("started", "started_at"),
     ("command", "command"),
     ("profile", "profile"),
+    ("trigger", "trigger"),
     ("outcome", "outcome"),
     ("exit", "exit_code"),
     ("version", "version"),

@@ -4,10 +4,35 @@ use database_load::{Target, history, status};
 use serde_json::Value;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, load_binary, rollback, run_options};
+use crate::fixture::{Data, load_binary, rollback, run_options, spawn};
 
 fn column<'a>(rows: &'a Value, name: &str) -> Vec<&'a Value> {
     rows.as_array().unwrap().iter().map(|row| &row[name]).collect()
+}
+
+#[tokio::test]
+async fn a_run_records_what_started_it() {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+
+    for trigger in ["init", "cronjob", "job"] {
+        let environment = [("RUN_TRIGGER", trigger)];
+        let output = spawn(&database, &data, &["run"], &environment)
+            .wait_output()
+            .await;
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+    }
+    let by_hand = load_binary(&database, &data, &["run"]).await;
+    assert_eq!(by_hand.code, Some(0), "{}", by_hand.stderr);
+    let refused = spawn(&database, &data, &["verify"], &[("RUN_TRIGGER", "cron")]);
+    assert_eq!(refused.wait_output().await.code, Some(2));
+
+    let all = history(&database.database(), &run_options(), &[], 20)
+        .await
+        .unwrap();
+    assert_eq!(
+        column(&all.json["runs"], "trigger"),
+        ["manual", "job", "cronjob", "init"]
+    );
 }
 
 #[tokio::test]

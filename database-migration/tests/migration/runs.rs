@@ -2,7 +2,7 @@
 
 use test_support::{Cluster, TestDatabase};
 
-use crate::program::{NEWEST, run};
+use crate::program::{NEWEST, run, start_with};
 
 const LEDGER: &str =
     "SELECT version::int, name, build, min_compatible_schema FROM migration_details ORDER BY version";
@@ -122,6 +122,32 @@ async fn down_takes_back_as_many_steps_as_asked_and_records_it() {
     let record =
         "SELECT command, outcome, version, message FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1";
     assert_eq!(database.value(record).await, "down|changed|3|from version 4 to 3");
+}
+
+#[tokio::test]
+async fn a_run_records_what_started_it_also_when_it_brings_or_drops_the_column() {
+    let database = TestDatabase::empty().await;
+    let newest = "SELECT trigger, command FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1";
+    let init = |arguments: &'static [&'static str]| {
+        let environment = [("DATABASE_URL", database.url()), ("RUN_TRIGGER", "init")];
+        start_with(arguments, &environment).wait_output()
+    };
+
+    assert_eq!(init(&["up", "--to", "4"]).await.code, Some(0));
+    let before = "SELECT count(*) FROM bootstrap_runs WHERE outcome = 'changed'";
+    assert_eq!(database.value(before).await, "1");
+    assert_eq!(init(&["up"]).await.code, Some(0));
+    assert_eq!(database.value(newest).await, "init|up");
+
+    let down = run(&database, &["down", "--to", "4", "--allow-destructive"]).await;
+    assert_eq!(down.code, Some(0), "{}", down.stderr);
+    assert_eq!(run(&database, &["up"]).await.code, Some(0));
+    assert_eq!(database.value(newest).await, "manual|up");
+
+    let environment = [("DATABASE_URL", database.url()), ("RUN_TRIGGER", "cron")];
+    let refused = start_with(&["up"], &environment).wait_output().await;
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("RUN_TRIGGER"), "{}", refused.stderr);
 }
 
 #[tokio::test]

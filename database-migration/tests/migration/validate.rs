@@ -128,7 +128,8 @@ async fn a_role_that_may_make_no_schema_validates_and_goes_back_too() {
     );
     database.execute("DROP TABLE coupon_codes").await;
     assert_eq!(run(&database, &["validate"]).await.code, Some(5));
-    assert_eq!(run(&database, &["down", "--steps", "1"]).await.code, Some(0));
+    let down = run(&database, &["down", "--steps", "1", "--allow-destructive"]).await;
+    assert_eq!(down.code, Some(0), "{}", down.stderr);
 }
 
 #[tokio::test]

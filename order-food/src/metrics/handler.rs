@@ -75,30 +75,34 @@ fn collect(state: &AppState) {
             .set(seconds_since(at));
     }
     for run in snapshot.runs.iter() {
-        let task = &[run.task.as_str()];
-        metrics
-            .run_success
-            .with_label_values(task)
-            .set(run.succeeded.into());
-        metrics.run_duration.with_label_values(task).set(run.duration_s);
-        metrics
-            .run_age
-            .with_label_values(task)
-            .set(seconds_since(run.ended_at));
+        let labels = &[run.task.as_str(), run.trigger.as_str()];
+        if let Some(succeeded) = run.succeeded {
+            metrics
+                .run_success
+                .with_label_values(labels)
+                .set(succeeded.into());
+        }
+        if let Some(duration_s) = run.duration_s {
+            metrics.run_duration.with_label_values(labels).set(duration_s);
+        }
+        if let Some(at) = run.ended_at {
+            metrics.run_age.with_label_values(labels).set(seconds_since(at));
+        }
         metrics
             .run_running
-            .with_label_values(task)
+            .with_label_values(labels)
             .set(run.running_since.map_or(0.0, seconds_since));
         metrics
             .run_failures
-            .with_label_values(task)
+            .with_label_values(labels)
             .set(run.consecutive_failures.into());
-        metrics.run_lost.with_label_values(task).set(run.lost.into());
-        if let (Some(at), "database-load") = (run.succeeded_at, run.task.as_str()) {
-            metrics
-                .dataset_age
-                .with_label_values(NO_LABEL)
-                .set(seconds_since(at));
-        }
+        metrics.run_lost.with_label_values(labels).set(run.lost.into());
+    }
+    let loads = snapshot.runs.iter().filter(|run| run.task == "database-load");
+    if let Some(at) = loads.filter_map(|run| run.succeeded_at).max() {
+        metrics
+            .dataset_age
+            .with_label_values(NO_LABEL)
+            .set(seconds_since(at));
     }
 }

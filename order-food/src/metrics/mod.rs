@@ -30,6 +30,7 @@ pub(crate) struct ShopMetrics {
     snapshot_up_to_date: IntGauge,
     snapshot_rows_skipped: IntGaugeVec,
     dataset_age: GaugeVec,
+    dataset_max_age: IntGauge,
     dataset_changed: GaugeVec,
     run_success: IntGaugeVec,
     run_duration: GaugeVec,
@@ -111,6 +112,10 @@ impl ShopMetrics {
                 "Time since the data were last checked or loaded with success",
                 &[],
             )?,
+            dataset_max_age: IntGauge::new(
+                "dataset_max_age_seconds",
+                "The setting DATASET_MAX_AGE: the data are stale at this age where the schedule is not known",
+            )?,
             dataset_changed: seconds(
                 "dataset_changed_seconds",
                 "Time since the active data were published",
@@ -119,32 +124,32 @@ impl ShopMetrics {
             run_success: gauges(
                 "bootstrap_last_run_success",
                 "Whether the last finished run succeeded",
-                &["task"],
+                &["task", "trigger"],
             )?,
             run_duration: seconds(
                 "bootstrap_last_run_duration_seconds",
                 "How long the last finished run took",
-                &["task"],
+                &["task", "trigger"],
             )?,
             run_age: seconds(
                 "bootstrap_last_run_age_seconds",
                 "Time since the last finished run ended",
-                &["task"],
+                &["task", "trigger"],
             )?,
             run_running: seconds(
                 "bootstrap_running_seconds",
                 "How long a run has been going on; 0: none is",
-                &["task"],
+                &["task", "trigger"],
             )?,
             run_failures: gauges(
                 "bootstrap_consecutive_failures",
                 "Failed runs since the last success",
-                &["task"],
+                &["task", "trigger"],
             )?,
             run_lost: gauges(
                 "bootstrap_lost_runs",
                 "Runs since the last success that ended without a word",
-                &["task"],
+                &["task", "trigger"],
             )?,
         };
         // Counted from 0, so that the first one is an increase.
@@ -173,6 +178,7 @@ impl ShopMetrics {
         registry.register(Box::new(self.snapshot_up_to_date.clone()))?;
         registry.register(Box::new(self.snapshot_rows_skipped.clone()))?;
         registry.register(Box::new(self.dataset_age.clone()))?;
+        registry.register(Box::new(self.dataset_max_age.clone()))?;
         registry.register(Box::new(self.dataset_changed.clone()))?;
         registry.register(Box::new(self.run_success.clone()))?;
         registry.register(Box::new(self.run_duration.clone()))?;
@@ -180,6 +186,12 @@ impl ShopMetrics {
         registry.register(Box::new(self.run_running.clone()))?;
         registry.register(Box::new(self.run_failures.clone()))?;
         registry.register(Box::new(self.run_lost.clone()))
+    }
+
+    /// The setting of this process.
+    pub(crate) fn set_dataset_max_age(&self, seconds: u64) {
+        self.dataset_max_age
+            .set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
     /// An order was stored.

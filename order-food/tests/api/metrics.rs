@@ -278,6 +278,36 @@ async fn pool_data_and_start_up_runs_are_shown() {
     }
 }
 
+#[tokio::test]
+async fn failures_are_counted_for_what_started_the_runs() {
+    let app = TestApp::with(|settings| settings.refresh_interval_s = 1).await;
+    let insert = "INSERT INTO bootstrap_runs (id, task, trigger, started_at, finished_at, outcome, exit_code, build, host)
+        SELECT gen_random_uuid(), 'database-load', trigger, now() - begun, now() - begun, outcome, code, 'test', 'test'
+        FROM (VALUES
+            ('cronjob', interval '7 s', 'changed', 0), ('cronjob', interval '6 s', 'failed', 6),
+            ('cronjob', interval '5 s', 'failed', 6), ('init', interval '4 s', 'failed', 10),
+            ('init', interval '3 s', 'unchanged', 0), ('job', interval '2 s', 'failed', 2)
+        ) AS run (trigger, begun, outcome, code)";
+    app.database.execute(insert).await;
+
+    eventually("each trigger has its count", async || {
+        let scrape = scrape(&app).await;
+        let failures = |trigger| {
+            let labels = [("task", "database-load"), ("trigger", trigger)];
+            let name = "bootstrap_consecutive_failures";
+            sample(&scrape, name, &labels).map(|_| value(&scrape, name, &labels))
+        };
+        ["cronjob", "init", "job", "manual"].map(failures) == [2.0, 0.0, 1.0, 1.0].map(Some)
+    })
+    .await;
+    assert_eq!(
+        value(&scrape(&app).await, "dataset_max_age_seconds", &[]),
+        43_200.0
+    );
+    // The success of an init container is a comparison with the sources, too.
+    assert!(value(&scrape(&app).await, "dataset_age_seconds", &[]) < 15.0);
+}
+
 /// A run of database-load: id, command, begun and last heard of so many seconds ago, outcome, and
 /// the exit code of what is finished.
 type Run = (u8, &'static str, u16, u16, &'static str, Option<u8>);

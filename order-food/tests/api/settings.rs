@@ -1,6 +1,7 @@
 //! Settings out of their range.
 
 use futures_util::future::join_all;
+use serde_json::Value;
 use test_support::{Output, Process};
 
 async fn run(command: &str, environment: &[(&str, &str)]) -> Output {
@@ -19,6 +20,8 @@ async fn a_setting_out_of_its_range_is_exit_2_and_one_line_that_names_it() {
         ("REFRESH_INTERVAL", "86401"),
         ("READY_GRACE", "86401"),
         ("READY_GRACE", "-1"),
+        ("DATASET_MAX_AGE", "59"),
+        ("DATASET_MAX_AGE", "31622401"),
         ("ORDER_DEADLINE", "0"),
         ("ORDER_DEADLINE", "301"),
         ("ORDER_DEADLINE", "9223372036854775807"),
@@ -131,5 +134,45 @@ async fn the_ends_of_every_range_can_be_set() {
         // The probe reads the settings, and finds nobody at the port.
         let output = run("health", &[&ends[..], &[("PORT", "1")]].concat()).await;
         assert_eq!(output.code, Some(1), "{output:?}");
+    }
+}
+
+/// The integers of `settings` in the chart's schema: variable, least and greatest value.
+fn ranges_of_the_chart() -> Vec<(String, i64, i64)> {
+    let schema = include_str!("../../../charts/order-food/values.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let settings = schema["properties"]["settings"]["properties"]
+        .as_object()
+        .unwrap();
+    let variable = |name: &str| -> String {
+        let parts = name.chars().map(|next| match next.is_uppercase() {
+            true => format!("_{next}"),
+            false => next.to_uppercase().to_string(),
+        });
+        parts.collect()
+    };
+    let integers = settings
+        .iter()
+        .filter(|(_, kind)| kind["type"].to_string().contains("integer"));
+    let range = |kind: &Value, end: &str| kind[end].as_i64().unwrap_or_else(|| panic!("{kind}: no {end}"));
+    integers
+        .map(|(name, kind)| (variable(name), range(kind, "minimum"), range(kind, "maximum")))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_chart_takes_what_the_program_takes_and_nothing_else() {
+    let ranges = ranges_of_the_chart();
+
+    assert!(ranges.len() >= 16, "{ranges:?}");
+    for (name, least, greatest) in ranges {
+        let values = [least - 1, least, greatest, greatest + 1].map(|value| value.to_string());
+        let outputs = values.iter().map(async |value| {
+            let output = run("health", &[(name.as_str(), value), ("PORT", "1")]).await;
+            output.code
+        });
+        // A probe whose settings are good finds no server at the port.
+        let expected = [Some(2), Some(1), Some(1), Some(2)];
+        assert_eq!(join_all(outputs).await, expected, "{name}: {values:?}");
     }
 }

@@ -190,18 +190,13 @@ pub fn lint(chart_name: &str, kubernetes: &str, values: &Path) -> Result<(), Str
     said(command.arg(values).arg(chart(chart_name)))
 }
 
-/// `helm package` into a folder.
+/// `helm package` of a chart's folder into another one.
 ///
 /// # Errors
 /// What helm says.
-pub fn package(chart_name: &str, folder: &Path) -> Result<(), String> {
+pub fn package(chart: &Path, folder: &Path) -> Result<(), String> {
     let mut command = Command::new(helm());
-    said(
-        command
-            .args(["package", "--destination"])
-            .arg(folder)
-            .arg(chart(chart_name)),
-    )
+    said(command.args(["package", "--destination"]).arg(folder).arg(chart))
 }
 
 /// What helm says when it fails.

@@ -2,8 +2,8 @@
 
 use charts_tests::helm::render;
 use charts_tests::object::variable;
-use charts_tests::repository;
-use serde_json::json;
+use charts_tests::{chart, repository};
+use serde_json::{Value, json};
 
 use crate::everything;
 
@@ -296,15 +296,41 @@ fn settings_become_variables_that_the_program_has() {
         "null leaves the program its default"
     );
 
-    let names = std::fs::read_to_string(repository().join("charts/order-food/templates/_pod.tpl")).unwrap();
+    let values = std::fs::read_to_string(chart("order-food").join("values.yaml")).unwrap();
+    let values: Value = yaml_serde::from_str(&values).unwrap();
     let known = std::fs::read_to_string(repository().join("order-food/config/default.toml")).unwrap();
-    let variables: Vec<&str> = names
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("(list \"")?.split('"').nth(2))
+    let settings = values["settings"].as_object().unwrap();
+    let all: Vec<String> = settings
+        .keys()
+        .map(|name| match name.as_str() {
+            "corsAllowedOrigins" | "trustedProxies" => format!("\"{name}\": [\"x\"]"),
+            "corsAllowCredentials" => format!("\"{name}\": true"),
+            _ => format!("\"{name}\": 100"),
+        })
         .collect();
-    assert_eq!(variables.len(), 18);
-    for name in variables {
-        assert!(known.contains(name), "{name} is no variable of order-food");
+    let objects = render("order-food")
+        .json(&format!("settings={{{}}}", all.join(",")))
+        .objects();
+    let container = objects.pod("Deployment").container("order-food").clone();
+    assert!(settings.len() >= 19, "{settings:?}");
+    for name in settings.keys() {
+        let split = |next: char| {
+            [
+                if next.is_uppercase() { "_" } else { "" }.to_owned(),
+                next.to_string(),
+            ]
+            .concat()
+        };
+        let variable_name = name.chars().map(split).collect::<String>().to_uppercase();
+        assert!(
+            !variable(&container, &variable_name).is_null(),
+            "{name} is not given to the program"
+        );
+        let is_known = |before| known.contains(&format!("{before}{variable_name}"));
+        assert!(
+            ["(", ", ", "; "].into_iter().any(is_known),
+            "{variable_name} is no variable of order-food"
+        );
     }
 }
 

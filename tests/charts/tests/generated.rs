@@ -41,12 +41,34 @@ fn every_value_has_a_comment() {
 fn a_package_holds_the_library_without_a_download() {
     let folder = std::env::temp_dir().join(format!("helm-package-{}", std::process::id()));
     for name in CHARTS {
-        helm::package(name, &folder).unwrap_or_else(|complaint| panic!("{name}: {complaint}"));
+        helm::package(&chart(name), &folder).unwrap_or_else(|complaint| panic!("{name}: {complaint}"));
         let file = folder.join(format!("{name}-0.1.0.tgz"));
         let rendered = render(name).chart_at(&file).text().unwrap();
         assert_eq!(rendered, fs::read_to_string(golden(name)).unwrap(), "{name}");
     }
     fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_documents_build_images_with_the_tags_that_the_charts_take() {
+    for document in ["README.md", "docs/DEPLOYMENT.md"] {
+        let text = fs::read_to_string(repository().join(document)).unwrap();
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("docker build "))
+            .collect();
+        let expected = SERVICES.map(|service| {
+            let image = render(service).objects();
+            let kinds = ["Deployment", "CronJob", "Job"];
+            let pod = kinds
+                .iter()
+                .find_map(|kind| image.of(kind).first()?.pod())
+                .unwrap();
+            let image = pod.container(service)["image"].as_str().unwrap().to_owned();
+            format!("docker build --target {service} -t {service}:latest -t {image} .")
+        });
+        assert_eq!(lines, expected, "{document}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Jobs and CronJobs: schedules, attempts, deadlines and what exit codes decide.
 
 use charts_tests::helm::render;
+use charts_tests::object::variable;
 use serde_json::{Value, json};
 
 #[test]
@@ -24,6 +25,30 @@ fn the_default_is_a_cronjob_without_a_job() {
         (&job["backoffLimit"], &job["template"]["spec"]["restartPolicy"]),
         (&json!(2), &json!("OnFailure"))
     );
+}
+
+#[test]
+fn every_run_knows_what_starts_it() {
+    let load = render("database-load")
+        .sets(&["job.enabled=true", "cronjob.enabled=true"])
+        .objects();
+    let migration = render("database-migration").objects();
+    let food = render("order-food").objects();
+    for (pod, container, trigger) in [
+        (load.pod("Job"), "database-load", "job"),
+        (load.pod("CronJob"), "database-load", "cronjob"),
+        (migration.pod("Job"), "database-migration", "job"),
+        (food.pod("Deployment"), "database-migration", "init"),
+        (food.pod("Deployment"), "database-load", "init"),
+    ] {
+        assert_eq!(
+            variable(pod.container(container), "RUN_TRIGGER"),
+            trigger,
+            "{container}"
+        );
+    }
+    let api = food.pod("Deployment").container("order-food").clone();
+    assert!(variable(&api, "RUN_TRIGGER").is_null(), "it is no run");
 }
 
 #[test]

@@ -6,12 +6,12 @@ use charts_tests::repository;
 use serde_json::{Value, json};
 
 /// A pod's container of database-load, and the volumes that it mounts, by name, without what must
-/// differ: which key of the ConfigMap is its profile, under which name of release, and what to do
-/// with unreachable sources.
+/// differ: which key of the ConfigMap is its profile, under which name of release, what to do
+/// with unreachable sources, and what starts it.
 fn use_of(pod: &Pod<'_>) -> (Value, Vec<Value>) {
     let mut container = pod.container("database-load").clone();
     for variable in container["env"].as_array_mut().unwrap() {
-        if variable["name"] == "ON_UNREACHABLE" {
+        if variable["name"] == "ON_UNREACHABLE" || variable["name"] == "RUN_TRIGGER" {
             variable["value"] = Value::Null;
         }
     }

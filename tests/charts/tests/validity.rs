@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use charts_tests::helm::{lint, render};
+use charts_tests::helm::{lint, package, render};
 use charts_tests::object::Object;
-use charts_tests::{CHARTS, KUBERNETES, values_files};
+use charts_tests::{CHARTS, KUBERNETES, SERVICES, repository, values_files};
 use serde_json::json;
 
 use crate::schema::Schemas;
@@ -24,6 +24,29 @@ fn every_chart_passes_lint_strict_with_all_values_that_come_with_it() {
             });
         }
     });
+}
+
+#[test]
+fn the_folder_helm_of_each_service_is_its_chart() {
+    let target = std::env::temp_dir().join(format!("charts-helm-{}", std::process::id()));
+    for service in SERVICES {
+        let folder = repository().join(service).join("helm");
+        let link = std::fs::read_link(&folder).unwrap();
+        assert!(
+            link.is_relative(),
+            "a clone elsewhere follows it, too: {}",
+            link.display()
+        );
+
+        let rendered = render(service).chart_at(&folder).text().unwrap();
+        assert_eq!(rendered, render(service).text().unwrap(), "{service}");
+
+        package(&folder, &target).unwrap();
+        let archive = target.join(format!("{service}-{}.tgz", env!("CARGO_PKG_VERSION")));
+        let packaged = render(service).chart_at(&archive).text().unwrap();
+        assert_eq!(packaged, rendered, "{service}");
+    }
+    std::fs::remove_dir_all(target).unwrap();
 }
 
 #[test]
@@ -70,6 +93,36 @@ fn check(kubernetes: &str) -> (usize, usize) {
         }
     }
     (valid, custom)
+}
+
+#[test]
+fn the_manifest_of_jaeger_is_valid_confined_and_without_service_links() {
+    let text = std::fs::read_to_string(repository().join("deploy/kubernetes/jaeger.yaml")).unwrap();
+    let objects = Object::parse(&text);
+    for kubernetes in KUBERNETES {
+        let mut schemas = Schemas::of(kubernetes);
+        for object in &objects {
+            assert_eq!(
+                schemas.complaints(object).unwrap(),
+                Vec::<String>::new(),
+                "{}",
+                object.kind()
+            );
+        }
+    }
+    let [deployment, service] = &objects[..] else {
+        panic!("a Deployment and a Service")
+    };
+    let pod = deployment.pod().unwrap();
+    assert_eq!(pod.spec["enableServiceLinks"], false);
+    assert_eq!(pod.spec["securityContext"]["runAsNonRoot"], true);
+    let security = &pod.container("jaeger")["securityContext"];
+    assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
+    // What `make deploy OBSERVABILITY=1` tells the pods: http://jaeger:4318/v1/traces.
+    assert_eq!(
+        (service.name(), service.at("/spec/ports/0/port")),
+        ("jaeger", &json!(4318))
+    );
 }
 
 #[test]
