@@ -101,17 +101,31 @@ bench-coupons: ## Measure the coupon scanner against decompression alone, about 
 e2e-clients: ## Place 1,000 orders by each of curl, Python, Node, Go and the JDK, about 1 min: none may be lost
 	@scripts/e2e/clients.sh
 
+# Ignored tests, one at a time, on what the daemon, the cluster or Prometheus really does.
+E2E := cargo test --locked -p system-tests --test system -- --ignored --nocapture
+
 .PHONY: e2e-compose
 e2e-compose: ## Prove images and docker-compose.yml with a real Docker daemon, about 5 min (POSTGRES_IMAGE=… to choose)
-	@scripts/e2e/compose.sh
+	@export COMPOSE_PROJECT_NAME=order-food-e2e POSTGRES_IMAGE=$${POSTGRES_IMAGE:-postgres:17}; compose=scripts/compose/compose.sh; \
+		bash -c '. scripts/functions.sh; need_docker' && $$compose version >/dev/null || exit 1; \
+		$$compose down --volumes >/dev/null 2>&1; \
+		trap "$$compose down --volumes --timeout 5 >/dev/null 2>&1" EXIT; trap 'exit 130' INT TERM; \
+		$(E2E) e2e::compose || { $$compose logs --no-color --tail=30; exit 1; }
 
 .PHONY: e2e-observability
 e2e-observability: ## Prove the alerts with a real Prometheus, about 5 min: faults are made and mended, alerts fire and clear
-	@scripts/e2e/observability.sh
+	@scripts/postgres/binaries.sh >/dev/null && scripts/tools.sh promtool >/dev/null
+	@$(E2E) e2e::observability
 
 .PHONY: e2e-k8s
 e2e-k8s: ## Prove charts and `make deploy` on the current Kubernetes context, about 10 min (IMAGE_LOADER=… POSTGRES_IMAGE=… to choose)
-	@scripts/e2e/k8s.sh
+	@export NAMESPACE=$${E2E_NAMESPACE:-order-food-e2e} POSTGRES_IMAGE=$${POSTGRES_IMAGE:-postgres:17}; \
+		bash -c '. scripts/deploy/place.sh; find_helm; need_cluster' || exit 1; \
+		gone() { kubectl delete namespace "$$NAMESPACE" --ignore-not-found --timeout=120s >/dev/null; }; \
+		gone && kubectl create namespace "$$NAMESPACE" >/dev/null && \
+		kubectl label namespace "$$NAMESPACE" pod-security.kubernetes.io/enforce=restricted >/dev/null || exit 1; \
+		trap gone EXIT; trap 'exit 130' INT TERM; \
+		$(E2E) e2e::kubernetes || { kubectl -n "$$NAMESPACE" get pods,jobs,events -o wide; exit 1; }
 
 bench_options = $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	$(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))

@@ -9,6 +9,7 @@
 
 mod customers;
 mod data;
+mod e2e;
 mod editions;
 mod http;
 mod pod;

@@ -1,9 +1,6 @@
 //! The commands of docs/OPERATIONS.md work on a running system.
 //!
-//! Its kubectl commands need a cluster: `make e2e-k8s` runs them, by the script whose list is
-//! checked here.
-
-use std::process::Command;
+//! Its kubectl commands need a cluster: `make e2e-k8s` runs them.
 
 use test_support::TestDatabase;
 
@@ -54,6 +51,12 @@ fn on_call(manual: &str) -> &str {
 
 fn is_for_a_cluster(block: &Block) -> bool {
     block.text.contains("kubectl ")
+}
+
+/// The blocks of commands for a cluster, in their order.
+pub(crate) fn cluster_commands() -> Vec<String> {
+    let found = blocks(on_call(&manual())).into_iter().filter(is_for_a_cluster);
+    found.map(|block| block.text).collect()
 }
 
 const ORDER: &str = r#"{"items":[{"productId":"1","quantity":1}]}"#;
@@ -155,30 +158,6 @@ async fn every_statement_of_the_manual_is_understood_by_the_database() {
     }
 
     assert!(count >= 8, "{count}");
-}
-
-#[test]
-fn the_script_for_a_cluster_knows_every_kubectl_command_of_the_manual() {
-    let manual = manual();
-    let expected: String = blocks(on_call(&manual))
-        .into_iter()
-        .filter(is_for_a_cluster)
-        .map(|block| block.text)
-        .collect();
-
-    let script = repository::path("scripts/e2e/manual.sh");
-    let output = Command::new(script).arg("--list").output().unwrap();
-
-    let listed = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success() && expected.lines().count() > 20,
-        "{listed}"
-    );
-    let commands = |text: &str| -> Vec<String> {
-        let lines = text.lines().filter(|line| !line.starts_with("# "));
-        lines.map(str::to_owned).collect()
-    };
-    assert_eq!(commands(&listed), commands(&expected));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use crate::repository;
 
 /// Debian's promtool, as `make test` and `make e2e-observability` find it.
-static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| {
+pub(crate) static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| {
     let output = Command::new(repository::path("scripts/tools.sh"))
         .arg("promtool")
         .output()
