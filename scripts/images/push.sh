@@ -11,7 +11,7 @@ registry=${REGISTRY:-}
 
 "$here/build.sh"
 for service in "${services[@]}"; do
-  # `latest` last: whoever pulls it finds the other tags there, too.
+  # `latest` last: the other tags are there when it is pulled.
   for tag in "$REVISION" "$(app_version "$service")" latest; do
     docker tag "$service:$REVISION" "${registry%/}/$service:$tag"
     docker push --quiet "${registry%/}/$service:$tag"

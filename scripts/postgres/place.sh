@@ -1,4 +1,4 @@
-# Where this checkout keeps what `make run` makes, and who owns its PostgreSQL server; sourced by the other scripts.
+# Where this checkout keeps what `make run` makes, and the owner of its PostgreSQL server; sourced by the other scripts.
 # shellcheck shell=bash
 
 # shellcheck source=../functions.sh

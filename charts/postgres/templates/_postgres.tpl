@@ -7,7 +7,7 @@
 {{- .Values.auth.existingSecret | default (printf "%s-password" (include "shop.fullname" .)) -}}
 {{- end }}
 
-{{/* Who the pod is and where it runs: the same for server and test. */}}
+{{/* Identity of the pod and its scheduling: the same for server and test. */}}
 {{- define "postgres.pod" -}}
 {{ include "shop.identity" . }}
 {{- include "shop.scheduling" . }}

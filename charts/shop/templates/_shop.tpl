@@ -206,7 +206,7 @@ tolerations:
 {{- end }}
 {{- end }}
 
-{{/* The beginning of each pod's spec: who it is. */}}
+{{/* The beginning of each pod's spec: its identity. */}}
 {{- define "shop.identity" -}}
 serviceAccountName: {{ include "shop.serviceAccountName" . }}
 automountServiceAccountToken: {{ .Values.serviceAccount.automount }}

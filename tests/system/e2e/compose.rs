@@ -229,6 +229,12 @@ async fn data_files(compose: &Compose) {
     proved(
         "docker compose run --rm database-load, … rollback --previous: 9.99, 10.49, 9.99 without a restart; then held",
     );
+    let two = "PROFILES=minimal,default compose run --rm -T database-load plan";
+    let (code, said) = compose.shell.run(two);
+    assert!(
+        code == 0 && said.contains("minimal") && said.contains("default"),
+        "{said}"
+    );
     for command in [
         "database-load status",
         "database-load plan",
