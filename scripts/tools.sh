@@ -105,7 +105,7 @@ install() (
   mv -T "$new/package" "$folder" 2>/dev/null || [[ -d $folder ]]
 )
 
-# locate NAME: those of the PATH first, since somebody put them there; of what is pinned, only that version will do.
+# locate NAME: those of the PATH first, since an operator chose them; of what is pinned, only that version will do.
 locate() {
   local folder=$root/.tools/${folders[$1]:-$1}${versions[$1]:+-${versions[$1]}} file=${files[$1]:-}
   case $1 in

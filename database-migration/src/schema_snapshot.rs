@@ -87,7 +87,7 @@ impl SchemaSnapshot {
     }
 
     /// How `found` differs from this, a sentence each. Tables, functions and types that are not in
-    /// this do not count: they are somebody else's.
+    /// this do not count: they belong to others.
     pub(crate) fn differences(&self, found: &Self) -> Vec<String> {
         let own = self.tables_by_name();
         let gone = |table: &str| !found.tables_by_name().contains(table);

@@ -5,7 +5,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 namespace=${NAMESPACE:-default}
 
-# Helm of the PATH, since somebody put it there, or that of `make tools`.
+# Helm of the PATH, since an operator chose it, or that of `make tools`.
 helm() {
   "$helm" "$@" --namespace "$namespace"
 }

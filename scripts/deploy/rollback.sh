@@ -14,7 +14,7 @@ remember() {
   local latest
   latest=$(helm history "$1" --max 1 --output yaml 2>/dev/null | awk '/status: /{ print $2 }') || true
   [[ $latest != pending-* ]] ||
-    fail "somebody else deploys $1 at the moment, or was interrupted while doing so; type: helm rollback $1 -n $namespace (or helm uninstall $1, if it never was deployed)"
+    fail "another deployment of $1 is running, or was interrupted; type: helm rollback $1 -n $namespace (or helm uninstall $1, if it never was deployed)"
   releases+=("$1")
   was[$1]=$(deployed_revision "$1")
 }

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=place.sh
 . "$(dirname "${BASH_SOURCE[0]}")/place.sh"
 
-# find_programs [MAJOR]: those of the PATH first, since somebody put them there; a link leads to the folder that has all of them.
+# find_programs [MAJOR]: those of the PATH first, since an operator chose them; a link leads to the folder that has all of them.
 find_programs() {
   local folder version
   for folder in "$(dirname "$(readlink -f "$(command -v postgres || echo /nowhere/postgres)")")" \

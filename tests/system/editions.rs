@@ -26,7 +26,7 @@ sources = ["codes.txt"]
 min_files = 1
 "#;
 
-/// What one edition of the data shows, as far as somebody has seen it.
+/// What one edition of the data shows, as far as it was seen.
 pub(crate) type Edition = u64;
 
 /// The files of an edition: 20.01 is the price of product 1 of edition 20.

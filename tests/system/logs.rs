@@ -1,4 +1,4 @@
-//! Log lines: for machines, and without what is nobody's business.
+//! Log lines: readable by machines, and without secrets.
 
 use serde_json::Value;
 use test_support::TestDatabase;
@@ -12,7 +12,7 @@ async fn no_key_address_password_or_body_is_logged_at_any_level() {
     let pod = Pod::on(&database)
         .with("LOG_LEVEL", "trace")
         .with("LOG_FORMAT", "auto")
-        .with("API_KEY_HASH_KEY", "a-hash-key-nobody-may-see");
+        .with("API_KEY_HASH_KEY", "a-hash-key-that-stays-secret");
     let mut log = pod.migrate().await.stderr;
     log += &pod.load().await.stderr;
     let api = pod.serve().await;
@@ -42,7 +42,7 @@ async fn no_key_address_password_or_body_is_logged_at_any_level() {
     for secret in [
         "apitest",
         "wrong-key-4711",
-        "a-hash-key-nobody-may-see",
+        "a-hash-key-that-stays-secret",
         "kitchen@example.com",
         "customer@example.com",
         password,

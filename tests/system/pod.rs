@@ -190,7 +190,7 @@ impl Api {
         self.process.wait_output().await
     }
 
-    /// Whether nobody listens any more.
+    /// Whether the port is closed.
     pub(crate) async fn is_closed(&self) -> bool {
         Connection::open(self.port).await.is_err()
     }

@@ -40,12 +40,12 @@ async fn the_probe_gives_up_on_a_server_that_is_not_there_or_says_nothing() {
     let silent_url = format!("http://{}/health", silent.local_addr().unwrap());
     let pod = Pod::without_database();
 
-    let nobody = pod
+    let closed = pod
         .run(API, &["health", "--url", "http://127.0.0.1:1/health"])
         .await;
     let silence = pod.run(API, &["health", "--url", &silent_url]).await;
 
-    assert_eq!(nobody.code, Some(1), "{}", nobody.stderr);
+    assert_eq!(closed.code, Some(1), "{}", closed.stderr);
     assert_eq!(silence.code, Some(1), "{}", silence.stderr);
 }
 

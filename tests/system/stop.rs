@@ -24,7 +24,7 @@ async fn some_orders(database: &TestDatabase) {
 }
 
 #[tokio::test]
-async fn sigterm_under_a_stream_of_orders_loses_none_and_resets_nobody() {
+async fn sigterm_under_a_stream_of_orders_loses_none_and_resets_no_connection() {
     let database = TestDatabase::migrated().await;
     let api = Pod::on(&database).with("DRAIN_WAIT", 2).bring_up().await;
     let customers = Customers::start(4, api.port, |_, _| Request::order(ORDER));
@@ -78,7 +78,7 @@ async fn requests_in_flight_when_the_drain_wait_ends_are_answered() {
     .await;
 
     api.process.signal("TERM");
-    test_support::eventually("nobody listens any more", async || api.is_closed().await).await;
+    test_support::eventually("the port is closed", async || api.is_closed().await).await;
     lock.batch_execute("COMMIT").await.unwrap();
     let finished = slow.finish(&Request::order(ORDER)).await.unwrap();
     let blocked = blocked.await.unwrap().unwrap();
@@ -94,7 +94,7 @@ async fn requests_in_flight_when_the_drain_wait_ends_are_answered() {
 }
 
 #[tokio::test]
-async fn customers_who_never_let_go_of_their_connections_do_not_hold_up_the_end() {
+async fn connections_that_customers_never_close_do_not_hold_up_the_end() {
     let database = TestDatabase::migrated().await;
     let api = Pod::on(&database).with("SHUTDOWN_TIMEOUT", 60).bring_up().await;
     let customers = Customers::start(4, api.port, |_, _| Request::order(ORDER));

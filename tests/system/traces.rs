@@ -195,12 +195,12 @@ async fn is_not_held_up(endpoint: &str) {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_not_there_holds_nobody_up() {
+async fn a_collector_that_is_not_there_holds_nothing_up() {
     is_not_held_up("http://127.0.0.1:1").await;
 }
 
 #[tokio::test]
-async fn a_collector_that_never_answers_holds_nobody_up() {
+async fn a_collector_that_never_answers_holds_nothing_up() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
 
     is_not_held_up(&format!("http://{}", silent.local_addr().unwrap())).await;

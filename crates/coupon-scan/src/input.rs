@@ -47,8 +47,9 @@ impl Input {
         Input::new(path, Source::File)
     }
 
-    /// As [`Input::file`], read through what `open` returns, from the beginning to the end: whoever
-    /// opens it sees every byte. A scan may have to read a file twice; then it calls `open` twice.
+    /// As [`Input::file`], read through what `open` returns, from the beginning to the end, so
+    /// that its reader sees every byte. A scan may have to read a file twice; then it calls `open`
+    /// twice.
     pub fn opened(
         path: impl Into<PathBuf>,
         open: impl Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync + 'static,

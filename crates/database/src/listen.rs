@@ -1,4 +1,4 @@
-//! Notifications of one channel, merged while nobody fetches them.
+//! Notifications of one channel, merged until they are fetched.
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;

@@ -60,7 +60,7 @@ impl SideChannel {
         limited.unwrap_or_else(|_| Err(format!("no answer within {} s", LIMIT.as_secs())))
     }
 
-    /// Cancels the statement that the session `pid` is running; a commit under way is not affected.
+    /// Cancels the statement that the session `pid` is running, but no commit in progress.
     ///
     /// # Errors
     /// As [`ask`](Self::ask).

@@ -67,7 +67,7 @@ impl Corpus {
         self.folder.join("valid.txt")
     }
 
-    /// Reads all files, so that whoever comes first does not wait for the disk.
+    /// Reads all files, so that the first command does not wait for the disk.
     pub(crate) fn warm(&self) -> io::Result<()> {
         for file in self.files() {
             io::copy(&mut File::open(file)?, &mut io::sink())?;

@@ -144,7 +144,7 @@ async fn attempt(
         started: Instant::now(),
     };
     let mut client = None;
-    // Dropping the work rolls back what is under way; only the publication ends by itself.
+    // Dropping the work rolls back what is in progress; only the publication ends by itself.
     let staged = run_options::or_stop(&deadline, run.stage(runs, &mut client, summary)).await;
     interrupt.store(true, Ordering::Relaxed);
     let published = match staged {

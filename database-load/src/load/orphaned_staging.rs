@@ -15,7 +15,7 @@ const DATASETS: &str = "SELECT datasets FROM dataset_versions WHERE version = $1
 
 const RUNS: &str = "SELECT run_id FROM dataset_versions WHERE version = ANY ($1) AND state = 'staged'";
 
-/// A publication that was under way while the runs were given up has committed by now.
+/// A publication that was in progress while the runs were given up has committed by now.
 const LEFT: &str = "SELECT version FROM dataset_versions WHERE version = ANY ($1) AND state = 'staged'";
 
 /// In pieces, so that no statement holds a snapshot for long.
@@ -26,7 +26,7 @@ const FORGET_CODES: &str = "
 
 const FORGET_VERSIONS: &str = "DELETE FROM dataset_versions WHERE version = ANY ($1) AND state = 'staged'";
 
-/// Removes versions of lost runs whose datasets nobody works on. What fails is left to the next
+/// Removes versions of lost runs whose datasets no session works on. What fails is left to the next
 /// run.
 pub(super) async fn sweep(client: &Client, versions: &[i64]) {
     for version in versions {
@@ -68,8 +68,8 @@ async fn sweep_one(client: &Client, version: i64) -> Result<(), Failure> {
     removed
 }
 
-/// Removes what was staged of these datasets. Whoever holds their locks knows that nobody works on
-/// it.
+/// Removes what was staged of these datasets. The holder of their locks knows that no session works
+/// on it.
 pub(crate) async fn remove_of(client: &Client, datasets: &[DatasetKind]) -> Result<(), Failure> {
     let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
     let rows = client.query(STAGED, &[&names]).await;

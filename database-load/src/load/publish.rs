@@ -96,7 +96,7 @@ pub(crate) async fn publish(
                 published = &mut publish => published,
                 _ = deadline.reached(Duration::ZERO) => {
                     if let Err(error) = locks.cancel(pid).await {
-                        warn!(error, "the statement under way could not be canceled");
+                        warn!(error, "the running statement could not be canceled");
                     }
                     publish.await
                 }
@@ -118,8 +118,8 @@ pub(crate) async fn publish(
     }
 }
 
-/// A serialization failure or a deadlock: the server rolled back, and another time nobody may be in
-/// the way.
+/// A serialization failure or a deadlock: the server rolled back, and the next attempt
+/// may find no session in the way.
 fn is_worth_another_try(failure: &Failure) -> bool {
     let states = [
         SqlState::T_R_SERIALIZATION_FAILURE,

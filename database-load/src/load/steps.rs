@@ -22,7 +22,7 @@ use crate::datasets::DatasetKind;
 use crate::datasets::Reading;
 use crate::sources::{self, content_sha256};
 
-/// A run under way.
+/// A run in progress.
 pub(super) struct Run<'a> {
     pub(super) database: &'a Database,
     pub(super) options: &'a LoadOptions,

@@ -20,7 +20,7 @@ impl TempFile {
     pub(super) fn new(name: &str) -> Result<TempFile, Failure> {
         let folder = std::env::temp_dir().join(format!("database-load-{}", Uuid::new_v4()));
         let doing = || format!("make a file below {}", std::env::temp_dir().display());
-        // Nobody else may read what may hold keys.
+        // The file may hold keys: for this user alone.
         DirBuilder::new()
             .mode(0o700)
             .create(&folder)

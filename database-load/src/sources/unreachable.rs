@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use process::failure::{ExitCode, Failure};
 
-/// A source's bytes cannot be had now, through no fault of what is asked for: nobody answers, or
+/// A source's bytes cannot be had now, through no fault of what is asked for: no answer, or
 /// the disk fails.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

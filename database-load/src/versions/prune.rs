@@ -108,8 +108,8 @@ const FORGET_CODES: &str = "
 /// those of the active version, nor of the one that `rollback --previous` would take. Without
 /// profiles, those of all.
 ///
-/// What is deleted is given up first, under the loader's locks: from then on nobody can bring it
-/// back. A run that is stopped half-way leaves the rest to the next one.
+/// What is deleted is given up first, under the loader's locks: from then on no command can bring
+/// it back. A run that is stopped half-way leaves the rest to the next one.
 ///
 /// Records run id and outcome on the current span.
 ///

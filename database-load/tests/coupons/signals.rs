@@ -56,12 +56,12 @@ async fn a_signal_while_it_waits_for_a_pipe_ends_it() {
 }
 
 #[tokio::test]
-async fn a_signal_while_nobody_takes_the_output_ends_it() {
+async fn a_signal_while_the_output_is_not_read_ends_it() {
     let folder = Folder::new();
     let codes: String = (0..100_000).map(|number| format!("C{number:08}\n")).collect();
     let [one, two] = [folder.write("one", &codes), folder.write("two", &codes)];
     let full = pipe(&folder, "full");
-    // Both ends are open and nobody reads.
+    // Both ends are open and neither is read.
     let reader = OpenOptions::new().read(true).write(true).open(&full).unwrap();
     let script = "exec \"$0\" coupons scan \"$1\" \"$2\" >\"$3\"";
     let process = Process::spawn("sh", ["-c", script, BINARY, &one, &two, &full], &[]);

@@ -105,7 +105,7 @@ async fn a_product_that_left_becomes_unavailable_and_one_that_returns_available(
 }
 
 #[tokio::test]
-async fn what_was_in_force_before_is_not_brought_back_unless_forced() {
+async fn what_was_active_before_is_not_brought_back_unless_forced() {
     let (database, old, new) = (TestDatabase::migrated().await, Data::copy(), Data::copy());
     new.edit("default/products.csv", "9.99", "10.49");
     old.load(&database).await;

@@ -44,7 +44,7 @@ async fn a_rollback_restores_every_row_and_forward_again_too() {
 }
 
 #[tokio::test]
-async fn a_rollback_is_recorded_with_who_it_left() {
+async fn a_rollback_is_recorded_with_the_profiles_it_left() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
     data.edit("default/products.csv", "9.99", "10.49");

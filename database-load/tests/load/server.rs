@@ -50,7 +50,7 @@ struct State {
     authorizations: Vec<String>,
 }
 
-/// Gone when dropped: nobody answers any more.
+/// Gone when dropped: no request is answered any more.
 pub(crate) struct Server {
     address: SocketAddr,
     scheme: &'static str,

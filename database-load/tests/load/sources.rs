@@ -207,7 +207,7 @@ async fn a_stated_checksum_is_kept_to_and_saves_asking() {
         Outcome::Unchanged
     );
     assert_eq!(server.requests(), Vec::<String>::new());
-    // Whoever changes the profile must bring what it states.
+    // A changed profile must bring what it states.
     let other = products(&entry(DEARER));
     let failure = load(&other, &database, keep()).await.unwrap_err();
 

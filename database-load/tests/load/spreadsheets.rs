@@ -309,7 +309,7 @@ async fn lines_are_counted_whatever_ends_them() {
 }
 
 #[tokio::test]
-async fn names_that_nobody_can_see_are_refused_in_every_table() {
+async fn invisible_names_are_refused_in_every_table() {
     let user = "018f4e5a-0000-7000-8000-000000000002";
     for invisible in ["\u{200b}", "\u{feff}", "\u{200d}\u{2060}", "\u{3164}", "\u{ad}"] {
         for (table, file, text, column) in [

@@ -104,7 +104,7 @@ async fn a_rollback_that_is_stopped_rolls_back_and_exits_143() {
 }
 
 #[tokio::test]
-async fn a_rollback_that_is_killed_leaves_the_version_in_force_and_the_next_one_works() {
+async fn a_rollback_that_is_killed_leaves_the_active_version_and_the_next_one_works() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
     data.edit("default/products.csv", "9.99", "10.49");

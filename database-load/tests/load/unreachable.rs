@@ -10,7 +10,7 @@ use crate::server::{Fault, Server, Validator};
 use crate::sources::{DEARER, PRICE, PRODUCTS, keep, load, products, settings};
 
 #[tokio::test]
-async fn a_source_that_cannot_be_reached_fails_or_keeps_what_is_in_force() {
+async fn a_source_that_cannot_be_reached_fails_or_keeps_what_is_active() {
     let (database, server) = (TestDatabase::migrated().await, Server::start());
     server.put("/menu.csv", PRODUCTS, Validator::ETag);
     let data = products(&server.url("/menu.csv"));
@@ -20,7 +20,7 @@ async fn a_source_that_cannot_be_reached_fails_or_keeps_what_is_in_force() {
     };
     load(&data, &database, settings()).await.unwrap();
     server.put("/menu.csv", DEARER, Validator::ETag);
-    // Nobody answers, now while asking, now while fetching.
+    // No answer, once to the question, once to the download.
     server.fail([
         Fault::Status(403, ""),
         Fault::Status(500, ""),

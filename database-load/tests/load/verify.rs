@@ -172,7 +172,7 @@ async fn verify_is_json_for_programs() {
 }
 
 #[tokio::test]
-async fn only_the_version_in_force_counts_and_a_profile_can_be_chosen() {
+async fn only_the_active_version_counts_and_a_profile_can_be_chosen() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.write(
         "drinks.toml",

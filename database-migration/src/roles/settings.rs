@@ -14,7 +14,7 @@ use super::Role;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Owns the tables; nobody logs in as it.
+    /// Owns the tables, and cannot log in.
     pub owner: String,
     /// `database-migration` logs in as this.
     pub migrator: String,

@@ -126,7 +126,7 @@ async fn a_busy_table_is_tried_again_until_it_is_free() {
 }
 
 #[tokio::test]
-async fn a_table_that_stays_busy_ends_with_4_and_names_who_is_in_the_way() {
+async fn a_table_that_stays_busy_ends_with_4_and_names_the_blocker() {
     let database = TestDatabase::empty().await;
     run(&database, &["up", "--to", "3"]).await;
     let writer = database.client().await;

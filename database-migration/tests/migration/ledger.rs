@@ -22,9 +22,9 @@ async fn lock(database: &TestDatabase, table: &str) -> tokio_postgres::Client {
     holder
 }
 
-async fn somebody_waits_for(database: &TestDatabase, table: &str) {
+async fn wait_for_a_waiter(database: &TestDatabase, table: &str) {
     let waits = format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
-    eventually("somebody waits for the lock", async || {
+    eventually("a session waits for the lock", async || {
         database.value(&waits).await == "1"
     })
     .await;
@@ -49,7 +49,10 @@ async fn a_ledger_that_stays_locked_ends_with_4_and_names_the_holder() {
         }
     }
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'database-migration' AND datname = current_database()";
-    eventually("nobody waits on", async || database.value(waiting).await == "0").await;
+    eventually("no session waits any more", async || {
+        database.value(waiting).await == "0"
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -91,7 +94,7 @@ async fn a_signal_ends_waiting_for_the_ledger_also_with_the_migration_lock_held(
         .await;
     let _second = lock(&database, "__diesel_schema_migrations").await;
     drop(holder);
-    somebody_waits_for(&database, "__diesel_schema_migrations").await;
+    wait_for_a_waiter(&database, "__diesel_schema_migrations").await;
 
     let asked = Instant::now();
     process.signal("TERM");

@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn a_database_that_never_answers_ends_with_3() {
-    // Connections are taken by the system, and nobody reads from them.
+    // The system accepts connections, and no program reads from them.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgres://food@{}/food", silent.local_addr().unwrap());
     let started = Instant::now();
@@ -47,7 +47,7 @@ async fn another_migrator_that_does_not_end_ends_with_4_and_is_named() {
 }
 
 #[tokio::test]
-async fn a_table_that_stays_busy_ends_with_4_and_names_who_is_in_the_way() {
+async fn a_table_that_stays_busy_ends_with_4_and_names_the_blocker() {
     let database = TestDatabase::empty().await;
     run(&database, &["up", "--to", "3"]).await;
     let writer = database.client().await;

@@ -12,7 +12,7 @@ use squawk_linter::{Linter, Rule};
 use squawk_syntax::ast::{self, AstNode as _};
 use squawk_syntax::{Parse, SourceFile};
 
-/// What the first release brings runs on empty databases alone, all of it before anybody else
+/// What the first release brings runs on empty databases alone, all of it before any program
 /// comes: it is one file here.
 const FIRST_RELEASE: i32 = 4;
 
@@ -25,7 +25,7 @@ const LONGEST_LOCK_MS: u64 = 2000;
 /// Squawk's rules for a way forward, each of which [`lint_rules`](crate::lint_rules) tries out. The
 /// others are matters of taste (`prefer-bigint-over-int`), say what rules of our own say better
 /// (`require-lock-timeout`), or contradict the runner, which lifts `statement_timeout`: whatever
-/// takes long there takes no lock that anybody waits for.
+/// takes long there takes no lock that a session waits for.
 pub(crate) const FORWARD: [Rule; 25] = [
     // Short locks.
     Rule::RequireConcurrentIndexCreation,
@@ -157,7 +157,7 @@ impl<'a> File<'a> {
     }
 
     /// The first statement limits waiting for locks, so that the file is safe in other hands than
-    /// the runner's, too; and none raises that limit. Work done `CONCURRENTLY` delays nobody while
+    /// the runner's, too; and none raises that limit. Work done `CONCURRENTLY` delays no session while
     /// it waits, and stands alone: stock diesel sends a file as one message, and PostgreSQL makes
     /// a transaction of a message with several statements.
     fn lock_timeout(&self) -> Vec<String> {
@@ -249,7 +249,7 @@ impl<'a> File<'a> {
             .collect();
         let mut findings = Vec::new();
         for statement in file.stmts() {
-            let whole = "it writes the whole table anew, and nobody reads it meanwhile";
+            let whole = "it writes the whole table anew, and no session reads it meanwhile";
             let alter = match &statement {
                 ast::Stmt::AlterTable(alter) => alter,
                 ast::Stmt::Vacuum(vacuum) if vacuum.is_full() => {

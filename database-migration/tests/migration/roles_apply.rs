@@ -351,7 +351,7 @@ async fn a_wrong_setting_ends_with_2_and_names_it() {
 }
 
 #[tokio::test]
-async fn a_superuser_is_not_demoted_nor_does_anybody_change_itself() {
+async fn a_superuser_is_not_demoted_and_no_role_changes_itself() {
     let roles = Roles::on(TestDatabase::migrated().await).without_passwords();
     roles.execute("CREATE ROLE {app} SUPERUSER").await;
 

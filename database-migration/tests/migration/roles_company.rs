@@ -6,7 +6,7 @@ use test_support::TestDatabase;
 use crate::roles::{Roles, allowed};
 
 #[tokio::test]
-async fn tables_that_somebody_uses_are_waited_for_and_nothing_is_done_by_halves() {
+async fn tables_in_use_are_waited_for_and_nothing_is_done_by_halves() {
     let roles = Roles::on(TestDatabase::migrated().await);
     let reader = roles.database.client().await;
     reader

@@ -32,7 +32,7 @@ async fn owner_of_the_database(roles: &Roles) -> String {
 }
 
 #[tokio::test]
-async fn who_owns_the_database_and_may_create_roles_needs_no_superuser() {
+async fn the_owner_of_the_database_with_createrole_needs_no_superuser() {
     let roles = Roles::on(TestDatabase::empty().await);
     let operator = owner_of_the_database(&roles).await;
     assert_eq!(
@@ -87,7 +87,7 @@ async fn whether_a_password_is_right_is_asked_without_a_failed_login() {
 }
 
 #[tokio::test]
-async fn who_may_not_gets_exit_9_with_what_and_nothing_is_done_by_halves() {
+async fn a_role_without_the_rights_gets_exit_9_and_nothing_is_done_by_halves() {
     for attributes in ["", "CREATEROLE"] {
         let roles = Roles::on(TestDatabase::migrated().await);
         let operator = operator(&roles, attributes).await;
@@ -104,7 +104,7 @@ async fn who_may_not_gets_exit_9_with_what_and_nothing_is_done_by_halves() {
 }
 
 #[tokio::test]
-async fn anybody_may_check() {
+async fn every_role_may_check() {
     let roles = Roles::in_place().await;
 
     roles.set_password("readonly", "readonly");
@@ -116,7 +116,7 @@ async fn anybody_may_check() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_granted_is_taken_back_all_the_same() {
+async fn what_other_roles_have_granted_is_taken_back_all_the_same() {
     let roles = Roles::on(TestDatabase::migrated().await);
     let operator = owner_of_the_database(&roles).await;
     roles.execute(&format!("GRANT order_food TO {operator}")).await;

@@ -182,7 +182,7 @@ async fn the_read_only_role_sees_everything_but_key_hashes_and_writes_nothing() 
 }
 
 #[tokio::test]
-async fn the_migrator_changes_the_schema_and_nobody_becomes_somebody_else() {
+async fn the_migrator_changes_the_schema_and_no_role_becomes_another() {
     let roles = Roles::on(TestDatabase::empty().await);
     assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
     let migrator = roles.client("migrator").await;

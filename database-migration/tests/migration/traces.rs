@@ -121,7 +121,7 @@ async fn a_failed_migration_is_an_error_with_an_exception_on_its_span_and_the_ro
 #[tokio::test]
 async fn a_missing_collector_does_not_keep_a_pod_from_starting() {
     let database = TestDatabase::empty().await;
-    // Bound and closed again: nobody listens there.
+    // Bound and closed again: the port is free.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

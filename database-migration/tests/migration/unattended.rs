@@ -8,7 +8,7 @@ use crate::program::{NEWEST, run, start, start_at};
 
 #[tokio::test]
 async fn a_database_that_is_down_is_said_once_and_ends_with_3() {
-    // Bound and closed again: nobody listens there.
+    // Bound and closed again: the port is free.
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -23,7 +23,7 @@ Example:
 
 Exit status:
   0 stopped after SIGTERM or SIGINT, or done
-  1 unexpected error; health: nobody answers, or not with 2xx; webhooks test: not delivered
+  1 unexpected error; health: no answer, or not with 2xx; webhooks test: not delivered
   2 wrong usage or settings
   3 database not reachable; worker: or its schema too old
   6 cannot listen on the port, or write its output

@@ -41,8 +41,8 @@ pub(crate) enum ApiError {
     /// 408: the body did not arrive in time.
     #[error("the request body did not arrive in time")]
     BodyTimeout,
-    /// 409: a request with the same Idempotency-Key is under way.
-    #[error("a request with this Idempotency-Key is still under way; repeat it for its answer")]
+    /// 409: a request with the same Idempotency-Key is in progress.
+    #[error("a request with this Idempotency-Key is still in progress; repeat it for its answer")]
     KeyInUse,
     /// 409: the resource is in a state that does not allow this.
     #[error("{message}")]

@@ -143,7 +143,7 @@ fn header_bytes(headers: &HeaderMap) -> usize {
         .sum()
 }
 
-/// An error gets its JSON body with the request's id, whoever made it.
+/// Every error gets its JSON body with the request's id.
 fn as_json(response: HttpResponse<BoxBody>, request_id: &str) -> HttpResponse<BoxBody> {
     if let Some(error) = response.error().and_then(|error| error.as_error::<ApiError>()) {
         return error.response(request_id);

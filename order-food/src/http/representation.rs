@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_sent_only_to_who_accepts_it() {
+    fn gzip_is_sent_only_to_clients_that_accept_it() {
         for (accepted, expected) in [
             ("gzip", true),
             ("deflate, gzip;q=0.5", true),

@@ -61,7 +61,7 @@ pub(crate) struct PlaceHeaders {
         )),
         (status = 401, description = "No API key", body = ErrorBody),
         (status = 403, description = "The key is not valid or may not place orders", body = ErrorBody),
-        (status = 409, description = "A request with this Idempotency-Key is still under way", body = ErrorBody),
+        (status = 409, description = "A request with this Idempotency-Key is still in progress", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB", body = ErrorBody),
         (status = 415, description = "The body is not application/json", body = ErrorBody),

@@ -57,8 +57,8 @@ pub enum NotStored {
     /// The coupon is not good for it.
     #[error(transparent)]
     Unredeemable(#[from] Unredeemable),
-    /// An order with the same Idempotency-Key is under way.
-    #[error("a request with this Idempotency-Key is still under way")]
+    /// An order with the same Idempotency-Key is in progress.
+    #[error("a request with this Idempotency-Key is still in progress")]
     KeyInUse,
     /// The Idempotency-Key belongs to an order that was placed with another body.
     #[error("this Idempotency-Key was used for another request")]

@@ -163,7 +163,7 @@ mod tests {
                 "203.0.113.7",
             ),
             (&["203.0.113.7, 10.2.2.2", "10.9.9.9"], "203.0.113.7"),
-            // Nobody but proxies: the farthest.
+            // Proxies alone: the farthest.
             (&["10.3.3.3, 10.2.2.2"], "10.3.3.3"),
         ] {
             assert_eq!(behind_proxies(lines), expected, "{lines:?}");

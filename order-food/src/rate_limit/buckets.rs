@@ -19,7 +19,7 @@ pub(super) struct Rate {
 /// the few places that its hash names, the one whose bucket is closest to full: that forgets
 /// nothing as long as one of them is full, and else what was spent least. A spent bucket is the
 /// last to go: to have it forgotten, about as many other addresses as the table has places must
-/// each spend theirs. The hash is keyed at random, so nobody can aim at the places of one key.
+/// each spend theirs. The hash is keyed at random, so no client can aim at the places of one key.
 pub(super) struct Buckets {
     rate: Rate,
     hash: RandomState,
@@ -240,8 +240,8 @@ mod tests {
             }
         }
 
-        /// However many keys come: nobody is refused who has not spent a burst, and who waits as
-        /// told is let through.
+        /// However many keys come: no client is refused that has not spent a burst, and one that
+        /// waits as told is let through.
         #[test]
         fn waiting_as_told_is_enough(
             per_minute in 1_u32..100_000,

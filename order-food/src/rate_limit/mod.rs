@@ -72,7 +72,7 @@ impl Limits {
         self.addresses.is_some()
     }
 
-    /// Lets a request pass that would be served to anybody.
+    /// Lets a request pass that needs no key.
     ///
     /// # Errors
     /// 429 when its address asks too often.

@@ -224,7 +224,7 @@ async fn the_description_is_served_in_both_forms() {
 }
 
 #[test]
-fn every_operation_has_an_id_a_tag_and_says_who_may_call_it() {
+fn every_operation_has_an_id_a_tag_and_its_callers() {
     let document: Value = serde_json::from_str(&order_food::openapi_json()).unwrap();
 
     for (path, operations) in document["paths"].as_object().unwrap() {

@@ -5,7 +5,7 @@ use test_support::TestDatabase;
 
 /// May place orders and read its own.
 pub(crate) const APITEST: &str = "apitest";
-/// As `apitest`, of somebody else; hashed under the second hash key.
+/// As `apitest`, of another user; hashed under the second hash key.
 pub(crate) const OTHER: &str = "other-key";
 /// May read every order, and place some.
 pub(crate) const STAFF: &str = "staff-key";

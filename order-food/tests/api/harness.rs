@@ -102,7 +102,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nobody waits for the end: it takes a while, and the next test has a server of its own.
+        // The end is not waited for: it takes a while, and the next test has a server of its own.
         self.shutdown.cancel();
     }
 }

@@ -110,7 +110,7 @@ async fn a_request_in_flight_finishes_when_the_server_stops() {
             body.len()
         ))
         .await;
-    eventually("the request is under way", async || {
+    eventually("the request is in progress", async || {
         let metrics = app.get("/metrics").await.text();
         // This one and the one that asks.
         metrics.contains("http_requests_active 2")
@@ -118,7 +118,7 @@ async fn a_request_in_flight_finishes_when_the_server_stops() {
     .await;
 
     app.server.stop();
-    eventually("nobody listens any more", async || {
+    eventually("the port is closed", async || {
         tokio::net::TcpStream::connect(app.server.address())
             .await
             .is_err()

@@ -380,7 +380,7 @@ async fn of_many_requests_with_one_key_at_once_one_is_stored_and_the_others_are_
 }
 
 #[tokio::test]
-async fn who_may_not_place_orders_does_not_learn_whether_a_key_was_used() {
+async fn a_client_that_may_not_place_orders_does_not_learn_whether_a_key_was_used() {
     let app = TestApp::start().await;
     app.send(&with_key(PIZZAS, "key")).await;
 

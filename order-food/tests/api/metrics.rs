@@ -343,7 +343,7 @@ async fn a_run_that_goes_on_is_shown_with_its_time_and_a_silent_one_as_lost_unti
     until_load(&app, "bootstrap_running_seconds", 7.0..60.0).await;
     until_load(&app, "bootstrap_lost_runs", 0.0..1.0).await;
 
-    // Before the last success nobody is missed; prunings and rollbacks are missed as well.
+    // Before the last success no failure counts; prunings and rollbacks are missed as well.
     insert(
         &app,
         &[

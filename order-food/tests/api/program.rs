@@ -141,7 +141,7 @@ async fn the_program_serves_answers_its_probe_and_stops_on_sigterm() {
         .await;
     program.signal("TERM");
     let output = program.wait_output().await;
-    let nobody = run(&["health", "--url", &url("/health")], &[]).await;
+    let closed = run(&["health", "--url", &url("/health")], &[]).await;
     let no_url = run(&["health", "--url", "nonsense"], &[]).await;
 
     assert_eq!(
@@ -154,7 +154,7 @@ async fn the_program_serves_answers_its_probe_and_stops_on_sigterm() {
         "{ready:?} {by_settings:?}"
     );
     assert_eq!(
-        (missing.code, nobody.code, no_url.code),
+        (missing.code, closed.code, no_url.code),
         (Some(1), Some(1), Some(2))
     );
     assert_eq!((tried.code, &*stored), (Some(0), "1"), "{tried:?}");

@@ -39,7 +39,7 @@ async fn a_limit_of_one_is_passed_by_one_of_two() {
 }
 
 #[tokio::test]
-async fn a_limit_of_zero_lets_nobody_pass() {
+async fn a_limit_of_zero_lets_no_order_pass() {
     let app = TestApp::start().await;
     app.promotion("NEVEREVER").max_uses(0).insert().await;
 

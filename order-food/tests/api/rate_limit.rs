@@ -311,7 +311,7 @@ async fn behind_a_trusted_proxy_each_client_has_an_allowance_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_flood_of_addresses_neither_locks_others_out_nor_forgets_who_is_limited() {
+async fn a_flood_of_addresses_neither_locks_others_out_nor_forgets_limited_ones() {
     let app = TestApp::with(|settings| {
         settings.rate_limit.per_address = 1;
         settings.rate_limit.per_address_burst = 5;
@@ -333,7 +333,7 @@ async fn a_flood_of_addresses_neither_locks_others_out_nor_forgets_who_is_limite
 }
 
 #[tokio::test]
-async fn who_has_waited_is_served_again() {
+async fn a_client_that_has_waited_is_served_again() {
     let app = TestApp::with(|settings| {
         settings.rate_limit.per_key = 40;
         settings.rate_limit.per_key_burst = 1;

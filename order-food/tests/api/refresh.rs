@@ -55,7 +55,7 @@ async fn notifications_are_heard_again_after_the_listener_was_cut_off() {
         .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
         .await;
 
-    eventually("somebody listens", async || {
+    eventually("a server listens", async || {
         let listening = "SELECT count(*) FROM pg_stat_activity
                          WHERE datname = current_database() AND query = 'LISTEN dataset_published'";
         app.database.value(listening).await == "1"

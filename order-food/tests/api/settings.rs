@@ -131,7 +131,7 @@ async fn the_ends_of_every_range_can_be_set() {
     ];
 
     for ends in [lowest, highest] {
-        // The probe reads the settings, and finds nobody at the port.
+        // The probe reads the settings, and finds the port closed.
         let output = run("health", &[&ends[..], &[("PORT", "1")]].concat()).await;
         assert_eq!(output.code, Some(1), "{output:?}");
     }

@@ -254,7 +254,7 @@ fn pods_spread_over_nodes_and_zones() {
 }
 
 #[test]
-fn the_network_policy_names_who_may_talk_with_whom() {
+fn the_network_policy_names_every_allowed_connection() {
     let objects = everything().objects();
     let policy = objects.only("NetworkPolicy");
     assert_eq!(*policy.at("/spec/policyTypes"), json!(["Ingress", "Egress"]));

@@ -38,7 +38,7 @@ fn the_dashboard_is_embedded_byte_for_byte() {
 }
 
 #[test]
-fn monitoring_is_off_where_nobody_asked_for_it() {
+fn monitoring_is_off_where_it_was_not_asked_for() {
     let objects = render("order-food").objects();
     for kind in [
         "ServiceMonitor",

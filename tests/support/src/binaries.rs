@@ -14,7 +14,7 @@ use std::time::SystemTime;
 /// When it does not build.
 pub fn binary(name: &str) -> PathBuf {
     static BUILDING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = BUILDING.lock().expect("nobody panics with the lock");
+    let _one_at_a_time = BUILDING.lock().expect("no thread panics with the lock");
     let folder = profile_folder();
     let path = folder.join(name);
     if !is_fresh(&path) {

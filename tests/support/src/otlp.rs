@@ -107,7 +107,7 @@ impl Receiver {
     /// Everything received so far, in the order of arrival.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
-        self.spans.lock().expect("nobody panics with the lock").clone()
+        self.spans.lock().expect("no thread panics with the lock").clone()
     }
 
     /// The one span of this name.
@@ -166,7 +166,7 @@ async fn serve(stream: TcpStream, receiver: Receiver) -> std::io::Result<()> {
                     receiver
                         .spans
                         .lock()
-                        .expect("nobody panics with the lock")
+                        .expect("no thread panics with the lock")
                         .extend(received(export));
                     ("200 OK", ExportTraceServiceResponse::default().encode_to_vec())
                 }

@@ -177,7 +177,7 @@ impl Capture {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = stream.read(&mut buffer) {
                 sink.lock()
-                    .expect("nobody panics with the lock")
+                    .expect("no thread panics with the lock")
                     .extend_from_slice(&buffer[..count]);
             }
         });
@@ -188,7 +188,7 @@ impl Capture {
     }
 
     fn so_far(&self) -> String {
-        String::from_utf8_lossy(&self.text.lock().expect("nobody panics with the lock")).into_owned()
+        String::from_utf8_lossy(&self.text.lock().expect("no thread panics with the lock")).into_owned()
     }
 
     fn finish(&mut self) {

@@ -76,7 +76,7 @@ async fn every_metric_of_rules_and_dashboard_is_exported_or_on_the_list_of_exter
         for mention in mentions(&expression) {
             let name = &mention.metric;
             let kind = exported.get(name).or_else(|| external.get(name));
-            let kind = kind.unwrap_or_else(|| panic!("{place}: nobody exports {name}"));
+            let kind = kind.unwrap_or_else(|| panic!("{place}: no program exports {name}"));
             let innermost = mention.within.last().map(String::as_str);
             let is_rate = matches!(innermost, Some("rate" | "irate" | "increase"));
             assert!(
@@ -104,7 +104,7 @@ async fn every_metric_of_rules_and_dashboard_is_exported_or_on_the_list_of_exter
     assert_eq!(
         unused,
         Vec::<&String>::new(),
-        "{EXTERNAL} has what nobody asks for"
+        "{EXTERNAL} has what no chart asks for"
     );
     let ours: Vec<&String> = external
         .keys()

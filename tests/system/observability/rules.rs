@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::promtool;
 use crate::repository;
 
-/// What somebody on call is told of.
+/// The alerts for the person on call.
 const ALERTS: [&str; 14] = [
     "BootstrapRunLost",
     "BootstrapSlow",

@@ -66,7 +66,7 @@ fn a_wrong_sum_or_size_is_found_at_the_end_of_its_member() {
 fn a_file_that_is_cut_off_is_damaged_wherever_it_was_cut() {
     let (gzip, zstd) = (gzip(TEXT), zstd(TEXT));
     for whole in [&gzip, &zstd] {
-        // From fewer bytes nobody can tell what it was.
+        // Fewer bytes do not tell what it was.
         let least = if whole == &gzip { 1 } else { 4 };
         for length in least..whole.len() {
             let (offset, _) = damage(&whole[..length]);

@@ -117,7 +117,7 @@ async fn a_server_that_is_full_is_unreachable_for_now() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_unreachable_when_the_wait_is_over() {
+async fn a_closed_port_is_unreachable_when_the_wait_is_over() {
     let port = {
         let socket = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         socket.local_addr().unwrap().port()

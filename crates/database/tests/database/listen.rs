@@ -29,7 +29,7 @@ async fn what_is_notified_after_listening_began_arrives() {
 }
 
 #[tokio::test]
-async fn many_notifications_that_nobody_fetched_are_one_and_the_last_is_not_lost() {
+async fn many_unfetched_notifications_are_one_and_the_last_is_not_lost() {
     let database = TestDatabase::empty().await;
     let mut listener = database.database().listen("many").await.unwrap();
 

@@ -40,7 +40,7 @@ async fn when_all_are_lent_the_next_caller_waits_no_longer_than_the_limit() {
 }
 
 #[tokio::test]
-async fn one_that_is_given_back_while_somebody_waits_is_lent_at_once() {
+async fn one_that_is_given_back_while_a_request_waits_is_lent_at_once() {
     let database = TestDatabase::empty().await.database();
     let pool = Pool::new(&database, 1, Duration::from_secs(60));
     let pooled = pool.get().await.unwrap();
@@ -48,7 +48,7 @@ async fn one_that_is_given_back_while_somebody_waits_is_lent_at_once() {
         let pool = pool.clone();
         async move { pool.get().await.map(drop) }
     });
-    test_support::eventually("somebody waits", async || pool.usage().waiting == 1).await;
+    test_support::eventually("a request waits", async || pool.usage().waiting == 1).await;
 
     pooled.release();
 
@@ -87,7 +87,7 @@ async fn a_connection_is_lent_again_once_everything_was_answered() {
 }
 
 #[tokio::test]
-async fn a_connection_with_a_statement_under_way_is_closed_and_not_lent_again() {
+async fn a_connection_with_a_running_statement_is_closed_and_not_lent_again() {
     let database = TestDatabase::empty().await;
     let pool = Pool::new(&database.database(), 1, Duration::from_secs(5));
     let slow = async |connection: &mut _| ask(connection, "SELECT pg_sleep(60)::text AS value").await;

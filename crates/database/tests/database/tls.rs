@@ -47,7 +47,7 @@ fn invalid(settings: &Settings) -> String {
 }
 
 #[tokio::test]
-async fn prefer_and_require_encrypt_whoever_signed_the_certificate() {
+async fn prefer_and_require_encrypt_with_a_certificate_of_any_signer() {
     for sslmode in ["prefer", "require"] {
         let settings = with(&NAMED.url(), sslmode, None);
         assert!(encrypted(&settings).await.unwrap(), "{sslmode}");
@@ -93,7 +93,7 @@ async fn another_authority_is_refused_as_soon_as_one_is_named() {
 async fn without_an_authority_verify_ca_and_verify_full_do_not_trust_the_certificate() {
     for sslmode in ["verify-ca", "verify-full"] {
         let settings = with(&ENCRYPTED.url(), sslmode, None);
-        // A system without any authority says so before anybody connects.
+        // A system without any authority says so before a connection is made.
         match Database::new(&settings, "test") {
             Ok(_) => drop(refused(&settings).await),
             Err(invalid) => assert!(invalid.to_string().starts_with("PGSSLROOTCERT: "), "{invalid}"),
@@ -166,7 +166,7 @@ async fn prefer_falls_back_to_plain_text_where_the_server_lets_a_role_in_that_wa
         .unwrap();
     let url = format!("postgres://plain:plain@127.0.0.1:{}/postgres", cluster.port());
 
-    test_support::eventually("the new rules are in force", async || {
+    test_support::eventually("the new rules are active", async || {
         encrypted(&with(&url, "disable", None)).await.is_ok()
     })
     .await;

@@ -43,8 +43,8 @@ pub(super) const STORE: Template = Template {
     conditional: false,
 };
 
-/// The same with Idempotency-Keys, as long as nobody else has one of them: then it is refused as a
-/// whole (23505), and [`STORE_CHECKED`] sorts it out. An order whose key is free costs PostgreSQL
+/// The same with Idempotency-Keys, as long as no other order has one of them: then it is refused as
+/// a whole (23505), and [`STORE_CHECKED`] sorts it out. An order whose key is free costs PostgreSQL
 /// 30 % less this way.
 ///
 /// Keys come in order, so that two batches never wait for each other.
@@ -107,7 +107,7 @@ pub(super) const STORE_LISTED: Template = Template {
 ///   those whose code is not listed.
 /// - `claimed` takes the Idempotency-Keys, in key order; an expired one counts as free.
 /// - `placed` inserts what is admitted and has its key. An id that is there already was stored by
-///   an earlier attempt; if that attempt is still under way, the insert waits for its end.
+///   an earlier attempt; if that attempt is still in progress, the insert waits for its end.
 /// - `used` adds what was inserted to the promotions.
 ///
 /// One row: the ids placed, the ids admitted, the codes whose uses are counted at all.

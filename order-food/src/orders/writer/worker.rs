@@ -95,7 +95,7 @@ impl Worker {
                     next.since = Instant::now();
                 }
                 self.send(connection, batch, &mut under_way);
-                // On their way before anybody is told about the one before.
+                // On their way before the batch before them is answered.
                 tokio::task::yield_now().await;
             }
             if let Some(completed) = completed {

@@ -53,11 +53,11 @@ async fn an_order_whose_commit_was_not_answered_is_stored_once_and_answered() {
     assert!(metrics.contains("\norder_resubmissions_total 5\n"), "{metrics}");
 }
 
-/// More than one batch holds: another one is under way, or waits.
+/// More than one batch holds: another one is in progress, or waits.
 const CROWD: usize = 100;
 
 #[tokio::test]
-async fn a_crowd_whose_batches_were_under_way_is_stored_once_and_answered() {
+async fn a_crowd_with_batches_in_progress_is_stored_once_and_answered() {
     let (app, proxy) = over_a_wire().await;
     let client = async || {
         let mut answers = Vec::new();

@@ -53,7 +53,7 @@ async fn orders_that_wait_for_a_locked_table_are_unavailable_in_time_and_never_s
     assert_eq!(app.order_count().await, 2);
 }
 
-/// Waits until nothing that was sent is under way any more.
+/// Waits until nothing that was sent is in progress any more.
 async fn until_idle(app: &TestApp) {
     let busy = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND application_name = 'order-food' AND state <> 'idle'";

@@ -248,7 +248,7 @@ async fn a_server_whose_database_hangs_stops_in_time() {
     let order = server.place_order([(PIZZA, 1)]).request();
     let mut connection = crate::client::Connection::open(server.address()).await;
     let stop = async {
-        eventually("the order is under way", async || {
+        eventually("the order is in progress", async || {
             let metrics = server.get("/metrics").await.text();
             metrics.contains("http_requests_active 2")
         })
@@ -258,7 +258,7 @@ async fn a_server_whose_database_hangs_stops_in_time() {
     let (answer, ()) = tokio::join!(connection.exchange(&order), stop);
     let ended = server.ended().await;
 
-    // It was sent, and nobody can say more.
+    // It was sent; its outcome is unknown.
     assert_eq!(answer.error(), (503, "outcome_unknown".into()));
     assert!(matches!(ended, Ok(ExitCode::Done)), "{ended:?}");
     let taken = started.elapsed();

@@ -80,9 +80,9 @@ fn patient(settings: &mut Settings) {
     settings.database.statement_timeout_s = 30;
 }
 
-/// Waits until so many requests are under way, besides the one that asks.
-async fn until_under_way(app: &TestApp, requests: usize) {
-    eventually("the requests are under way", async || {
+/// Waits until so many requests are in progress, besides the one that asks.
+async fn until_in_progress(app: &TestApp, requests: usize) {
+    eventually("the requests are in progress", async || {
         metric(&app.server, "http_requests_active").await > requests
     })
     .await;

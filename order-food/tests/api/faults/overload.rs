@@ -17,7 +17,7 @@ async fn orders_beyond_the_queue_are_refused_at_once_and_the_others_stored() {
     let gate = Gate::closed(&app.database).await;
     let mut placing: FuturesUnordered<_> = (0..40).map(|_| app.place_order([(PIZZA, 1)]).send()).collect();
 
-    // Nothing can be stored now: at most two batches of two are under way, and two orders wait.
+    // Nothing can be stored now: at most two batches of two are in progress, and two orders wait.
     for _ in 0..34 {
         let answer = placing.next().await.unwrap();
         assert_eq!(answer.error(), (503, "unavailable".into()));

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::{Gate, metric, patient, until_under_way};
+use super::{Gate, metric, patient, until_in_progress};
 use crate::fixtures::{PANCAKES, PIZZA, WAFFLE};
 use crate::harness::TestApp;
 
@@ -35,7 +35,7 @@ async fn of_a_batch_only_the_orders_that_the_database_refuses_fail() {
     };
     let placing = join_all((0..80).map(|n| order(n).send()));
     let opening = async {
-        until_under_way(&app, 80).await;
+        until_in_progress(&app, 80).await;
         gate.open().await;
     };
 

@@ -132,7 +132,7 @@ impl Proxy {
                         let away = matches!(wire, Wire::AnswerLostThenAway | Wire::CommitLostThenAway);
                         self.set(if away { Wire::Away } else { Wire::Whole });
                         if matches!(wire, Wire::AnswerSilent | Wire::CommitSilent) {
-                            // Both ends stay open, and nobody hears anything any more.
+                            // Both ends stay open, and no byte arrives any more.
                             while let Ok(1..) = from_client.read(&mut request).await {}
                         }
                         return;

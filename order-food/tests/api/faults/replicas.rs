@@ -49,7 +49,7 @@ async fn the_last_uses_of_a_promotion_are_given_to_exactly_as_many_orders() {
         app.database.value("SELECT uses FROM promotion_uses").await,
         uses.to_string()
     );
-    // Whoever asks again, of either server, is told the same, though it is sold out.
+    // A repetition at either server gets the same answer, though it is sold out.
     for (n, answer) in answers.iter().enumerate().step_by(3) {
         let again = order(n + 1).idempotency_key(&format!("key-{n}")).send().await;
         assert_eq!(again.status(), answer.status());

@@ -162,7 +162,7 @@ impl Books {
         let busy =
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'order-food' AND state <> 'idle'
                         AND datname = current_database()";
-        eventually("nothing is under way any more", async || {
+        eventually("no request is in progress any more", async || {
             client.query_one(busy, &[]).await.unwrap().get::<_, i64>(0) == 0
         })
         .await;

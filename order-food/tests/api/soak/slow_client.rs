@@ -9,7 +9,7 @@ use crate::harness::TestApp;
 const ORDER: &str = r#"{"items":[{"productId":"7","quantity":1},{"productId":"3","quantity":1}]}"#;
 
 #[tokio::test]
-async fn clients_that_send_byte_by_byte_hold_up_nobody_and_are_served() {
+async fn clients_that_send_byte_by_byte_hold_up_no_others_and_are_served() {
     let app = TestApp::with(|settings| settings.body_timeout_s = 300).await;
     app.promotion("LIMITED").max_uses(1_000_000).insert().await;
     let load = Load::start(app.server.address(), 4);

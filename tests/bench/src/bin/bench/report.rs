@@ -42,7 +42,7 @@ pub(crate) struct Check {
     pub(crate) answered: i64,
     /// Rows that came.
     pub(crate) stored: Stored,
-    /// Most orders whose answer nobody read.
+    /// Most orders whose answer was not read.
     pub(crate) unread: i64,
     pub(crate) holds: bool,
 }

@@ -57,8 +57,8 @@ impl Sql {
         Ok(row.try_get(0)?)
     }
 
-    /// Orders, their lines and their Idempotency-Keys, once no more come: what was under way when a
-    /// load ended is counted.
+    /// Orders, their lines and their Idempotency-Keys, once no more come: what was in progress when
+    /// a load ended is counted.
     pub(crate) fn stored(&self) -> anyhow::Result<Stored> {
         let mut last = self.count()?;
         loop {

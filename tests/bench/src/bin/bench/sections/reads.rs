@@ -30,13 +30,13 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
     report.at_least(
         &format!("GET /api/product, 64 connections, against {bare}"),
         list.rate_through(bare_list),
-        0.88,
+        0.82,
         "×",
     );
     report.at_least(
         &format!("GET /api/product/1, 64 connections, against {bare}"),
         one.rate_through(bare_one),
-        0.88,
+        0.82,
         "×",
     );
     report.all_accepted("GET /api/product", list);
