@@ -149,9 +149,9 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
     json.push(b'\n');
     std::fs::write(to.with_extension("json"), json)?;
     std::fs::write(to.with_extension("svg"), chart::svg(&report))?;
-    std::fs::write(to.with_extension("md"), markdown::page(name, &report))?;
+    let page = markdown::page(name, &report);
+    std::fs::write(to.with_extension("md"), &page)?;
     let mut terminal = std::io::stdout().lock();
-    write!(terminal, "{report}")?;
-    writeln!(terminal, "\nWritten: {0}.json, .svg and .md", to.display())?;
+    writeln!(terminal, "{page}\nWritten: {0}.json, .svg and .md", to.display())?;
     Ok(report.holds())
 }

@@ -1,8 +1,12 @@
-//! The report as a page of docs/performance.
+//! The report as a page of docs/performance; the terminal shows it, too.
 
 use std::fmt::{self, Write};
 
 use crate::report::Report;
+
+/// Percent of the processors that the kernel's threads and an idle system may take beside what is
+/// measured.
+const DISTURBED: f64 = 10.0;
 
 pub(crate) fn page(name: &str, report: &Report) -> String {
     let mut text = String::new();
@@ -20,7 +24,7 @@ fn write(out: &mut String, name: &str, report: &Report) -> fmt::Result {
     writeln!(out, "![Answers a second]({name}.svg)\n")?;
     writeln!(
         out,
-        "{} × {}, {}; PostgreSQL {} on {} ({}); {}. {} rounds of {} s.\n",
+        "{} × {}, {}; PostgreSQL {} on {} ({}); {}. {} rounds of {} s; {} bytes of spans.\n",
         machine.processors,
         machine.processor,
         machine.kernel,
@@ -29,7 +33,8 @@ fn write(out: &mut String, name: &str, report: &Report) -> fmt::Result {
         machine.durability,
         machine.load_generator,
         report.rounds,
-        report.seconds
+        report.seconds,
+        report.span_bytes
     )?;
     writeln!(out, "| what | measured | target | |\n|---|---|---|---|")?;
     for target in &report.targets {
@@ -42,29 +47,49 @@ fn write(out: &mut String, name: &str, report: &Report) -> fmt::Result {
     }
     writeln!(
         out,
-        "\n| load | server | answers/s | p50 ms | p99 ms | µs of processor per answer: server, PostgreSQL, load |\n|---|---|---|---|---|---|"
+        "\n| load | server | answers/s | p50 ms | p99 ms | max ms | µs of processor per answer: server, PostgreSQL, load |\n|---|---|---|---|---|---|---|"
     )?;
     for series in &report.figures {
         let processor = series.processor_micros();
         writeln!(
             out,
-            "| {} | {} | {:.0} | {} | {} | {:.1}, {:.1}, {:.1} |",
+            "| {} | {} | {:.0} | {} | {} | {:.1} | {:.1}, {:.1}, {:.1} |",
             series.section,
             series.name,
             series.rate(),
             latency(series.p50_ms()),
             latency(series.p99_ms()),
+            series.median(|run| run.max_ms),
             processor.server,
             processor.database,
             processor.load
         )?;
+    }
+    for series in &report.figures {
+        let share = series.disturbance(machine.processors, report.seconds);
+        if share > DISTURBED {
+            let (section, name) = (series.section, &series.name);
+            writeln!(
+                out,
+                "\nWarning: others took {share:.0} % of the processors during a run of {section}, {name}: measure again \
+                 when the machine is quiet."
+            )?;
+        }
     }
     let checks = report.agreement();
     writeln!(
         out,
         "\nRows against answers: {} of {} comparisons hold; {} answers, {} orders stored.",
         checks.holding, checks.made, checks.answered, checks.orders
-    )
+    )?;
+    for check in report.checks.iter().filter(|check| !check.holds) {
+        writeln!(
+            out,
+            "\n{}: {} answers (and at most {} unread), but {:?}.",
+            check.what, check.answered, check.unread, check.stored
+        )?;
+    }
+    Ok(())
 }
 
 /// pgbench with several clients gives none.

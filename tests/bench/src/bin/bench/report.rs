@@ -1,6 +1,4 @@
-//! The figures, the targets and what was stored, as text and JSON.
-
-use std::fmt;
+//! The figures, the targets and what was stored, as JSON.
 
 use serde::Serialize;
 
@@ -9,10 +7,6 @@ use crate::machine::Machine;
 use crate::setup::Setup;
 use crate::sql::Stored;
 
-/// Percent of the processors that the kernel's threads and an idle system may take beside what is
-/// measured.
-const DISTURBED: f64 = 10.0;
-
 #[derive(Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
@@ -20,9 +14,9 @@ pub(crate) struct Report {
     pub(crate) rounds: usize,
     pub(crate) figures: Vec<Series>,
     pub(crate) targets: Vec<Target>,
-    checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
     /// Bytes of spans that the servers sent.
-    span_bytes: u64,
+    pub(crate) span_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -124,83 +118,4 @@ impl Report {
     pub(crate) fn holds(&self) -> bool {
         self.checks.iter().all(|check| check.holds)
     }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let machine = &self.machine;
-        writeln!(
-            out,
-            "{} × {}, {}",
-            machine.processors, machine.processor, machine.kernel
-        )?;
-        writeln!(
-            out,
-            "PostgreSQL {} on {}: {}",
-            machine.postgresql, machine.file_system, machine.durability
-        )?;
-        writeln!(
-            out,
-            "{}; {} rounds of {} s; {} bytes of spans\n",
-            machine.load_generator, self.rounds, self.seconds, self.span_bytes
-        )?;
-        writeln!(
-            out,
-            "{:<10} {:<52} {:>8} {:>7} {:>7} {:>7}   processor µs per answer: server, PostgreSQL, load",
-            "", "medians", "per s", "p50 ms", "p99 ms", "max ms"
-        )?;
-        for series in &self.figures {
-            line(out, series)?;
-        }
-        writeln!(out)?;
-        for target in &self.targets {
-            let met = if target.met { "pass" } else { "MISS" };
-            writeln!(
-                out,
-                "{met}  {:<76} {:>22}   {}",
-                target.what, target.measured, target.wanted
-            )?;
-        }
-        for series in &self.figures {
-            let share = series.disturbance(machine.processors, self.seconds);
-            if share > DISTURBED {
-                writeln!(
-                    out,
-                    "warning: others took {share:.0} % of the processors during a run of {}, {}: measure again when the machine is quiet",
-                    series.section, series.name
-                )?;
-            }
-        }
-        let checks = self.agreement();
-        writeln!(
-            out,
-            "\nRows against answers: {} of {} comparisons hold ({} answers, {} orders stored)",
-            checks.holding, checks.made, checks.answered, checks.orders
-        )?;
-        for check in self.checks.iter().filter(|check| !check.holds) {
-            writeln!(
-                out,
-                "  {}: {} answers (and at most {} unread), but {:?}",
-                check.what, check.answered, check.unread, check.stored
-            )?;
-        }
-        Ok(())
-    }
-}
-
-fn line(out: &mut fmt::Formatter<'_>, series: &Series) -> fmt::Result {
-    let processor = series.processor_micros();
-    writeln!(
-        out,
-        "{:<10} {:<52} {:>8.0} {:>7.2} {:>7.2} {:>7.1}   {:>6.1} {:>6.1} {:>6.1}",
-        series.section,
-        series.name,
-        series.rate(),
-        series.p50_ms(),
-        series.p99_ms(),
-        series.median(|run| run.max_ms),
-        processor.server,
-        processor.database,
-        processor.load,
-    )
 }
