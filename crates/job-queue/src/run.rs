@@ -112,7 +112,7 @@ impl Run {
         *self.0.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
     }
 
-    /// Cancelled when somebody asked the job to end (seen within 2 s). A handler that cleans up
+    /// Cancelled when the job is asked to end (seen within 2 s). A handler that cleans up
     /// returns [`JobError::Cancelled`] within 5 s; then its future is dropped.
     #[must_use]
     pub fn cancelled(&self) -> &CancellationToken {

@@ -144,8 +144,7 @@ impl Store {
         })
     }
 
-    /// An address under which whoever has it may read an object of a bucket for a while; `None`
-    /// for a folder.
+    /// An address that gives its holder an object of a bucket for a while; `None` for a folder.
     ///
     /// # Errors
     /// [`StoreError`] when no credentials can be had.

@@ -42,7 +42,7 @@ pub(super) async fn sweep(client: &Client, versions: &[i64]) {
 
 async fn sweep_one(client: &Client, version: i64) -> Result<(), Failure> {
     let found = client.query_opt(DATASETS, &[&version]).await;
-    let Some(row) = found.map_err(failure::database("look for leftovers"))? else {
+    let Some(row) = found.map_err(failure::database("look for orphaned staging"))? else {
         return Ok(());
     };
     let names: Vec<String> = row.get(0);
@@ -73,7 +73,7 @@ async fn sweep_one(client: &Client, version: i64) -> Result<(), Failure> {
 pub(crate) async fn remove_of(client: &Client, datasets: &[DatasetKind]) -> Result<(), Failure> {
     let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
     let rows = client.query(STAGED, &[&names]).await;
-    let rows = rows.map_err(failure::database("look for leftovers"))?;
+    let rows = rows.map_err(failure::database("look for orphaned staging"))?;
     let versions: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
     if versions.is_empty() {
         return Ok(());
@@ -83,7 +83,7 @@ pub(crate) async fn remove_of(client: &Client, datasets: &[DatasetKind]) -> Resu
 
 /// Removes these versions as far as they are staged, and gives up the runs that staged them.
 pub(super) async fn remove(client: &Client, versions: &[i64]) -> Result<(), Failure> {
-    let doing = || failure::database("remove leftovers");
+    let doing = || failure::database("remove orphaned staging");
     let runs = client.query(RUNS, &[&versions]).await.map_err(doing())?;
     let runs: Vec<Uuid> = runs.iter().map(|row| row.get(0)).collect();
     // First of all: a publication whose run is not running any more rolls back.

@@ -110,7 +110,7 @@ async fn neither_the_active_version_nor_the_way_back_is_ever_pruned() {
 async fn what_an_interrupted_pruning_left_the_next_one_deletes() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     versions(&database, &data, 3).await;
-    // As after a kill between giving up and deleting, and one while leftovers were removed.
+    // As after a kill between giving up and deleting, and one while orphaned staging was removed.
     database
         .execute(
             "UPDATE dataset_versions SET pruned_at = now() WHERE version = 1;

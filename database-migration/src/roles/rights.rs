@@ -81,7 +81,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "users",
-        // Whose key it is matters, not what the user is called.
+        // The app needs the user of a key, not the user's name.
         app: &[only("SELECT", &["id", "active"])],
         loader: &[SELECT, INSERT, UPDATE],
         worker: &[],
@@ -225,7 +225,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "webhook_secrets",
-        // A secret is made by a command and signs in a worker; in between nobody reads it.
+        // A secret is made by a command and signs in a worker; in between it is not read.
         app: &[
             but("SELECT", &["secret"]),
             INSERT,

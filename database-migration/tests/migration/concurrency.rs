@@ -1,4 +1,4 @@
-//! Many copies at once, and others who hold locks.
+//! Many copies at once, and locks of other sessions.
 
 use database::locks;
 use test_support::{TestDatabase, eventually};

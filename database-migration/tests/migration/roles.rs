@@ -164,7 +164,7 @@ impl Roles {
             .is_some()
     }
 
-    /// Whose the tables are.
+    /// The owners of the tables.
     pub(crate) async fn owners(&self) -> Vec<Vec<String>> {
         let owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'";
         self.database.rows(owners).await

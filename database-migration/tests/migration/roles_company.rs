@@ -1,5 +1,4 @@
-//! `roles apply` beside others: who uses the tables, other copies of it, other databases,
-//! migrators.
+//! `roles apply` beside others: tables in use, other copies of it, other databases, migrators.
 
 use test_support::TestDatabase;
 

@@ -71,7 +71,7 @@ pub(crate) enum ApiError {
     /// 429 with Retry-After: this API key or this address asks too often.
     #[error("too many requests from this {whose}; try again in {retry_after_s} s")]
     TooManyRequests {
-        /// Whose limit was exceeded.
+        /// The limit that was exceeded.
         whose: &'static str,
         /// Whole seconds until the next request is answered, at least 1.
         retry_after_s: u64,

@@ -50,9 +50,9 @@ impl TryFrom<String> for Network {
     }
 }
 
-/// Who asks: `peer`, or behind proxies the last address that they did not make up.
+/// The client's address: `peer`, or behind proxies the last address that they did not make up.
 ///
-/// Each proxy appends to `X-Forwarded-For` whom it was asked by. So the header is read from its
+/// Each proxy appends its own peer to `X-Forwarded-For`. So the header is read from its
 /// end, over all its lines, as long as the address read so far is one of `proxies`; what stands
 /// further left is whatever the client wrote. Something that is no address ends the reading too:
 /// then the proxy that reported it stands for all it reports so.

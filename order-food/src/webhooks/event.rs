@@ -45,7 +45,7 @@ pub(super) struct Message {
     pub(super) body: Bytes,
 }
 
-/// What receivers are told: little, so that nobody needs to trust it; the rest is asked for.
+/// What receivers are told: little, so that it need not be trusted; the rest is asked for.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OrderData {

@@ -2,7 +2,7 @@
 //! which all workers share.
 //!
 //! ```text
-//! closed ──5 failures in a row, or 2 time-outs──▶ open for 30 s: deliveries fail without an attempt
+//! closed ──5 failures in a row, or 2 time-outs──▶ open for 30 s: deliveries fail at once
 //!    ▲                                              │
 //!    │                                              ▼
 //!    └────────success────────── on trial: one delivery tries, the others wait ──failure──▶ open

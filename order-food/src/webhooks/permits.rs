@@ -70,7 +70,7 @@ impl Permits {
         if let Some(known) = endpoints.get(&id) {
             return known.clone();
         }
-        // Those that nobody uses are made anew when needed.
+        // Unused ones are made anew when needed.
         endpoints.retain(|_, endpoint| Arc::strong_count(endpoint) > 1);
         let endpoint = Arc::new(Endpoint {
             permits: Arc::new(Semaphore::new(self.per_endpoint)),

@@ -11,7 +11,7 @@ pub(crate) const OTHER: &str = "other-key";
 pub(crate) const STAFF: &str = "staff-key";
 /// May see reports, and the jobs that it started.
 pub(crate) const ANALYST: &str = "analyst-key";
-/// As `analyst-key`, of somebody else.
+/// As `analyst-key`, of another user.
 pub(crate) const SECOND_ANALYST: &str = "second-analyst-key";
 /// May see and cancel the jobs of all keys.
 pub(crate) const OPERATOR: &str = "operator-key";

@@ -1,4 +1,4 @@
-//! API keys: who may do what.
+//! API keys and their scopes.
 
 use serde_json::Value;
 use test_support::{TestDatabase, eventually};

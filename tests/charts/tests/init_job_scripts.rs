@@ -1,4 +1,4 @@
-//! The trigger scripts of the init jobs, with a `kubectl` and an `az` that write down what they are asked.
+//! The trigger scripts of the init jobs, with a `kubectl` and an `az` that record their arguments.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -190,7 +190,7 @@ impl Operators {
     async fn operate(&mut self) {
         let (process, _data) = self.start().await;
         let started = Instant::now();
-        // Who ended before the kill came does not count.
+        // A process that ended before the kill does not count.
         if 3 * (self.done.killed + 1) < self.done.loads + self.done.rollbacks {
             let micros = u64::try_from(self.usual.as_micros()).unwrap();
             tokio::time::sleep(Duration::from_micros(self.random.below(micros))).await;

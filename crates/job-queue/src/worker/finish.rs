@@ -53,7 +53,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
                 Ok(stored) => {
                     for ended in batch.drain(..) {
                         shared.running.remove(ended.run.id());
-                        // After a lost answer nobody knows whether the first time was stored.
+                        // After a lost answer it is unknown whether the first time was stored.
                         match again || stored.contains(&ended.run.id()) {
                             true => count(&shared, &ended),
                             false => stale(&shared, &ended.run),

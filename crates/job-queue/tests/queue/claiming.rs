@@ -134,7 +134,7 @@ async fn a_pause_stops_its_scope_and_nothing_else() {
     worker.stop().await;
 }
 
-/// The worker has read so many pauses, and the claim that was under way is over.
+/// The worker has read so many pauses, and the claim that was in progress is over.
 async fn knows(worker: &Working, pauses: usize) {
     eventually("the worker knows", async || {
         worker.status.paused().len() == pauses

@@ -49,7 +49,7 @@ async fn a_silent_worker_loses_its_jobs_and_its_late_ends_are_refused() {
     place.enqueue(&[job(Act::Sleep(600))]).await;
     place.until("it runs", "job WHERE state = 1", 1).await;
 
-    // What another worker does after a silence: the attempt is a later one, and somebody else's.
+    // What another worker does after a silence: the attempt is a later one, and another worker's.
     place
         .database
         .execute("UPDATE job SET attempt = 2, locked_by = gen_random_uuid()")

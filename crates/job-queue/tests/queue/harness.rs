@@ -163,7 +163,7 @@ impl Place {
         }
     }
 
-    /// Inserts jobs in a transaction of their own, and tells nobody.
+    /// Inserts jobs in a transaction of their own, without a notification.
     pub(crate) async fn enqueue(&self, jobs: &[NewJob]) -> Vec<i64> {
         let mut connection = self.pool.get().await.unwrap();
         let ids = job_queue::enqueue(&mut connection, jobs).await.unwrap();

@@ -124,7 +124,7 @@ async fn a_second_rotation_keeps_both_former_secrets_for_their_time_and_no_overl
 #[tokio::test]
 async fn what_cannot_be_done_has_its_exit_code_one_line_and_no_effect() {
     let database = TestDatabase::migrated().await;
-    let nobody = "01980000-0000-7000-8000-000000000000";
+    let unknown = "01980000-0000-7000-8000-000000000000";
 
     for (arguments, named) in [
         (&["add", "ftp://shop.example/"][..], "URL"),
@@ -133,10 +133,10 @@ async fn what_cannot_be_done_has_its_exit_code_one_line_and_no_effect() {
             "user name or password",
         ),
         (&["add", "http://8.8.8.8/"], "private addresses only"),
-        (&["disable", nobody], nobody),
-        (&["enable", nobody], nobody),
-        (&["rotate", nobody], nobody),
-        (&["test", nobody], nobody),
+        (&["disable", unknown], unknown),
+        (&["enable", unknown], unknown),
+        (&["rotate", unknown], unknown),
+        (&["test", unknown], unknown),
     ] {
         let output = webhooks(&database, arguments).await;
         assert_eq!(output.code, Some(2), "{arguments:?}: {output:?}");
@@ -146,8 +146,8 @@ async fn what_cannot_be_done_has_its_exit_code_one_line_and_no_effect() {
     for arguments in [
         &["add", URL, "--events", "order.eaten"][..],
         &["rotate", "1"],
-        &["rotate", nobody, "--overlap", "31d"],
-        &["test", nobody, "--wait", "0"],
+        &["rotate", unknown, "--overlap", "31d"],
+        &["test", unknown, "--wait", "0"],
         &["forget"],
     ] {
         let output = webhooks(&database, arguments).await;
