@@ -302,7 +302,7 @@ enum Held {
     Open(Duration),
 }
 
-/// Why a delivery is not sent, as far as the endpoint's state tells. A test is always sent: it tells
+/// The reason for which the endpoint's state holds a delivery back. A test is always sent: it tells
 /// what the receiver does.
 fn held(state: &EndpointState, event: &Event, at: DateTime<Utc>) -> Option<Held> {
     event.order()?;
