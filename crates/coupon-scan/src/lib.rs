@@ -2,8 +2,8 @@
 //!
 //! A code is a line of 8 to 10 characters. A line ends at `\n`; blanks, tabs and `\r` at both of
 //! its ends are cut, and a byte order mark at its beginning, nothing else is; case matters. Repeats
-//! inside one file count once. Files are plain text, gzip or zstd (of any number of members or frames), recognized by content, mixed
-//! freely.
+//! inside one file count once. Files are plain text, gzip or zstd (of any number of members or
+//! frames), recognized by content, mixed freely.
 //!
 //! Knows no database and no runtime: [`scan`] blocks its thread.
 

@@ -108,8 +108,8 @@ fn is_other(error: &Error, name: &str) -> bool {
     }
 }
 
-/// The name in a certificate that is in the file of the authorities, byte for byte. As in libpq, the
-/// common name counts where no other is given.
+/// The name in a certificate that is in the file of the authorities, byte for byte. As in libpq,
+/// the common name counts where no other is given.
 fn verify_own_name(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> {
     match verify_server_name(&ParsedCertificate::try_from(certificate)?, name) {
         Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }))

@@ -94,8 +94,8 @@ pub enum ConnectError {
 pub(crate) type Driver = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 impl Database {
-    /// The database for reads and writes of single transactions, which a pooler may pool. Checks the
-    /// settings; connects to nothing. Warns of parameters of the URL that change nothing.
+    /// The database for reads and writes of single transactions, which a pooler may pool. Checks
+    /// the settings; connects to nothing. Warns of parameters of the URL that change nothing.
     ///
     /// # Errors
     /// [`Invalid`] names the setting that cannot be used.
@@ -148,8 +148,8 @@ impl Database {
     /// A connection. It ends when the client is dropped; the caller sets time-outs.
     ///
     /// # Errors
-    /// [`ConnectError`], within twice the connect time-out for each host, and a few seconds behind a
-    /// pooler.
+    /// [`ConnectError`], within twice the connect time-out for each host, and a few
+    /// seconds behind a pooler.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
         let client = spawn(self.open().await?);
         let detect = async || pooling::detect(self, &client).await;

@@ -14,7 +14,8 @@ pub struct Listener {
 }
 
 impl Database {
-    /// Listens on `channel` (one of [`crate::channels`]); on the [direct](Database::direct) database.
+    /// Listens on `channel` (one of [`crate::channels`]); on the [direct](Database::direct)
+    /// database.
     ///
     /// # Errors
     /// [`ConnectError`] when no connection can be had or it ends at once.

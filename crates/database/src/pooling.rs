@@ -110,7 +110,8 @@ async fn pid(client: &Client) -> Result<i32, Error> {
         .try_get(0)
 }
 
-/// The process that was announced when the connection began: a pooler announces a number of its own.
+/// The process that was announced when the connection began: a pooler announces a number of its
+/// own.
 ///
 /// tokio-postgres tells it in a request to cancel only, so that one is written into memory.
 async fn announced(client: &Client) -> Option<i32> {

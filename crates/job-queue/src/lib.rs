@@ -12,8 +12,8 @@
 //! attempt, so that a worker which was taken for lost changes nothing any more.
 //!
 //! A [`Job`] is the handler of a [`Kind`]; a [`Registry`] holds those that a process knows. Jobs
-//! are inserted by [`enqueue()`] in the caller's transaction, after [`Queue::admit`] has applied the
-//! kind's [`Overflow`] policy, and [`Queue::wake`] tells workers after COMMIT.
+//! are inserted by [`enqueue()`] in the caller's transaction, after [`Queue::admit`] has applied
+//! the kind's [`Overflow`] policy, and [`Queue::wake`] tells workers after COMMIT.
 
 mod job;
 mod kind;

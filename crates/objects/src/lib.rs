@@ -1,4 +1,5 @@
-//! Objects in a bucket (`s3://`) or in a folder: written whole or not at all, read, signed, removed.
+//! Objects in a bucket (`s3://`) or in a folder: written whole or not at all, read, signed,
+//! removed.
 
 mod location;
 mod s3;

@@ -41,7 +41,8 @@ impl Money {
 
     /// Parses `12`, `12.9` or `12.99`; at most [`Money::MAX_PRICE`].
     ///
-    /// # Errors [`NotMoney`] for a sign, an exponent, a third decimal (even 0), blanks, or an
+    /// # Errors
+    /// [`NotMoney`] for a sign, an exponent, a third decimal (even 0), blanks, or an
     /// amount out of range.
     pub fn parse(text: &str) -> Result<Money, NotMoney> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -105,8 +106,8 @@ impl Serialize for Money {
 }
 
 impl<'de> Deserialize<'de> for Money {
-    /// What [`Money::parse`] takes, as a JSON number. Only `serde_json` can read it so, and only from
-    /// a text.
+    /// What [`Money::parse`] takes, as a JSON number. Only `serde_json` can read it so, and only
+    /// from a text.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
         let number = <&RawValue>::deserialize(deserializer)?;
         Money::parse(number.get()).map_err(D::Error::custom)

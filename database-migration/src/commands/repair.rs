@@ -29,7 +29,8 @@ impl Migrator {
     ///
     /// A file of another name is taken for the applied one only if its text is the same.
     ///
-    /// # Errors [`Error::BeyondRepair`] when a row and a file have nothing in common, or a row is
+    /// # Errors
+    /// [`Error::BeyondRepair`] when a row and a file have nothing in common, or a row is
     /// missing; [`Error::TooOld`] when the database has versions that this build does not; every
     /// other [`Error`] of a run. Nothing is changed then.
     pub async fn repair(&self) -> Result<Repaired, Error> {

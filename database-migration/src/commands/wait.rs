@@ -15,7 +15,8 @@ impl Migrator {
     /// Waits until `version` (or the newest of this build) is applied, at most `wait_timeout` in
     /// all, through times when the database cannot be reached. Returns the newest version applied.
     ///
-    /// # Errors [`Error::StillPending`] in the end; [`Error::Connect`] when the database was not
+    /// # Errors
+    /// [`Error::StillPending`] in the end; [`Error::Connect`] when the database was not
     /// there in the end.
     pub async fn wait(&self, version: Option<i32>) -> Result<i32, Error> {
         let run = RunContext::start(self, "wait");

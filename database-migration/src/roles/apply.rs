@@ -64,7 +64,8 @@ const CHANGE: &str = "change the roles";
 impl Migrator {
     /// Makes the roles and gives them their rights, all or nothing; a second run changes nothing.
     ///
-    /// # Errors [`Error::RolesLeft`] and [`Error::RoleChange`] when the session's role may not do
+    /// # Errors
+    /// [`Error::RolesLeft`] and [`Error::RoleChange`] when the session's role may not do
     /// it; others as for `up`.
     pub async fn apply_roles(&self, passwords: &Passwords) -> Result<Changes, Error> {
         let run = RunContext::announce(self, "roles apply");

@@ -157,9 +157,9 @@ impl<'a> File<'a> {
     }
 
     /// The first statement limits waiting for locks, so that the file is safe in other hands than
-    /// the runner's, too; and none raises that limit. Work done `CONCURRENTLY` delays no session while
-    /// it waits, and stands alone: stock diesel sends a file as one message, and PostgreSQL makes
-    /// a transaction of a message with several statements.
+    /// the runner's, too; and none raises that limit. Work done `CONCURRENTLY` delays no session
+    /// while it waits, and stands alone: stock diesel sends a file as one message, and PostgreSQL
+    /// makes a transaction of a message with several statements.
     fn lock_timeout(&self) -> Vec<String> {
         let rule = "lock-timeout";
         let file = self.parsed.tree();

@@ -84,8 +84,8 @@ pub(crate) async fn observe(
     };
 
     observer.cors.permit(allowed_origin, response.headers_mut());
-    // While draining, a client that keeps its connection goes elsewhere before the connection is cut
-    // between two requests.
+    // While draining, a client that keeps its connection goes elsewhere before the connection is
+    // cut between two requests.
     if leaves_http || observer.draining.is_cancelled() {
         response
             .response_mut()

@@ -75,7 +75,8 @@ pub(super) async fn merge(
     })
 }
 
-/// The catalogue of these products, or the one before; the bytes of an unchanged one are taken over.
+/// The catalogue of these products, or the one before; the bytes of an unchanged one are taken
+/// over.
 async fn catalogue(
     products: Option<Vec<Product>>,
     versions: Option<&ActiveVersions>,

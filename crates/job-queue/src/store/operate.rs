@@ -169,8 +169,8 @@ fn values(rows: Vec<Row>) -> Vec<Value> {
     rows.into_iter().map(|row| row.row).collect()
 }
 
-/// Per kind and priority: `queued`, `due`, `running`, `dead`, `oldest_s`. Rows of living jobs and of
-/// dead letters stand beside each other.
+/// Per kind and priority: `queued`, `due`, `running`, `dead`, `oldest_s`. Rows of living jobs and
+/// of dead letters stand beside each other.
 ///
 /// # Errors
 /// Whatever the database says; the same of all functions here.

@@ -7,8 +7,8 @@ pub(crate) type Shares = [usize; 5];
 
 const WEIGHTS: Shares = [16, 8, 4, 2, 1];
 
-/// Shares `slots` among `priorities` by 16 : 8 : 4 : 2 : 1: each has at least 1 while there are five
-/// slots. Fewer rotate: over 31 slots of consecutive turns, each priority has its weight.
+/// Shares `slots` among `priorities` by 16 : 8 : 4 : 2 : 1: each has at least 1 while there are
+/// five slots. Fewer rotate: over 31 slots of consecutive turns, each priority has its weight.
 pub(crate) fn shares(slots: usize, priorities: &[Priority], turn: usize) -> Shares {
     match slots >= priorities.len() && slots >= WEIGHTS.len() {
         true => by_weight(slots, priorities),

@@ -237,7 +237,10 @@ fn what_opentelemetry_may_be_told_and_is_not_done_here_is_one_warning_each() {
     });
 
     assert_eq!(collector.span("start").resource["service.name"], "shop-test");
-    let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    let messages: Vec<&str> = lines
+        .iter()
+        .map(|line| line["message"].as_str().unwrap())
+        .collect();
     let named = [
         "OTEL_TRACES_SAMPLER_ARG",
         "OTEL_TRACES_SAMPLER: `xray`",
