@@ -73,7 +73,7 @@ async fn a_job_that_takes_three_workers_with_it_is_poison_and_others_go_on() {
     let held = holding(&database).await;
     enqueue(&database).await;
     for attempt in 1..=3 {
-        let worker = Worker::ready(database.url(), &[]).await;
+        let worker = Worker::start(database.url(), &[]).await;
         running(&database, attempt).await;
         worker.process.signal("KILL");
     }

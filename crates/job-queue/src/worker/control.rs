@@ -61,13 +61,17 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     watching.abort();
 }
 
+/// Connects. The server ends the session when this process is silent for as long as it takes to be
+/// lost: so a frozen leader does not keep its lock.
 async fn connect(shared: &Shared) -> anyhow::Result<Line> {
-    if !shared.settings.listen {
-        return Ok(Line::Silent(session(&shared.database).await?));
-    }
-    let listener = shared.database.listen(JOBS_QUEUED).await?;
-    listener.client().batch_execute(SESSION).await?;
-    Ok(Line::Listening(listener))
+    let line = match shared.settings.listen {
+        true => Line::Listening(shared.database.listen(JOBS_QUEUED).await?),
+        false => Line::Silent(session(&shared.database).await?),
+    };
+    let silence = whole_ms(shared.settings.heartbeat * 4);
+    let settings = format!("{SESSION}; SET idle_session_timeout = {silence}");
+    line.client().batch_execute(&settings).await?;
+    Ok(line)
 }
 
 impl Line {
