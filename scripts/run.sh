@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make run`: PostgreSQL, the release build, database-migration, database-load, order-food, in this order; Ctrl-C stops all of it.
+# `make run`: PostgreSQL, the release build, database-migration, database-load, order-food and its worker, in this order; Ctrl-C
+# stops all of it.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=postgres/place.sh
@@ -13,6 +14,7 @@ binaries=$target/release
 logs=$state/logs
 
 child=   # the process group that runs now
+worker=  # that of the worker, once it runs
 private= # set when the PostgreSQL server is ours to stop
 serving= # set once order-food is ready
 
@@ -54,6 +56,15 @@ stop_all() {
     kill -KILL -- "-$child"
     wait "$child"
   fi 2>/dev/null
+  if [[ -n $worker ]]; then
+    kill -TERM -- "-$worker"
+    for ((tenths = 0; tenths < stop_within * 10; tenths++)); do
+      kill -0 "$worker" || break
+      sleep 0.1
+    done
+    kill -KILL -- "-$worker"
+    wait "$worker"
+  fi 2>/dev/null
   if [[ -n $private ]]; then
     "$here/postgres/cluster.sh" stop
     echo "PostgreSQL stopped; the data are kept ('make reset' forgets them)."
@@ -67,7 +78,7 @@ stop_all() {
 one_shot() {
   local since status=0 log=$logs/$2.log
   since=$(milliseconds)
-  printf '[%s/5] %s … ' "$1" "$2"
+  printf '[%s/6] %s … ' "$1" "$2"
   LOG_FORMAT=${LOG_FORMAT:-text} NO_COLOR=1 launch "$binaries/$2" >"$log" 2>&1
   finish || status=$?
   if [[ $status -ne 0 ]]; then
@@ -89,6 +100,10 @@ fi
 
 lock
 [[ $PORT =~ ^[1-9][0-9]{0,4}$ && $PORT -le 65535 ]] || fail "PORT: expected 1 to 65535"
+# API, console and worker stand beside each other: 8080, 8081, 8082.
+worker_port=$((PORT + 2))
+[[ $worker_port -le 65535 ]] || fail "PORT: expected 1 to 65533"
+! listening "$worker_port" || fail "the worker's port $worker_port is taken; choose another PORT"
 ! listening "$PORT" || fail "PORT: another program listens on $PORT; choose another port, for example: make run PORT=$((PORT % 65535 + 1))"
 need_cargo
 command -v cc >/dev/null || fail "a C compiler is missing; type: sudo apt-get install gcc libc6-dev"
@@ -105,21 +120,21 @@ for variable in DATABASE_URL DATABASE_URL_FILE DB_HOST DB_HOST_FILE; do
   [[ -z ${!variable:-} || -n $named ]] || named=$variable
 done
 if [[ -n $named ]]; then
-  echo "[1/5] PostgreSQL: the server of $named"
+  echo "[1/6] PostgreSQL: the server of $named"
 else
   "$here/postgres/binaries.sh" >/dev/null
   private=yes
   DATABASE_URL=$("$here/postgres/cluster.sh" start 9>&-)
   export DATABASE_URL
-  printf '[1/5] PostgreSQL %s on 127.0.0.1:%s … ' "$(<"$state/postgres/data/PG_VERSION")" "$(<"$state/postgres/port")"
+  printf '[1/6] PostgreSQL %s on 127.0.0.1:%s … ' "$(<"$state/postgres/data/PG_VERSION")" "$(<"$state/postgres/port")"
   done_since "$since"
 fi
 
 since=$(milliseconds)
-echo "[2/5] cargo build --release"
+echo "[2/6] cargo build --release"
 launch cargo build --release --locked --target-dir "$target" -p database-migration -p database-load -p order-food
 finish || fail "the build failed"
-printf '[2/5] built … '
+printf '[2/6] built … '
 done_since "$since"
 
 one_shot 3 database-migration
@@ -143,11 +158,29 @@ until ready && running; do
     fail "order-food is not ready after $ready_within s; its log is above"
   sleep 0.1
 done
-printf '[5/5] order-food … '
+printf '[5/6] order-food … '
+done_since "$since"
+
+since=$(milliseconds)
+api=$child
+PORT=$worker_port launch "$binaries/order-food" worker
+worker=$child
+child=$api
+worker_ready() {
+  "$binaries/order-food" health --url "http://127.0.0.1:$worker_port/q/health/ready" >/dev/null 2>&1
+}
+until worker_ready; do
+  kill -0 "$worker" 2>/dev/null || fail "the worker ended before it was ready; its log is above"
+  [[ $(($(milliseconds) - since)) -lt $((ready_within * 1000)) ]] ||
+    fail "the worker is not ready after $ready_within s; its log is above"
+  sleep 0.1
+done
+printf '[6/6] order-food worker … '
 done_since "$since"
 cat <<READY
 
-Serving on http://localhost:$PORT, with the documentation at http://localhost:$PORT/docs. Ctrl-C stops everything. Place an order:
+Serving on http://localhost:$PORT, with the documentation at http://localhost:$PORT/docs; the worker's health is at
+http://localhost:$worker_port/q/health. Ctrl-C stops everything. Place an order:
 
 $("$here/example-order.sh")
 

@@ -83,6 +83,7 @@ async fn every_command_for_an_alert_or_a_question_works_on_a_running_system() {
         "ROLE_MIGRATOR",
         "ROLE_APP",
         "ROLE_LOADER",
+        "ROLE_WORKER",
         "ROLE_READONLY",
     ] {
         pod = pod.with(role, format!("{}_{}", database.name(), role.to_lowercase()));

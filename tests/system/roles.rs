@@ -22,6 +22,7 @@ impl Roles {
             ("migrator", "ROLE_MIGRATOR", Some("ROLE_MIGRATOR_PASSWORD_FILE")),
             ("app", "ROLE_APP", Some("ROLE_APP_PASSWORD_FILE")),
             ("loader", "ROLE_LOADER", Some("ROLE_LOADER_PASSWORD_FILE")),
+            ("worker", "ROLE_WORKER", Some("ROLE_WORKER_PASSWORD_FILE")),
             ("readonly", "ROLE_READONLY", Some("ROLE_READONLY_PASSWORD_FILE")),
         ] {
             superuser = superuser.with(variable, format!("{}_{role}", database.name()));

@@ -6,6 +6,8 @@ mod control;
 mod depth;
 mod enqueue;
 mod finish;
+#[cfg(test)]
+mod model;
 pub mod operate;
 mod public;
 

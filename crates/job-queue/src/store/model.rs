@@ -1,0 +1,375 @@
+//! A model test: random interleavings of the statements against a state machine in memory.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, TestRunner};
+use test_support::TestDatabase;
+use tokio_postgres::{Client, Statement};
+use uuid::Uuid;
+
+use super::operate::{self, DeadLetters};
+use super::{CLAIM, CancelTarget, FailedAttempts, Finisher, Wanted, cancel, claim, rescue};
+
+const KIND: &str = "model.kind";
+const MOST: i16 = 4;
+const WORKERS: usize = 3;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Claim(usize, usize),
+    Complete(usize, usize),
+    Fail(usize, usize, bool),
+    Release(usize, usize),
+    Crash(usize),
+    Rescue,
+    Replay,
+    Cancel(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Queued,
+    Running(Uuid),
+    Done,
+    Dead,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    state: State,
+    attempt: i16,
+    rescues: i16,
+    cancelled: bool,
+}
+
+/// A worker and the attempts that it believes to have, the stale ones too.
+struct Agent {
+    id: Uuid,
+    finisher: Finisher,
+    held: Vec<(i64, i16)>,
+}
+
+struct Model {
+    client: Client,
+    claim: Statement,
+    agents: Vec<Agent>,
+    jobs: HashMap<i64, Known>,
+    stale: usize,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let worker = 0..WORKERS;
+    let step = prop_oneof![
+        4 => (worker.clone(), 1usize..4).prop_map(|(worker, number)| Step::Claim(worker, number)),
+        3 => (worker.clone(), 0usize..8).prop_map(|(worker, which)| Step::Complete(worker, which)),
+        3 => (worker.clone(), 0usize..8, any::<bool>()).prop_map(|(worker, which, last)| Step::Fail(worker, which, last)),
+        1 => (worker.clone(), 0usize..8).prop_map(|(worker, which)| Step::Release(worker, which)),
+        2 => worker.prop_map(Step::Crash),
+        2 => Just(Step::Rescue),
+        1 => Just(Step::Replay),
+        1 => (0usize..8).prop_map(Step::Cancel),
+    ];
+    prop::collection::vec(step, 4..16)
+}
+
+/// At least 10,000 interleavings over four databases at once; each job ends exactly once, and no
+/// stale attempt changes anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_job_ends_once_and_no_stale_attempt_changes_anything() {
+    let each = test_support::scaled(100_000).div_ceil(4);
+    let runs = (0..4u8).map(|seed| tokio::spawn(interleavings(each, seed)));
+    let mut stale = 0;
+    for run in runs.collect::<Vec<_>>() {
+        stale += run.await.unwrap();
+    }
+    assert!(stale > each, "stale attempts were tried: {stale}");
+}
+
+async fn interleavings(number: usize, seed: u8) -> usize {
+    let database = TestDatabase::migrated().await;
+    let mut diesel = database.database().connect_diesel().await.unwrap();
+    let client = database.client().await;
+    client
+        .batch_execute("SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
+        .await
+        .unwrap();
+    let mut agents = Vec::new();
+    for _ in 0..WORKERS {
+        let (id, own) = (Uuid::now_v7(), database.client().await);
+        own.batch_execute("SET synchronous_commit = off").await.unwrap();
+        let finisher = Finisher::prepare(own, id).await.unwrap();
+        agents.push(Agent {
+            id,
+            finisher,
+            held: Vec::new(),
+        });
+    }
+    let mut model = Model {
+        claim: client.prepare(CLAIM).await.unwrap(),
+        client,
+        agents,
+        jobs: HashMap::new(),
+        stale: 0,
+    };
+    let mut runner = TestRunner::new_with_rng(
+        Config::default(),
+        prop::test_runner::TestRng::from_seed(prop::test_runner::RngAlgorithm::ChaCha, &[seed; 32]),
+    );
+    for _ in 0..number {
+        let steps = steps().new_tree(&mut runner).unwrap().current();
+        model.begin().await;
+        for step in &steps {
+            model.perform(step, &mut diesel).await;
+        }
+        model.end(&steps).await;
+    }
+    model.stale
+}
+
+impl Model {
+    async fn begin(&mut self) {
+        let insert = "INSERT INTO job (kind, priority, timeout_ms, payload, max_attempts)
+            SELECT $1, 0, 60000, 'null', $2 FROM generate_series(1, 3) RETURNING id";
+        let rows = self.client.query(insert, &[&KIND, &MOST]).await.unwrap();
+        let known = Known {
+            state: State::Queued,
+            attempt: 0,
+            rescues: 0,
+            cancelled: false,
+        };
+        self.jobs = rows.iter().map(|row| (row.get(0), known)).collect();
+        for agent in &mut self.agents {
+            agent.held.clear();
+        }
+        let ids: Vec<Uuid> = self.agents.iter().map(|agent| agent.id).collect();
+        let alive = "INSERT INTO job_worker (id, pool, pod, version, filter, slots)
+            SELECT id, '', '', '', '', 1 FROM unnest($1::uuid[]) AS id ON CONFLICT DO NOTHING";
+        self.client.execute(alive, &[&ids]).await.unwrap();
+    }
+
+    async fn perform(&mut self, step: &Step, diesel: &mut diesel_async::AsyncPgConnection) {
+        match step {
+            Step::Claim(worker, number) => self.claim(*worker, *number).await,
+            Step::Complete(worker, which) => {
+                let Some((id, attempt, current)) = self.held(*worker, *which) else {
+                    return;
+                };
+                let done = self.agents[*worker]
+                    .finisher
+                    .complete(&[id], &[attempt])
+                    .await
+                    .unwrap();
+                assert_eq!(!done.is_empty(), current, "complete {id}");
+                if current {
+                    self.known(id).state = State::Done;
+                }
+            }
+            Step::Fail(worker, which, last) => {
+                let Some((id, attempt, current)) = self.held(*worker, *which) else {
+                    return;
+                };
+                let reason = (*last || attempt >= MOST).then_some("exhausted");
+                let failed = FailedAttempts {
+                    id: vec![id],
+                    attempt: vec![attempt],
+                    delay_ms: vec![0],
+                    reason: vec![reason],
+                    error: vec!["model"],
+                };
+                let done = self.agents[*worker].finisher.fail(&failed).await.unwrap();
+                assert_eq!(!done.is_empty(), current, "fail {id}");
+                if current {
+                    let known = self.known(id);
+                    known.state = match reason.is_some() || known.cancelled {
+                        true => State::Dead,
+                        false => State::Queued,
+                    };
+                }
+            }
+            Step::Release(worker, which) => {
+                let Some((id, attempt, current)) = self.held(*worker, *which) else {
+                    return;
+                };
+                let done = self.agents[*worker]
+                    .finisher
+                    .release(&[id], &[attempt], &[0])
+                    .await
+                    .unwrap();
+                assert_eq!(!done.is_empty(), current, "release {id}");
+                if current {
+                    let known = self.known(id);
+                    (known.state, known.attempt) = (State::Queued, known.attempt - 1);
+                }
+            }
+            Step::Crash(worker) => {
+                let id = self.agents[*worker].id;
+                self.client
+                    .execute("DELETE FROM job_worker WHERE id = $1", &[&id])
+                    .await
+                    .unwrap();
+            }
+            Step::Rescue => self.rescue().await,
+            Step::Replay => self.replay(diesel).await,
+            Step::Cancel(which) => self.cancel(*which, diesel).await,
+        }
+    }
+
+    fn known(&mut self, id: i64) -> &mut Known {
+        self.jobs.get_mut(&id).unwrap()
+    }
+
+    /// An attempt that the worker believes to have, and whether it does.
+    fn held(&mut self, worker: usize, which: usize) -> Option<(i64, i16, bool)> {
+        let agent = self.agents.get(worker).unwrap();
+        let (id, attempt) = *agent.held.get(which % agent.held.len().max(1))?;
+        let known = self.jobs[&id];
+        let current = known.state == State::Running(agent.id) && known.attempt == attempt;
+        self.stale += usize::from(!current);
+        Some((id, attempt, current))
+    }
+
+    async fn claim(&mut self, worker: usize, number: usize) {
+        let id = self.agents[worker].id;
+        let alive = "SELECT count(*) FROM job_worker WHERE id = $1";
+        if self
+            .client
+            .query_one(alive, &[&id])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            == 0
+        {
+            return;
+        }
+        let wanted = Wanted {
+            priority: vec![0],
+            kind: vec![KIND],
+            quota: vec![8],
+            share: vec![8],
+            from_run_at: vec![chrono::DateTime::UNIX_EPOCH],
+            from_id: vec![0],
+        };
+        let claimed = claim(&self.client, &self.claim, &wanted, (number, number), id)
+            .await
+            .unwrap();
+        let waiting = self
+            .jobs
+            .values()
+            .filter(|known| known.state == State::Queued)
+            .count();
+        assert_eq!(claimed.len(), number.min(waiting));
+        for job in claimed {
+            let known = self.known(job.id);
+            assert_eq!(known.state, State::Queued);
+            (known.state, known.attempt) = (State::Running(id), known.attempt + 1);
+            assert_eq!(job.attempt, known.attempt);
+            self.agents[worker].held.push((job.id, job.attempt));
+        }
+    }
+
+    async fn rescue(&mut self) {
+        let rows = self.client.query("SELECT id FROM job_worker", &[]).await.unwrap();
+        let alive: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+        let rescued = rescue(&self.client, 600_000, 600_000, &[MOST; 5]).await.unwrap();
+        let lost = |known: &Known| matches!(known.state, State::Running(id) if !alive.contains(&id));
+        let expected = self.jobs.values().filter(|known| lost(known)).count();
+        assert_eq!(rescued.len(), expected);
+        for job in rescued {
+            let known = self.known(job.id);
+            let reason = match known {
+                Known { cancelled: true, .. } => Some("cancelled"),
+                Known { rescues: 2.., .. } => Some("poison"),
+                Known { attempt: MOST.., .. } => Some("exhausted"),
+                _ => None,
+            };
+            assert_eq!(job.reason.as_deref(), reason);
+            known.rescues += 1;
+            known.state = if reason.is_some() {
+                State::Dead
+            } else {
+                State::Queued
+            };
+        }
+    }
+
+    async fn replay(&mut self, diesel: &mut diesel_async::AsyncPgConnection) {
+        let dead: Vec<i64> = self
+            .jobs
+            .iter()
+            .filter(|(_, known)| known.state == State::Dead)
+            .map(|(id, _)| *id)
+            .collect();
+        let replayed = operate::replay(diesel, &DeadLetters::Ids(dead.clone()))
+            .await
+            .unwrap();
+        assert_eq!(replayed.len(), dead.len());
+        let again = operate::replay(diesel, &DeadLetters::Ids(dead)).await.unwrap();
+        assert!(again.is_empty());
+        for row in replayed {
+            self.jobs.remove(&row["id"].as_i64().unwrap());
+            let known = Known {
+                state: State::Queued,
+                attempt: 0,
+                rescues: 0,
+                cancelled: false,
+            };
+            self.jobs.insert(row["replayed_as"].as_i64().unwrap(), known);
+        }
+        let living: Vec<i64> = self.jobs.keys().copied().collect();
+        for agent in &mut self.agents {
+            agent.held.retain(|(id, _)| living.contains(id));
+        }
+    }
+
+    async fn cancel(&mut self, which: usize, diesel: &mut diesel_async::AsyncPgConnection) {
+        let mut ids: Vec<i64> = self.jobs.keys().copied().collect();
+        ids.sort_unstable();
+        let id = ids[which % ids.len()];
+        let done = cancel(diesel, CancelTarget::Id(id)).await.unwrap();
+        let known = self.known(id);
+        match known.state {
+            State::Queued => known.state = State::Dead,
+            State::Running(_) => known.cancelled = true,
+            State::Done | State::Dead => assert!(done.is_none()),
+        }
+    }
+
+    /// What is in the tables is what the model knows, and nothing else.
+    async fn end(&self, steps: &[Step]) {
+        let rows = self
+            .client
+            .query(
+                "SELECT id, state::integer, attempt FROM job
+                 UNION ALL SELECT id, 2, attempt FROM job_dead WHERE replayed_as IS NULL",
+                &[],
+            )
+            .await
+            .unwrap();
+        let mut found: Vec<(i64, i32, i16)> = rows
+            .iter()
+            .map(|row| (row.get(0), row.get(1), row.get(2)))
+            .collect();
+        let mut expected: Vec<(i64, i32, i16)> = self
+            .jobs
+            .iter()
+            .filter_map(|(id, known)| {
+                let state = match known.state {
+                    State::Queued => 0,
+                    State::Running(_) => 1,
+                    State::Dead => 2,
+                    State::Done => return None,
+                };
+                Some((*id, state, known.attempt))
+            })
+            .collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{steps:?}");
+        self.client
+            .batch_execute("DELETE FROM job; DELETE FROM job_dead")
+            .await
+            .unwrap();
+    }
+}
