@@ -181,6 +181,72 @@ async fn the_read_only_role_sees_everything_but_key_hashes_and_writes_nothing() 
     }
 }
 
+/// Rows of an endpoint with its secret.
+const ENDPOINT: &str = "
+    SET ROLE {owner};
+    INSERT INTO webhook_endpoints (id, url, events)
+    VALUES ('00000000-0000-7000-8000-0000000000e1', 'https://shop.example/hook', ARRAY['order.placed']);
+    INSERT INTO webhook_secrets (id, endpoint_id, secret)
+    VALUES (gen_random_uuid(), '00000000-0000-7000-8000-0000000000e1', sha256('secret'))";
+
+#[tokio::test]
+async fn a_webhook_secret_is_made_and_replaced_by_the_app_and_read_by_the_worker_alone() {
+    let roles = with_rows().await;
+    roles.execute(ENDPOINT).await;
+    let (app, worker) = (roles.client("app").await, roles.client("worker").await);
+
+    for sql in [
+        "INSERT INTO webhook_endpoints (id, url, events) VALUES (gen_random_uuid(), 'https://other.example/', ARRAY['order.placed'])
+         RETURNING id, url, events",
+        "SELECT * FROM webhook_endpoints FOR UPDATE",
+        "UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = 'operator'",
+        "INSERT INTO webhook_secrets (id, endpoint_id, secret)
+         SELECT gen_random_uuid(), id, sha256('new') FROM webhook_endpoints",
+        "UPDATE webhook_secrets SET expires_at = now() WHERE expires_at IS NULL
+         AND endpoint_id = '00000000-0000-7000-8000-0000000000e1'",
+        "DELETE FROM webhook_secrets WHERE expires_at <= now()",
+        "SELECT id, endpoint_id, created_at, expires_at FROM webhook_secrets",
+    ] {
+        allowed(&app, sql).await;
+    }
+    for sql in [
+        "SELECT secret FROM webhook_secrets",
+        "SELECT * FROM webhook_secrets",
+        "SELECT webhook_secrets FROM webhook_secrets",
+        "COPY webhook_secrets TO STDOUT",
+        "SELECT count(*) FROM webhook_secrets WHERE secret = sha256('secret')",
+        "UPDATE webhook_secrets SET expires_at = now() RETURNING secret",
+        "DELETE FROM webhook_secrets RETURNING secret",
+        "UPDATE webhook_secrets SET secret = sha256('mine')",
+        "UPDATE webhook_endpoints SET url = 'https://mine.example/'",
+        "DELETE FROM webhook_endpoints",
+    ] {
+        refused(&app, sql).await;
+    }
+    for sql in [
+        "SELECT url, secret FROM webhook_endpoints JOIN webhook_secrets ON endpoint_id = webhook_endpoints.id",
+        "UPDATE webhook_endpoints SET failures = 1, failing_since = now(), open_until = now(), trial_until = now(),
+         disabled_at = now(), disabled_reason = 'failing', probes = 1, probe_at = now(), delivered_at = now()
+         WHERE id IN (SELECT id FROM webhook_endpoints FOR UPDATE SKIP LOCKED)",
+    ] {
+        allowed(&worker, sql).await;
+    }
+    for sql in [
+        "UPDATE webhook_endpoints SET url = 'https://mine.example/'",
+        "INSERT INTO webhook_secrets (id, endpoint_id, secret) SELECT gen_random_uuid(), id, sha256('w') FROM webhook_endpoints",
+        "UPDATE webhook_secrets SET secret = sha256('mine')",
+        "DELETE FROM webhook_endpoints",
+    ] {
+        refused(&worker, sql).await;
+    }
+    for role in ["readonly", "loader"] {
+        let client = roles.client(role).await;
+        refused(&client, "SELECT secret FROM webhook_secrets").await;
+        refused(&client, "SELECT * FROM webhook_secrets").await;
+        refused(&client, "COPY webhook_secrets TO STDOUT").await;
+    }
+}
+
 #[tokio::test]
 async fn the_migrator_changes_the_schema_and_no_role_becomes_another() {
     let roles = Roles::on(TestDatabase::empty().await);
