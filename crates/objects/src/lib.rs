@@ -8,7 +8,7 @@ mod tls;
 mod upload;
 
 pub use location::{Location, NotALocation};
-pub use s3::{S3, builder};
+pub use s3::{NotS3, S3, Tokens, builder};
 pub use store::{Content, Store, StoreError};
 pub use tls::{NoTls, tls};
 pub use upload::Upload;

@@ -16,7 +16,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt as 
 use reqwest::{Method, Url};
 
 use crate::location::{Location, NotALocation};
-use crate::s3::{S3, builder};
+use crate::s3::{NotS3, S3, Tokens, builder};
 use crate::tls::{NoTls, tls};
 use crate::upload::Upload;
 
@@ -27,6 +27,7 @@ pub struct Store {
     /// `None` for a folder.
     bucket: Option<Arc<AmazonS3>>,
     folder: Path,
+    _tokens: Option<Tokens>,
 }
 
 /// The content of an object.
@@ -46,6 +47,9 @@ pub enum StoreError {
     /// The endpoint makes no sense.
     #[error("AWS_ENDPOINT_URL: {0}")]
     Endpoint(&'static str),
+    /// A setting that no request can carry.
+    #[error(transparent)]
+    Settings(#[from] NotS3),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] NoTls),
@@ -90,8 +94,10 @@ impl Store {
                 objects: Arc::new(LocalFileSystem::new().with_fsync(true)),
                 bucket: None,
                 folder: Path::from_absolute_path(absolute(folder)?).map_err(object_store::Error::from)?,
+                _tokens: None,
             }),
             Location::Bucket { bucket, folder } => {
+                let (s3, tokens) = s3.prepared()?;
                 let is_here = check_endpoint(s3.endpoint.as_deref(), allow_http)?;
                 let client = reqwest::Client::builder()
                     .tls_backend_preconfigured(tls()?)
@@ -107,7 +113,7 @@ impl Store {
                     max_retries: 3,
                     retry_timeout: Duration::from_secs(60),
                 };
-                let store = builder(s3)
+                let store = builder(&s3)
                     .with_bucket_name(bucket)
                     .with_retry(retry)
                     .with_allow_http(true)
@@ -118,6 +124,7 @@ impl Store {
                     objects: store.clone(),
                     bucket: Some(store),
                     folder: Path::from(folder),
+                    _tokens: Some(tokens),
                 })
             }
         }

@@ -1,6 +1,6 @@
 //! API keys of users: only hashes are kept.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use database::rows::{self, ApiKeyRow};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::table::{Table, bytes, column};
 use super::{Notes, Seen};
-use crate::formats::{self, BadRow, Column, Fields, optional, required, secret, text};
+use crate::formats::{BadRow, Column, Fields, optional, required, secret, text};
 use crate::sources::Input;
 
 const COLUMNS: &[Column] = &[
@@ -83,57 +83,37 @@ pub(super) fn read(
     hash_keys: &HashKeys,
     notes: &mut Notes,
 ) -> Result<Vec<ApiKey>, Failure> {
-    let mut ids: Seen<Uuid> = HashMap::new();
-    let mut hashes: Seen<KeyHash> = HashMap::new();
-    let mut keys = Vec::new();
+    let (mut ids, mut hashes) = (Seen::new(), Seen::new());
     // A user whose row is bad is missing from `users`: that is reported once.
     let all_users_known = notes.findings.is_empty();
-    formats::read(inputs, COLUMNS, &mut notes.findings, |mut fields| {
-        let id = fields.required("id", text::uuid);
-        if let Some(id) = id {
-            super::once(&mut ids, id, "id", &mut fields);
-        }
-        let hash = fields.required("key", |text| {
-            key(text).map(|key| hash_keys.writer().hash(key.as_bytes()))
-        });
-        if let Some(hash) = hash {
-            super::once(&mut hashes, hash, "key", &mut fields);
-        }
-        let all_hashes = fields.required("key", |text| {
-            Ok::<_, String>(
-                hash_keys
-                    .iter()
-                    .map(|by| by.hash(text.as_bytes()))
-                    .collect::<Vec<_>>(),
-            )
+    super::table(inputs, COLUMNS, notes, |fields| {
+        let id = super::unique(&mut ids, "id", fields, text::uuid);
+        let mut every_hash = Vec::new();
+        let hash = super::unique(&mut hashes, "key", fields, |text| {
+            let key = key(text)?.as_bytes();
+            every_hash.extend(hash_keys.iter().map(|by| by.hash(key)));
+            Ok::<_, &str>(hash_keys.writer().hash(key))
         });
         let user = fields.required("user", text::uuid);
         if all_users_known && user.is_some_and(|user| !users.contains(&user)) {
             fields.reject("user", "is no user of this profile");
         }
-        let scopes = scopes(&mut fields);
+        let scopes = scopes(fields);
         let expires_at = fields.optional("expires_at", text::time);
-        notes.development.note(&mut fields);
-        if let (Some(id), Some(hash), Some(hashes), Some(user_id), Some(scopes), Some(expires_at)) =
-            (id, hash, all_hashes, user, scopes, expires_at)
-        {
-            let row = ApiKeyRow {
-                id,
-                key_hash: hash.0.into(),
+        Some(ApiKey {
+            row: ApiKeyRow {
+                id: id?,
+                key_hash: hash?.0.into(),
                 hash_key_id: hash_keys.writer().id().into(),
-                user_id,
-                scopes: scopes.iter().map(|scope| scope.name().into()).collect(),
-                expires_at,
-            };
-            keys.push(ApiKey {
-                row,
-                hashes,
-                file: Arc::clone(&fields.row.file),
-                line: fields.row.line,
-            });
-        }
-    })?;
-    Ok(keys)
+                user_id: user?,
+                scopes: scopes?.iter().map(|scope| scope.name().into()).collect(),
+                expires_at: expires_at?,
+            },
+            hashes: every_hash,
+            file: Arc::clone(&fields.row.file),
+            line: fields.row.line,
+        })
+    })
 }
 
 /// What an HTTP header can carry, without blanks.
@@ -150,15 +130,9 @@ fn scopes(fields: &mut Fields<'_>) -> Option<Scopes> {
         fields.reject("scopes", "is empty: a key without scopes can do nothing");
         return None;
     }
-    match names
-        .iter()
-        .map(|name| Scope::parse(name))
-        .collect::<Result<Scopes, _>>()
-    {
-        Ok(scopes) => Some(scopes),
-        Err(error) => {
-            fields.reject("scopes", error.to_string());
-            None
-        }
-    }
+    let scopes = names.iter().map(|name| Scope::parse(name));
+    let scopes = scopes.collect::<Result<Scopes, _>>();
+    scopes
+        .map_err(|error| fields.reject("scopes", error.to_string()))
+        .ok()
 }

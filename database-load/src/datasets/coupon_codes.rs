@@ -5,51 +5,26 @@ use std::sync::Arc;
 use coupon_scan::{Code, Codes, Options, Report};
 use process::failure::Failure;
 use shop::CouponCode;
-use tracing::{Span, info, warn};
+use tracing::{info, warn};
 
-use super::{Data, Dataset, Inputs, Notes, Reading, StagedRow, Table};
+use super::{Dataset, Reading};
 use crate::coupons;
 use crate::sources::Input;
 
-pub(super) struct Coupons;
-
 /// The codes have a table of their own, in which a version's rows are active with the version.
-impl Dataset for Coupons {
-    fn name(&self) -> &'static str {
-        "coupon_codes"
-    }
-
-    fn tables(&self) -> &'static [Table] {
-        &[]
-    }
-
-    fn own_keys(&self) -> &'static [&'static str] {
-        &["min_files"]
-    }
-
-    fn span(&self) -> Span {
-        super::span!("dataload.loadCoupons", self.name())
-    }
-
-    fn parse(
-        &self,
-        inputs: &Inputs,
-        reading: &Reading,
-        data: &mut Data,
-        _notes: &mut Notes,
-    ) -> Result<(), Failure> {
+pub(super) const COUPON_CODES: Dataset = Dataset {
+    name: "coupon_codes",
+    tables: &[],
+    own_keys: &["min_files"],
+    refers_to: &[],
+    span: || super::span!("dataload.loadCoupons", "coupon_codes"),
+    parse: |inputs, reading, data, _| {
         data.coupon_codes = read(&inputs.sources, inputs.min_files, reading)?;
         Ok(())
-    }
-
-    fn count(&self, data: &Data) -> usize {
-        data.coupon_codes.len()
-    }
-
-    fn staged(&self, _data: &Data) -> Result<Vec<StagedRow>, Failure> {
-        Ok(Vec::new())
-    }
-}
+    },
+    counts: |data| vec![("coupon_codes", data.coupon_codes.len())],
+    staged: |_| Ok(Vec::new()),
+};
 
 /// The codes that stand in enough of the files and that a client can send: packed, a few bytes
 /// each.

@@ -122,11 +122,11 @@ fn check(kind: DatasetKind, sources: &Value, api_keys: Option<&Value>) -> usize 
     };
     let (mut data, mut notes) = (Data::default(), Notes::default());
     let dataset = kind.dataset();
-    dataset.parse(&inputs, &reading, &mut data, &mut notes).unwrap();
-    let rows = dataset.staged(&data).unwrap();
+    (dataset.parse)(&inputs, &reading, &mut data, &mut notes).unwrap();
+    let rows = (dataset.staged)(&data).unwrap();
     for row in &rows {
         let table = dataset
-            .tables()
+            .tables
             .iter()
             .find(|table| table.name == row.table)
             .unwrap();

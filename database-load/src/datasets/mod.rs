@@ -1,6 +1,6 @@
 //! Datasets: sets of rows that are read, published and taken back as one.
 //!
-//! A dataset is a file with its columns, its rules and its tables behind the trait `Dataset`, and a
+//! A dataset is a file with its columns, its rules and its tables, all of them in a `Dataset`, and a
 //! line in each list of this file.
 
 pub(crate) mod api_keys;
@@ -29,7 +29,7 @@ pub(crate) use coupon_codes::CouponCodes;
 pub(crate) use table::{Effect, StoredColumn, Table};
 
 use crate::coupons;
-use crate::formats::{Fields, Findings};
+use crate::formats::{self, Column, Fields, Findings};
 use crate::sources::Input;
 
 /// The name of a dataset, in the order in which datasets are published: first those that others
@@ -59,19 +59,19 @@ impl DatasetKind {
         DatasetKind::Orders,
     ];
 
-    pub(crate) const fn dataset(self) -> &'static dyn Dataset {
+    pub(crate) const fn dataset(self) -> &'static Dataset {
         match self {
-            DatasetKind::Users => &users::Users,
-            DatasetKind::Products => &products::Products,
-            DatasetKind::Promotions => &promotions::Promotions,
-            DatasetKind::CouponCodes => &coupon_codes::Coupons,
-            DatasetKind::Orders => &orders::Orders,
+            DatasetKind::Users => &users::USERS,
+            DatasetKind::Products => &products::PRODUCTS,
+            DatasetKind::Promotions => &promotions::PROMOTIONS,
+            DatasetKind::CouponCodes => &coupon_codes::COUPON_CODES,
+            DatasetKind::Orders => &orders::ORDERS,
         }
     }
 
     /// The name in profiles and in the database.
-    pub fn name(self) -> &'static str {
-        self.dataset().name()
+    pub const fn name(self) -> &'static str {
+        self.dataset().name
     }
 
     /// The dataset of this name, if this build knows it.
@@ -79,8 +79,8 @@ impl DatasetKind {
         DatasetKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    pub(crate) fn tables(self) -> &'static [Table] {
-        self.dataset().tables()
+    pub(crate) const fn tables(self) -> &'static [Table] {
+        self.dataset().tables
     }
 
     /// Whether its rows are added once and belong to run time afterwards.
@@ -97,55 +97,28 @@ impl fmt::Display for DatasetKind {
 }
 
 /// How one dataset is read, staged and published.
-pub(crate) trait Dataset: Sync {
+pub(crate) struct Dataset {
     /// The name in profiles and in the database.
-    fn name(&self) -> &'static str;
-
+    name: &'static str,
     /// Tables of its rows, in the order in which they are published; none when its rows are not
     /// kept in `dataset_rows`.
-    fn tables(&self) -> &'static [Table];
-
+    tables: &'static [Table],
     /// Keys that its operation has in a profile beside those of every operation.
-    fn own_keys(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// A span that is open until the rows are staged, with `dataset` and the empty fields `rows`
-    /// and
-    /// `version`. Span names are constants, and each is part of the contract.
-    fn span(&self) -> Span;
-
+    pub(crate) own_keys: &'static [&'static str],
     /// Datasets that are read before it whether the profile says so or not; only those marked
     /// `true` must be in the profile.
-    fn refers_to(&self) -> &'static [(DatasetKind, bool)] {
-        &[]
-    }
-
-    /// Reads and validates the rows into `data`; what is wrong with them goes to `notes`.
-    ///
-    /// # Errors
-    /// What keeps a source from being read.
-    fn parse(
-        &self,
-        inputs: &Inputs,
-        reading: &Reading,
-        data: &mut Data,
-        notes: &mut Notes,
-    ) -> Result<(), Failure>;
-
-    /// Rows that were read, without those of a second table.
-    fn count(&self, data: &Data) -> usize;
-
-    /// Rows by the names under which `row_counts` has them.
-    fn counts(&self, data: &Data) -> Vec<(&'static str, usize)> {
-        vec![(self.name(), self.count(data))]
-    }
-
-    /// The rows as `dataset_rows` keeps them.
-    ///
-    /// # Errors
-    /// A row that cannot be written as JSON.
-    fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure>;
+    pub(crate) refers_to: &'static [(DatasetKind, bool)],
+    /// A span that is open until the rows are staged, with `dataset` and the empty fields `rows`
+    /// and `version`. Span names are constants, and each is part of the contract.
+    pub(crate) span: fn() -> Span,
+    /// Reads and validates the rows into the data; what is wrong with them goes to the notes. Fails
+    /// when a source cannot be read.
+    pub(crate) parse: fn(&Inputs, &Reading, &mut Data, &mut Notes) -> Result<(), Failure>,
+    /// Rows by the names under which `row_counts` has them; first its own, without those of a second
+    /// table.
+    pub(crate) counts: fn(&Data) -> Vec<(&'static str, usize)>,
+    /// The rows as `dataset_rows` keeps them. Fails when a row cannot be written as JSON.
+    pub(crate) staged: fn(&Data) -> Result<Vec<StagedRow>, Failure>,
 }
 
 /// The span of a dataset; a macro, since names of spans are constants.
@@ -177,7 +150,8 @@ pub struct Data {
 impl Data {
     /// Rows of a dataset; API keys are not counted as users.
     pub fn count(&self, kind: DatasetKind) -> usize {
-        kind.dataset().count(self)
+        let counts = (kind.dataset().counts)(self);
+        counts.first().map_or(0, |(_, rows)| *rows)
     }
 
     /// The rows of a dataset as JSON, in the shape in which `dataset_rows` keeps them; none for
@@ -186,7 +160,7 @@ impl Data {
     /// # Errors
     /// A row that cannot be written as JSON.
     pub fn rows(&self, kind: DatasetKind) -> Result<Vec<String>, Failure> {
-        let rows = kind.dataset().staged(self)?;
+        let rows = (kind.dataset().staged)(self)?;
         Ok(rows.into_iter().map(|row| row.json).collect())
     }
 }
@@ -272,4 +246,35 @@ fn once<T: Hash + Eq>(seen: &mut Seen<T>, value: T, column: &str, fields: &mut F
             seen.insert(value, here);
         }
     }
+}
+
+/// A value that must be there, and in no other row.
+fn unique<T: Clone + Hash + Eq, E: fmt::Display>(
+    seen: &mut Seen<T>,
+    column: &str,
+    fields: &mut Fields<'_>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    let value = fields.required(column, parse)?;
+    once(seen, value.clone(), column, fields);
+    Some(value)
+}
+
+/// The rows of a table: `row` takes the values out of one, and notes what is wrong with them.
+fn table<T>(
+    inputs: &[Input],
+    columns: &[Column],
+    notes: &mut Notes,
+    mut row: impl FnMut(&mut Fields<'_>) -> Option<T>,
+) -> Result<Vec<T>, Failure> {
+    let Notes {
+        findings,
+        development,
+    } = notes;
+    let mut rows = Vec::new();
+    formats::read(inputs, columns, findings, |mut fields| {
+        rows.extend(row(&mut fields));
+        development.note(&mut fields);
+    })?;
+    Ok(rows)
 }

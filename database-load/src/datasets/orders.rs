@@ -7,13 +7,12 @@ use chrono::{DateTime, Datelike as _, Utc};
 use process::failure::Failure;
 use serde::{Deserialize, Serialize};
 use shop::{CouponCode, Money, PricedLine, Product, ProductId, Promotion, Quantity, Totals};
-use tracing::Span;
 use uuid::Uuid;
 
 use super::api_keys::ApiKey;
 use super::table::{Table, column};
-use super::{Data, Dataset, DatasetKind, Inputs, Notes, Reading, Seen, StagedRow};
-use crate::formats::{self, Column, Fields, optional, required, text};
+use super::{Dataset, DatasetKind, Notes, Seen};
+use crate::formats::{Column, Fields, optional, required, text};
 use crate::sources::Input;
 
 const COLUMNS: &[Column] = &[
@@ -52,49 +51,24 @@ const TABLE: Table = Table {
     )
 };
 
-pub(super) struct Orders;
-
-impl Dataset for Orders {
-    fn name(&self) -> &'static str {
-        "orders"
-    }
-
-    fn tables(&self) -> &'static [Table] {
-        &[TABLE]
-    }
-
-    fn span(&self) -> Span {
-        super::span!("dataload.loadOrders", self.name())
-    }
-
-    fn refers_to(&self) -> &'static [(DatasetKind, bool)] {
-        &[
-            (DatasetKind::Products, true),
-            (DatasetKind::Users, true),
-            (DatasetKind::Promotions, false),
-        ]
-    }
-
-    fn parse(
-        &self,
-        inputs: &Inputs,
-        _reading: &Reading,
-        data: &mut Data,
-        notes: &mut Notes,
-    ) -> Result<(), Failure> {
+pub(super) const ORDERS: Dataset = Dataset {
+    name: "orders",
+    tables: &[TABLE],
+    own_keys: &[],
+    refers_to: &[
+        (DatasetKind::Products, true),
+        (DatasetKind::Users, true),
+        (DatasetKind::Promotions, false),
+    ],
+    span: || super::span!("dataload.loadOrders", "orders"),
+    parse: |inputs, _, data, notes| {
         let known = Known::new(&data.products, &data.api_keys, &data.promotions);
         data.orders = read(&inputs.sources, &known, notes)?;
         Ok(())
-    }
-
-    fn count(&self, data: &Data) -> usize {
-        data.orders.len()
-    }
-
-    fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure> {
-        super::staged(&TABLE, &data.orders, |order| order.id.to_string())
-    }
-}
+    },
+    counts: |data| vec![("orders", data.orders.len())],
+    staged: |data| super::staged(&TABLE, &data.orders, |order| order.id.to_string()),
+};
 
 /// A row of `orders` with its lines, in the shape that `dataset_rows` keeps.
 #[derive(Clone, Debug, Serialize)]
@@ -147,54 +121,39 @@ impl<'a> Known<'a> {
 }
 
 fn read(inputs: &[Input], known: &Known<'_>, notes: &mut Notes) -> Result<Vec<Order>, Failure> {
-    let mut ids: Seen<Uuid> = HashMap::new();
-    let mut orders = Vec::new();
-    formats::read(inputs, COLUMNS, &mut notes.findings, |mut fields| {
-        let taken = fields.required("id", order_id);
-        if let Some((id, _)) = taken {
-            super::once(&mut ids, id, "id", &mut fields);
-        }
+    let mut ids = Seen::new();
+    super::table(inputs, COLUMNS, notes, |fields| {
+        let placed = super::unique(&mut ids, "id", fields, order_id);
         let api_key_id = fields.required("api_key", |text| {
             let id = text::uuid(text)?;
-            known
-                .api_keys
-                .contains(&id)
+            let is_known = known.api_keys.contains(&id);
+            is_known
                 .then_some(id)
                 .ok_or("is the id of no API key of this profile")
         });
         let bought = fields.json("items", "a JSON array of {\"product\": \"1\", \"quantity\": 2}");
-        let items = bought.and_then(|bought| items(bought, known, &mut fields));
+        let items = bought.and_then(|bought| items(bought, known, fields));
         let promotion = fields.optional("coupon", |code| {
-            known
-                .promotions
-                .get(code)
-                .copied()
-                .ok_or("is no promotion of this profile")
+            let promotion = known.promotions.get(code).copied();
+            promotion.ok_or("is no promotion of this profile")
         });
-        notes.development.note(&mut fields);
-        if let (Some((id, created_at)), Some(api_key_id), Some(items), Some(promotion)) =
-            (taken, api_key_id, items, promotion)
-            && let Some(totals) = totals(&items, promotion, created_at, &mut fields)
-        {
-            let Totals {
-                subtotal,
-                discount,
-                total,
-            } = totals;
-            let coupon_code = promotion.map(|promotion| promotion.code.clone());
-            orders.push(Order {
-                id,
-                created_at,
-                api_key_id,
-                coupon_code,
-                subtotal,
-                discount,
-                total,
-                items,
-            });
-        }
-    })?;
-    Ok(orders)
+        let ((id, created_at), api_key_id, items, promotion) = (placed?, api_key_id?, items?, promotion?);
+        let Totals {
+            subtotal,
+            discount,
+            total,
+        } = totals(&items, promotion, created_at, fields)?;
+        Some(Order {
+            id,
+            created_at,
+            api_key_id,
+            coupon_code: promotion.map(|promotion| promotion.code.clone()),
+            subtotal,
+            discount,
+            total,
+            items,
+        })
+    })
 }
 
 /// An order's id says when it was placed.

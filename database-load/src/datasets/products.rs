@@ -1,15 +1,12 @@
 //! The catalogue.
 
-use std::collections::HashMap;
-
 use database::rows::{self, ProductRow};
 use process::failure::Failure;
 use shop::{Image, Money, Product, ProductId};
-use tracing::Span;
 
 use super::table::{Table, column};
-use super::{Data, Dataset, Inputs, Notes, Reading, Seen, StagedRow};
-use crate::formats::{self, Column, Fields, member, optional, required, text};
+use super::{Dataset, Notes, Seen};
+use crate::formats::{Column, Fields, member, optional, required, text};
 use crate::sources::Input;
 
 const COLUMNS: &[Column] = &[
@@ -39,68 +36,39 @@ const TABLE: Table = Table {
     )
 };
 
-pub(super) struct Products;
-
-impl Dataset for Products {
-    fn name(&self) -> &'static str {
-        "products"
-    }
-
-    fn tables(&self) -> &'static [Table] {
-        &[TABLE]
-    }
-
-    fn span(&self) -> Span {
-        super::span!("dataload.loadProducts", self.name())
-    }
-
-    fn parse(
-        &self,
-        inputs: &Inputs,
-        _reading: &Reading,
-        data: &mut Data,
-        notes: &mut Notes,
-    ) -> Result<(), Failure> {
+pub(super) const PRODUCTS: Dataset = Dataset {
+    name: "products",
+    tables: &[TABLE],
+    own_keys: &[],
+    refers_to: &[],
+    span: || super::span!("dataload.loadProducts", "products"),
+    parse: |inputs, _, data, notes| {
         data.products = read(&inputs.sources, notes)?;
         Ok(())
-    }
-
-    fn count(&self, data: &Data) -> usize {
-        data.products.len()
-    }
-
-    fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure> {
+    },
+    counts: |data| vec![("products", data.products.len())],
+    staged: |data| {
         let rows = data.products.iter().cloned().map(ProductRow::from);
         super::staged(&TABLE, rows, |row| row.id.to_string())
-    }
-}
+    },
+};
 
 fn read(inputs: &[Input], notes: &mut Notes) -> Result<Vec<Product>, Failure> {
-    let mut seen: Seen<i64> = HashMap::new();
-    let mut products = Vec::new();
-    formats::read(inputs, COLUMNS, &mut notes.findings, |mut fields| {
-        let id = fields.required("id", ProductId::parse);
-        if let Some(id) = id {
-            super::once(&mut seen, id.number(), "id", &mut fields);
-        }
+    let mut ids = Seen::new();
+    super::table(inputs, COLUMNS, notes, |fields| {
+        let id = super::unique(&mut ids, "id", fields, ProductId::parse);
         let name = fields.required("name", text::words(200));
         let price = fields.required("price", Money::parse);
         let category = fields.required("category", text::words(100));
-        let image = image(&mut fields);
-        notes.development.note(&mut fields);
-        if let (Some(id), Some(name), Some(price), Some(category), Some(image)) =
-            (id, name, price, category, image)
-        {
-            products.push(Product {
-                id,
-                name: name.into(),
-                price,
-                category: category.into(),
-                image,
-            });
-        }
-    })?;
-    Ok(products)
+        let image = image(fields);
+        Some(Product {
+            id: id?,
+            name: name?.into(),
+            price: price?,
+            category: category?.into(),
+            image: image?,
+        })
+    })
 }
 
 fn image(fields: &mut Fields<'_>) -> Option<Option<Image>> {

@@ -1,15 +1,12 @@
 //! Promotions: codes that change a price.
 
-use std::collections::HashMap;
-
 use database::rows::{self, PromotionRow};
 use process::failure::Failure;
 use shop::{CouponCode, Money, Promotion, PromotionKind};
-use tracing::Span;
 
 use super::table::{Table, column};
-use super::{Data, Dataset, Inputs, Notes, Reading, Seen, StagedRow};
-use crate::formats::{self, Column, Fields, optional, required, text};
+use super::{Dataset, Notes, Seen};
+use crate::formats::{Column, Fields, optional, required, text};
 use crate::sources::Input;
 
 const COLUMNS: &[Column] = &[
@@ -49,51 +46,28 @@ const TABLE: Table = Table {
     )
 };
 
-pub(super) struct Promotions;
-
-impl Dataset for Promotions {
-    fn name(&self) -> &'static str {
-        "promotions"
-    }
-
-    fn tables(&self) -> &'static [Table] {
-        &[TABLE]
-    }
-
-    fn span(&self) -> Span {
-        super::span!("dataload.loadPromotions", self.name())
-    }
-
-    fn parse(
-        &self,
-        inputs: &Inputs,
-        _reading: &Reading,
-        data: &mut Data,
-        notes: &mut Notes,
-    ) -> Result<(), Failure> {
+pub(super) const PROMOTIONS: Dataset = Dataset {
+    name: "promotions",
+    tables: &[TABLE],
+    own_keys: &[],
+    refers_to: &[],
+    span: || super::span!("dataload.loadPromotions", "promotions"),
+    parse: |inputs, _, data, notes| {
         data.promotions = read(&inputs.sources, notes)?;
         Ok(())
-    }
-
-    fn count(&self, data: &Data) -> usize {
-        data.promotions.len()
-    }
-
-    fn staged(&self, data: &Data) -> Result<Vec<StagedRow>, Failure> {
+    },
+    counts: |data| vec![("promotions", data.promotions.len())],
+    staged: |data| {
         let rows = data.promotions.iter().map(PromotionRow::from);
         super::staged(&TABLE, rows, |row| row.code.clone())
-    }
-}
+    },
+};
 
 fn read(inputs: &[Input], notes: &mut Notes) -> Result<Vec<Promotion>, Failure> {
-    let mut codes: Seen<CouponCode> = HashMap::new();
-    let mut promotions = Vec::new();
-    formats::read(inputs, COLUMNS, &mut notes.findings, |mut fields| {
-        let code = fields.required("code", code);
-        if let Some(code) = &code {
-            super::once(&mut codes, code.clone(), "code", &mut fields);
-        }
-        let kind = kind(&mut fields);
+    let mut codes = Seen::new();
+    super::table(inputs, COLUMNS, notes, |fields| {
+        let code = super::unique(&mut codes, "code", fields, code);
+        let kind = kind(fields);
         let min_items = fields.optional("min_items", text::number(1, 100_000));
         let max_discount = fields.optional("max_discount", positive);
         let starts_at = fields.optional("starts_at", text::time);
@@ -104,31 +78,16 @@ fn read(inputs: &[Input], notes: &mut Notes) -> Result<Vec<Promotion>, Failure> 
             fields.reject("ends_at", "is not after starts_at");
         }
         let max_uses = fields.optional("max_uses", text::number(0, i64::MAX));
-        notes.development.note(&mut fields);
-        if let (
-            Some(code),
-            Some(kind),
-            Some(min),
-            Some(max_discount),
-            Some(starts_at),
-            Some(ends_at),
-            Some(uses),
-        ) = (code, kind, min_items, max_discount, starts_at, ends_at, max_uses)
-        {
-            let min_items = min.and_then(|min| u32::try_from(min).ok()).unwrap_or(1);
-            let max_uses = uses.and_then(|uses| u64::try_from(uses).ok());
-            promotions.push(Promotion {
-                code,
-                kind,
-                min_items,
-                max_discount,
-                starts_at,
-                ends_at,
-                max_uses,
-            });
-        }
-    })?;
-    Ok(promotions)
+        Some(Promotion {
+            code: code?,
+            kind: kind?,
+            min_items: min_items?.and_then(|min| u32::try_from(min).ok()).unwrap_or(1),
+            max_discount: max_discount?,
+            starts_at: starts_at?,
+            ends_at: ends_at?,
+            max_uses: max_uses?.and_then(|uses| u64::try_from(uses).ok()),
+        })
+    })
 }
 
 /// A code as clients can send it; one that begins or ends with a blank is a slip.

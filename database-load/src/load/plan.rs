@@ -137,7 +137,7 @@ async fn compare(
         if dataset == DatasetKind::CouponCodes {
             tables.push(difference::compare_codes(client, &data.coupon_codes).await?);
         } else {
-            let rows = dataset.dataset().staged(data)?;
+            let rows = (dataset.dataset().staged)(data)?;
             tables.extend(difference::compare(client, dataset, Wanted::Read(&rows)).await?);
         }
         // Every profile adds its orders.

@@ -25,10 +25,10 @@ pub fn read(profile: &Profile, inputs: &[Input], reading: &Reading) -> Result<Da
             continue;
         }
         let dataset = operation.dataset.dataset();
-        let span = dataset.span();
+        let span = (dataset.span)();
         let mut notes = Notes::default();
         let inputs = inputs_of(operation, profile, inputs);
-        let parsed = span.in_scope(|| dataset.parse(&inputs, reading, &mut data, &mut notes));
+        let parsed = span.in_scope(|| (dataset.parse)(&inputs, reading, &mut data, &mut notes));
         if let Err(failure) = parsed {
             telemetry::fail(&span, &failure);
             return Err(failure);
@@ -39,7 +39,7 @@ pub fn read(profile: &Profile, inputs: &[Input], reading: &Reading) -> Result<Da
             findings.append(notes.findings);
         }
         development = development.or(notes.development.0);
-        span.record("rows", dataset.count(&data));
+        span.record("rows", data.count(operation.dataset));
         data.spans.insert(operation.dataset, span);
     }
     if !findings.is_empty() {

@@ -102,7 +102,7 @@ pub(super) async fn shrinking(
         .datasets()
         .into_iter()
         .filter(|kind| !kind.is_append_only());
-    for (name, now) in shrinkable.flat_map(|kind| kind.dataset().counts(data)) {
+    for (name, now) in shrinkable.flat_map(|kind| (kind.dataset().counts)(data)) {
         let before = active_data.get(name).copied().unwrap_or_default();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         let reason = if now.saturating_mul(5) < before.saturating_mul(4) {

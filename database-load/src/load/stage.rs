@@ -112,7 +112,7 @@ async fn insert_version(
     let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name()).collect();
     let counts: serde_json::Map<String, serde_json::Value> = datasets
         .iter()
-        .flat_map(|kind| kind.dataset().counts(data))
+        .flat_map(|kind| (kind.dataset().counts)(data))
         .map(|(name, rows)| (name.to_owned(), rows.into()))
         .collect();
     let (name, stated) = (&job.profile.name, &job.profile.version);
@@ -168,7 +168,7 @@ async fn operation(
         let own = connection(database, is_large).await;
         let client = own.as_ref().unwrap_or(client);
         let Some(changes) = changes else {
-            let rows = dataset.dataset().staged(data)?;
+            let rows = (dataset.dataset().staged)(data)?;
             let insert = async {
                 let (one, other) = rows.split_at(if is_large { rows.len() / 2 } else { rows.len() });
                 let second = connection(database, is_large).await;

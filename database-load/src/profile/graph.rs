@@ -12,7 +12,7 @@ pub(super) fn order(mut left: Vec<Operation>) -> Result<Vec<Operation>, String> 
     let present: Vec<DatasetKind> = left.iter().map(|operation| operation.dataset).collect();
     for operation in &mut left {
         let Operation { dataset, needs, .. } = operation;
-        let refers_to = dataset.dataset().refers_to().iter();
+        let refers_to = dataset.dataset().refers_to.iter();
         let implied = refers_to.filter(|(kind, is_required)| *is_required || present.contains(kind));
         needs.extend(implied.map(|(kind, _)| *kind));
         if let Some(missing) = needs.iter().find(|need| !present.contains(need)) {

@@ -155,7 +155,7 @@ impl Operation {
             (table.min_files.is_some(), "min_files"),
         ];
         for (is_given, key) in own {
-            if is_given && !dataset.dataset().own_keys().contains(&key) {
+            if is_given && !dataset.dataset().own_keys.contains(&key) {
                 return Err(format!(": unknown field `{key}`"));
             }
         }

@@ -1,6 +1,6 @@
 //! Sources on other machines: asked for their version first, fetched only when it is new.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,8 +8,6 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use process::failure::{ExitCode, Failure, OrExit as _};
-use process::settings;
-use rustls::crypto::ring;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use tracing::{Instrument as _, info, info_span};
@@ -64,8 +62,9 @@ impl SourceResolver {
         let tls = match self.tls.get() {
             Some(tls) => tls,
             None => {
-                let made = tokio::task::spawn_blocking(tls).await;
-                let made = made.or_exit(ExitCode::Unexpected, "TLS")??;
+                let made = tokio::task::spawn_blocking(objects::tls).await;
+                let made = made.or_exit(ExitCode::Unexpected, "TLS")?;
+                let made = made.or_exit(ExitCode::Usage, "TLS")?;
                 self.tls.get_or_init(|| made)
             }
         };
@@ -108,29 +107,6 @@ impl SourceResolver {
         }
         Ok(vec![one])
     }
-}
-
-/// The authorities that the system trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; read
-/// once for all sources.
-fn tls() -> Result<rustls::ClientConfig, Failure> {
-    let loaded = rustls_native_certs::load_native_certs();
-    let mut roots = rustls::RootCertStore::empty();
-    let (usable, _) = roots.add_parsable_certificates(loaded.certs);
-    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
-        .into_iter()
-        .filter(|name| settings::variable(name).is_some());
-    let named = named.collect::<Vec<_>>().join(", ");
-    if !named.is_empty() {
-        let problem = loaded.errors.first().map(ToString::to_string);
-        let problem = problem.or_else(|| (usable == 0).then(|| "holds no certificate".into()));
-        if let Some(problem) = problem {
-            return Err(Failure::new(ExitCode::Usage, format!("{named}: {problem}")));
-        }
-    }
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .or_exit(ExitCode::Unexpected, "TLS")?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Why there is no content.

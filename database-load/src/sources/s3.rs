@@ -7,23 +7,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use glob::{MatchOptions, Pattern};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::client::{
     ClientConfigKey, HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, GetOptions, ObjectMeta, ObjectStore, RetryConfig};
+use objects::{Tokens, builder};
 use process::failure::{ExitCode, Failure, OrExit as _};
-use process::settings::text::{self, Blanks};
 use reqwest::header::CONTENT_DISPOSITION;
 use reqwest::{StatusCode, Url};
-use secrecy::{ExposeSecret as _, SecretString};
-use tempfile::NamedTempFile;
 
 use super::https;
 use super::location::{Source, is_pattern};
 use super::object::{Answer, ObjectVersion};
-use super::settings::{S3, Settings};
+use super::settings::Settings;
 use super::unreachable;
 use crate::format::Format;
 
@@ -43,8 +40,7 @@ pub(super) struct Bucket {
     client: RecordingClient,
     /// Whether no setting says who asks.
     is_anonymous: bool,
-    /// Tokens without what surrounded them in their files; the store reads them.
-    _tokens: Arc<[NamedTempFile]>,
+    _tokens: Tokens,
 }
 
 impl Bucket {
@@ -57,11 +53,13 @@ impl Bucket {
         settings: &Settings,
         tls: &rustls::ClientConfig,
     ) -> Result<Bucket, Failure> {
-        let (s3, tokens) = prepared(&settings.s3)?;
-        let endpoint = s3.endpoint.as_deref().map(Url::parse).transpose();
-        let endpoint = endpoint.or_exit(ExitCode::Usage, ENDPOINT)?;
+        let (s3, tokens) = settings
+            .s3
+            .prepared()
+            .or_exit(ExitCode::Usage, "settings of S3")?;
+        let endpoint = s3.endpoint.as_deref().and_then(|text| Url::parse(text).ok());
         if let Some(endpoint) = &endpoint {
-            https::check_scheme(ENDPOINT, endpoint, settings.allow_http)?;
+            https::check_scheme("AWS_ENDPOINT_URL", endpoint, settings.allow_http)?;
         }
         let timeout = Duration::from_secs(settings.connect_timeout_s);
         let is_here = endpoint.as_ref().is_some_and(https::is_this_machine);
@@ -91,7 +89,7 @@ impl Bucket {
                 && s3.access_key_id.is_none()
                 && s3.web_identity_token_file.is_none()
                 && s3.container_credentials_full_uri.is_none(),
-            _tokens: tokens.into(),
+            _tokens: tokens,
         })
     }
 
@@ -219,141 +217,6 @@ fn version(meta: &ObjectMeta) -> Option<ObjectVersion> {
         modified: Some(modified).filter(|modified| *modified != 0),
     }
     .known()
-}
-
-/// The settings as requests can carry them: the store panics at others.
-fn prepared(s3: &S3) -> Result<(S3, Vec<NamedTempFile>), Failure> {
-    let mut s3 = s3.clone();
-    for (variable, value) in [
-        ("AWS_REGION", &mut s3.region),
-        ("AWS_ROLE_ARN", &mut s3.role_arn),
-        (ENDPOINT, &mut s3.endpoint),
-        (CREDENTIALS, &mut s3.container_credentials_full_uri),
-    ] {
-        carried(variable, value)?;
-    }
-    for (variable, value) in [
-        ("AWS_ACCESS_KEY_ID", &mut s3.access_key_id),
-        ("AWS_SECRET_ACCESS_KEY", &mut s3.secret_access_key),
-        ("AWS_SESSION_TOKEN", &mut s3.session_token),
-    ] {
-        let mut text = value.take().map(|secret| secret.expose_secret().to_owned());
-        carried(variable, &mut text)?;
-        *value = text.map(SecretString::from);
-    }
-    let is_word = |region: &String| {
-        region
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    };
-    if !s3.region.as_ref().is_none_or(is_word) {
-        let message = "AWS_REGION: a name like eu-central-1 is expected, without quotes";
-        return Err(Failure::new(ExitCode::Usage, message));
-    }
-    for (variable, value) in [
-        (ENDPOINT, &mut s3.endpoint),
-        (CREDENTIALS, &mut s3.container_credentials_full_uri),
-    ] {
-        if let Some(text) = value {
-            *text = address(variable, text)?;
-        }
-    }
-    let mut tokens = Vec::new();
-    for (variable, path) in [
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", &mut s3.web_identity_token_file),
-        (
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-            &mut s3.container_authorization_token_file,
-        ),
-    ] {
-        if let Some(path) = path
-            && let Some(file) = token(variable, path)?
-        {
-            *path = file.path().display().to_string();
-            tokens.push(file);
-        }
-    }
-    Ok((s3, tokens))
-}
-
-const ENDPOINT: &str = "AWS_ENDPOINT_URL";
-const CREDENTIALS: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-
-/// Cuts what surrounds a value by accident, and refuses what no header can carry.
-fn carried(variable: &str, value: &mut Option<String>) -> Result<(), Failure> {
-    let Some(text) = value.take() else { return Ok(()) };
-    let text = text::value(text.as_bytes(), Blanks::Cut).or_exit(ExitCode::Usage, variable)?;
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let message = format!("{variable}: has blanks or characters that are not ASCII inside");
-        return Err(Failure::new(ExitCode::Usage, message));
-    }
-    *value = Some(text).filter(|text| !text.is_empty());
-    Ok(())
-}
-
-/// An address as the URL standard writes it, without a slash at its end.
-fn address(variable: &str, text: &str) -> Result<String, Failure> {
-    let is_usable = |url: &Url| {
-        let is_http = url.has_host() && url.scheme().starts_with("http");
-        let is_plain = url.query().is_none() && url.fragment().is_none();
-        is_http
-            && (is_plain || variable == CREDENTIALS)
-            && url.username().is_empty()
-            && url.password().is_none()
-    };
-    let url = Url::parse(text).ok().filter(is_usable);
-    url.map(|url| url.as_str().trim_end_matches('/').to_owned())
-        .ok_or_else(|| {
-            let message = format!(
-                "{variable}: an address like https://s3.example.com is expected, without user and password"
-            );
-            Failure::new(ExitCode::Usage, message)
-        })
-}
-
-/// A copy of a file with a token, unless the store can read it as it is.
-fn token(variable: &str, path: &str) -> Result<Option<NamedTempFile>, Failure> {
-    let bytes = std::fs::read(path).or_exit(ExitCode::Usage, format!("{variable}: cannot read {path}"))?;
-    let mut token = Some(String::from_utf8_lossy(&bytes).into_owned());
-    carried(&format!("{variable}: {path}"), &mut token)?;
-    let token = token.unwrap_or_default();
-    if token.as_bytes() == bytes {
-        return Ok(None);
-    }
-    let doing = || format!("copy the token of {variable}");
-    let file = NamedTempFile::new().or_exit(ExitCode::Input, doing())?;
-    std::fs::write(file.path(), token).or_exit(ExitCode::Input, doing())?;
-    Ok(Some(file))
-}
-
-fn builder(s3: &S3) -> AmazonS3Builder {
-    use AmazonS3ConfigKey as Key;
-    let secret =
-        |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
-    let given = [
-        (Key::Endpoint, s3.endpoint.clone()),
-        (Key::Region, s3.region.clone()),
-        (Key::AccessKeyId, secret(&s3.access_key_id)),
-        (Key::SecretAccessKey, secret(&s3.secret_access_key)),
-        (Key::Token, secret(&s3.session_token)),
-        (Key::WebIdentityTokenFile, s3.web_identity_token_file.clone()),
-        (Key::RoleArn, s3.role_arn.clone()),
-        (
-            Key::ContainerCredentialsFullUri,
-            s3.container_credentials_full_uri.clone(),
-        ),
-        (
-            Key::ContainerAuthorizationTokenFile,
-            s3.container_authorization_token_file.clone(),
-        ),
-    ];
-    let builder = AmazonS3Builder::new()
-        .with_virtual_hosted_style_request(s3.virtual_hosted_style)
-        .with_skip_signature(s3.skip_signature);
-    given
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)))
-        .fold(builder, |builder, (key, value)| builder.with_config(key, value))
 }
 
 /// The code of an S3 error in an answer; the rest of it may quote what was sent.

@@ -1,6 +1,6 @@
 //! How sources that lie elsewhere are reached, and how large they may be.
 
-use secrecy::SecretString;
+pub use objects::S3;
 use serde::Deserialize;
 
 /// What to do when a source cannot be reached.
@@ -34,34 +34,6 @@ pub struct Settings {
     pub allow_http: bool,
     /// Where buckets are.
     pub s3: S3,
-}
-
-/// The section `sources.s3`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct S3 {
-    /// Address of the service; unset: Amazon's.
-    pub endpoint: Option<String>,
-    /// Region; unset: `us-east-1`.
-    pub region: Option<String>,
-    /// Whether the bucket is a part of the host's name instead of the path.
-    pub virtual_hosted_style: bool,
-    /// Whether requests go without a signature: for public buckets.
-    pub skip_signature: bool,
-    /// Access key.
-    pub access_key_id: Option<SecretString>,
-    /// Its secret.
-    pub secret_access_key: Option<SecretString>,
-    /// Token of a temporary access key.
-    pub session_token: Option<SecretString>,
-    /// File with a web identity token, with `role_arn`: what Kubernetes gives service accounts.
-    pub web_identity_token_file: Option<String>,
-    /// Role to take on with the web identity.
-    pub role_arn: Option<String>,
-    /// Address that hands out credentials to a pod.
-    pub container_credentials_full_uri: Option<String>,
-    /// File with the token for it.
-    pub container_authorization_token_file: Option<String>,
 }
 
 impl Default for Settings {
