@@ -13,19 +13,6 @@ pub(crate) const PRODUCTS: u64 = 10;
 /// A code that takes the edition's number off.
 const PROMOTION: &str = "OFFER";
 
-const PROFILE: &str = r#"
-[operations.products]
-sources = ["products.csv"]
-[operations.users]
-sources = ["users.csv"]
-api_keys = ["keys.csv"]
-[operations.promotions]
-sources = ["promotions.csv"]
-[operations.coupon_codes]
-sources = ["codes.txt"]
-min_files = 1
-"#;
-
 /// What one edition of the data shows, as far as it was seen.
 pub(crate) type Edition = u64;
 
@@ -36,7 +23,7 @@ pub(crate) fn write(edition: Edition) -> Data {
     for id in 1..=PRODUCTS {
         let _ = writeln!(products, "{id},Dish {edition},{edition}.{id:02},Food");
     }
-    data.write("default.toml", PROFILE);
+    data.write("default.toml", test_support::PROFILE);
     data.write("products.csv", &products);
     let user = "00000000-0000-4000-8000-000000000001";
     data.write(

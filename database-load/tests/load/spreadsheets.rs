@@ -20,7 +20,7 @@ async fn read(key: &str, file: &str, bytes: &[u8]) -> Result<database_load::Data
 }
 
 /// The rows of a file of products.
-async fn products(file: &str, bytes: &[u8]) -> Result<Vec<Value>, String> {
+pub(crate) async fn products(file: &str, bytes: &[u8]) -> Result<Vec<Value>, String> {
     let rows = read("products", file, bytes)
         .await?
         .rows(DatasetKind::Products)
@@ -352,73 +352,5 @@ async fn invisible_names_are_refused_in_every_table() {
                 "{invisible:?}: {said}"
             );
         }
-    }
-}
-
-#[tokio::test]
-async fn pictures_come_as_an_object_or_as_columns_in_any_number_of_sizes() {
-    let product = r#"{"id": "1", "name": "Waffle with Berries", "category": "Waffle", "price": 6.5"#;
-    for (image, stored) in [
-        (
-            r#", "image": {"thumbnail": "t", "mobile": "m", "tablet": "b", "desktop": "d"}"#,
-            4,
-        ),
-        (r#", "image": {"thumbnail": "t"}"#, 1),
-        (r#", "image": {"thumbnail": null, "desktop": "d"}"#, 1),
-        (r#", "image": {"thumbnail": "t"}, "image_mobile": "m""#, 2),
-        (r#", "image_desktop": "d""#, 1),
-        (r#", "image": {}"#, 0),
-        (r#", "image": null"#, 0),
-        ("", 0),
-    ] {
-        for (file, text) in [
-            ("menu.json", format!("[{product}{image}}}]")),
-            ("menu.jsonl", format!("{product}{image}}}")),
-        ] {
-            let row = products(file, text.as_bytes()).await.unwrap().remove(0);
-            assert_eq!(
-                row["image"].as_object().map_or(0, |image| image.len()),
-                stored,
-                "{text}: {row}"
-            );
-        }
-    }
-    for (image, says) in [
-        (
-            r#"{"poster": "p"}"#,
-            "column image_poster: is no column of this table",
-        ),
-        (
-            r#"{"mobile": "m", "mobile": "n"}"#,
-            "column image_mobile: stands there twice",
-        ),
-        (
-            r#"{"mobile": "m"}, "image_mobile": "n""#,
-            "column image_mobile: stands there twice",
-        ),
-        (
-            r#"{"mobile": " m"}"#,
-            "column image_mobile, value \" m\": has blanks",
-        ),
-        (
-            r#"{"mobile": ["m"]}"#,
-            "column image_mobile, value \"[\\\"m\\\"]\": is neither a text nor a number",
-        ),
-        (
-            r#""m""#,
-            "column image, value \"\\\"m\\\"\": is not a JSON object",
-        ),
-        (
-            r#"["m"]"#,
-            "column image, value \"[\\\"m\\\"]\": is not a JSON object",
-        ),
-    ] {
-        let said = products(
-            "menu.jsonl",
-            format!("{product}, \"image\": {image}}}").as_bytes(),
-        )
-        .await
-        .expect_err(says);
-        assert!(said.contains(says), "{says}\n{said}");
     }
 }

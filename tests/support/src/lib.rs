@@ -27,6 +27,20 @@ use std::time::{Duration, Instant};
 /// How long the waiting functions of this crate wait before they fail the test.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A profile with every dataset but orders, each in a file of its own beside it.
+pub const PROFILE: &str = r#"
+[operations.products]
+sources = ["products.csv"]
+[operations.users]
+sources = ["users.csv"]
+api_keys = ["keys.csv"]
+[operations.promotions]
+sources = ["promotions.csv"]
+[operations.coupon_codes]
+sources = ["codes.txt"]
+min_files = 1
+"#;
+
 /// Asks again and again until `condition` holds; fails the test after [`PATIENCE`].
 pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut condition: F) {
     let deadline = Instant::now() + PATIENCE;
