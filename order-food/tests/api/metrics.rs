@@ -128,11 +128,16 @@ async fn no_client_can_make_new_labels() {
     ];
     let words = [
         "api_keys",
+        "bulk",
         "coupon_unknown",
+        "critical",
         "database-load",
         "database-migration",
+        "default",
+        "high",
         "idle",
         "internal",
+        "low",
         "max",
         "outcome_unknown",
         "products",
