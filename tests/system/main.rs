@@ -16,6 +16,7 @@ mod pod;
 mod repository;
 
 mod crash;
+mod database_urls;
 mod exits;
 mod logs;
 mod lost;
@@ -23,6 +24,7 @@ mod manual;
 mod observability;
 mod operations;
 mod orders;
+mod pooler;
 mod previous;
 mod probe;
 mod refresh;

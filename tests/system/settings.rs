@@ -91,6 +91,25 @@ async fn a_wrong_value_for_what_all_programs_share_is_named() {
 }
 
 #[tokio::test]
+async fn what_opentelemetry_is_told_never_stops_a_program() {
+    let database = test_support::TestDatabase::migrated().await;
+    let pod = Pod::on(&database)
+        .with("OTEL_TRACES_EXPORTER", "otlp,console")
+        .with("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote")
+        .with("OTEL_TRACES_SAMPLER_ARG", "endpoint=http://jaeger:14250")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")
+        .with("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        .with("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        .with("OTEL_EXPORTER_OTLP_TIMEOUT", "10000")
+        .with("OTEL_PROPAGATORS", "b3")
+        .with("OTEL_SDK_DISABLED", "no!");
+
+    let api = pod.bring_up().await;
+
+    assert_eq!(api.stop().await.code, Some(0));
+}
+
+#[tokio::test]
 async fn a_wrong_value_for_what_the_api_has_alone_is_named() {
     for (setting, value) in [
         ("PORT", "70000"),

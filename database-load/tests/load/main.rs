@@ -20,6 +20,7 @@ mod large_files;
 mod limits;
 mod packing;
 mod pictures;
+mod panics;
 mod plan;
 mod profiles;
 mod program;

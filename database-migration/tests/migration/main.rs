@@ -19,6 +19,7 @@ mod limits;
 mod lint;
 mod lint_rules;
 mod own;
+mod panics;
 mod plan;
 mod previous;
 mod program;

@@ -13,12 +13,14 @@ mod binaries;
 mod cluster;
 mod database;
 pub mod otlp;
+mod panics;
 mod process;
 mod soak;
 
 pub use binaries::binary;
 pub use cluster::{Cluster, OwnCluster, Pooler, Pooling, Stop, Tls};
 pub use database::{TestDatabase, settings};
+pub use panics::panic_at;
 pub use process::{Output, Process};
 pub use soak::scaled;
 
