@@ -14,7 +14,7 @@ trigger (what starts the run), if need be.
   args:
     {{- include "shop.args" . | nindent 4 }}
   env:
-    {{- $own := printf "%s\n%s\n%s" (include "shop.env" (dict "root" $root "image" .image "trigger" $.trigger)) (include "shop.hashKeyEnv" $root) (include "loader.env" .) -}}
+    {{- $own := printf "%s\n%s\n%s" (include "shop.env" (dict "root" $root "image" .image "role" "loader" "trigger" $.trigger)) (include "shop.hashKeyEnv" $root) (include "loader.env" .) -}}
     {{- include "shop.mergeEnv" (dict "own" $own "extra" .extraEnv) | nindent 4 }}
   {{- with .extraEnvFrom }}
   envFrom:

@@ -10,7 +10,7 @@
   args:
     {{- include "shop.args" . | nindent 4 }}
   env:
-    {{- $own := include "shop.env" (dict "root" $root "image" .image "trigger" $.trigger) -}}
+    {{- $own := include "shop.env" (dict "root" $root "image" .image "role" "migrator" "trigger" $.trigger) -}}
     {{- include "shop.mergeEnv" (dict "own" $own "extra" .extraEnv) | nindent 4 }}
   {{- with .extraEnvFrom }}
   envFrom:

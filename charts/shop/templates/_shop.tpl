@@ -86,6 +86,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if .root.Values.database.url }}url{{ else }}{{ index $keys .role | default $keys.url }}{{ end -}}
 {{- end }}
 
+{{/* The key with the URL past a pooler: root, role. A role with a URL of its own keeps to that; the API has both. */}}
+{{- define "shop.databaseDirectKey" -}}
+{{- $keys := .root.Values.database.keys -}}
+{{- if and (not .root.Values.database.url) (or (eq .role "app") (not (index $keys .role))) }}{{ $keys.direct }}{{ end -}}
+{{- end }}
+
 {{/* The URL comes as a file: it is read again for each connection, so that a new password needs no restart. */}}
 {{- define "shop.databaseVolume" -}}
 - name: database-{{ .role }}
@@ -95,6 +101,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
     items:
       - key: {{ include "shop.databaseKey" . }}
         path: url
+{{- with include "shop.databaseDirectKey" . }}
+      - key: {{ . }}
+        path: direct-url
+{{- end }}
 {{- end }}
 
 {{- define "shop.databaseMount" -}}
@@ -121,10 +131,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
-{{/* What every container is told: root, image, and what starts a run that ends by itself: trigger. */}}
+{{/* What every container is told: root, image, role, and what starts a run that ends by itself: trigger. */}}
 {{- define "shop.env" -}}
 - name: DATABASE_URL_FILE
   value: /etc/order-food/database/url
+{{- if include "shop.databaseDirectKey" . }}
+- name: DATABASE_DIRECT_URL_FILE
+  value: /etc/order-food/database/direct-url
+{{- end }}
 - name: ENVIRONMENT
   value: {{ .root.Values.environment | quote }}
 - name: SERVICE_VERSION

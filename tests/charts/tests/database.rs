@@ -94,6 +94,48 @@ fn each_container_may_have_a_key_of_its_own_and_falls_back_to_one_url() {
 }
 
 #[test]
+fn a_direct_url_goes_beside_the_pooled_one_and_never_to_a_role_with_a_url_of_its_own() {
+    let direct_of = |values: &[&str]| -> Vec<(String, bool)> {
+        let rendering = values
+            .iter()
+            .fold(render("order-food"), |rendering, value| rendering.set(value));
+        let objects = rendering.objects();
+        let pod = objects.pod("Deployment");
+        let told = |container: &serde_json::Value| {
+            let mounts = container["volumeMounts"].as_array().unwrap();
+            let names = mounts.iter().map(|mount| mount["name"].as_str().unwrap());
+            let volume = names
+                .into_iter()
+                .find(|name| name.starts_with("database-"))
+                .unwrap();
+            let items = pod.volume(volume)["secret"]["items"].to_string();
+            let is_told = container["env"].to_string().contains("DATABASE_DIRECT_URL_FILE");
+            assert_eq!(items.contains("direct-url"), is_told, "{volume}");
+            (volume.to_owned(), is_told)
+        };
+        pod.containers().into_iter().map(told).collect()
+    };
+
+    assert!(direct_of(&[]).iter().all(|(_, is_told)| !is_told));
+    let all = direct_of(&["database.keys.direct=direct-url"]);
+    assert!(
+        all.len() >= 3 && all.iter().all(|(_, is_told)| *is_told),
+        "{all:?}"
+    );
+    let own = direct_of(&[
+        "database.keys.direct=direct-url",
+        "database.keys.migrator=migrator-url",
+        "database.keys.loader=loader-url",
+        "database.keys.app=app-url",
+    ]);
+    assert!(
+        own.iter()
+            .all(|(role, is_told)| *is_told == (role == "database-app")),
+        "{own:?}"
+    );
+}
+
+#[test]
 fn no_container_sees_the_url_of_another_role() {
     let objects = render("order-food")
         .set("database.keys.migrator=m")
