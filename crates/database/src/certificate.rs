@@ -133,7 +133,7 @@ fn common_name<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a str> {
     std::str::from_utf8(text.get(..usize::from(*length))?).ok()
 }
 
-/// `DnsName("db.example")` without what surrounds the name.
+/// The name inside `DnsName("db.example")`.
 fn bare(name: &str) -> &str {
     name.split('"').nth(1).unwrap_or(name)
 }

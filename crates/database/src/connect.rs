@@ -148,8 +148,8 @@ impl Database {
     /// A connection. It ends when the client is dropped; the caller sets time-outs.
     ///
     /// # Errors
-    /// [`ConnectError`], within twice the connect time-out for each host, and a few
-    /// seconds behind a pooler.
+    /// [`ConnectError`], within twice the connect time-out for each host, and a few seconds behind
+    /// a pooler.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
         let client = spawn(self.open().await?);
         let detect = async || pooling::detect(self, &client).await;

@@ -1,4 +1,4 @@
-//! Notifications of one channel, merged until they are fetched.
+//! Notifications of one channel, merged while nobody fetches them.
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -9,13 +9,12 @@ use crate::connect::{ConnectError, Database};
 /// A connection of its own that listens on one channel.
 pub struct Listener {
     // Dropping the client ends the connection.
-    client: Client,
+    _client: Client,
     notifications: mpsc::Receiver<()>,
 }
 
 impl Database {
-    /// Listens on `channel` (one of [`crate::channels`]); on the [direct](Database::direct)
-    /// database.
+    /// Listens on `channel` (one of [`crate::channels`]), over a session of its own.
     ///
     /// # Errors
     /// [`ConnectError`] when no connection can be had or it ends at once.
@@ -40,18 +39,13 @@ impl Database {
                 cause: Box::new(cause),
             })?;
         Ok(Listener {
-            client,
+            _client: client,
             notifications,
         })
     }
 }
 
 impl Listener {
-    /// The client of the connection, for statements beside the notifications.
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// Waits for a notification (several together are one); `None` once the connection is lost.
     pub async fn next(&mut self) -> Option<()> {
         self.notifications.recv().await

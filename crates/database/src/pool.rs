@@ -41,7 +41,7 @@ pub struct Pool {
 /// What the statements of a read see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Isolation {
-    /// Each what is committed by then.
+    /// Each the rows that are committed by then.
     ReadCommitted,
     /// All the same.
     RepeatableRead,
@@ -278,7 +278,7 @@ impl DerefMut for PooledConnection {
 /// Ends the transaction of a read: a failed query is taken back.
 async fn end<T>(connection: &mut AsyncPgConnection, rows: QueryResult<T>) -> QueryResult<T> {
     let end = if rows.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    // Where this fails, the connection is lost, and what the query said counts for nothing.
+    // Where this fails, the connection is lost, and the answer of the query counts for nothing.
     connection.batch_execute(end).await?;
     rows
 }

@@ -43,7 +43,7 @@ impl Pooling {
     }
 }
 
-/// Finds out what hands out the session of `first`, a connection that nothing was sent on.
+/// Finds out how the sessions behind `first` are handed out; nothing was sent on it before.
 ///
 /// # Errors
 /// [`ConnectError::Unreachable`] when no server answers.
@@ -110,7 +110,7 @@ async fn pid(client: &Client) -> Result<i32, Error> {
         .try_get(0)
 }
 
-/// The process that was announced when the connection began: a pooler announces a number of its
+/// The process that was announced when the connection began. A pooler announces a number of its
 /// own.
 ///
 /// tokio-postgres tells it in a request to cancel only, so that one is written into memory.

@@ -10,6 +10,9 @@ use crate::session::{RESET_ROLE, SET_ROLE_NONE};
 /// The pauses between two tries double from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
+/// How long the server may take to answer the last try.
+const ANSWER: Duration = Duration::from_secs(2);
+
 const HOLDER: &str = "
 SELECT string_agg(
     format('process %s (%s), connected since %s', lock.pid,
@@ -56,8 +59,25 @@ pub enum AcquireError {
 /// the holder in words, as soon as one is known.
 ///
 /// # Errors
-/// [`AcquireError::Held`] after `timeout`; a timeout of zero tries once.
+/// [`AcquireError::Held`] after `timeout`, or 2 s later where the server does not answer; a timeout
+/// of zero tries once.
 pub async fn acquire(
+    client: &Client,
+    key: Key<'_>,
+    timeout: Duration,
+    waiting: impl FnOnce(&str),
+) -> Result<(), AcquireError> {
+    let limit = timeout + ANSWER;
+    let acquired = tokio::time::timeout(limit, ask_again(client, key, timeout, waiting)).await;
+    acquired.unwrap_or_else(|_| {
+        Err(AcquireError::Held {
+            holder: "an unknown session: the server does not answer".into(),
+            waited: limit,
+        })
+    })
+}
+
+async fn ask_again(
     client: &Client,
     key: Key<'_>,
     timeout: Duration,

@@ -83,7 +83,7 @@ impl Run<'_> {
             return Ok(None);
         }
         // Before anything is staged: a server without room for it is found out in time.
-        let client = session::open(self.database).await?;
+        let client = session::open_with(self.database, self.options.run_options.lock_timeout).await?;
         orphaned_staging::remove_of(&locks, &datasets).await?;
         progress.phase("staging");
         let key = self.options.hash_keys.writer().id();

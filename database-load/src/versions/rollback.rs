@@ -175,7 +175,7 @@ async fn prepare(
     let publication = find(&locks, options, run_id).await?;
     Ok(Prepared {
         publication,
-        client: session::open(database).await?,
+        client: session::open_with(database, options.run_options.lock_timeout).await?,
         locks,
         _heartbeat: heartbeat,
         _progress: progress,

@@ -9,7 +9,7 @@ use database::{ConnectError, Database, Settings};
 use test_support::{Cluster, OwnCluster, Stop, TestDatabase};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{database, file, said, settings};
+use crate::{database, said, settings};
 
 /// Longer than any of these may take, shorter than the wait that would be wrong.
 const AT_ONCE: Duration = Duration::from_secs(10);
@@ -18,7 +18,7 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(300);
 
 /// Waiting ends at once, with a refusal that says `reason` and not the password.
-async fn is_refused_at_once(settings: &Settings, reason: &str) {
+pub(crate) async fn is_refused_at_once(settings: &Settings, reason: &str) {
     let started = Instant::now();
 
     let error = database(settings).wait(LONG).await.unwrap_err();
@@ -88,7 +88,7 @@ async fn a_role_that_may_not_connect_is_refused_at_once() {
     is_refused_at_once(&test_support::settings(&url), "permission denied").await;
 }
 
-async fn admin() -> tokio_postgres::Client {
+pub(crate) async fn admin() -> tokio_postgres::Client {
     database(&test_support::settings(Cluster::shared().admin_url()))
         .connect()
         .await
@@ -151,6 +151,40 @@ async fn a_server_that_takes_the_connection_and_says_nothing_is_unreachable() {
 
     assert!(error.is_unreachable(), "{error:?}");
     assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_wakes_up_slowly_is_waited_for_as_long_as_the_url_says() {
+    let cluster = OwnCluster::start();
+    let behind = cluster.port();
+    let proxy = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = proxy.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = proxy.accept().await {
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                let mut server = tokio::net::TcpStream::connect(("127.0.0.1", behind))
+                    .await
+                    .unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    let url = cluster
+        .url()
+        .replace(&format!(":{behind}/"), &format!(":{port}/"));
+
+    let late = database(&test_support::settings(&url))
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(said(&late).contains("no answer within 4 s"), "{}", said(&late));
+    for patient in [
+        test_support::settings(&format!("{url}?connect_timeout=10")),
+        settings(&url, |settings| settings.connect_timeout_s = 10),
+    ] {
+        database(&patient).connect().await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -236,89 +270,6 @@ async fn a_server_that_is_there_is_not_waited_for() {
     let waited = database.wait(Duration::ZERO).await.unwrap();
 
     assert!(waited < AT_ONCE);
-}
-
-#[tokio::test]
-async fn a_rotated_password_is_read_from_its_file_for_each_new_connection() {
-    admin()
-        .await
-        .batch_execute("CREATE ROLE rotating LOGIN PASSWORD 'first'")
-        .await
-        .unwrap();
-    let file = file("first\n");
-    let settings = Settings {
-        host: Some("127.0.0.1".into()),
-        port: Some(Cluster::shared().port().into()),
-        user: Some("rotating".into()),
-        password_file: Some(file.path().into()),
-        name: Some("postgres".into()),
-        ..Settings::default()
-    };
-    let database = database(&settings);
-    let old = database.connect().await.unwrap();
-
-    admin()
-        .await
-        .batch_execute("ALTER ROLE rotating PASSWORD 'second'")
-        .await
-        .unwrap();
-    let before = database.connect().await;
-    std::fs::write(&file, "second\r\n").unwrap();
-    let after = database.connect().await;
-
-    assert!(matches!(before, Err(ConnectError::Refused { .. })), "{before:?}");
-    after.unwrap();
-    old.simple_query("SELECT 1").await.unwrap();
-}
-
-#[tokio::test]
-async fn a_password_file_that_is_missing_is_a_setting_that_is_named() {
-    let settings = Settings {
-        host: Some("127.0.0.1".into()),
-        password_file: Some("/nowhere/password".into()),
-        ..Settings::default()
-    };
-
-    let said = Database::new(&settings, "test").err().unwrap().to_string();
-
-    assert!(
-        said.starts_with("DB_PASSWORD_FILE: cannot read /nowhere/password: "),
-        "{said}"
-    );
-}
-
-#[tokio::test]
-async fn a_password_may_hold_any_character() {
-    let password = "p@ss:w/rd?#%25 ü'";
-    admin()
-        .await
-        .batch_execute(&format!(
-            "CREATE ROLE \"odd name\" LOGIN PASSWORD '{}'",
-            password.replace('\'', "''")
-        ))
-        .await
-        .unwrap();
-    let port = Cluster::shared().port();
-    let encoded = "p%40ss%3Aw%2Frd%3F%23%2525%20%C3%BC%27";
-    let url = format!("postgresql://odd%20name:{encoded}@127.0.0.1:{port}/postgres");
-    let parts = Settings {
-        host: Some("127.0.0.1".into()),
-        port: Some(port.into()),
-        user: Some("odd name".into()),
-        password: Some(password.to_owned().into()),
-        name: Some("postgres".into()),
-        ..Settings::default()
-    };
-
-    for settings in [test_support::settings(&url), parts] {
-        let client = database(&settings).connect().await.unwrap();
-        let user: String = client
-            .query_one("SELECT current_user::text", &[])
-            .await
-            .unwrap()
-            .get(0);
-        assert_eq!(user, "odd name");
-    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod amount;
 mod certificates;
 mod connect;
 mod listen;
+mod passwords;
 mod pool;
 mod pooling;
 mod rows;

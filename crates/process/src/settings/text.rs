@@ -1,4 +1,4 @@
-//! The text of a value: what surrounds it by accident is cut, what cannot be meant is refused.
+//! The text of a value, without the characters that surround it by accident.
 //!
 //! Variables and files get line breaks from `echo`, `kubectl` and editors, and byte order marks
 //! from Windows; none of them shows in a message.
@@ -45,7 +45,7 @@ pub fn value(bytes: &[u8], blanks: Blanks) -> Result<String, NotAValue> {
     Ok(text.trim_matches(is_around).to_owned())
 }
 
-/// The text, unless it holds what no value of one line can hold.
+/// The text, unless it holds a character that no value of one line can hold.
 ///
 /// # Errors
 /// [`NotAValue`] names the kind of character.

@@ -17,8 +17,8 @@ const OTLP_PATH: &str = "/v1/traces";
 /// The address that takes OTLP/HTTP requests, or `None` if tracing is off.
 ///
 /// The first of `otlp_traces_endpoint`, `otlp_endpoint` and `jaeger_endpoint` that is set decides;
-/// `none` there means off. What OpenTelemetry's own variables say that is not known is warned of
-/// and counts as not set: operators set them for all pods alike.
+/// `none` there means off. Values of OpenTelemetry's own variables that are not known are warned of
+/// and count as not set: operators set them for all pods alike.
 ///
 /// # Errors
 /// `Usage`: `JAEGER_ENDPOINT` is not an `http` or `https` address.

@@ -22,7 +22,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Reads `sampler` and `sampler_arg`; what they are not is warned of and counts as not set.
+    /// Reads `sampler` and `sampler_arg`; unknown values are warned of and count as not set.
     pub(super) fn from_settings(settings: &Settings, warnings: &mut Vec<String>) -> Self {
         let argument = share(settings.sampler_arg.0.trim(), warnings);
         let sampler = settings.sampler.trim().to_ascii_lowercase();

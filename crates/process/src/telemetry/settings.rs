@@ -125,7 +125,7 @@ impl Default for Settings {
     }
 }
 
-/// A setting of OpenTelemetry as it was written: what it does not know is warned of and ignored.
+/// A setting of OpenTelemetry as it was written; an unknown value is warned of and ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written(pub(super) String);
 

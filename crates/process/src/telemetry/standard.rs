@@ -1,5 +1,5 @@
-//! OpenTelemetry's standard variables: names in any case, lists, and what is not known here is
-//! warned of and ignored, since operators set them for all pods alike.
+//! OpenTelemetry's standard variables: names in any case and lists; values that are not known here
+//! are warned of and ignored, since operators set the variables for all pods alike.
 
 use opentelemetry::KeyValue;
 use percent_encoding::percent_decode_str;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use process::failure::{ExitCode, Failure};
-use process::report::{ProcessOutcome, report};
+use process::report::{ProcessOutcome, report, run};
 use process::{settings, telemetry};
 use tempfile::NamedTempFile;
 use test_support::{Output, Process, eventually};
@@ -103,6 +103,41 @@ async fn the_line_of_a_good_end_comes_after_what_the_exporter_has_to_say() {
     assert_eq!(levels, ["WARN", "INFO"]);
     assert_eq!(lines[1]["message"], "done: run 1");
     assert_eq!(content(&message), "");
+}
+
+#[tokio::test]
+async fn a_panic_ends_a_process_with_one_line_that_says_what() {
+    if is_child() {
+        let settings = telemetry::Settings {
+            otlp_endpoint: "none".into(),
+            ..telemetry::Settings::default()
+        };
+        let _ = run(|| -> Result<ProcessOutcome, Failure> {
+            let _telemetry = telemetry::start("shop-test", telemetry::Role::Root, &settings)?;
+            panic!("a value that\ncannot be")
+        });
+        // The status of a test is not that of `main`.
+        std::process::exit(1);
+    }
+    let message = NamedTempFile::new().unwrap();
+    let test = "a_panic_ends_a_process_with_one_line_that_says_what";
+
+    let output = start(test, "none", message.path()).wait_output().await;
+
+    let lines = lines(&output);
+    assert_eq!(output.code, Some(1), "{lines:?}");
+    let [first, last] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    let place = "panicked at crates/process/tests/process/end.rs:";
+    assert!(first["message"].as_str().unwrap().starts_with(place), "{first}");
+    let said = last["message"].as_str().unwrap();
+    assert!(
+        said.starts_with(&format!("a fault of this program: {place}")),
+        "{said}"
+    );
+    assert!(said.ends_with("a value that cannot be"), "{said}");
+    assert_eq!(content(&message), said);
 }
 
 #[tokio::test]
