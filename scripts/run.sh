@@ -116,7 +116,7 @@ trap 'exit 143' TERM
 
 since=$(milliseconds)
 named=
-for variable in DATABASE_URL DATABASE_URL_FILE DB_HOST DB_HOST_FILE; do
+for variable in DATABASE_URL DATABASE_URL_FILE DATABASE_DIRECT_URL DATABASE_DIRECT_URL_FILE DB_HOST DB_HOST_FILE; do
   [[ -z ${!variable:-} || -n $named ]] || named=$variable
 done
 if [[ -n $named ]]; then

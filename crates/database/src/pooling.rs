@@ -54,7 +54,11 @@ pub(crate) async fn detect(database: &Database, first: &Client) -> Result<Poolin
     };
     let session = match answer(pid(first)).await {
         Ok(Some(session)) => session,
-        Ok(None) => return Err(unreachable("the pooler has no session to give".into())),
+        Ok(None) => {
+            return Err(unreachable(
+                "no answer to the first question within 2 s (a pooler without a free session?)".into(),
+            ));
+        }
         Err(error) => return Err(unreachable(Box::new(error))),
     };
     if announced(first).await == Some(session) {

@@ -177,14 +177,13 @@ impl Address {
                 self.tls.direct = one_of(value, &["postgres", "direct"])? == "direct";
                 return Ok(Some(format!("sslnegotiation={value}")));
             }
-            "ssl_min_protocol_version" => match one_of(value, &["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"])? {
-                "TLSv1.3" => self.tls.without_1_2 = true,
-                _ => {}
-            },
-            "ssl_max_protocol_version" => match one_of(value, &["TLSv1.2", "TLSv1.3"])? {
-                "TLSv1.2" => self.tls.without_1_3 = true,
-                _ => {}
-            },
+            "ssl_min_protocol_version" => {
+                let version = one_of(value, &["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"])?;
+                self.tls.without_1_2 = version == "TLSv1.3";
+            }
+            "ssl_max_protocol_version" => {
+                self.tls.without_1_3 = one_of(value, &["TLSv1.2", "TLSv1.3"])? == "TLSv1.2";
+            }
             // As in libpq, zero and less are no limit: then the settings decide.
             "connect_timeout" => self.connect_timeout = positive(value)?.map(Duration::from_secs),
             "tcp_user_timeout" => {
