@@ -78,8 +78,8 @@ migrator, loader, secondary or none).
 {{- define "init.env" -}}
 {{- $env := list -}}
 {{- if eq .step.database "admin" -}}
-{{- range (include "shop.env" (dict "root" .root "image" .image) | fromYamlArray) -}}
-{{- if ne .name "DATABASE_URL_FILE" }}{{ $env = append $env . }}{{ end -}}
+{{- range (include "shop.env" (dict "root" .root "image" .image "role" "admin" "trigger" "job") | fromYamlArray) -}}
+{{- if not (has .name (list "DATABASE_URL_FILE" "DATABASE_DIRECT_URL_FILE")) }}{{ $env = append $env . }}{{ end -}}
 {{- end -}}
 {{- $admin := .root.Values.initJobs.grantDbRoles -}}
 {{- $parts := dict "DB_HOST" $admin.host "DB_PORT" ($admin.port | toString) "DB_NAME" $admin.databaseName "DB_USER" $admin.adminUser "DB_SSLMODE" $admin.sslmode "DB_PASSWORD_FILE" "/etc/order-food/admin/postgres-admin-password" -}}
@@ -88,7 +88,7 @@ migrator, loader, secondary or none).
 {{- $env = append $env (dict "name" (printf "ROLE_%s_PASSWORD_FILE" (upper .)) "value" (printf "/etc/order-food/role-passwords/%s" .)) -}}
 {{- end -}}
 {{- else if ne .step.database "none" -}}
-{{- $env = include "shop.env" (dict "root" .root "image" .image) | fromYamlArray -}}
+{{- $env = include "shop.env" (dict "root" .root "image" .image "role" .step.database "trigger" "job") | fromYamlArray -}}
 {{- end -}}
 {{- if eq .step.database "loader" -}}
 {{- $env = concat $env (include "shop.hashKeyEnv" .root | fromYamlArray) (list (dict "name" "TMPDIR" "value" "/tmp")) -}}

@@ -1,4 +1,4 @@
-//! Notifications of one channel, merged while nobody fetches them.
+//! Notifications of one channel, merged until they are fetched.
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -9,7 +9,7 @@ use crate::connect::{ConnectError, Database};
 /// A connection of its own that listens on one channel.
 pub struct Listener {
     // Dropping the client ends the connection.
-    _client: Client,
+    client: Client,
     notifications: mpsc::Receiver<()>,
 }
 
@@ -39,13 +39,18 @@ impl Database {
                 cause: Box::new(cause),
             })?;
         Ok(Listener {
-            _client: client,
+            client,
             notifications,
         })
     }
 }
 
 impl Listener {
+    /// The client of the connection, for statements beside the notifications.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Waits for a notification (several together are one); `None` once the connection is lost.
     pub async fn next(&mut self) -> Option<()> {
         self.notifications.recv().await
