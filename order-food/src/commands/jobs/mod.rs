@@ -56,7 +56,6 @@ impl Desk {
             Database::new(&settings.database, "order-food-jobs").or_exit(ExitCode::Usage, "settings")?;
         let resources = Resources {
             pool: Pool::new(&database, 1, Duration::from_millis(settings.pool_wait_ms)),
-            database: database.clone(),
             metrics: prometheus::Registry::new(),
             settings: settings.clone(),
         };
