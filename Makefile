@@ -183,7 +183,7 @@ charts: ## Write the charts' README tables and golden files
 
 .PHONY: tools
 tools: $(CARGO_DENY) $(CARGO_CYCLONEDX) ## Install the pinned tools into .tools/
-	@scripts/tools.sh hadolint helm kubernetes-schemas promtool pgbouncer
+	@scripts/tools.sh hadolint helm kubernetes-schemas moto promtool pgbouncer
 
 $(CARGO_DENY):
 	cargo install --locked cargo-deny@$(CARGO_DENY_VERSION) --root .tools/cargo-deny-$(CARGO_DENY_VERSION)

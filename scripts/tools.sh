@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints where each tool named is: hadolint (the linter of Dockerfiles), helm, promtool (prometheus lies beside it), pgbouncer, and
+# Prints where each tool named is: hadolint (the linter of Dockerfiles), helm, promtool (prometheus lies beside it), pgbouncer, moto (a server of S3), and
 # kubernetes-schemas (a folder of JSON Schemas that allow no unknown fields). What is missing is first put into .tools/, at the
 # version pinned here; nothing is installed elsewhere, and root is not needed. Helm is compiled, which takes some minutes.
 # With --present first, nothing is printed or installed: the status tells whether all of them are there.
@@ -9,21 +9,27 @@ set -euo pipefail
 cd "$root"
 
 # What is pinned: version, and the folder that holds it.
-declare -A versions=([hadolint]=2.15.1 [helm]=3.21.4 [kubernetes-schemas]=1.37.0)
+declare -A versions=([hadolint]=2.15.1 [helm]=3.21.4 [kubernetes-schemas]=1.37.0 [moto]=5.2.5)
 declare -A folders=([kubernetes-schemas]=kubernetes-validate [promtool]=prometheus)
-declare -A files=([hadolint]=/bin/hadolint [helm]=/helm [kubernetes-schemas]='' [promtool]=/usr/bin/promtool [pgbouncer]=/pgbouncer)
+declare -A files=([hadolint]=/bin/hadolint [helm]=/helm [kubernetes-schemas]='' [moto]=/moto-server [promtool]=/usr/bin/promtool [pgbouncer]=/pgbouncer)
 go_version=1.27.3              # the compiler of helm, where there is none that fetches the right one by itself (1.21 or newer)
 helm_kubernetes_minor=36       # what this helm is made for, and takes for the cluster where it does not see one
 schema_versions=(1.29 1.33 1.37) # the Kubernetes versions that the charts are checked for
 
-# pip PACKAGE VERSION WORD…: unpacks a package of PyPI into $new and touches nothing else of Python on this machine.
+# pip PACKAGE VERSION WORD…: unpacks a package of PyPI, without those that it needs, into $new and touches nothing else of Python
+# on this machine.
 pip() {
-  python3 -m pip --version >/dev/null 2>&1 || fail "$1 is brought by pip, which is missing; type: sudo apt-get install python3-pip"
+  pip_all --no-deps "${@:3}" "$1==$2"
+}
+
+# pip_all WORD…: the same with those that it needs.
+pip_all() {
+  python3 -m pip --version >/dev/null 2>&1 || fail "${*: -1} is brought by pip, which is missing; type: sudo apt-get install python3-pip"
   # The authorities that git, cargo and apt trust here; pip brings its own otherwise.
   local system=/etc/ssl/certs/ca-certificates.crt
   [[ ! -r $system ]] || export PIP_CERT=${PIP_CERT:-$system}
-  python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --root-user-action ignore \
-    --target "$new/package" "${@:3}" "$1==$2" >&2
+  python3 -m pip install --quiet --disable-pip-version-check --only-binary :all: --root-user-action ignore \
+    --target "$new/package" "$@" >&2
 }
 
 install_hadolint() {
@@ -40,6 +46,13 @@ install_kubernetes-schemas() {
   done
   rm -rf "$new/package"
   mv "$new/kept" "$new/package"
+}
+
+install_moto() {
+  pip_all --no-compile "moto[s3]==$1" flask flask-cors
+  # shellcheck disable=SC2016 # expanded where it runs
+  printf '%s\n' '#!/bin/sh' 'PYTHONPATH=${0%/*} exec python3 -m moto.server "$@"' >"$new/package/moto-server"
+  chmod 755 "$new/package/moto-server"
 }
 
 install_helm() {
