@@ -140,6 +140,8 @@ done_since "$since"
 one_shot 3 database-migration
 one_shot 4 database-load
 
+# What a worker exports, the API serves.
+export REPORT_LOCATION=${REPORT_LOCATION:-$state/exports}
 since=$(milliseconds)
 launch "$binaries/order-food"
 ready() {

@@ -19,6 +19,8 @@ use super::operations::{of_path, operations};
     tags(
         (name = "product", description = "The catalogue; public"),
         (name = "order", description = "Orders; need an API key"),
+        (name = "report", description = "Sales reports and exports; need an API key with view_reports"),
+        (name = "job", description = "Background jobs of an API key"),
         (name = "operations", description = "Probes and metrics"),
         (name = "description", description = "This description"),
     ),

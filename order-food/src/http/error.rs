@@ -44,7 +44,7 @@ pub(crate) enum ApiError {
     /// 409: a request with the same Idempotency-Key is in progress.
     #[error("a request with this Idempotency-Key is still in progress; repeat it for its answer")]
     KeyInUse,
-    /// 409: the resource is in a state that does not allow this.
+    /// 409 with Retry-After: the resource is in a state that does not allow this.
     #[error("{message}")]
     Conflict {
         /// Snake-case name of the problem.
@@ -191,6 +191,7 @@ impl ApiError {
             ApiError::Unavailable
             | ApiError::KeysStale
             | ApiError::OutcomeUnknown(_)
+            | ApiError::Conflict { .. }
             | ApiError::KeyInUse => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }

@@ -100,8 +100,11 @@ const NO_RESULT: ApiError = ApiError::Conflict {
     params(("jobId" = Uuid, Path, description = "The job's id")),
     security(("api_key" = []), ("X-API-Key" = [])),
     responses(
-        (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 302, description = "The file is at the address in Location, which is good for 5 minutes"),
+        (status = 200, description = "The file", content(
+            (Vec<u8> = "application/gzip"), (Vec<u8> = "text/csv"), (Vec<u8> = "application/x-ndjson"),
+        )),
+        (status = 302, description = "The file is at the address in Location, which is good for 5 minutes",
+            headers(("Location" = String, description = "A signed address"))),
         (status = 400, description = "Not a job id", body = ErrorBody,
             example = json!(ApiError::malformed("invalid_job_id", "a job id is a UUID").example())),
         (status = 401, description = "No API key", body = ErrorBody),

@@ -16,7 +16,7 @@ pub(crate) struct ReportingRefresh {
     pub(crate) time_zone: String,
 }
 
-/// One day that is due, or whatever has news.
+/// One day, if it is due; without one, whatever has news.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Refresh {
@@ -34,10 +34,10 @@ impl Job for ReportingRefresh {
         .timeout(Duration::from_secs(60))
         .overflow(Overflow::Reject);
 
-    type Payload = Refresh;
+    type Payload = Option<Refresh>;
 
-    async fn run(&self, run: &Run, payload: Refresh) -> Result<Outcome, JobError> {
-        if let Some(day) = payload.day {
+    async fn run(&self, run: &Run, payload: Option<Refresh>) -> Result<Outcome, JobError> {
+        if let Some(day) = payload.unwrap_or_default().day {
             self.count(day).await?;
             return Ok(Outcome::Done);
         }
@@ -71,7 +71,7 @@ impl ReportingRefresh {
 
     /// The periodic job: one waits at most, and none beside those that people asked for.
     pub(super) fn periodic() -> Result<NewJob, serde_json::Error> {
-        let job = NewJob::of::<ReportingRefresh>(&Refresh::default())?;
+        let job = NewJob::of::<ReportingRefresh>(&None)?;
         Ok(job.unique("news").overflow(Overflow::Skip))
     }
 }
@@ -79,7 +79,7 @@ impl ReportingRefresh {
 /// A job for each day, which waits behind everything else.
 pub(super) fn days(days: &[NaiveDate]) -> Result<Vec<NewJob>, serde_json::Error> {
     let job = |day: &NaiveDate| {
-        let job = NewJob::of::<ReportingRefresh>(&Refresh { day: Some(*day) })?;
+        let job = NewJob::of::<ReportingRefresh>(&Some(Refresh { day: Some(*day) }))?;
         Ok(job.priority(Priority::Bulk).unique(day.to_string()))
     };
     days.iter().map(job).collect()

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use job_queue::{Job, JobError, Kind, NewJob, Outcome, Overflow, Priority, Run};
 use objects::Store;
-use serde::{Deserialize, Serialize};
 use tracing::info;
 
 /// Removes exported files that are too old.
@@ -15,17 +14,12 @@ pub(crate) struct ReportingRetention {
     pub(crate) retention: Duration,
 }
 
-/// Nothing.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Retention {}
-
 impl Job for ReportingRetention {
     const KIND: Kind = Kind::new("reporting.retention", "export", Priority::Bulk).overflow(Overflow::Skip);
 
-    type Payload = Retention;
+    type Payload = ();
 
-    async fn run(&self, _: &Run, _: Retention) -> Result<Outcome, JobError> {
+    async fn run(&self, _: &Run, (): ()) -> Result<Outcome, JobError> {
         if let Some(store) = &self.store {
             let removed = store.remove_older(self.retention).await?;
             if removed > 0 {
@@ -38,6 +32,6 @@ impl Job for ReportingRetention {
 
 impl ReportingRetention {
     pub(super) fn periodic() -> Result<NewJob, serde_json::Error> {
-        Ok(NewJob::of::<ReportingRetention>(&Retention {})?.unique("files"))
+        Ok(NewJob::of::<ReportingRetention>(&())?.unique("files"))
     }
 }

@@ -152,6 +152,39 @@ async fn the_file_of_a_job_that_is_done_is_its_result() {
 }
 
 #[tokio::test]
+async fn a_file_in_a_bucket_is_an_address_that_is_good_for_5_minutes() {
+    let app = TestApp::with(|settings| {
+        settings.reports.location = Some("s3://reports/exports".into());
+        settings.reports.s3.endpoint = Some("http://127.0.0.1:1".into());
+        settings.reports.s3.access_key_id = Some("the-access-key".to_owned().into());
+        settings.reports.s3.secret_access_key = Some("the-secret".to_owned().into());
+    })
+    .await;
+    app.database
+        .execute(&format!(
+            "INSERT INTO job_result (public_id, job_id, kind, api_key_id, created_at, attempt, outcome, result)
+             VALUES ('{ID}', 1, 'reporting.export', '{}', now(), 1, 'done',
+                 '{{\"object\": \"a.csv.gz\", \"contentType\": \"application/gzip\", \"rows\": 2, \"bytes\": 9}}')",
+            key_id(ANALYST)
+        ))
+        .await;
+
+    let answer = app.get_as(ANALYST, &format!("/api/job/{ID}/result")).await;
+
+    let url = answer.header("location").unwrap();
+    assert_eq!(answer.status(), 302);
+    assert!(
+        url.starts_with("http://127.0.0.1:1/reports/exports/a.csv.gz?"),
+        "{url}"
+    );
+    assert!(
+        url.contains("X-Amz-Expires=300&") && url.contains("X-Amz-Signature="),
+        "{url}"
+    );
+    assert!(!url.contains("the-secret"), "{url}");
+}
+
+#[tokio::test]
 async fn a_job_that_was_given_up_is_failed_and_tells_no_cause() {
     let (app, _folder) = with_job("", "").await;
     app.database

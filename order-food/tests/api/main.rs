@@ -17,6 +17,7 @@ mod coupons;
 mod docs;
 mod errors;
 mod examples;
+mod exports;
 mod faults;
 mod fixtures;
 mod fuzz_http;

@@ -21,6 +21,14 @@ async fn a_setting_that_cannot_be_used_is_exit_2_and_one_line_that_names_it() {
     for (environment, named) in [
         (&[good, ("PORT", "70000")][..], "PORT"),
         (&[good, ("PORT", "http")], "PORT"),
+        (&[good, ("REPORT_TIMEZONE", "Mars/Olympus")], "REPORT_TIMEZONE"),
+        (&[good, ("REPORT_TIMEZONE", "+02:00")], "REPORT_TIMEZONE"),
+        (&[good, ("REPORT_LOCATION", "gs://bucket")], "REPORT_LOCATION"),
+        (&[good, ("REPORT_LOCATION", "s3://")], "REPORT_LOCATION"),
+        (
+            &[good, ("EXPORT_ROWS_PER_SECOND", "-1")],
+            "EXPORT_ROWS_PER_SECOND",
+        ),
         (&[good, ("HTTP_WORKERS", "-1")], "HTTP_WORKERS"),
         (&[good, ("POOL_SIZE", "0")], "POOL_SIZE"),
         (&[good, ("REFRESH_INTERVAL", "0")], "REFRESH_INTERVAL"),

@@ -237,12 +237,14 @@ async fn without_a_place_for_files_an_export_is_503() {
 async fn a_full_queue_refuses_exports_and_says_when_to_come_again() {
     let folder = tempfile::tempdir().unwrap();
     let location = folder.path().to_str().unwrap().to_owned();
-    let app = TestApp::with(|settings| {
-        settings.reports.location = Some(location);
-        settings.jobs.queue_capacity.low = 1;
-    })
-    .await;
+    let app = TestApp::with(|settings| settings.reports.location = Some(location)).await;
     assert_eq!(app.send(&export(EXPORT)).await.status(), 202);
+    app.database
+        .execute(
+            "INSERT INTO job (kind, priority, timeout_ms, payload)
+             SELECT 'reporting.export', 3, 1000, '{}' FROM generate_series(1, 10000)",
+        )
+        .await;
 
     test_support::eventually("the depth was counted", async || {
         let answer = app.send(&export(EXPORT)).await;
