@@ -3,6 +3,8 @@
 mod chunks;
 mod encoder;
 mod request;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use chunks::{Chunk, Orders, Sales};
 pub(crate) use encoder::Encoder;
