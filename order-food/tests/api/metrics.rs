@@ -138,6 +138,7 @@ async fn no_client_can_make_new_labels() {
         "idle",
         "internal",
         "low",
+        "manual",
         "max",
         "outcome_unknown",
         "products",

@@ -296,16 +296,22 @@ fn settings_become_variables_that_the_program_has() {
         "null leaves the program its default"
     );
 
-    let values = std::fs::read_to_string(chart("order-food").join("values.yaml")).unwrap();
-    let values: Value = yaml_serde::from_str(&values).unwrap();
+    let schema = std::fs::read_to_string(chart("order-food").join("values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
     let known = std::fs::read_to_string(repository().join("order-food/config/default.toml")).unwrap();
-    let settings = values["settings"].as_object().unwrap();
+    let settings = schema["properties"]["settings"]["properties"]
+        .as_object()
+        .unwrap();
     let all: Vec<String> = settings
-        .keys()
-        .map(|name| match name.as_str() {
-            "corsAllowedOrigins" | "trustedProxies" => format!("\"{name}\": [\"x\"]"),
-            "corsAllowCredentials" => format!("\"{name}\": true"),
-            _ => format!("\"{name}\": 100"),
+        .iter()
+        .map(|(name, kind)| {
+            let example = match (&kind["type"][0], &kind["enum"][0], &kind["maximum"]) {
+                (Value::String(kind), ..) if kind == "array" => json!(["x"]),
+                (Value::String(kind), ..) if kind == "boolean" => json!(true),
+                (_, Value::Null, greatest) => greatest.clone(),
+                (_, first, _) => first.clone(),
+            };
+            format!("\"{name}\": {example}")
         })
         .collect();
     let objects = render("order-food")

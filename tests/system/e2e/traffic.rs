@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::http::{Connection, Request};
 
-const ORDER: &str =
+pub(super) const ORDER: &str =
     r#"{"items":[{"productId":"1","quantity":2},{"productId":"3","quantity":1}],"couponCode":"SAVE10"}"#;
 
 /// What was answered so far.
