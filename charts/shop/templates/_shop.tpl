@@ -86,10 +86,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if .root.Values.database.url }}url{{ else }}{{ index $keys .role | default $keys.url }}{{ end -}}
 {{- end }}
 
-{{/* The key with the URL past a pooler: root, role. A role with a URL of its own keeps to that; the API has both. */}}
+{{/* The key with the URL past a pooler: root, role (none: no such key). A role with a URL of its own keeps to that; the API has both. */}}
 {{- define "shop.databaseDirectKey" -}}
 {{- $keys := .root.Values.database.keys -}}
-{{- if and (not .root.Values.database.url) (or (eq .role "app") (not (index $keys .role))) }}{{ $keys.direct }}{{ end -}}
+{{- if and .role $keys.direct (not .root.Values.database.url) (or (eq .role "app") (not (index $keys .role))) }}{{ $keys.direct }}{{ end -}}
 {{- end }}
 
 {{/* The URL comes as a file: it is read again for each connection, so that a new password needs no restart. */}}
