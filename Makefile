@@ -63,7 +63,7 @@ test: ## Run every test, on throw-away PostgreSQL servers of their own
 	cargo test --workspace --locked
 
 # Packages with long tests, which stand in modules called `soak`; what is long there asks test_support::scaled.
-SOAK_PACKAGES := order-food system-tests database-load
+SOAK_PACKAGES := order-food job-queue system-tests database-load
 SOAK ?= 1
 
 .PHONY: soak
@@ -91,6 +91,11 @@ bench-migration: ## Measure database-migration: nothing to do, and an empty data
 .PHONY: bench-load
 bench-load: ## Measure database-load: first load, unchanged sources, a changed price (RUNS=20 to choose)
 	@scripts/bench.sh load $(if $(RUNS),--runs $(RUNS)) $(if $(OUT),--out $(OUT))
+
+.PHONY: bench-jobs
+bench-jobs: ## Measure the job queue against pgbench doing the bare statements, about 3 min (SECONDS=10 WAITING=1000000 to choose)
+	@scripts/postgres/binaries.sh >/dev/null
+	cargo bench --locked -p job-queue --bench jobs -- $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WAITING),--waiting $(WAITING))
 
 .PHONY: bench-coupons
 bench-coupons: ## Measure the coupon scanner against decompression alone, about 10 min (SCALE=1.0 ROUNDS=3 OUT=target/bench to choose); needs 5 GB of disk
