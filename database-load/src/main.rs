@@ -25,7 +25,7 @@ fn main() -> std::process::ExitCode {
     report::run(|| {
         let cancel = signals::shutdown();
         if let Command::Coupons(command) = command {
-            return coupons::execute(command, general.json, &cancel).map(Into::into);
+            return coupons::execute(command, general.json, &cancel);
         }
         let has_answered = Cell::new(false);
         let result = panics::caught(|| execute(command, &general, &has_answered, cancel));

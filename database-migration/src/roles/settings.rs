@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use process::settings::text::{self, Blanks};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -161,21 +162,24 @@ impl Passwords {
     }
 }
 
-/// The file's text without its last line break.
+/// The password in a file, as the programs that log in with it read theirs.
 fn password(role: Role, file: &Path) -> Result<SecretString, Invalid> {
     let invalid = |problem: String| Invalid {
         setting: format!("roles.{role}_password_file"),
         problem,
     };
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| invalid(format!("cannot read {}: {error}", file.display())))?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let password = line.strip_suffix('\r').unwrap_or(line);
-    if password.is_empty() || password.contains(['\0', '\n', '\r']) {
-        let problem = format!("{} does not hold one line with the password", file.display());
-        return Err(invalid(problem));
+    let shown = file.display();
+    let bytes = std::fs::read(file).map_err(|error| invalid(format!("cannot read {shown}: {error}")))?;
+    let password = text::value(&bytes, Blanks::Kept).and_then(text::checked);
+    match password {
+        Ok(password) if !password.is_empty() => Ok(password.into()),
+        Ok(_) => Err(invalid(format!(
+            "{shown} does not hold one line with the password"
+        ))),
+        Err(problem) => Err(invalid(format!(
+            "{shown} does not hold one line with the password: {problem}"
+        ))),
     }
-    Ok(password.to_owned().into())
 }
 
 impl Settings {

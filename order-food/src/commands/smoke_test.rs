@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use process::failure::{ExitCode, Failure, OrExit};
+use process::settings::text::{self, Blanks};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,7 +27,10 @@ pub(super) fn try_order(
     api_key_file: Option<PathBuf>,
 ) -> Result<String, Failure> {
     let api_key = match api_key_file {
-        Some(file) => std::fs::read_to_string(&file).or_exit(ExitCode::Usage, "--api-key-file")?,
+        Some(file) => {
+            let bytes = std::fs::read(&file).or_exit(ExitCode::Usage, "--api-key-file")?;
+            text::value(&bytes, Blanks::Cut).or_exit(ExitCode::Usage, "--api-key-file")?
+        }
         None => api_key.unwrap_or_default(),
     };
     let server = Url::parse(url).map_err(usage)?;
