@@ -185,6 +185,9 @@ impl Database {
     /// As [`connect`](Self::connect).
     pub async fn connect_diesel(&self) -> Result<AsyncPgConnection, ConnectError> {
         let pooling = self.pooling().await?;
+        if self.route == Route::Direct {
+            self.require_sessions(pooling)?;
+        }
         let (client, connection) = self.open().await?;
         let connection = match pooling {
             Pooling::Transactions => without_statements(spawn((client, connection))).await,

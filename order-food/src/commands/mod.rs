@@ -105,9 +105,7 @@ pub fn run() -> std::process::ExitCode {
         Command::Serve => report::run(|| serve::serve(arguments.config)),
         Command::Worker => report::run(|| worker::worker(arguments.config)),
         Command::Jobs(action) => run_beside(|| jobs::jobs(action, arguments.config)),
-        Command::Settings => {
-            run_beside(|| Settings::shown(arguments.config).and_then(|text| print(&text)))
-        }
+        Command::Settings => run_beside(|| Settings::shown(arguments.config).and_then(|text| print(&text))),
         Command::Health { url } => run_beside(|| {
             let (body, healthy) = probe::health(url, arguments.config)?;
             // Of a server that is not well, the body says why.

@@ -31,7 +31,7 @@ use health::{Health, Phase};
 /// build can work with.
 pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> Result<ExitCode, Failure> {
     let database =
-        Database::new(&settings.database, "order-food-worker").or_exit(ExitCode::Usage, "settings")?;
+        Database::direct(&settings.database, "order-food-worker").or_exit(ExitCode::Usage, "settings")?;
     let registry = Registry::new();
     process_metrics(&registry).or_exit(ExitCode::Unexpected, "start")?;
     let pool_wait = Duration::from_millis(settings.pool_wait_ms);

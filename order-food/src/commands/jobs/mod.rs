@@ -53,7 +53,7 @@ pub(super) fn jobs(jobs: Jobs, config: Option<PathBuf>) -> Result<ExitCode, Fail
 impl Desk {
     async fn open(settings: Settings, output: Output) -> Result<Desk, Failure> {
         let database =
-            Database::new(&settings.database, "order-food-jobs").or_exit(ExitCode::Usage, "settings")?;
+            Database::direct(&settings.database, "order-food-jobs").or_exit(ExitCode::Usage, "settings")?;
         let resources = Resources {
             pool: Pool::new(&database, 1, Duration::from_millis(settings.pool_wait_ms)),
             metrics: prometheus::Registry::new(),

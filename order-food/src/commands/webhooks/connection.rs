@@ -32,8 +32,8 @@ impl Operator {
     /// Exit code 3 when the database cannot be reached, 2 when it refuses, 9 when its schema is
     /// older than this build needs.
     pub(super) async fn connect(settings: &Settings) -> Result<Operator, Failure> {
-        let database =
-            Database::new(&settings.database, "order-food webhooks").or_exit(ExitCode::Usage, "settings")?;
+        let database = Database::direct(&settings.database, "order-food webhooks")
+            .or_exit(ExitCode::Usage, "settings")?;
         let code = |error: &database::ConnectError| match error.is_unreachable() {
             true => ExitCode::DatabaseUnreachable,
             false => ExitCode::Usage,
