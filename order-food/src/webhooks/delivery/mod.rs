@@ -314,3 +314,6 @@ fn held(state: &EndpointState, event: &Event, at: DateTime<Utc>) -> Option<Held>
         _ => state.on_trial.then_some(Held::OnTrial),
     }
 }
+
+#[cfg(test)]
+mod tests;
