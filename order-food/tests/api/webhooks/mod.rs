@@ -1,6 +1,7 @@
 //! Webhooks: the operators' commands, the jobs of orders, and their delivery.
 
 mod commands;
+mod delivery;
 mod orders;
 
 use serde_json::Value;
