@@ -2,6 +2,9 @@
 
 use database::rows::Unserved;
 
+/// Whether the API can serve a row as `dataset_rows` keeps it.
+type IsServed = fn(&str) -> Result<(), Unserved>;
+
 /// A table whose rows a version says.
 pub(crate) struct Table {
     pub(crate) name: &'static str,
@@ -13,7 +16,7 @@ pub(crate) struct Table {
     /// Values are never shown.
     pub(crate) is_secret: bool,
     /// Whether the API can serve a staged row, for tables that it reads.
-    pub(crate) is_served: Option<fn(&str) -> Result<(), Unserved>>,
+    pub(crate) is_served: Option<IsServed>,
     /// Statement that makes room for changed and added rows.
     pub(crate) prepare: Option<&'static str>,
     /// As `prepare`, only when a version is restored.
