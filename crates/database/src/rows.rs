@@ -1,5 +1,4 @@
-//! Rows of the reference data: the one shape in which the loader writes them and the API reads
-//! them.
+//! Rows of the reference data: the one shape in which the loader writes and the API reads them.
 //!
 //! Serde reads and writes them as `dataset_rows` keeps them, diesel reads them from their tables,
 //! and `TryFrom` makes the shop's own values of them. The loader publishes and restores only rows

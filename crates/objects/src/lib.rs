@@ -1,5 +1,4 @@
-//! Objects in a bucket (`s3://`) or in a folder: written whole or not at all, read, signed,
-//! removed.
+//! Objects in a bucket (`s3://`) or a folder: written whole or not at all, read, signed, removed.
 
 mod location;
 mod s3;

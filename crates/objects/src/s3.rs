@@ -44,8 +44,8 @@ pub struct NotS3 {
     problem: String,
 }
 
-/// Copies of tokens without what surrounded them in their files: a store reads them as long as it is
-/// used.
+/// Copies of tokens without what surrounded them in their files: a store reads them as long as it
+/// is used.
 #[derive(Clone, Debug)]
 pub struct Tokens(#[expect(dead_code, reason = "the files go with the value")] Arc<[NamedTempFile]>);
 

@@ -1,7 +1,7 @@
 //! Datasets: sets of rows that are read, published and taken back as one.
 //!
-//! A dataset is a file with its columns, its rules and its tables, all of them in a `Dataset`, and a
-//! line in each list of this file.
+//! A dataset is a file with its columns, its rules and its tables, all of them in a `Dataset`, and
+//! a line in each list of this file.
 
 pub(crate) mod api_keys;
 pub(crate) mod coupon_codes;
@@ -114,8 +114,8 @@ pub(crate) struct Dataset {
     /// Reads and validates the rows into the data; what is wrong with them goes to the notes. Fails
     /// when a source cannot be read.
     pub(crate) parse: fn(&Inputs, &Reading, &mut Data, &mut Notes) -> Result<(), Failure>,
-    /// Rows by the names under which `row_counts` has them; first its own, without those of a second
-    /// table.
+    /// Rows by the names under which `row_counts` has them; first its own, without those of a
+    /// second table.
     pub(crate) counts: fn(&Data) -> Vec<(&'static str, usize)>,
     /// The rows as `dataset_rows` keeps them. Fails when a row cannot be written as JSON.
     pub(crate) staged: fn(&Data) -> Result<Vec<StagedRow>, Failure>,

@@ -70,9 +70,9 @@ const FIND: &str = "
 /// Records run id and outcome on the current span.
 ///
 /// # Errors
-/// `Usage` when there is no such version, or its rows were pruned; `Incompatible` when
-/// their format is not known, or the API would leave one out; `InvalidData` when it would bring a
-/// revoked key back under another id; those of a run. Nothing is changed then.
+/// `Usage` when there is no such version, or its rows were pruned; `Incompatible` when their format
+/// is not known, or the API would leave one out; `InvalidData` when it would bring a revoked key
+/// back under another id; those of a run. Nothing is changed then.
 pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<ProfileRun, Failure> {
     let (run_id, started) = (Uuid::now_v7(), Instant::now());
     Span::current().record("run_id", run_id.to_string());

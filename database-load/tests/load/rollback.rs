@@ -1,6 +1,6 @@
 //! Back to what was active before, row for row, and what happens then.
 
-use database_load::{Changes, Outcome, ROW_FORMAT, Target};
+use database_load::{Changes, Outcome, Target};
 use process::failure::ExitCode;
 use test_support::{TestDatabase, eventually};
 

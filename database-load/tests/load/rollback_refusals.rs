@@ -4,7 +4,7 @@ use database_load::{ROW_FORMAT, Target};
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, dataset_rows, load_binary, outcomes, places, rollback, spawn, try_rollback};
+use crate::fixture::{Data, dataset_rows, load_binary, try_rollback};
 
 #[tokio::test]
 async fn versions_that_cannot_be_had_are_refused_and_nothing_changes() {

@@ -1,5 +1,6 @@
 //! Text that comes in pieces, split into lines, and lines into codes.
 
+mod beginning;
 mod partial;
 
 use memchr::memchr;
@@ -7,6 +8,7 @@ use memchr::memchr;
 use crate::kind::Kind;
 use crate::pack::{CodePrefix, pack};
 use crate::{MAX_LENGTH, MIN_LENGTH};
+use beginning::Beginning;
 use partial::Partial;
 
 /// Most bytes of a code: 10 characters of 4 bytes.
@@ -78,40 +80,6 @@ impl Splitter {
     fn end_partial(&mut self, sink: &mut impl Sink) {
         self.lines += 1;
         self.not_utf8 += u64::from(self.partial.end(sink) == Err(NotUtf8));
-    }
-}
-
-/// The first line of a text, or what goes for it: shows texts that would give no code at all.
-#[derive(Debug, Default)]
-struct Beginning {
-    head: [u8; 4],
-    length: usize,
-    /// `\r` was met.
-    returned: bool,
-    /// Text was met after it.
-    goes_on: bool,
-}
-
-impl Beginning {
-    fn append(&mut self, piece: &[u8]) {
-        for &byte in piece.iter().take_while(|byte| **byte != b'\n') {
-            if let Some(free) = self.head.get_mut(self.length) {
-                *free = byte;
-                self.length += 1;
-            }
-            self.goes_on |= self.returned && !is_blank(byte);
-            self.returned |= byte == b'\r';
-        }
-    }
-
-    fn check(&self, is_one_line: bool) -> Result<(), &'static str> {
-        match self.head.get(..self.length).unwrap_or_default() {
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [1..=255, 0, 1..=255, 0] | [0, 1..=255, 0, 1..=255] => {
-                Err("it is UTF-16, UTF-8 is expected")
-            }
-            _ if is_one_line && self.goes_on => Err("its lines end in CR alone, LF or CRLF is expected"),
-            _ => Ok(()),
-        }
     }
 }
 

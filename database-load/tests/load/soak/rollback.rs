@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use database::rows::{ApiKey, ApiKeyRow, Attempt, ProductRow, PromotionRow};
 use database::schema::{api_keys, products, promotions};
 use database_load::{Outcome, Target};
-use diesel::{ExpressionMethods as _, QueryDsl as _, SelectableHelper as _};
+use diesel::{QueryDsl as _, SelectableHelper as _};
 use diesel_async::RunQueryDsl;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
