@@ -101,7 +101,9 @@ async fn orders_are_not_touched_by_a_reload() {
 async fn a_new_hash_key_hashes_the_same_key_anew_under_its_id() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
-    let id = database.value("SELECT id FROM api_keys ORDER BY id LIMIT 1").await;
+    let id = database
+        .value("SELECT id FROM api_keys ORDER BY id LIMIT 1")
+        .await;
     database
         .execute("UPDATE api_keys SET revoked_at = '2025-05-05T00:00:00Z'")
         .await;
