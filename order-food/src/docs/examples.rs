@@ -59,7 +59,7 @@ fn errors(status: &str, allow: &str) -> Vec<ApiError> {
         "413" => vec![ApiError::BodyTooLarge],
         "415" => vec![ApiError::NotJson],
         "429" => vec![ApiError::TooManyRequests {
-            whose: "address",
+            caller: "address",
             retry_after_s: 2,
         }],
         "503" => vec![ApiError::Unavailable],

@@ -23,7 +23,7 @@ pub(crate) enum ApiError {
     Malformed {
         /// Snake-case name of the problem.
         kind: &'static str,
-        /// What is wrong, for the person who wrote the client.
+        /// The problem, for the author of the client.
         message: String,
     },
     /// 401: no usable API key was sent.
@@ -69,10 +69,10 @@ pub(crate) enum ApiError {
         product_ids: Vec<String>,
     },
     /// 429 with Retry-After: this API key or this address asks too often.
-    #[error("too many requests from this {whose}; try again in {retry_after_s} s")]
+    #[error("too many requests from this {caller}; try again in {retry_after_s} s")]
     TooManyRequests {
-        /// The limit that was exceeded.
-        whose: &'static str,
+        /// `API key` or `address`.
+        caller: &'static str,
         /// Whole seconds until the next request is answered, at least 1.
         retry_after_s: u64,
     },

@@ -32,7 +32,7 @@ pub use store::Substitute;
 pub use store::{Cause, NotStored, Stored};
 pub(crate) use writer::{Writer, WriterParts};
 
-/// An order: what was ordered, by whom, at which prices.
+/// An order: its lines and prices, and the API key that placed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// UUID version 7: sorts by the time at which the order was taken.

@@ -132,7 +132,7 @@ mod tests {
         list.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// Whom lines of `X-Forwarded-For` name behind a peer within 10.0.0.0/8, where fd00::/8 is
+    /// The client that lines of `X-Forwarded-For` name behind a peer within 10.0.0.0/8, where fd00::/8 is
     /// trusted too.
     fn behind_proxies(lines: &[&str]) -> String {
         let lines = lines.iter().map(|line| line.as_bytes());

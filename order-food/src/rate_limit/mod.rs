@@ -116,7 +116,7 @@ impl Limits {
         self.refused.with_label_values(&[kind]).inc();
         let started_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         ApiError::TooManyRequests {
-            whose: if kind == "key" { "API key" } else { "address" },
+            caller: if kind == "key" { "API key" } else { "address" },
             retry_after_s: started_seconds.max(1),
         }
     }

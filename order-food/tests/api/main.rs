@@ -26,6 +26,7 @@ mod health;
 mod idempotency;
 mod jobs;
 mod keys;
+mod logging;
 mod metrics;
 mod order_input;
 mod orders;

@@ -1,6 +1,11 @@
 //! Rows and tables that cannot be read: the rest of the data is served and refreshed.
 
+use database::rows::{ProductRow, served};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+use shop::Product;
 use test_support::{Process, TestDatabase, eventually};
 
 use crate::client::Request;
@@ -148,6 +153,56 @@ async fn more_unreadable_rows_than_are_named_are_counted() {
 
     assert_eq!(skipped(&app).await, [300, 0, 0]);
     assert_eq!(app.get("/ready").await.json()["products"], 10);
+}
+
+/// Rows as JSON: names of any letters, prices of any scale, images of any shape.
+fn any_products() -> Vec<Value> {
+    let text = "[^\\x00]{1,20}";
+    let image = prop_oneof![
+        Just(Value::Null),
+        text.prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        prop::collection::vec(text, 0..2).prop_map(Value::from),
+        prop::collection::hash_map(
+            "thumbnail|mobile|tablet|desktop|retina",
+            prop_oneof![4 => text.prop_map(Value::from), 1 => Just(Value::Null), 1 => any::<u8>().prop_map(Value::from)],
+            0..5,
+        )
+        .prop_map(|sizes| Value::Object(sizes.into_iter().collect())),
+    ];
+    let products = prop::collection::vec((text, 0_i64..10_000_000_000, text, image), 400);
+    let tree = products.new_tree(&mut TestRunner::deterministic()).unwrap();
+    let product = |(id, (name, cents, category, image)): (usize, (String, i64, String, Value))| {
+        let price: Value = serde_json::from_str(&format!("{}.{:02}", cents / 100, cents % 100)).unwrap();
+        json!({"id": id, "name": name, "price": price, "category": category, "image": image})
+    };
+    (1_000..).zip(tree.current()).map(product).collect()
+}
+
+/// `database::rows` is what the loader checks each row with before it publishes or restores it.
+#[tokio::test]
+async fn rows_that_the_loader_accepts_are_served_and_only_those() {
+    let app = TestApp::start().await;
+    let rows = any_products();
+
+    app.publish(&format!(
+        "DELETE FROM products;
+         INSERT INTO products (id, name, price, category, image)
+         SELECT id, name, price, category, image
+         FROM json_populate_recordset(NULL::products, $json${}$json$)",
+        Value::from(rows.clone())
+    ))
+    .await;
+
+    let accepted: Vec<Value> = rows
+        .iter()
+        .filter_map(|row| served::<ProductRow, Product>(&row.to_string()).ok())
+        .map(|product| serde_json::to_value(product).unwrap())
+        .collect();
+    let refused = rows.len() - accepted.len();
+    assert!(refused > 50 && accepted.len() > 50, "{refused}");
+    assert_eq!(app.get("/api/product").await.json(), Value::from(accepted));
+    assert_eq!(skipped(&app).await[0], refused as u64);
 }
 
 #[tokio::test]
