@@ -13,8 +13,8 @@ use uuid::Uuid;
 const MESSAGE_LENGTH: usize = 2000;
 
 /// A run that another one has declared lost may still say how it ended; one that has ended well
-/// stays as it is. `{version}` is a number or a query; the other places are empty for a table without
-/// the column `trigger`.
+/// stays as it is. `{version}` is a number or a query; the other places are empty for a table
+/// without the column `trigger`.
 const WRITE: &str = "
 INSERT INTO bootstrap_runs AS run
     (id, task, command, profile, build, host, started_at, finished_at, outcome, exit_code, message, version{column})

@@ -1,5 +1,5 @@
-//! `maintenance.job_retention`: removes results, replayed dead letters and operators' actions beyond
-//! their retention.
+//! `maintenance.job_retention`: removes results, replayed dead letters and operators' actions
+//! beyond their retention.
 
 use std::time::Duration;
 

@@ -78,8 +78,8 @@ pub(super) enum Action {
         /// What to resume
         scope: String,
     },
-    /// Pause everything and wait until nothing runs; exit code 8 if something still does. `resume '*'`
-    /// ends it.
+    /// Pause everything and wait until nothing runs; exit code 8 if something still does. `resume
+    /// '*'` ends it.
     Drain {
         /// How long to wait
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration())]
