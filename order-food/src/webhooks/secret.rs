@@ -91,7 +91,7 @@ mod tests {
                 .unwrap();
             assert_eq!(
                 signatures(
-                    &[ours.clone()],
+                    std::slice::from_ref(&ours),
                     "msg_p5jXN8AQM9LWM0D4loKWxJek",
                     1_614_265_330,
                     body

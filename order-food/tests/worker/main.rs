@@ -1,9 +1,7 @@
 //! `order-food worker` and `order-food jobs`: the real program, the real database.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing,
     reason = "what fails in a test's helper is a failed test"
 )]
 

@@ -1,7 +1,6 @@
 //! The queue on a real database: each claim of the crate's documentation, and its faults.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "what fails in a test's helper is a failed test"

@@ -107,23 +107,26 @@ async fn all_rows_are_served(database: &TestDatabase) {
         .await
         .unwrap();
     assert!(!rows.is_empty());
-    rows.into_iter()
-        .for_each(|row| drop(row.served::<Product>().unwrap()));
+    for row in rows {
+        let _ = row.served::<Product>().unwrap();
+    }
     let rows: Vec<Attempt<PromotionRow>> = promotions::table
         .select(Attempt::<PromotionRow>::as_select())
         .filter(promotions::active)
         .load(&mut connection)
         .await
         .unwrap();
-    rows.into_iter()
-        .for_each(|row| drop(row.served::<Promotion>().unwrap()));
+    for row in rows {
+        let _ = row.served::<Promotion>().unwrap();
+    }
     let rows: Vec<Attempt<ApiKeyRow>> = api_keys::table
         .select(Attempt::<ApiKeyRow>::as_select())
         .load(&mut connection)
         .await
         .unwrap();
-    rows.into_iter()
-        .for_each(|row| drop(row.served::<ApiKey>().unwrap()));
+    for row in rows {
+        let _ = row.served::<ApiKey>().unwrap();
+    }
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ impl Desk {
                         Change::Replay => operate::replay(connection, &chosen).await?,
                         Change::Purge => operate::purge(connection, &chosen).await?,
                     };
-                    Ok((None, (!piece.is_empty()).then(|| Value::Array(piece))))
+                    Ok((None, (!piece.is_empty()).then_some(Value::Array(piece))))
                 })
                 .await?;
             let Some(Value::Array(piece)) = piece else { break };

@@ -21,7 +21,7 @@ pub(crate) struct Encoder {
 
 enum Output {
     Plain(Vec<u8>),
-    Gzip(GzEncoder<Vec<u8>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
 }
 
 impl Write for Output {
@@ -50,7 +50,7 @@ impl Encoder {
     pub(crate) fn new(request: ExportRequest) -> io::Result<Encoder> {
         let output = match request.gzip {
             false => Output::Plain(Vec::new()),
-            true => Output::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
+            true => Output::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::fast()))),
         };
         let mut encoder = Encoder { request, output };
         let by = request.by;
