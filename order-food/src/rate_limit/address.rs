@@ -132,8 +132,8 @@ mod tests {
         list.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// The client that lines of `X-Forwarded-For` name behind a peer within 10.0.0.0/8, where fd00::/8 is
-    /// trusted too.
+    /// The client that lines of `X-Forwarded-For` name behind a peer within 10.0.0.0/8, where
+    /// fd00::/8 is trusted too.
     fn behind_proxies(lines: &[&str]) -> String {
         let lines = lines.iter().map(|line| line.as_bytes());
         client(ip("10.0.0.1"), lines, &networks(&["10.0.0.0/8", "fd00::/8"])).to_string()

@@ -308,6 +308,7 @@ fn settings_become_variables_that_the_program_has() {
             let example = match (&kind["type"][0], &kind["enum"][0], &kind["maximum"]) {
                 (Value::String(kind), ..) if kind == "array" => json!(["x"]),
                 (Value::String(kind), ..) if kind == "boolean" => json!(true),
+                _ if !kind["examples"].is_null() => kind["examples"][0].clone(),
                 (_, Value::Null, greatest) => greatest.clone(),
                 (_, first, _) => first.clone(),
             };
