@@ -164,7 +164,7 @@ async fn a_program_with_the_wrong_role_says_so_with_9_and_changes_nothing() {
     let load = roles.pod("app", &data).run(LOAD, &[]).await;
     let down = roles
         .pod("loader", &data)
-        .run(MIGRATION, &["down", "--steps", "1"])
+        .run(MIGRATION, &["down", "--steps", "1", "--allow-destructive"])
         .await;
     let nothing = roles.pod("loader", &data).run(MIGRATION, &["up"]).await;
 

@@ -85,7 +85,7 @@ async fn pods_that_start_at_once_on_an_empty_database_all_succeed_and_one_of_the
         database
             .value("SELECT max(version::integer) FROM __diesel_schema_migrations")
             .await,
-        "4"
+        database::version::NEWEST.to_string()
     );
     assert_eq!(database.value("SELECT count(*) FROM products").await, "10");
 }
@@ -105,7 +105,11 @@ async fn an_api_that_starts_first_says_what_is_missing_and_gets_ready_without_a_
         .await;
     };
 
-    not_ready_for("the schema is too old: version 0, this build needs 4").await;
+    let newest = database::version::NEWEST;
+    not_ready_for(&format!(
+        "the schema is too old: version 0, this build needs {newest}"
+    ))
+    .await;
     let order = api.order(readme_order()).await;
     assert_eq!((order.status, &*order.member("type")), (503, "unavailable"));
     assert_eq!(api.get("/api/product").await.status, 503);
@@ -137,11 +141,12 @@ async fn a_pod_that_starts_before_its_database_waits_says_so_once_and_serves() {
         api.process.said().contains("waiting for the database")
     })
     .await;
-    let answer = api.get("/ready").await;
-    assert_eq!(
-        (answer.status, &*answer.member("reason")),
-        (503, "the database cannot be reached")
-    );
+    test_support::eventually("/ready says what it waits for", async || {
+        let answer = api.get("/ready").await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        answer.member("reason") == "the database cannot be reached"
+    })
+    .await;
 
     cluster.start_again();
 

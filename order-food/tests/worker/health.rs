@@ -50,12 +50,10 @@ async fn metrics_have_both_sets_of_names_and_none_of_the_apis() {
     let worker = Worker::ready(database.url(), &[]).await;
     jobs(&database, &["enqueue", "maintenance.job_retention", "--wait"]).await;
     until(&database, "all is done", "SELECT count(*) FROM job", "0").await;
+    let empty = r#"jobs_queue_depth{kind="maintenance.job_retention",priority="bulk"} 0"#;
     test_support::eventually("the leader has counted", async || {
-        worker
-            .get("/q/metrics")
-            .await
-            .stdout
-            .contains("jobs_oldest_age_seconds{")
+        let text = worker.get("/q/metrics").await.stdout;
+        text.contains("jobs_oldest_age_seconds{") && text.contains(empty)
     })
     .await;
 
