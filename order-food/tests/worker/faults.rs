@@ -54,17 +54,14 @@ async fn a_job_of_a_killed_worker_is_run_again_and_completed_once() {
     assert_eq!(database.value("SELECT count(*) FROM job_dead").await, "0");
     let completed = r#"jobs_completed_total{kind="maintenance.job_retention",priority="critical"}"#;
     eventually("it is counted", async || other.metric(completed).await == 1.0).await;
-    assert_eq!(other.metric("jobs_rescued_total").await, 1.0);
+    // Periodic jobs of the killed worker are rescued beside it.
+    assert!(other.metric("jobs_rescued_total").await >= 1.0);
     let failed = other.lines();
     let failed = failed
         .iter()
-        .find(|line| line["message"] == "Job failed")
+        .find(|line| line["message"] == "Job failed" && line["kind"] == RETENTION)
         .unwrap();
-    assert_eq!(
-        (&failed["kind"], &failed["attempt"]),
-        (&RETENTION.into(), &1.into()),
-        "{failed}"
-    );
+    assert_eq!(failed["attempt"], 1, "{failed}");
     other.stop().await;
 }
 
