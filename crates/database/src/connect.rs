@@ -152,12 +152,21 @@ impl Database {
     /// a pooler.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
         let client = spawn(self.open().await?);
-        let detect = async || pooling::detect(self, &client).await;
+        let detect = async || self.detect(&client).await;
         let pooling = self.pooling.get_or_try_init(detect).await?;
         if self.route == Route::Direct {
             self.require_sessions(*pooling)?;
         }
         Ok(client)
+    }
+
+    async fn detect(&self, first: &Client) -> Result<Pooling, ConnectError> {
+        let second = async { Ok(spawn(self.open().await?)) };
+        let unreachable = |cause| ConnectError::Unreachable {
+            target: self.target(),
+            cause,
+        };
+        pooling::detect(first, second, unreachable).await
     }
 
     /// Refuses a pooler that gives no sessions of their own.
@@ -174,7 +183,7 @@ impl Database {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn pooling(&self) -> Result<Pooling, ConnectError> {
-        let detect = async || pooling::detect(self, &spawn(self.open().await?)).await;
+        let detect = async || self.detect(&spawn(self.open().await?)).await;
         self.pooling.get_or_try_init(detect).await.copied()
     }
 

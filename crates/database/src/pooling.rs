@@ -10,8 +10,6 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
-use crate::connect::{ConnectError, Database, spawn};
-
 /// What helps, whatever a pooler does.
 pub(crate) const TO_DO: &str = "connect directly or in session mode (DATABASE_DIRECT_URL, or DATABASE_URL)";
 
@@ -43,15 +41,16 @@ impl Pooling {
     }
 }
 
-/// Finds out how the sessions behind `first` are handed out; nothing was sent on it before.
+/// Finds out how the sessions behind `first` are handed out; nothing was sent on it before. A
+/// `second` connection is opened when `first` is not the server itself.
 ///
 /// # Errors
-/// [`ConnectError::Unreachable`] when no server answers.
-pub(crate) async fn detect(database: &Database, first: &Client) -> Result<Pooling, ConnectError> {
-    let unreachable = |cause| ConnectError::Unreachable {
-        target: database.target(),
-        cause,
-    };
+/// `unreachable` when no server answers, and those of `second`.
+pub(crate) async fn detect<E>(
+    first: &Client,
+    second: impl Future<Output = Result<Client, E>>,
+    unreachable: impl Fn(Box<dyn std::error::Error + Send + Sync>) -> E,
+) -> Result<Pooling, E> {
     let session = match answer(pid(first)).await {
         Ok(Some(session)) => session,
         Ok(None) => {
@@ -64,7 +63,7 @@ pub(crate) async fn detect(database: &Database, first: &Client) -> Result<Poolin
     if announced(first).await == Some(session) {
         return Ok(Pooling::Sessions);
     }
-    let second = spawn(database.open().await?);
+    let second = second.await?;
     compare(first, &second, session)
         .await
         .map_err(|error| unreachable(Box::new(error)))

@@ -16,6 +16,7 @@
 //! the kind's [`Overflow`] policy, and [`Queue::wake`] tells workers after COMMIT.
 
 mod job;
+mod job_error;
 mod kind;
 mod metrics;
 mod new_job;
@@ -26,7 +27,8 @@ mod run;
 mod store;
 mod worker;
 
-pub use job::{Job, JobError, Outcome};
+pub use job::{Job, Outcome};
+pub use job_error::JobError;
 pub use kind::{Kind, Overflow};
 pub use new_job::NewJob;
 pub use priority::{Priority, PriorityFilter, UnknownPriority};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::job::{Job, JobError, Outcome};
+use crate::job::{Job, Outcome};
+use crate::job_error::JobError;
 use crate::kind::Kind;
 use crate::new_job::NewJob;
 use crate::run::Run;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::priority::Priority;
 
 /// The attempt that a handler works on. Cheap to clone.

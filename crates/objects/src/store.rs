@@ -15,9 +15,10 @@ use object_store::signer::Signer as _;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig};
 use reqwest::{Method, Url};
 
-use crate::location::{Location, NotALocation};
-use crate::s3::{NotS3, S3, Tokens, builder};
-use crate::tls::{NoTls, tls};
+use crate::location::Location;
+use crate::s3::{S3, Tokens, builder};
+use crate::store_error::StoreError;
+use crate::tls::tls;
 use crate::upload::Upload;
 
 /// A bucket or a folder with objects. Cheap to clone.
@@ -36,40 +37,6 @@ pub struct Content {
     pub size: u64,
     /// The bytes, in pieces.
     pub body: BoxStream<'static, Result<Bytes, StoreError>>,
-}
-
-/// What went wrong with a store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The location makes no sense.
-    #[error(transparent)]
-    Location(#[from] NotALocation),
-    /// The endpoint makes no sense.
-    #[error("AWS_ENDPOINT_URL: {0}")]
-    Endpoint(&'static str),
-    /// A setting that no request can carry.
-    #[error(transparent)]
-    Settings(#[from] NotS3),
-    /// TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] NoTls),
-    /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be made")]
-    Client(#[from] reqwest::Error),
-    /// The path of the folder cannot be used.
-    #[error("the folder cannot be used")]
-    Folder(#[from] std::io::Error),
-    /// A request failed.
-    #[error("the object store does not answer as it should")]
-    Request(#[from] object_store::Error),
-}
-
-impl StoreError {
-    /// Whether there is no such object.
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, StoreError::Request(object_store::Error::NotFound { .. }))
-    }
 }
 
 #[derive(Debug)]

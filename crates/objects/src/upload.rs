@@ -4,7 +4,7 @@ use object_store::{MultipartUpload, PutResult, WriteMultipart};
 use tokio::runtime::Handle;
 use tracing::debug;
 
-use crate::store::StoreError;
+use crate::store_error::StoreError;
 
 /// Bytes of a part. A bucket takes 10,000 parts of an object: 80 GB.
 const PART: usize = 8 << 20;
