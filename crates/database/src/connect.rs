@@ -161,7 +161,8 @@ impl Database {
     }
 
     async fn detect(&self, first: &Client) -> Result<Pooling, ConnectError> {
-        let second = async { Ok(spawn(self.open().await?)) };
+        // Boxed: the state of a connection that is seldom opened is large.
+        let second = Box::pin(async { Ok(spawn(self.open().await?)) });
         let unreachable = |cause| ConnectError::Unreachable {
             target: self.target(),
             cause,

@@ -141,6 +141,7 @@ impl Cluster {
         };
         std::thread::Builder::new()
             .name("postgres clerk".into())
+            .stack_size(8 << 20)
             .spawn(move || {
                 let _server = server;
                 clerk.work(inbox);
