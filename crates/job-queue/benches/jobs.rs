@@ -184,10 +184,9 @@ impl Bench {
             self.waiting
         );
         self.client.batch_execute(&sql).await.unwrap();
-        self.client
-            .batch_execute("VACUUM ANALYZE job; CHECKPOINT")
-            .await
-            .unwrap();
+        for statement in ["VACUUM ANALYZE job", "CHECKPOINT"] {
+            self.client.batch_execute(statement).await.unwrap();
+        }
     }
 
     async fn bulk(&self) {
