@@ -14,7 +14,8 @@ pub enum JobError {
     },
     /// No attempt can succeed: a dead letter at once.
     Permanent(anyhow::Error),
-    /// Ended because [`Run::cancelled`](crate::Run::cancelled) said so: a dead letter with the reason `cancelled`.
+    /// Ended because [`Run::cancelled`](crate::Run::cancelled) said so: a dead letter with the
+    /// reason `cancelled`.
     Cancelled,
 }
 
