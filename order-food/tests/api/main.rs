@@ -42,5 +42,6 @@ mod running;
 mod settings;
 mod soak;
 mod unreadable;
+mod unreadable_tables;
 mod upgrade;
 mod webhooks;

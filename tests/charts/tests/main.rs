@@ -20,6 +20,7 @@ mod notes;
 mod pods;
 mod schema;
 mod scripts;
+mod settings;
 mod validity;
 mod values;
 
