@@ -161,7 +161,6 @@ impl Database {
     }
 
     async fn detect(&self, first: &Client) -> Result<Pooling, ConnectError> {
-        // Boxed: the state of a connection that is seldom opened is large.
         let second = Box::pin(async { Ok(spawn(self.open().await?)) });
         let unreachable = |cause| ConnectError::Unreachable {
             target: self.target(),
@@ -259,7 +258,9 @@ impl Database {
             target: target.describe(),
             cause,
         };
-        match tokio::time::timeout(target.limit(), negotiate(&target, tls)).await {
+        // Boxed: the state is large, and every caller's would contain it.
+        let negotiation = Box::pin(negotiate(&target, tls));
+        match tokio::time::timeout(target.limit(), negotiation).await {
             Ok(Ok((client, connection))) => match connection.parameter("server_encoding") {
                 Some(encoding) if encoding != "UTF8" => Err(ConnectError::Encoding {
                     target: target.describe(),

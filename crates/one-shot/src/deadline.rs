@@ -105,11 +105,18 @@ impl Deadline {
     ///
     /// # Errors
     /// The reason, `grace` after the timeout as for [`reached`](Self::reached).
-    pub async fn or_stop<T>(&self, grace: Duration, work: impl Future<Output = T>) -> Result<T, StopReason> {
-        tokio::select! {
-            biased;
-            reason = self.reached(grace) => Err(reason),
-            done = work => Ok(done),
+    pub fn or_stop<T>(
+        &self,
+        grace: Duration,
+        work: impl Future<Output = T>,
+    ) -> impl Future<Output = Result<T, StopReason>> {
+        let work = Box::pin(work);
+        async move {
+            tokio::select! {
+                biased;
+                reason = self.reached(grace) => Err(reason),
+                done = work => Ok(done),
+            }
         }
     }
 }

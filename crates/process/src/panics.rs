@@ -5,7 +5,6 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 
@@ -49,15 +48,15 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure
 ///
 /// # Errors
 /// [`Panicked`] says where and why.
-pub async fn caught_in<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
-    let mut work = pin!(work);
-    std::future::poll_fn(
-        |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+pub fn caught_in<T>(work: impl Future<Output = T>) -> impl Future<Output = Result<T, Panicked>> {
+    // Boxed: the work is all that a program does, and large.
+    let mut work = Box::pin(work);
+    std::future::poll_fn(move |context| {
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(Panicked::of(&*panic))),
-        },
-    )
-    .await
+        }
+    })
 }
 
 impl Panicked {
