@@ -212,6 +212,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    order_events (order_id, version) {
+        order_id -> Uuid,
+        version -> Int4,
+        from_status -> Text,
+        to_status -> Text,
+        at -> Timestamptz,
+        actor -> Text,
+        actor_id -> Nullable<Uuid>,
+        reason -> Nullable<Text>,
+        note -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     order_items (order_id, line) {
         order_id -> Uuid,
         line -> Int2,
@@ -220,6 +235,26 @@ diesel::table! {
         category -> Text,
         unit_price -> Numeric,
         quantity -> Int4,
+    }
+}
+
+diesel::table! {
+    order_life_cycle (single) {
+        single -> Bool,
+        began_at -> Timestamptz,
+        answered_until -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    order_states (order_id) {
+        order_id -> Uuid,
+        status -> Text,
+        version -> Int4,
+        ready_at -> Nullable<Timestamptz>,
+        reason -> Nullable<Text>,
+        changed_at -> Timestamptz,
+        changed_xid -> Int8,
     }
 }
 
@@ -234,6 +269,7 @@ diesel::table! {
         total -> Numeric,
         status -> Text,
         changed_xid -> Nullable<Int8>,
+        promotion_use -> Nullable<Bool>,
     }
 }
 
@@ -279,6 +315,8 @@ diesel::table! {
         gross -> Numeric,
         discounts -> Numeric,
         total -> Numeric,
+        cancelled_orders -> Int8,
+        cancelled_total -> Numeric,
     }
 }
 
@@ -373,7 +411,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     job_worker,
     migration_details,
     operator_actions,
+    order_events,
     order_items,
+    order_life_cycle,
+    order_states,
     orders,
     products,
     promotion_uses,

@@ -13,13 +13,17 @@ pub enum Scope {
     ReadAllOrders,
     /// Read sales reports and export them.
     ViewReports,
+    /// Change the status of every order.
+    ManageOrders,
+    /// See the operation of the shop: queues, loads, what operators did.
+    ViewOperations,
     /// See and cancel the background jobs of every key.
     Operate,
 }
 
 /// The text names no scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is one of create_order, read_orders, read_all_orders, view_reports, operate")]
+#[error("a scope is one of create_order, read_orders, read_all_orders, view_reports, manage_orders, view_operations, operate")]
 pub struct NotAScope;
 
 /// A set of scopes.
@@ -28,11 +32,13 @@ pub struct Scopes(u8);
 
 impl Scope {
     /// Every scope, in the order in which they are written.
-    pub const ALL: [Scope; 5] = [
+    pub const ALL: [Scope; 7] = [
         Scope::CreateOrder,
         Scope::ReadOrders,
         Scope::ReadAllOrders,
         Scope::ViewReports,
+        Scope::ManageOrders,
+        Scope::ViewOperations,
         Scope::Operate,
     ];
 
@@ -43,6 +49,8 @@ impl Scope {
             Scope::ReadOrders => "read_orders",
             Scope::ReadAllOrders => "read_all_orders",
             Scope::ViewReports => "view_reports",
+            Scope::ManageOrders => "manage_orders",
+            Scope::ViewOperations => "view_operations",
             Scope::Operate => "operate",
         }
     }

@@ -107,7 +107,8 @@ pub(super) const TABLES: &[Table] = &[
         // UPDATE is also what SELECT … FOR UPDATE asks for.
         app: &[SELECT, INSERT, only("UPDATE", &["uses"])],
         loader: &[SELECT, INSERT],
-        worker: &[SELECT],
+        // Jobs reject orders, whose uses are given back.
+        worker: &[SELECT, only("UPDATE", &["uses"])],
         readonly: &[SELECT],
     },
     Table {
@@ -129,6 +130,27 @@ pub(super) const TABLES: &[Table] = &[
         app: &[SELECT, INSERT],
         loader: &[SELECT, INSERT],
         worker: &[SELECT],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "order_states",
+        app: &[SELECT, INSERT, but("UPDATE", &["order_id"])],
+        loader: &[SELECT, INSERT],
+        worker: &[SELECT, INSERT, but("UPDATE", &["order_id"])],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "order_events",
+        app: &[SELECT, INSERT],
+        loader: &[SELECT, INSERT],
+        worker: &[SELECT, INSERT],
+        readonly: &[SELECT],
+    },
+    Table {
+        name: "order_life_cycle",
+        app: &[SELECT],
+        loader: &[SELECT],
+        worker: &[SELECT, only("UPDATE", &["answered_until"])],
         readonly: &[SELECT],
     },
     Table {
