@@ -5,6 +5,7 @@
 mod coupon_code;
 mod key_hash;
 mod money;
+pub mod order_status;
 mod pricing;
 mod product;
 mod product_id;
@@ -15,6 +16,7 @@ mod scope;
 pub use coupon_code::{CouponCode, NotACouponCode};
 pub use key_hash::{DEVELOPMENT_HASH_KEY, HashKey, HashKeys, KeyHash, NotHashKeys};
 pub use money::{Money, NotMoney};
+pub use order_status::{Actor, OrderStatus, Reason, Transition};
 pub use pricing::{PricedLine, TotalTooLarge, Totals, subtotal};
 pub use product::{Image, Product};
 pub use product_id::{NotAProductId, ProductId};

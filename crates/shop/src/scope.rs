@@ -23,7 +23,9 @@ pub enum Scope {
 
 /// The text names no scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is one of create_order, read_orders, read_all_orders, view_reports, manage_orders, view_operations, operate")]
+#[error(
+    "a scope is one of create_order, read_orders, read_all_orders, view_reports, manage_orders, view_operations, operate"
+)]
 pub struct NotAScope;
 
 /// A set of scopes.
