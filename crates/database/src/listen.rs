@@ -1,4 +1,4 @@
-//! Notifications of one channel, merged until they are fetched.
+//! Notifications of one channel, kept or merged until they are fetched.
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -10,24 +10,33 @@ use crate::connect::{ConnectError, Database};
 pub struct Listener {
     // Dropping the client ends the connection.
     client: Client,
-    notifications: mpsc::Receiver<()>,
+    payloads: mpsc::Receiver<String>,
 }
 
 impl Database {
-    /// Listens on `channel` (one of [`crate::channels`]), over a session of its own.
+    /// Listens on `channel` (one of [`crate::channels`]), over a session of its own; notifications
+    /// that arrive together are one.
     ///
     /// # Errors
     /// [`ConnectError`] when no connection can be had or it ends at once.
     pub async fn listen(&self, channel: &str) -> Result<Listener, ConnectError> {
+        self.listen_for_payloads(channel, 1).await
+    }
+
+    /// The same, but keeps up to `kept` notifications (at least 1) until they are fetched; those
+    /// beyond are dropped.
+    ///
+    /// # Errors
+    /// As [`Database::listen`].
+    pub async fn listen_for_payloads(&self, channel: &str, kept: usize) -> Result<Listener, ConnectError> {
         self.require_sessions(self.pooling().await?)?;
         let (client, mut connection) = self.open().await?;
-        // One place: notifications that arrive together are one.
-        let (sender, notifications) = mpsc::channel(1);
+        let (sender, payloads) = mpsc::channel(kept);
         tokio::spawn(async move {
             let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
             while let Some(Ok(message)) = messages.next().await {
-                if matches!(message, AsyncMessage::Notification(_)) {
-                    let _ = sender.try_send(());
+                if let AsyncMessage::Notification(notification) = message {
+                    let _ = sender.try_send(notification.payload().to_owned());
                 }
             }
         });
@@ -38,10 +47,7 @@ impl Database {
                 target: self.target(),
                 cause: Box::new(cause),
             })?;
-        Ok(Listener {
-            client,
-            notifications,
-        })
+        Ok(Listener { client, payloads })
     }
 }
 
@@ -51,8 +57,13 @@ impl Listener {
         &self.client
     }
 
-    /// Waits for a notification (several together are one); `None` once the connection is lost.
+    /// Waits for a notification (several together may be one); `None` once the connection is lost.
     pub async fn next(&mut self) -> Option<()> {
-        self.notifications.recv().await
+        self.next_payload().await.map(drop)
+    }
+
+    /// The same with the payload of the notification.
+    pub async fn next_payload(&mut self) -> Option<String> {
+        self.payloads.recv().await
     }
 }

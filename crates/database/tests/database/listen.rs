@@ -52,6 +52,31 @@ async fn many_unfetched_notifications_are_one_and_the_last_is_not_lost() {
 }
 
 #[tokio::test]
+async fn payloads_arrive_in_order_and_those_beyond_the_kept_ones_are_dropped() {
+    let database = TestDatabase::empty().await;
+    let mut listener = database
+        .database()
+        .listen_for_payloads("payloads", 3)
+        .await
+        .unwrap();
+
+    let notify = "BEGIN; NOTIFY payloads, 'a'; NOTIFY payloads, 'b'; NOTIFY payloads, 'c'; NOTIFY payloads, 'd'; COMMIT";
+    database.execute(notify).await;
+    // They are sent before the answer to what follows on the connection.
+    for _ in 0..2 {
+        listener.client().batch_execute("SELECT 1").await.unwrap();
+    }
+    for payload in ["a", "b", "c"] {
+        let next = tokio::time::timeout(test_support::PATIENCE, listener.next_payload()).await;
+        assert_eq!(next.unwrap().as_deref(), Some(payload));
+    }
+
+    database.execute("NOTIFY payloads, 'e'").await;
+    let next = tokio::time::timeout(test_support::PATIENCE, listener.next_payload()).await;
+    assert_eq!(next.unwrap().as_deref(), Some("e"));
+}
+
+#[tokio::test]
 async fn other_channels_are_not_heard() {
     let database = TestDatabase::empty().await;
     let mut listener = database.database().listen("wanted").await.unwrap();
