@@ -25,6 +25,7 @@ use crate::http::metrics::{HttpMetrics, request_metrics};
 use crate::http::observe::{Observer, observe, trace_headers};
 use crate::http::resource::not_found;
 use crate::jobs::SweepPlace;
+use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
 use crate::orders::{OrderStore, Writer, WriterParts, sweep};
 use crate::rate_limit::Limits;
@@ -143,6 +144,8 @@ impl Application {
                 .default_service(web::to(not_found))
         })
         .disable_signals()
+        // An event is one small write, not held back for the acknowledgment of the one before.
+        .tcp_nodelay(true)
         .shutdown_timeout(settings.shutdown_timeout_s)
         .client_request_timeout(Duration::from_secs(10))
         .keep_alive(KEEP_ALIVE);
@@ -204,6 +207,13 @@ impl Application {
         let end_of_queue = CancellationToken::new();
         let queueing =
             actix_web::rt::spawn(state.queue.clone().run(state.pool.clone(), end_of_queue.clone()));
+        let (live, end) = (&state.live, &end_of_queue);
+        let following = actix_web::rt::spawn(live.clone().follow(
+            direct.clone(),
+            state.pool.clone(),
+            end.clone(),
+        ));
+        let sending = actix_web::rt::spawn(live.clone().send(state.pool.clone(), end.clone()));
 
         let mut outcome = tokio::select! {
             outcome = started([&direct, &database], &settings, ready).instrument(startup.clone()) => outcome,
@@ -241,7 +251,7 @@ impl Application {
         }
         state.orders.writer.stop().await;
         end_of_queue.cancel();
-        let _ = queueing.await;
+        let _ = tokio::join!(queueing, following, sending);
         serving
             .await
             .or_exit(ExitCode::Unexpected, "server")?
@@ -314,10 +324,13 @@ fn state(
         pool,
         orders: Arc::new(orders),
         queue,
+        live: Live::default(),
+        streams: EventStreams::new(settings.event_streams, registry, draining.clone())?,
         metrics,
         exports: settings.reports.store()?,
         report_time_zone: settings.reports.time_zone.as_str().into(),
         order_deadline,
+        order_open_window: Duration::from_secs(86_400),
         body_timeout: Duration::from_secs(settings.body_timeout_s),
     })
 }

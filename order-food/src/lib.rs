@@ -9,6 +9,7 @@ mod health;
 mod http;
 mod job_status;
 mod jobs;
+mod live;
 mod metrics;
 mod operator_actions;
 pub mod orders;

@@ -39,7 +39,7 @@ impl Parameters {
     }
 
     /// The same where an empty value means none: forms send empty fields, too.
-    fn filled(&self, name: &str) -> Option<&str> {
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
@@ -78,7 +78,8 @@ fn decode(text: &str) -> Result<String, ApiError> {
         .map_err(|_| ApiError::malformed("invalid_parameter", "the query is not UTF-8"))
 }
 
-fn invalid(name: &str, problem: &str) -> ApiError {
+/// 400: the parameter cannot be used.
+pub(crate) fn invalid(name: &str, problem: &str) -> ApiError {
     let name: String = name.chars().take(40).flat_map(char::escape_default).collect();
     ApiError::malformed("invalid_parameter", format!("{name}: {problem}"))
 }

@@ -11,7 +11,9 @@ use crate::health::handlers as health;
 use crate::http::resource::Methods;
 use crate::job_status::handlers as jobs;
 use crate::metrics::handler as metrics;
+use crate::orders::events as order_events;
 use crate::orders::handlers as orders;
+use crate::orders::list as order_list;
 use crate::products::handlers as products;
 use crate::reports::handlers as reports;
 use crate::{docs, rate_limit};
@@ -42,10 +44,11 @@ macro_rules! routes {
 routes! {
     described {
         api {
-            "/order": GET orders::list_orders, POST orders::place_order;
+            "/order": GET order_list::list_orders, POST orders::place_order;
             "/product": GET products::list_products;
             "/product/{productId}": GET products::get_product;
             "/order/{orderId}": GET orders::get_order;
+            "/order/{orderId}/events": GET order_events::follow_order;
             "/report/sales": GET reports::get_sales;
             "/report/export": POST reports::start_export;
             "/job/{jobId}": GET jobs::get_job, DELETE jobs::cancel_job;

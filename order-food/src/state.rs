@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use database::pool::Pool;
+use database::pool::{Pool, ReadError};
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use job_queue::Queue;
@@ -12,6 +12,7 @@ use objects::Store;
 use crate::auth::Authenticator;
 use crate::health::Readiness;
 use crate::http::ApiError;
+use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
 use crate::orders::OrderStore;
 use crate::rate_limit::Limits;
@@ -29,11 +30,15 @@ pub(crate) struct AppState {
     pub(crate) pool: Pool,
     pub(crate) orders: Arc<OrderStore>,
     pub(crate) queue: Queue,
+    pub(crate) live: Live,
+    pub(crate) streams: EventStreams,
     pub(crate) metrics: ShopMetrics,
     /// `None`: exports are refused.
     pub(crate) exports: Option<Store>,
     pub(crate) report_time_zone: Arc<str>,
     pub(crate) order_deadline: Duration,
+    /// Age from which on an order is not listed as placed any more.
+    pub(crate) order_open_window: Duration,
     pub(crate) body_timeout: Duration,
 }
 
@@ -48,9 +53,26 @@ impl AppState {
         query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T, ApiError> {
         let read = async |connection: &mut AsyncPgConnection| spans::database(name, query(connection)).await;
-        self.pool.read(self.order_deadline, read).await.map_err(|error| {
-            spans::failed(&error, "the database does not answer a request");
-            ApiError::Unavailable
-        })
+        let rows = self.pool.read(self.order_deadline, read).await;
+        rows.map_err(unavailable)
     }
+
+    /// The same for several statements that are to see one state of the database.
+    ///
+    /// # Errors
+    /// As [`AppState::read`].
+    pub(crate) async fn read_one_state<T>(
+        &self,
+        name: &'static str,
+        query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, ApiError> {
+        let read = async |connection: &mut AsyncPgConnection| spans::database(name, query(connection)).await;
+        let rows = self.pool.read_one_state(self.order_deadline, read).await;
+        rows.map_err(unavailable)
+    }
+}
+
+fn unavailable(error: ReadError) -> ApiError {
+    spans::failed(&error, "the database does not answer a request");
+    ApiError::Unavailable
 }

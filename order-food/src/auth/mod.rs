@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use database::rows::ApiKey;
-use shop::{HashKeys, Scope, Scopes};
+use shop::{HashKeys, KeyHash, Scope, Scopes};
 
 use crate::http::ApiError;
 use crate::rate_limit::Limits;
@@ -18,6 +18,7 @@ pub(crate) struct Caller {
     /// The state of the data in which the key was found: the request's from here on.
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) key: ApiKeyId,
+    pub(crate) hash: KeyHash,
     pub(crate) scopes: Scopes,
 }
 
@@ -55,12 +56,25 @@ impl Authenticator {
             return Err(ApiError::Forbidden("the API key may not do this"));
         }
         self.limits.admit_key(request, record.id)?;
-        let (key, scopes) = (record.id, record.scopes);
+        let (key, hash, scopes) = (record.id, record.hash, record.scopes);
         Ok(Caller {
             snapshot,
             key,
+            hash,
             scopes,
         })
+    }
+
+    /// Whether a key that was authorized may still be used, with at least one of `scopes`; for
+    /// requests that last longer than a moment.
+    pub(crate) fn still_allows(&self, hash: &KeyHash, scopes: &[Scope]) -> bool {
+        let allows = self.snapshots.read(|snapshot| {
+            let record = snapshot.api_keys.by_hash.get(hash);
+            let record = record.filter(|record| is_unexpired(snapshot, record));
+            let allowed = |record: &ApiKey| scopes.iter().any(|scope| record.scopes.contains(*scope));
+            !snapshot.has_stale_keys(self.keys_max_age) && record.is_some_and(allowed)
+        });
+        allows.unwrap_or(false)
     }
 }
 
@@ -84,8 +98,9 @@ fn find<'a>(snapshot: &'a Snapshot, hash_keys: &HashKeys, key: &[u8]) -> Option<
     let record = hash_keys
         .iter()
         .find_map(|hash_key| snapshot.api_keys.by_hash.get(&hash_key.hash(key)))?;
-    record
-        .expires_at
-        .is_none_or(|expiry| snapshot.now() < expiry)
-        .then_some(record)
+    is_unexpired(snapshot, record).then_some(record)
+}
+
+fn is_unexpired(snapshot: &Snapshot, record: &ApiKey) -> bool {
+    record.expires_at.is_none_or(|expiry| snapshot.now() < expiry)
 }

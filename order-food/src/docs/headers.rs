@@ -76,7 +76,7 @@ fn described() -> [(&'static str, Type, &'static str, Value); 8] {
         (
             "Link",
             Type::String,
-            "The next page, if more follow",
+            "Of a list: the next page, if more follow. Of an order: its status",
             json!(r#"</api/product?limit=3&cursor=3>; rel="next""#),
         ),
     ]
@@ -96,10 +96,11 @@ fn describe(operation: &mut Operation) {
                 if tags.iter().any(|tag| tag == "product") {
                     names.push("Last-Modified");
                 }
-                if id.starts_with("list") {
+                if id.starts_with("list") || id == "getOrder" {
                     names.push("Link");
                 }
             }
+            "200" if id == "placeOrder" => names.push("Link"),
             "401" => names.push("WWW-Authenticate"),
             // Probes of `/ready` have an interval of their own.
             "503" if id != "ready" => names.push("Retry-After"),

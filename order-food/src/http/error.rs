@@ -94,6 +94,9 @@ pub(crate) enum ApiError {
     /// 503 with Retry-After: as many jobs wait as may.
     #[error("too many jobs are waiting already; nothing was enqueued, try again later")]
     QueueFull,
+    /// 503 with Retry-After: as many streams are open as there may be.
+    #[error("too many streams are open already; read the status instead, or try again later")]
+    TooManyStreams,
     /// 503 with Retry-After: the order may have been stored, ask for it by its id.
     #[error("whether the order was stored is not known yet; ask for it by its id before ordering again")]
     OutcomeUnknown(Uuid),
@@ -159,6 +162,7 @@ impl ApiError {
             ApiError::ExportsNotConfigured => "exports_not_configured",
             ApiError::QueueFull => "queue_full",
             ApiError::KeysStale => "keys_stale",
+            ApiError::TooManyStreams => "too_many_streams",
             ApiError::OutcomeUnknown(_) => "outcome_unknown",
         }
     }
@@ -197,6 +201,9 @@ impl ApiError {
             }
             ApiError::ExportsNotConfigured => {
                 response.insert_header((header::RETRY_AFTER, "300"));
+            }
+            ApiError::TooManyStreams => {
+                response.insert_header((header::RETRY_AFTER, "5"));
             }
             ApiError::QueueFull => {
                 response.insert_header((header::RETRY_AFTER, QueueFull::RETRY_AFTER.as_secs()));
@@ -241,6 +248,7 @@ impl ResponseError for ApiError {
             | ApiError::KeysStale
             | ApiError::ExportsNotConfigured
             | ApiError::QueueFull
+            | ApiError::TooManyStreams
             | ApiError::OutcomeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

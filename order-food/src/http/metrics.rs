@@ -19,6 +19,8 @@ pub(crate) struct Active<'a>(&'a IntGauge);
 
 /// The endpoint label of a request without a resource, and the method label of an unknown method.
 pub(crate) const OTHER: &str = "other";
+/// A stream lasts as long as its client likes: `event_streams` counts it instead.
+const STREAM: &str = "/api/order/{orderId}/events";
 /// Upper bounds in seconds of `http_requests_duration_seconds`.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
@@ -35,6 +37,7 @@ pub(crate) fn request_metrics(registry: &Registry) -> anyhow::Result<PrometheusM
         .registry(registry.clone())
         .buckets(&BUCKETS)
         .mask_unmatched_patterns(OTHER)
+        .exclude(STREAM)
         .build()
         .map_err(anyhow::Error::from_boxed)
 }

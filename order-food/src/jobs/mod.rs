@@ -16,6 +16,7 @@ use std::time::Duration;
 use database::pool::Pool;
 use job_queue::Registry;
 
+use crate::live::Live;
 use crate::webhooks::Deliverer;
 use reporting_backfill::ReportingBackfill;
 use reporting_export::ReportingExport;
@@ -35,6 +36,8 @@ pub(crate) struct Resources {
     /// Few connections, shared by all handlers: hold one for a short transaction, never across a
     /// request to elsewhere.
     pub(crate) pool: Pool,
+    /// Told of orders that handlers change, after COMMIT.
+    pub(crate) live: Live,
     /// Where handlers register their metrics; `/q/metrics` shows it.
     pub(crate) metrics: prometheus::Registry,
 }
@@ -48,6 +51,7 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
         settings,
         pool,
         metrics,
+        ..
     } = resources;
     let slots = settings.jobs.concurrency;
     let deliverer = Arc::new(Deliverer::new(&settings.webhooks, pool.clone(), slots, metrics)?);

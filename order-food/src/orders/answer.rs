@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Order, OrderLine};
+use crate::live::Change;
 
 /// An order as it is answered: the same bytes when it is placed and whenever it is read.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,6 +30,10 @@ pub(crate) struct OrderAnswer<'a> {
     /// What the coupon takes off, with two decimals.
     #[schema(value_type = f64, minimum = 0)]
     discounts: Money,
+    /// The present state; in lists with `expand=status` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Change>, required = false, nullable = false)]
+    status: Option<&'a Change>,
 }
 
 /// One line of an order.
@@ -95,6 +100,11 @@ impl<'a> OrderAnswer<'a> {
             coupon_code: order.coupon_code.as_ref(),
             total: order.totals.total,
             discounts: order.totals.discount,
+            status: None,
         }
+    }
+    /// The same with the present state.
+    pub(super) fn with_status(self, status: Option<&'a Change>) -> OrderAnswer<'a> {
+        OrderAnswer { status, ..self }
     }
 }

@@ -1,9 +1,11 @@
-//! POST and GET /api/order, GET /api/order/{orderId}.
+//! POST /api/order, GET /api/order/{orderId}.
 
 use std::sync::Arc;
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use serde::Deserialize;
 use shop::Scope;
 use tracing::error;
 use utoipa::IntoParams;
@@ -17,13 +19,11 @@ use crate::auth::Caller;
 use crate::coupons::CouponError;
 use crate::http::representation::{JSON, Representation};
 use crate::http::{ApiError, ErrorBody, body};
-use crate::paging;
 use crate::spans;
 use crate::state::AppState;
 use shop::Refusal;
 
-const DEFAULT_LIMIT: usize = 20;
-const READ: [Scope; 2] = [Scope::ReadOrders, Scope::ReadAllOrders];
+pub(super) const READ: [Scope; 2] = [Scope::ReadOrders, Scope::ReadAllOrders];
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
@@ -104,19 +104,30 @@ pub(crate) async fn place_order(
 }
 
 fn accepted(state: &AppState, placed: Placed) -> HttpResponse {
-    let answer = match placed {
-        Placed::Now(answer, totals) => {
+    let (id, answer) = match placed {
+        Placed::Now(id, answer, totals) => {
             state.metrics.placed(&totals);
-            answer
+            (Some(id), answer)
         }
         Placed::Replayed(answer) => {
             state.metrics.answered_again();
-            answer
+            (id_of(&answer), answer)
         }
     };
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, JSON))
-        .body(answer)
+    let mut response = HttpResponse::Ok();
+    if let Some(id) = id {
+        response.insert_header((header::LINK, status_link(id)));
+    }
+    response.insert_header((header::CONTENT_TYPE, JSON)).body(answer)
+}
+
+/// The id in a stored answer.
+fn id_of(answer: &[u8]) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct Answer {
+        id: Uuid,
+    }
+    serde_json::from_slice(answer).ok().map(|Answer { id }| id)
 }
 
 /// One order.
@@ -154,68 +165,24 @@ pub(crate) async fn get_order(
         })
         .await?;
     let order = order.ok_or(ApiError::NotFound("order"))?;
-    Ok(Representation::private(json(&order)?).respond(&request))
-}
-
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes the parameters; they are read one by one")]
-pub(crate) struct ListParameters {
-    /// At most this many orders.
-    #[param(required = false, minimum = 1, maximum = 100, default = 20)]
-    limit: Option<u8>,
-    /// Where to go on: taken from the `Link` header of the page before.
-    #[param(required = false)]
-    cursor: Option<String>,
-}
-
-/// The orders that the key may see, newest first.
-#[utoipa::path(
-    get, path = "/api/order", tag = "order", operation_id = "listOrders", params(ListParameters),
-    security(
-        ("api_key" = ["read_orders"]), ("X-API-Key" = ["read_orders"]),
-        ("api_key" = ["read_all_orders"]), ("X-API-Key" = ["read_all_orders"]),
-    ),
-    responses(
-        (status = 200, description = "The orders", body = [OrderAnswer], example = json!([OrderAnswer::example()])),
-        (status = 304, description = "The client's copy is still good"),
-        (status = 400, description = "A parameter cannot be used", body = ErrorBody),
-        (status = 401, description = "No API key", body = ErrorBody),
-        (status = 403, description = "The key is not valid or may not read orders", body = ErrorBody),
-        (status = 503, description = "The database cannot be reached", body = ErrorBody),
-    )
-)]
-pub(crate) async fn list_orders(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let caller = state.authenticator.authorize(&request, &READ)?;
-    let parameters = paging::Parameters::parse(request.query_string())?;
-    let limit = parameters.limit()?.unwrap_or(DEFAULT_LIMIT);
-    let before = parameters.cursor(parse_id)?;
-    // One more than asked for tells whether a next page exists.
-    let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-    let find =
-        async |connection: &mut _| queries::orders_before(connection, before, most, own(&caller)).await;
-    let mut orders = state.read("SELECT orders", find).await?;
-    let more = orders.len() > limit;
-    orders.truncate(limit);
-    let answers: Vec<OrderAnswer<'_>> = orders.iter().map(OrderAnswer::of).collect();
-    let mut response = Representation::private(to_json(&answers)?).respond(&request);
-    if let (true, Some(last)) = (more, orders.last()) {
-        let connection = paging::next_link(&format!("/api/order?limit={limit}&cursor={}", last.id));
-        response.headers_mut().insert(header::LINK, connection);
-    }
+    let mut response = Representation::private(json(&order)?).respond(&request);
+    response.headers_mut().insert(header::LINK, status_link(id));
     Ok(response)
 }
 
+/// Where the status of an order is, RFC 8631.
+fn status_link(id: Uuid) -> HeaderValue {
+    let link = format!("</api/order/{id}/status>; rel=\"status\"");
+    HeaderValue::from_maybe_shared(Bytes::from(link)).unwrap_or(HeaderValue::from_static(""))
+}
+
 /// Only the hyphenated form: an order has one address.
-fn parse_id(text: &str) -> Option<Uuid> {
+pub(super) fn parse_id(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok().filter(|_| text.len() == 36)
 }
 
 /// The key that limits the orders that the caller sees.
-fn own(caller: &Caller) -> Option<Uuid> {
+pub(super) fn own(caller: &Caller) -> Option<Uuid> {
     (!caller.scopes.contains(Scope::ReadAllOrders)).then_some(caller.key)
 }
 
@@ -223,7 +190,7 @@ fn json(order: &Order) -> Result<Vec<u8>, ApiError> {
     to_json(&OrderAnswer::of(order))
 }
 
-fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, ApiError> {
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(value).map_err(|problem| {
         error!(error = %problem, "an answer cannot be written as JSON");
         ApiError::Internal

@@ -1,15 +1,18 @@
 //! Orders: placing one, reading them back.
 //!
-//! `handlers` (HTTP) → `place` (the rules) → `store` → `writer` and `queries` (the database);
+//! `handlers`, `list`, `events` (HTTP) → `place` (the rules) → `store` → `writer` and `queries` (the database);
 //! `request` and `answer` are what goes over the wire; `idempotency` makes repeated requests
 //! harmless.
 
 mod answer;
+pub(crate) mod events;
 pub(crate) mod handlers;
 mod idempotency;
+pub(crate) mod list;
 mod place;
 mod queries;
 mod request;
+mod states;
 mod store;
 mod writer;
 

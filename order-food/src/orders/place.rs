@@ -46,7 +46,7 @@ pub(crate) enum PlaceError {
 #[derive(Debug)]
 pub(crate) enum Placed {
     /// This one, with the bytes of its answer.
-    Now(Bytes, Totals),
+    Now(Uuid, Bytes, Totals),
     /// An earlier order under the same Idempotency-Key, with the bytes of its answer.
     Replayed(Bytes),
 }
@@ -73,8 +73,8 @@ pub(crate) async fn place(
     };
     let mut answer = Vec::with_capacity(ANSWER_BYTES + order.lines.len() * LINE_BYTES);
     serde_json::to_writer(&mut answer, &OrderAnswer::of(&order))?;
-    let (answer, totals) = (Bytes::from(answer), order.totals);
-    let jobs = webhooks(state, snapshot, order.id)?;
+    let (id, answer, totals) = (order.id, Bytes::from(answer), order.totals);
+    let jobs = webhooks(state, snapshot, id)?;
     let has_jobs = !jobs.is_empty();
     let new = NewOrder {
         order,
@@ -84,10 +84,11 @@ pub(crate) async fn place(
     };
     match state.orders.store(new, deadline).await? {
         Stored::Now => {
+            state.live.placed();
             if has_jobs {
                 state.queue.wake();
             }
-            Ok(Placed::Now(answer, totals))
+            Ok(Placed::Now(id, answer, totals))
         }
         Stored::Replayed(answer) => Ok(Placed::Replayed(answer)),
     }

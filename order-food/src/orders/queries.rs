@@ -81,6 +81,20 @@ pub(super) async fn orders_before(
     with_lines(connection, rows).await
 }
 
+/// These orders, newest first.
+pub(super) async fn orders_of(connection: &mut AsyncPgConnection, ids: Vec<Uuid>) -> QueryResult<Vec<Order>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<OrderRow> = orders::table
+        .select(COLUMNS)
+        .filter(orders::id.eq_any(ids))
+        .order(orders::id.desc())
+        .load(connection)
+        .await?;
+    with_lines(connection, rows).await
+}
+
 /// These orders with the times at which they were stored, in this order.
 pub(crate) async fn orders_at(
     connection: &mut AsyncPgConnection,

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::jobs::{self, Resources};
+use crate::live::Live;
 use crate::settings::Settings;
 use health::{Health, Phase};
 
@@ -37,9 +38,11 @@ pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> Resu
     let pool_wait = Duration::from_millis(settings.pool_wait_ms);
     let pool = Pool::new(&database, settings.jobs.pool_size, pool_wait);
     let queue = Queue::new(settings.jobs.capacities(), &registry).or_exit(ExitCode::Unexpected, "start")?;
+    let live = Live::default();
     let resources = Resources {
         settings: settings.clone(),
         pool: pool.clone(),
+        live: live.clone(),
         metrics: registry.clone(),
     };
     let kinds = jobs::registry(&resources).or_exit(ExitCode::Usage, "settings")?;
@@ -57,7 +60,15 @@ pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> Resu
     let server = server::start(&settings, health.clone(), &registry)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
-    let outcome = work(&settings, &database, (queue, pool), worker, &health, shutdown).await;
+    let outcome = work(
+        &settings,
+        &database,
+        (queue, live, pool),
+        worker,
+        &health,
+        shutdown,
+    )
+    .await;
     handle.stop(outcome.is_ok()).await;
     serving
         .await
@@ -69,7 +80,7 @@ pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> Resu
 async fn work(
     settings: &Settings,
     database: &Database,
-    (queue, pool): (Queue, Pool),
+    (queue, live, pool): (Queue, Live, Pool),
     worker: job_queue::Worker,
     health: &Health,
     shutdown: CancellationToken,
@@ -88,7 +99,8 @@ async fn work(
         "working"
     );
     let ended = CancellationToken::new();
-    let queueing = tokio::spawn(queue.run(pool, ended.clone()));
+    let queueing = tokio::spawn(queue.run(pool.clone(), ended.clone()));
+    let sending = tokio::spawn(live.send(pool, ended.clone()));
     let logging = tokio::spawn(log_on_signal(status));
     let draining = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
@@ -101,7 +113,7 @@ async fn work(
     ended.cancel();
     logging.abort();
     draining.abort();
-    let _ = queueing.await;
+    let _ = tokio::join!(queueing, sending);
     info!("stopped");
     Ok(())
 }

@@ -91,6 +91,17 @@ impl Server {
         self.send(&Request::new("GET", target)).await
     }
 
+    /// A metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> usize {
+        let text = self.get("/metrics").await.text();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} in {text}"))
+            .parse()
+            .unwrap()
+    }
+
     /// Waits until `/ready` answers with this status.
     pub(crate) async fn until_ready_is(&self, status: u16) {
         eventually(&format!("/ready {status}"), async || {

@@ -16,6 +16,7 @@ mod cors;
 mod coupons;
 mod docs;
 mod errors;
+mod events;
 mod examples;
 mod exports;
 mod faults;

@@ -56,6 +56,7 @@ impl Desk {
             Database::direct(&settings.database, "order-food-jobs").or_exit(ExitCode::Usage, "settings")?;
         let resources = Resources {
             pool: Pool::new(&database, 1, Duration::from_millis(settings.pool_wait_ms)),
+            live: crate::live::Live::default(),
             metrics: prometheus::Registry::new(),
             settings: settings.clone(),
         };

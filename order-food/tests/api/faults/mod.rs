@@ -83,18 +83,7 @@ fn patient(settings: &mut Settings) {
 /// Waits until so many requests are in progress, besides the one that asks.
 async fn until_in_progress(app: &TestApp, requests: usize) {
     eventually("the requests are in progress", async || {
-        metric(&app.server, "http_requests_active").await > requests
+        app.server.metric("http_requests_active").await > requests
     })
     .await;
-}
-
-/// A metric without labels.
-async fn metric(server: &Server, name: &str) -> usize {
-    let text = server.get("/metrics").await.text();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("{name} in {text}"))
-        .parse()
-        .unwrap()
 }

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::{Gate, metric, patient};
+use super::{Gate, patient};
 use crate::fixtures::PIZZA;
 use crate::harness::TestApp;
 
@@ -23,8 +23,8 @@ async fn orders_beyond_the_queue_are_refused_at_once_and_the_others_stored() {
         assert_eq!(answer.error(), (503, "unavailable".into()));
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
-    assert!(metric(&app.server, "order_queue_length").await <= 2);
-    assert!(metric(&app.server, "order_queue_full_total").await >= 34);
+    assert!(app.server.metric("order_queue_length").await <= 2);
+    assert!(app.server.metric("order_queue_full_total").await >= 34);
     assert_eq!(app.get("/api/product").await.status(), 200);
     gate.open().await;
     let mut stored = 0;

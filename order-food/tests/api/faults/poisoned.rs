@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::{Gate, metric, patient, until_in_progress};
+use super::{Gate, patient, until_in_progress};
 use crate::fixtures::{PANCAKES, PIZZA, WAFFLE};
 use crate::harness::TestApp;
 
@@ -58,7 +58,7 @@ async fn of_a_batch_only_the_orders_that_the_database_refuses_fail() {
         app.database.value("SELECT count(*) FROM idempotency_keys").await,
         "16"
     );
-    assert!(metric(&app.server, "order_batch_splits_total").await > 0);
+    assert!(app.server.metric("order_batch_splits_total").await > 0);
     // What was refused is neither stored nor remembered.
     app.database
         .execute("ALTER TABLE order_items DROP CONSTRAINT no_waffles")

@@ -1,0 +1,161 @@
+//! GET /api/order.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+use shop::OrderStatus;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::handlers::{READ, own, parse_id, to_json};
+use super::states::{ByStatus, ids_by_status, present_states};
+use super::{Cursor, Order, OrderAnswer, queries};
+use crate::auth::Caller;
+use crate::http::representation::Representation;
+use crate::http::{ApiError, ErrorBody};
+use crate::live::Change;
+use crate::paging::{self, Parameters};
+use crate::state::AppState;
+
+const DEFAULT_LIMIT: usize = 20;
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameters; they are read one by one")]
+pub(crate) struct ListParameters {
+    /// At most this many orders.
+    #[param(required = false, minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u8>,
+    /// Where to go on: taken from the `Link` header of the page before.
+    #[param(required = false)]
+    cursor: Option<String>,
+    /// Only orders in one of these states, separated by commas. Of placed ones, those that are not
+    /// older than ORDER_OPEN_WINDOW (24 h).
+    #[param(required = false, example = "placed,accepted,preparing,ready")]
+    status: Option<String>,
+    /// `status`: each order has a member `status`, the data of its newest event.
+    #[param(required = false, example = "status")]
+    expand: Option<String>,
+}
+
+/// What is asked for.
+struct Page {
+    limit: usize,
+    before: Option<Cursor>,
+    /// As sent, for the address of the next page; `None`: orders in any state.
+    status: Option<(String, Vec<OrderStatus>)>,
+    expand: bool,
+}
+
+/// The orders that the key may see, newest first.
+#[utoipa::path(
+    get, path = "/api/order", tag = "order", operation_id = "listOrders", params(ListParameters),
+    security(
+        ("api_key" = ["read_orders"]), ("X-API-Key" = ["read_orders"]),
+        ("api_key" = ["read_all_orders"]), ("X-API-Key" = ["read_all_orders"]),
+    ),
+    responses(
+        (status = 200, description = "The orders", body = [OrderAnswer], example = json!([OrderAnswer::example()])),
+        (status = 304, description = "The client's copy is still good"),
+        (status = 400, description = "A parameter cannot be used", body = ErrorBody),
+        (status = 401, description = "No API key", body = ErrorBody),
+        (status = 403, description = "The key is not valid or may not read orders", body = ErrorBody),
+        (status = 503, description = "The database cannot be reached", body = ErrorBody),
+    )
+)]
+pub(crate) async fn list_orders(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let caller = state.authenticator.authorize(&request, &READ)?;
+    let page = Page::parse(request.query_string())?;
+    let (mut orders, states) = Box::pin(page.read(&state, &caller)).await?;
+    let more = orders.len() > page.limit;
+    orders.truncate(page.limit);
+    let answers: Vec<OrderAnswer<'_>> = orders
+        .iter()
+        .map(|order| {
+            let status = states.iter().find(|state| state.order_id == order.id);
+            OrderAnswer::of(order).with_status(status)
+        })
+        .collect();
+    let mut response = Representation::private(to_json(&answers)?).respond(&request);
+    if let (true, Some(last)) = (more, orders.last()) {
+        let connection = paging::next_link(&page.next(last.id));
+        response.headers_mut().insert(header::LINK, connection);
+    }
+    Ok(response)
+}
+
+impl Page {
+    fn parse(query: &str) -> Result<Page, ApiError> {
+        let parameters = Parameters::parse(query)?;
+        let status = parameters.filled("status").map(|text| {
+            let statuses: Result<Vec<OrderStatus>, _> = text.split(',').map(OrderStatus::parse).collect();
+            let statuses = statuses.map_err(|problem| paging::invalid("status", &problem.to_string()))?;
+            Ok::<_, ApiError>((text.to_owned(), statuses))
+        });
+        let expand = match parameters.filled("expand") {
+            None => false,
+            Some("status") => true,
+            Some(_) => return Err(paging::invalid("expand", "is status")),
+        };
+        Ok(Page {
+            limit: parameters.limit()?.unwrap_or(DEFAULT_LIMIT),
+            before: parameters.cursor(parse_id)?,
+            status: status.transpose()?,
+            expand,
+        })
+    }
+
+    /// The orders, one more than asked for if a next page exists, and their states if they are
+    /// asked for.
+    async fn read(&self, state: &AppState, caller: &Caller) -> Result<(Vec<Order>, Vec<Change>), ApiError> {
+        let key = own(caller);
+        let most = i64::try_from(self.limit + 1).unwrap_or(i64::MAX);
+        if self.status.is_none() && !self.expand {
+            let find =
+                async |connection: &mut _| queries::orders_before(connection, self.before, most, key).await;
+            return Ok((state.read("SELECT orders", find).await?, Vec::new()));
+        }
+        let now = caller.snapshot.now() - state.order_open_window;
+        let placed_since = Uuid::from_u128(u128::try_from(now.timestamp_millis()).unwrap_or(0) << 80);
+        let find = async |connection: &mut AsyncPgConnection| -> QueryResult<_> {
+            let orders = match &self.status {
+                None => queries::orders_before(connection, self.before, most, key).await?,
+                Some((_, statuses)) => {
+                    let page = ByStatus {
+                        statuses,
+                        key,
+                        before: self.before,
+                        limit: most,
+                        placed_since,
+                    };
+                    let ids = ids_by_status(connection, &page).await?;
+                    queries::orders_of(connection, ids).await?
+                }
+            };
+            let ids: Vec<Uuid> = orders.iter().map(|order| order.id).collect();
+            let states = match self.expand {
+                true => present_states(connection, &ids, None).await?,
+                false => Vec::new(),
+            };
+            Ok((orders, states))
+        };
+        // Of one state of the database: what was filtered is what is shown.
+        state.read_one_state("SELECT orders", find).await
+    }
+
+    /// The address of the page after the order `last`.
+    fn next(&self, last: Uuid) -> String {
+        let mut target = format!("/api/order?limit={}&cursor={last}", self.limit);
+        if let Some((text, _)) = &self.status {
+            target += &format!("&status={text}");
+        }
+        if self.expand {
+            target += "&expand=status";
+        }
+        target
+    }
+}

@@ -1,0 +1,135 @@
+//! Reads of the states of orders, and of orders by their state.
+
+use diesel::QueryResult;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use shop::OrderStatus;
+use uuid::Uuid;
+
+use super::Cursor;
+use crate::live::Change;
+use crate::reference_data::ApiKeyId;
+
+/// Orders without a row in order_states are placed; those from before the life cycle were picked
+/// up.
+const PRESENT: &str = "
+    SELECT orders.id AS order_id, coalesce(state.version, 1) AS version,
+           coalesce(state.status, CASE WHEN orders.created_at < life.began_at THEN 'picked_up' ELSE 'placed' END) AS status,
+           coalesce(state.changed_at, orders.created_at) AS changed_at, state.ready_at, state.reason
+    FROM orders
+    CROSS JOIN order_life_cycle AS life
+    LEFT JOIN order_states AS state ON state.order_id = orders.id
+    WHERE orders.id = ANY ($1) AND ($2 IS NULL OR orders.api_key_id = $2)";
+
+/// The present states of these orders, in any order, of the key `key` (`None`: of any).
+pub(crate) async fn present_states(
+    connection: &mut AsyncPgConnection,
+    orders: &[Uuid],
+    key: Option<ApiKeyId>,
+) -> QueryResult<Vec<Change>> {
+    diesel::sql_query(PRESENT)
+        .bind::<Array<SqlUuid>, _>(orders)
+        .bind::<Nullable<SqlUuid>, _>(key)
+        .load(connection)
+        .await
+}
+
+/// Which orders a page holds.
+pub(super) struct ByStatus<'a> {
+    pub(super) statuses: &'a [OrderStatus],
+    /// Of this key; `None`: of any.
+    pub(super) key: Option<ApiKeyId>,
+    /// `None`: from the newest.
+    pub(super) before: Option<Cursor>,
+    pub(super) limit: i64,
+    /// Placed orders with a lower id are left out.
+    pub(super) placed_since: Uuid,
+}
+
+/// The parts of a page, by states; each reads an index from the newest order on. `{own}` limits it
+/// to the orders of a key, `{orders}` joins them where that needs it.
+const PARTS: [(&[OrderStatus], &str); 5] = [
+    (
+        &[OrderStatus::Placed],
+        "SELECT orders.id FROM orders, order_life_cycle AS life
+         WHERE orders.id < $1 AND orders.id >= $5 AND orders.created_at >= life.began_at
+           AND NOT EXISTS (SELECT FROM order_states AS state WHERE state.order_id = orders.id) {own}
+         ORDER BY orders.id DESC LIMIT $2",
+    ),
+    (
+        &[
+            OrderStatus::Accepted,
+            OrderStatus::Preparing,
+            OrderStatus::Ready,
+            OrderStatus::OutForDelivery,
+        ],
+        "SELECT state.order_id FROM order_states AS state {orders}
+         WHERE state.order_id < $1 AND state.status = ANY ($4)
+           AND state.status IN ('accepted', 'preparing', 'ready', 'out_for_delivery') {own}
+         ORDER BY state.order_id DESC LIMIT $2",
+    ),
+    (
+        &[OrderStatus::Rejected, OrderStatus::Cancelled],
+        "SELECT state.order_id FROM order_states AS state {orders}
+         WHERE state.order_id < $1 AND state.status = ANY ($4) AND state.status IN ('rejected', 'cancelled') {own}
+         ORDER BY state.order_id DESC LIMIT $2",
+    ),
+    (
+        &[OrderStatus::PickedUp, OrderStatus::Delivered],
+        "SELECT state.order_id FROM order_states AS state {orders}
+         WHERE state.order_id < $1 AND state.status = ANY ($4) AND state.status IN ('picked_up', 'delivered') {own}
+         ORDER BY state.order_id DESC LIMIT $2",
+    ),
+    // From before the life cycle.
+    (
+        &[OrderStatus::PickedUp],
+        "SELECT orders.id FROM orders, order_life_cycle AS life
+         WHERE orders.id < $1 AND orders.created_at < life.began_at
+           AND NOT EXISTS (SELECT FROM order_states AS state WHERE state.order_id = orders.id) {own}
+         ORDER BY orders.id DESC LIMIT $2",
+    ),
+];
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+/// The ids of the orders in one of these states, newest first.
+pub(super) async fn ids_by_status(
+    connection: &mut AsyncPgConnection,
+    page: &ByStatus<'_>,
+) -> QueryResult<Vec<Uuid>> {
+    let names: Vec<&str> = page.statuses.iter().map(|status| status.name()).collect();
+    let rows: Vec<Id> = diesel::sql_query(statement(page.statuses, page.key.is_some()))
+        .bind::<SqlUuid, _>(page.before.unwrap_or(Uuid::max()))
+        .bind::<BigInt, _>(page.limit)
+        .bind::<Nullable<SqlUuid>, _>(page.key)
+        .bind::<Array<Text>, _>(names)
+        .bind::<SqlUuid, _>(page.placed_since)
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// The statement for these states; there are few of them, so that each is prepared once.
+fn statement(statuses: &[OrderStatus], own: bool) -> String {
+    let (orders, own) = match own {
+        true => (
+            "JOIN orders ON orders.id = state.order_id",
+            "AND orders.api_key_id = $3",
+        ),
+        false => ("", ""),
+    };
+    let parts: Vec<String> = PARTS
+        .iter()
+        .filter(|(states, _)| states.iter().any(|state| statuses.contains(state)))
+        .map(|(_, part)| format!("({})", part.replace("{orders}", orders).replace("{own}", own)))
+        .collect();
+    format!(
+        "SELECT id FROM ({}) AS part (id) ORDER BY id DESC LIMIT $2",
+        parts.join(" UNION ALL ")
+    )
+}
