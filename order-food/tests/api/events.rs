@@ -119,7 +119,8 @@ pub(crate) async fn change_silently(database: &TestDatabase, order: &str, status
                 INSERT INTO order_states (order_id, status, version, ready_at, reason)
                 VALUES ('{order}', '{status}', 2, now(), CASE '{status}' WHEN 'rejected' THEN 'other' END)
                 ON CONFLICT (order_id) DO UPDATE
-                    SET status = excluded.status, version = order_states.version + 1, changed_at = now()
+                    SET status = excluded.status, version = order_states.version + 1, changed_at = now(),
+                        reason = excluded.reason
                 RETURNING *)
              INSERT INTO order_events (order_id, version, from_status, to_status, actor)
              SELECT order_id, version, 'placed', status, 'staff' FROM changed"

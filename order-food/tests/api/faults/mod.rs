@@ -3,6 +3,7 @@
 mod commit_lost;
 mod database_away;
 mod deadlines;
+mod event_streams;
 mod frozen;
 mod locked_promotion;
 mod overload;

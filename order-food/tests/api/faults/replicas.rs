@@ -8,7 +8,7 @@ use crate::fixtures::PIZZA;
 use crate::harness::{Server, TestApp, settings};
 
 /// A second server on the database of `app`.
-async fn replica_of(app: &TestApp) -> Server {
+pub(super) async fn replica_of(app: &TestApp) -> Server {
     let server = Server::start(settings(app.database.settings()));
     server.until_ready_is(200).await;
     server

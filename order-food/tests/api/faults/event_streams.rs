@@ -1,0 +1,168 @@
+//! Streams of server-sent events: sessions and replicas that go away, clients that read slowly.
+
+use std::time::{Duration, Instant};
+
+use test_support::{eventually, scaled};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+
+use super::replicas::replica_of;
+use crate::events::{Events, change_silently, placed, state};
+use crate::fixtures::{APITEST, PIZZA};
+use crate::harness::{Server, TestApp, settings};
+
+/// The session that listens for changes, of each server of the database.
+const LISTENING: &str =
+    "FROM pg_stat_activity WHERE query = 'LISTEN orders_changed' AND datname = current_database()";
+
+#[tokio::test]
+async fn a_change_without_any_notification_is_seen_within_15_s() {
+    let app = TestApp::start().await;
+    let order = placed(&app).await;
+    let mut events = Events::open(&app.server, APITEST, &order, None).await;
+    assert_eq!(events.states().await, [state("placed", 1)]);
+
+    let began = Instant::now();
+    change_silently(&app.database, &order, "accepted").await;
+
+    assert_eq!(events.states().await, [state("accepted", 2)]);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_listening_session_that_is_ended_is_replaced_and_nothing_is_missed() {
+    let app = TestApp::start().await;
+    let order = placed(&app).await;
+    let listening = format!("SELECT count(*) {LISTENING}");
+    eventually("the server listens", async || {
+        app.database.value(&listening).await == "1"
+    })
+    .await;
+    let mut events = Events::open(&app.server, APITEST, &order, None).await;
+    assert_eq!(events.states().await, [state("placed", 1)]);
+
+    for (status, version) in [("accepted", 2), ("preparing", 3), ("ready", 4)] {
+        app.database
+            .execute(&format!("SELECT pg_terminate_backend(pid) {LISTENING}"))
+            .await;
+        // Nobody listens now.
+        change_silently(&app.database, &order, status).await;
+        let began = Instant::now();
+        assert_eq!(events.states().await, [state(status, version)]);
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+        eventually("the server listens again", async || {
+            app.database.value(&listening).await == "1"
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_streams_at_once_and_clients_end_in_the_true_state_elsewhere() {
+    let app = TestApp::start().await;
+    let mut orders = Vec::new();
+    for _ in 0..10 {
+        orders.push(placed(&app).await);
+    }
+    let mut settings_of_first = settings(app.database.settings());
+    settings_of_first.drain_wait_s = 3_600;
+    let mut replicas = vec![Server::start(settings_of_first)];
+    replicas[0].until_ready_is(200).await;
+    let mut clients = Vec::new();
+    for order in &orders {
+        let mut events = Events::open(&replicas[0], APITEST, order, None).await;
+        assert_eq!(events.states().await, [state("placed", 1)]);
+        clients.push(events);
+    }
+
+    replicas.push(replica_of(&app).await);
+    replicas[0].stop();
+    for events in &mut clients {
+        let began = Instant::now();
+        assert_eq!(events.next().await, None);
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+    // While nobody is connected.
+    for order in &orders {
+        change_silently(&app.database, order, "accepted").await;
+        change_silently(&app.database, order, "preparing").await;
+    }
+
+    for order in &orders {
+        // One that comes to the replica that is stopping is sent on.
+        let mut early = Events::open(&replicas[0], APITEST, order, Some("1")).await;
+        assert_eq!(early.status(), 200);
+        assert_eq!(early.next().await, None);
+        let mut events = Events::open(&replicas[1], APITEST, order, Some("1")).await;
+        assert_eq!(
+            events.states().await,
+            [state("accepted", 2), state("preparing", 3)]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_a_byte_at_a_time_holds_up_nobody() {
+    let app = TestApp::start().await;
+    let order = placed(&app).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(1_024).unwrap();
+    let mut slow = socket.connect(app.server.address()).await.unwrap();
+    let request =
+        format!("GET /api/order/{order}/events HTTP/1.1\r\nHost: shop\r\napi_key: {APITEST}\r\n\r\n");
+    slow.write_all(request.as_bytes()).await.unwrap();
+    let mut events = Events::open(&app.server, APITEST, &order, None).await;
+    assert_eq!(events.states().await, [state("placed", 1)]);
+
+    let mut read = Vec::new();
+    let changes = i64::try_from(scaled(200)).unwrap();
+    for change in 0..changes {
+        let status = if change % 2 == 0 { "preparing" } else { "ready" };
+        change_silently(&app.database, &order, status).await;
+        let notify = format!("NOTIFY orders_changed, '{order} {}'", change + 2);
+        app.database.execute(&notify).await;
+        let began = Instant::now();
+        assert_eq!(events.states().await, [state(status, change + 2)]);
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        read.push(slow.read_u8().await.unwrap());
+    }
+    change_silently(&app.database, &order, "picked_up").await;
+    app.database
+        .execute(&format!("NOTIFY orders_changed, '{order} {}'", changes + 2))
+        .await;
+
+    assert_eq!(app.server.place_order([(PIZZA, 1)]).send().await.status(), 200);
+    // It gets everything, in order.
+    while let Ok(byte) = slow.read_u8().await {
+        read.push(byte);
+    }
+    let text = String::from_utf8(read).unwrap();
+    let versions: Vec<i64> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("id: ")?.parse().ok())
+        .collect();
+    assert_eq!(versions, (1..=changes + 2).collect::<Vec<_>>());
+    eventually("no stream is left", async || {
+        app.server.metric("event_streams").await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_gone_is_noticed_by_the_heartbeat() {
+    let app = TestApp::start().await;
+    let order = placed(&app).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(Events::open(&app.server, APITEST, &order, None).await);
+    }
+    assert_eq!(app.server.metric("event_streams").await, 20);
+
+    drop(clients);
+
+    let began = Instant::now();
+    while app.server.metric("event_streams").await > 0 {
+        assert!(began.elapsed() < Duration::from_secs(35), "streams of nobody");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
