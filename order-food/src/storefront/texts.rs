@@ -1,0 +1,178 @@
+//! Every text of the storefront, in one file to be translated.
+
+use std::fmt::Display;
+
+use shop::{Money, Quantity};
+
+/// The language of these texts, as HTML's `lang` names it.
+pub(crate) const LANGUAGE: &str = "en";
+
+// On every page.
+pub(crate) const SHOP: &str = "Order Food";
+pub(crate) const DESCRIPTION: &str = "Order now, pay and pick up at the counter.";
+pub(crate) const SKIP: &str = "Skip to the content";
+pub(crate) const CART: &str = "Cart";
+pub(crate) const MY_ORDERS: &str = "Your orders";
+pub(crate) const PAY_AT_COUNTER: &str = "You pay at the counter.";
+pub(crate) const NO_PERSONAL_DATA: &str =
+    "No name and no address is asked for; two cookies remember your cart and your orders.";
+pub(crate) const REQUEST_ID: &str = "If you ask us about this, tell us the request id";
+pub(crate) const TO_MENU: &str = "To the menu";
+pub(crate) const TO_CART: &str = "To your cart";
+
+// The menu.
+pub(crate) const MENU: &str = "Menu";
+pub(crate) const CATEGORIES: &str = "Categories";
+pub(crate) const SEARCH_LABEL: &str = "Search the menu";
+pub(crate) const SEARCH: &str = "Search";
+pub(crate) const SHOW_ALL: &str = "Show the whole menu";
+pub(crate) const NOTHING_FOUND: &str = "Nothing on the menu matches.";
+pub(crate) const NO_MENU_YET: &str = "The menu is being prepared. Please come back in a moment.";
+pub(crate) const MENU_ONLY: &str = "This is our menu. Orders are not taken here at the moment.";
+pub(crate) const ADD: &str = "Add";
+pub(crate) const IN_CART: &str = "in your cart";
+
+// The cart.
+pub(crate) const YOUR_CART: &str = "Your cart";
+pub(crate) const CART_EMPTY: &str = "Your cart is empty.";
+pub(crate) const CHANGED: &str =
+    "Nothing was ordered: something changed since you last looked. Check your cart and order again.";
+pub(crate) const NOT_STORED: &str = "Your order was not stored. Your cart is kept: please order again.";
+pub(crate) const STALE_FORM: &str = "Your cart changed in another tab. Check it and order again.";
+pub(crate) const CLEARED: &str = "Your cart was cleared.";
+pub(crate) const CART_FULL: &str = "A cart has room for 100 different products.";
+pub(crate) const NOT_SOLD: &str = "This product is not on the menu.";
+pub(crate) const UNDO: &str = "Undo";
+pub(crate) const REMOVE: &str = "Remove";
+pub(crate) const CLEAR: &str = "Clear cart";
+pub(crate) const GONE: &str = "No longer on the menu: not in the total.";
+pub(crate) const REMOVE_GONE: &str = "Remove what is no longer on the menu";
+pub(crate) const APPLY_QUANTITY: &str = "Set";
+pub(crate) const SUBTOTAL: &str = "Subtotal";
+pub(crate) const TOTAL: &str = "Total";
+pub(crate) const ORDER_NOW: &str = "Order now";
+pub(crate) const TOO_LARGE: &str = "This order is too large to be taken: take fewer of something.";
+
+// Coupons: a sentence for each reason.
+pub(crate) const COUPON: &str = "Coupon code";
+pub(crate) const APPLY_COUPON: &str = "Apply";
+pub(crate) const REMOVE_COUPON: &str = "Remove coupon";
+pub(crate) const COUPON_INVALID: &str = "A coupon code has 1 to 64 characters.";
+pub(crate) const COUPON_UNKNOWN: &str = "We do not know this code. Capital and small letters differ.";
+pub(crate) const COUPON_NOT_STARTED: &str = "This code is not valid yet.";
+pub(crate) const COUPON_EXPIRED: &str = "This code has expired.";
+pub(crate) const COUPON_SOLD_OUT: &str = "This code has been used up.";
+pub(crate) const COUPON_LATER: &str = "This code cannot be checked right now. It is checked when you order.";
+pub(crate) const COUPON_WORTHLESS: &str = "This code is valid; it changes no price.";
+
+// An order.
+pub(crate) const PICK_UP_CODE: &str = "Your pick-up code";
+pub(crate) const ORDERED_AT: &str = "Ordered:";
+pub(crate) const YOU_ORDERED: &str = "Your order";
+pub(crate) const PRODUCT: &str = "Product";
+pub(crate) const QUANTITY: &str = "Quantity";
+pub(crate) const PRICE: &str = "Price";
+pub(crate) const SUM: &str = "Sum";
+pub(crate) const KEEP_LINK: &str = "Keep this link to come back:";
+pub(crate) const LINK_TO_ORDER: &str = "your order";
+pub(crate) const ORDER_AGAIN: &str = "Order again";
+pub(crate) const ORDERS_OF_BROWSER: &str = "The last 20 orders of this browser.";
+pub(crate) const NO_ORDERS: &str = "You have not ordered anything yet.";
+pub(crate) const ORDERED: &str = "Thank you! Your order is stored.";
+pub(crate) const AGAIN_SAME: &str = "The products of your order are in the cart.";
+
+// Pages of their own for what went wrong: heading, then sentence.
+pub(crate) const NOT_FOUND: [&str; 2] = ["Not found", "There is no such page, or its link has expired."];
+pub(crate) const FOREIGN: [&str; 2] = [
+    "Not done",
+    "This was asked for by another site or by a browser that does not say which. Open the shop and try again.",
+];
+pub(crate) const UNAVAILABLE: [&str; 2] = [
+    "Back in a moment",
+    "We cannot do this right now; nothing was stored. Please try again.",
+];
+pub(crate) const BROKEN: [&str; 2] = ["Something went wrong", "This is our fault. Please try again."];
+pub(crate) const NOT_UNDERSTOOD: [&str; 2] = ["Not understood", "The browser sent something that we cannot read."];
+pub(crate) const CHECKING: [&str; 2] = [
+    "We are checking your order",
+    "The answer was lost on its way. This page finds out by itself whether your order was stored; you will not be charged twice.",
+];
+pub(crate) const TOO_MANY: &str = "Too many tries";
+
+pub(crate) fn too_many(seconds: u64) -> String {
+    match seconds {
+        0..=90 => format!("Please wait {seconds} s and try again."),
+        _ => format!("Please wait {} minutes and try again.", seconds.div_ceil(60)),
+    }
+}
+
+pub(crate) fn found(products: &usize) -> String {
+    match products {
+        1 => "1 product found.".into(),
+        _ => format!("{products} products found."),
+    }
+}
+
+pub(crate) fn one_more(name: impl Display) -> String {
+    format!("Add {name}")
+}
+
+pub(crate) fn one_less(name: impl Display) -> String {
+    format!("One {name} less")
+}
+
+pub(crate) fn quantity_of(name: impl Display) -> String {
+    format!("Quantity of {name}")
+}
+
+pub(crate) fn remove(name: impl Display) -> String {
+    format!("Remove {name}")
+}
+
+pub(crate) fn removed(name: impl Display) -> String {
+    format!("{name} was removed.")
+}
+
+pub(crate) fn added(name: impl Display) -> String {
+    format!("{name} is in your cart.")
+}
+
+pub(crate) fn quantity_range(name: impl Display) -> String {
+    format!("{name}: a quantity is a whole number from 1 to {}.", Quantity::MAX)
+}
+
+pub(crate) fn discount(code: impl Display) -> String {
+    format!("Coupon {code}")
+}
+
+pub(crate) fn too_few_items(min_items: u32) -> String {
+    format!("This code needs at least {min_items} items in the cart.")
+}
+
+pub(crate) fn order_title(code: impl Display) -> String {
+    format!("Order {code}")
+}
+
+pub(crate) fn order_again(code: impl Display) -> String {
+    format!("Order {code} again")
+}
+
+pub(crate) fn already_ordered(time: impl Display) -> String {
+    format!("You already ordered this at {time}; it was not ordered a second time.")
+}
+
+pub(crate) fn costs_now(name: impl Display, old: impl Display, new: impl Display) -> String {
+    format!("{name} costs {new} now, not {old}.")
+}
+
+pub(crate) fn is_gone(name: impl Display) -> String {
+    format!("{name} is no longer on the menu.")
+}
+
+pub(crate) fn total_is(old: impl Display, new: impl Display) -> String {
+    format!("The total is {new} now, not {old}.")
+}
+
+pub(crate) fn product_number(id: impl Display) -> String {
+    format!("Product {id}")
+}
