@@ -33,6 +33,7 @@ use crate::reference_data::{RefreshHealth, Refresher, SnapshotHandle};
 use crate::routes;
 use crate::settings::{Settings, SnapshotStale};
 use crate::state::AppState;
+use crate::storefront::Storefront;
 
 /// Keep-alive of an idle connection: longer than that of proxies (60 s and less), so that the proxy
 /// closes first; otherwise a request may hit a closing connection.
@@ -127,6 +128,8 @@ impl Application {
         let documents = web::Data::new(Documents::new(routes::openapi_json(), routes::openapi_yaml()));
         let registry = web::Data::new(registry);
         let limits = web::Data::from(state.limits.clone());
+        let hash_keys = &state.authenticator.hash_keys;
+        let storefront = Storefront::new(&settings, state.limits.clone(), hash_keys)?;
         let enable_metrics = settings.enable_metrics;
         let limit_addresses = state.limits.counts_addresses();
         let shared = state.clone();
@@ -137,6 +140,7 @@ impl Application {
                 .app_data(documents.clone())
                 .app_data(registry.clone())
                 .app_data(limits.clone())
+                .app_data(web::Data::new(storefront.clone()))
                 .wrap(from_fn(observe))
                 .wrap(NormalizePath::trim())
                 .wrap(Condition::new(enable_metrics, request_metrics.clone()))
@@ -309,7 +313,11 @@ fn state(
     let grace = Duration::from_secs(settings.ready_grace_s);
     let snapshot_max_age = Duration::from_secs(settings.snapshot_max_age_s);
     let max_stale = (settings.snapshot_stale == SnapshotStale::Unready).then_some(snapshot_max_age);
-    let limits = Arc::new(Limits::new(&settings.rate_limit, registry)?);
+    let limits = Arc::new(Limits::new(
+        &settings.rate_limit,
+        settings.storefront.orders_per_address,
+        registry,
+    )?);
     let queue = Queue::new(settings.jobs.capacities(), registry)?;
     Ok(AppState {
         authenticator: Authenticator {

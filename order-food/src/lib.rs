@@ -22,6 +22,7 @@ mod routes;
 mod settings;
 mod spans;
 mod state;
+mod storefront;
 mod webhooks;
 mod worker;
 

@@ -16,7 +16,7 @@ use crate::orders::handlers as orders;
 use crate::orders::list as order_list;
 use crate::products::handlers as products;
 use crate::reports::handlers as reports;
-use crate::{docs, rate_limit};
+use crate::{docs, rate_limit, storefront};
 
 /// Makes of each group of the table a function that adds its resources to a service, and of all
 /// described groups together the operations of the description.
@@ -67,8 +67,22 @@ routes! {
         }
     }
     undescribed {
+        shop {
+            "/": GET storefront::menu::menu;
+            "/cart": GET storefront::cart_page::cart;
+            "/cart/change": POST storefront::cart_changes::change;
+            "/cart/quantity": POST storefront::cart_changes::quantity;
+            "/cart/remove": POST storefront::cart_changes::remove;
+            "/cart/tidy": POST storefront::cart_changes::tidy;
+            "/cart/clear": POST storefront::cart_changes::clear;
+            "/cart/coupon": POST storefront::cart_changes::coupon;
+            "/checkout": GET storefront::checkout::checking, POST storefront::checkout::checkout;
+            "/orders": GET storefront::own_orders::own_orders;
+            "/order/{token}": GET storefront::order_page::order;
+            "/order/{token}/again": POST storefront::order_page::again;
+            "/assets/{file}": GET storefront::asset;
+        }
         pages {
-            "/": GET page::root;
             "/docs": GET page::index;
             "/docs/{file}": GET page::file;
         }
@@ -97,6 +111,11 @@ pub(crate) fn configure(service: &mut ServiceConfig, enable_metrics: bool, limit
     {
         service.service(resource);
     }
+    // Last, because it takes every other path: what is not found there is a page, too.
+    let storefront = shop()
+        .into_iter()
+        .fold(web::scope(""), |scope, resource| scope.service(resource));
+    service.service(storefront.wrap(from_fn(storefront::guard::guard)));
 }
 
 /// The description of the API as JSON.

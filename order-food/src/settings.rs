@@ -10,7 +10,7 @@ use serde::Deserialize;
 use shop::HashKeys;
 
 use crate::http::Origin;
-use crate::{jobs, rate_limit, reports, webhooks};
+use crate::{jobs, rate_limit, reports, storefront, webhooks};
 
 /// The settings of order-food; keys, units and defaults stand in `config/default.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -44,6 +44,7 @@ pub struct Settings {
     pub rate_limit: rate_limit::Settings,
     pub jobs: jobs::Settings,
     pub reports: reports::Settings,
+    pub storefront: storefront::Settings,
     pub webhooks: webhooks::Settings,
     pub database: database::Settings,
     pub telemetry: telemetry::Settings,
@@ -137,6 +138,7 @@ impl Settings {
             0..=10_000_000,
         )])
         .chain(self.webhooks.ranges())
+        .chain(self.storefront.ranges())
         {
             if !range.contains(&value) {
                 return refuse(
@@ -168,6 +170,7 @@ impl Settings {
         }
         self.jobs.filter()?;
         self.reports.check()?;
+        self.storefront.check(self.telemetry.production())?;
         self.hash_keys()?;
         Ok(self)
     }
@@ -209,6 +212,7 @@ fn source(file: Option<PathBuf>) -> process::settings::Source {
             rate_limit::ENVIRONMENT,
             jobs::ENVIRONMENT,
             reports::ENVIRONMENT,
+            storefront::ENVIRONMENT,
             webhooks::ENVIRONMENT,
             database::ENVIRONMENT,
             telemetry::ENVIRONMENT,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa_swagger_ui::Config;
 
@@ -17,13 +17,6 @@ const PAGE: &str = include_str!("index.html");
 /// The vendored files that were requested, ready to be sent.
 #[derive(Default)]
 pub(super) struct Files(Mutex<HashMap<String, Representation>>);
-
-/// Redirects the bare address to the page.
-pub(crate) async fn root() -> HttpResponse {
-    HttpResponse::Found()
-        .insert_header((header::LOCATION, "/docs"))
-        .finish()
-}
 
 /// A page to read the description and to try it out.
 pub(crate) async fn index(request: HttpRequest) -> HttpResponse {

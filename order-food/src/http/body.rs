@@ -1,4 +1,4 @@
-//! JSON request bodies: type, size and time limit.
+//! Request bodies: type, size and time limit.
 
 use std::time::Duration;
 
@@ -19,21 +19,39 @@ pub(crate) async fn read_json(
     payload: web::Payload,
     timeout: Duration,
 ) -> Result<Bytes, ApiError> {
-    let headers = request.headers();
-    let length = content_length(headers);
-    let empty = length.unwrap_or(0) == 0 && !headers.contains_key(header::TRANSFER_ENCODING);
-    if !is_json(headers, empty) {
+    if !is_json(request.headers(), is_empty(request.headers())) {
         return Err(ApiError::NotJson);
     }
+    read(request, payload, timeout).await
+}
+
+/// Reads the body of a form whole, as [`read_json`] does.
+pub(crate) async fn read_form(
+    request: &HttpRequest,
+    payload: web::Payload,
+    timeout: Duration,
+) -> Result<Bytes, ApiError> {
+    if !is_form(request.headers(), is_empty(request.headers())) {
+        return Err(ApiError::NotForm);
+    }
+    read(request, payload, timeout).await
+}
+
+async fn read(request: &HttpRequest, payload: web::Payload, timeout: Duration) -> Result<Bytes, ApiError> {
+    let length = content_length(request.headers());
     if length.is_some_and(|length| length > LIMIT) {
         return Err(ApiError::BodyTooLarge);
     }
-    if empty {
+    if is_empty(request.headers()) {
         return Ok(Bytes::new());
     }
     tokio::time::timeout(timeout, collect(payload, length))
         .await
         .map_err(|_| ApiError::BodyTimeout)?
+}
+
+fn is_empty(headers: &HeaderMap) -> bool {
+    content_length(headers).unwrap_or(0) == 0 && !headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 async fn collect(mut payload: web::Payload, length: Option<usize>) -> Result<Bytes, ApiError> {
@@ -74,6 +92,17 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
 /// `application/json` or `application/…+json`, with any parameters; a body that is not there needs
 /// no type.
 fn is_json(headers: &HeaderMap, empty: bool) -> bool {
+    is_typed(headers, empty, |essence| {
+        essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json")
+    })
+}
+
+/// What browsers send of a form without files.
+fn is_form(headers: &HeaderMap, empty: bool) -> bool {
+    is_typed(headers, empty, |essence| essence == "application/x-www-form-urlencoded")
+}
+
+fn is_typed(headers: &HeaderMap, empty: bool, accepts: impl FnOnce(&str) -> bool) -> bool {
     let encoded = headers
         .get(header::CONTENT_ENCODING)
         .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
@@ -82,9 +111,5 @@ fn is_json(headers: &HeaderMap, empty: bool) -> bool {
     };
     let media_type = media_type.to_str().unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
-    let json = essence.eq_ignore_ascii_case("application/json") || {
-        let essence = essence.to_ascii_lowercase();
-        essence.starts_with("application/") && essence.ends_with("+json")
-    };
-    json && !encoded
+    accepts(&essence.to_ascii_lowercase()) && !encoded
 }

@@ -58,6 +58,9 @@ pub(crate) enum ApiError {
     /// 415: the body is not JSON as UTF-8 without encoding.
     #[error("the request body must be application/json without a content encoding")]
     NotJson,
+    /// 415: the body is no form.
+    #[error("the request body must be application/x-www-form-urlencoded without a content encoding")]
+    NotForm,
     /// 422: well-formed, but a rule of the shop says no.
     #[error("{message}")]
     Rejected {
@@ -154,7 +157,7 @@ impl ApiError {
             ApiError::BodyTimeout => "request_timeout",
             ApiError::KeyInUse => "idempotency_key_in_use",
             ApiError::BodyTooLarge => "payload_too_large",
-            ApiError::NotJson => "unsupported_media_type",
+            ApiError::NotJson | ApiError::NotForm => "unsupported_media_type",
             ApiError::TooManyRequests { .. } => "too_many_requests",
             ApiError::HeadersTooLarge => "request_header_fields_too_large",
             ApiError::Internal => "internal",
@@ -239,7 +242,7 @@ impl ResponseError for ApiError {
             ApiError::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             ApiError::KeyInUse | ApiError::Conflict { .. } => StatusCode::CONFLICT,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            ApiError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ApiError::NotJson | ApiError::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

@@ -7,11 +7,11 @@ mod error;
 pub(crate) mod metrics;
 pub(crate) mod observe;
 mod origin;
-pub(crate) mod representation;
 pub(crate) mod resource;
 
 pub(crate) use error::{ApiError, EXAMPLE_REQUEST_ID, ErrorBody};
 pub use origin::Origin;
+pub(crate) use pages::representation;
 
 /// The largest header section that is served, names and values added up, in bytes.
 pub(crate) const MAX_HEADER_BYTES: usize = 8_000;

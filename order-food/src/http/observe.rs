@@ -67,6 +67,7 @@ pub(crate) async fn observe(
     }
     let request_id = request_id(request.headers());
     let allowed_origin = observer.cors.allowed(request.headers());
+    let is_api = request.path().starts_with("/api/");
     let span = open_span(&observer, &request);
     let leaves_http = leaves_http(&request);
 
@@ -83,7 +84,7 @@ pub(crate) async fn observe(
         (ServiceResponse::new(request, answered), request_id)
     };
 
-    observer.cors.permit(allowed_origin, response.headers_mut());
+    observer.cors.permit(allowed_origin, is_api, response.headers_mut());
     // While draining, a client that keeps its connection goes elsewhere before the connection is
     // cut between two requests.
     if leaves_http || observer.draining.is_cancelled() {
@@ -185,7 +186,7 @@ fn open_span(observer: &Observer, request: &ServiceRequest) -> Span {
         },
         http.route = Empty,
         http.response.status_code = Empty,
-        url.path = request.path(),
+        url.path = shown_path(request.path()),
         url.scheme = "http",
         network.protocol.version = protocol_version(request.version()),
         user_agent.original = Empty,
@@ -211,6 +212,14 @@ fn open_span(observer: &Observer, request: &ServiceRequest) -> Span {
         adopt(&span, parent);
     }
     span
+}
+
+/// The path without the token of an order's link, which opens the order to all that have it.
+fn shown_path(path: &str) -> &str {
+    match path.starts_with("/order/") {
+        true => "/order/",
+        false => path,
+    }
 }
 
 /// The version without the protocol's name.

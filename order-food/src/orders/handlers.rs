@@ -93,7 +93,7 @@ pub(crate) async fn place_order(
     let idempotency_key = IdempotencyKey::of(request.headers())?;
     let claim = idempotency_key.map(|key| Arc::new(IdempotencyClaim::new(caller.key, key, &body)));
     let order_request = OrderRequest::parse(&body)?;
-    match place(&state, &caller.snapshot, caller.key, order_request, claim).await {
+    match place(&state, &caller.snapshot, caller.key, order_request, claim, None).await {
         Ok(placed) => Ok(accepted(&state, placed)),
         Err(refusal) => {
             let answer = ApiError::from(refusal);
@@ -213,6 +213,7 @@ impl From<PlaceError> for ApiError {
             PlaceError::Coupon(CouponError::Refused(Refusal::Expired)) => "coupon_expired",
             PlaceError::Coupon(CouponError::Refused(Refusal::TooFewItems { .. })) => "coupon_too_few_items",
             PlaceError::NotStored(NotStored::Unredeemable(Unredeemable::SoldOut)) => "coupon_sold_out",
+            PlaceError::NotAsShown => "not_as_shown",
             PlaceError::NotStored(NotStored::KeyReused) => "idempotency_key_reused",
             PlaceError::NotStored(NotStored::KeyInUse) => return ApiError::KeyInUse,
             PlaceError::NotStored(NotStored::Unknown { id, .. }) => {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use job_queue::NewJob;
-use shop::{CouponCode, Money, PricedLine, ProductId, Quantity, Totals};
+use shop::{CouponCode, Money, PricedLine, Product, ProductId, Quantity, Totals};
 use uuid::Uuid;
 
 use crate::reference_data::ApiKeyId;
@@ -28,7 +28,9 @@ use crate::reference_data::ApiKeyId;
 pub(crate) use answer::OrderAnswer;
 pub use idempotency::{IdempotencyClaim, IdempotencyKey};
 pub(crate) use idempotency::{expiry, sweep};
-pub(crate) use queries::orders_at;
+pub(crate) use place::{PlaceError, Placed, Shown, place, totals};
+pub(crate) use queries::{coupon_use, orders_at, orders_of};
+pub(crate) use request::{Item, OrderRequest, Text};
 pub(crate) use store::OrderStore;
 #[cfg(feature = "bench")]
 pub use store::Substitute;
@@ -101,6 +103,17 @@ pub enum Unredeemable {
 }
 
 impl OrderLine {
+    /// So many units of a product as it is sold now.
+    pub(crate) fn of(product: &Product, quantity: Quantity) -> OrderLine {
+        OrderLine {
+            product: product.id,
+            name: product.name.clone(),
+            category: product.category.clone(),
+            unit_price: product.price,
+            quantity,
+        }
+    }
+
     fn priced(&self) -> PricedLine {
         PricedLine {
             unit_price: self.unit_price,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use job_queue::NewJob;
-use shop::{CouponCode, PricedLine, ProductId, Promotion, Quantity, TotalTooLarge, Totals};
+use shop::{CouponCode, Money, PricedLine, ProductId, Promotion, Quantity, TotalTooLarge, Totals};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -36,6 +36,8 @@ pub(crate) enum PlaceError {
     NotACouponCode(#[from] shop::NotACouponCode),
     #[error(transparent)]
     Coupon(#[from] CouponError),
+    #[error("the order is not what the customer was shown")]
+    NotAsShown,
     #[error(transparent)]
     NotStored(#[from] NotStored),
     #[error("the answer cannot be written as JSON")]
@@ -51,6 +53,14 @@ pub(crate) enum Placed {
     Replayed(Bytes),
 }
 
+/// What a customer was shown before ordering: an order that differs is not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) total: Money,
+    /// Product, units and price of one unit, in the order of the request.
+    pub(crate) lines: Vec<(ProductId, Quantity, Money)>,
+}
+
 /// What most answers fit into: this, and so much for each line.
 const ANSWER_BYTES: usize = 128;
 const LINE_BYTES: usize = 160;
@@ -58,16 +68,22 @@ const LINE_BYTES: usize = 160;
 /// Checks, prices and stores an order, and returns once it is committed.
 ///
 /// A request that was answered before is answered the same again, also when it would be refused by
-/// now: the rules that count are those of its first time.
+/// now: the rules that count are those of its first time. With `shown`, the order is compared with
+/// it in the state of the data that prices it.
 pub(crate) async fn place(
     state: &AppState,
     snapshot: &Snapshot,
     key: ApiKeyId,
     request: OrderRequest<'_>,
     claim: Option<Arc<IdempotencyClaim>>,
+    shown: Option<&Shown>,
 ) -> Result<Placed, PlaceError> {
     let deadline = Instant::now() + state.order_deadline;
-    let (order, coupon_check) = match price(snapshot, key, request) {
+    let priced = price(snapshot, key, request).and_then(|priced| match shown {
+        Some(shown) if !shown.is(&priced.0) => Err(PlaceError::NotAsShown),
+        _ => Ok(priced),
+    });
+    let (order, coupon_check) = match priced {
         Ok(priced) => priced,
         Err(refusal) => return Box::pin(replayed_or(state, claim, deadline, refusal)).await,
     };
@@ -131,13 +147,7 @@ fn price(
         Some(Text(code)) if !code.is_empty() => Some(CouponCode::parse(code)?),
         _ => None,
     };
-    let units = lines.iter().map(|line| u32::from(line.quantity.units())).sum();
-    let (promotion, coupon_check) = match &coupon_code {
-        Some(code) => coupons::check(snapshot, code, units)?.terms(),
-        None => (None, CouponCheck::None),
-    };
-    let priced: Vec<PricedLine> = lines.iter().map(OrderLine::priced).collect();
-    let totals = Totals::of(&priced, promotion)?;
+    let (totals, coupon_check) = totals(snapshot, &lines, coupon_code.as_ref())?;
     let order = Order {
         id: Uuid::now_v7(),
         api_key: key,
@@ -146,6 +156,34 @@ fn price(
         totals,
     };
     Ok((order, coupon_check))
+}
+
+/// The totals of these lines with this coupon, and on what the coupon still depends.
+///
+/// # Errors
+/// When the coupon is not good for them, or they cost too much.
+pub(crate) fn totals(
+    snapshot: &Snapshot,
+    lines: &[OrderLine],
+    coupon: Option<&CouponCode>,
+) -> Result<(Totals, CouponCheck), PlaceError> {
+    let units = lines.iter().map(|line| u32::from(line.quantity.units())).sum();
+    let (promotion, coupon_check) = match coupon {
+        Some(code) => coupons::check(snapshot, code, units)?.terms(),
+        None => (None, CouponCheck::None),
+    };
+    let priced: Vec<PricedLine> = lines.iter().map(OrderLine::priced).collect();
+    Ok((Totals::of(&priced, promotion)?, coupon_check))
+}
+
+impl Shown {
+    fn is(&self, order: &Order) -> bool {
+        let lines = order
+            .lines
+            .iter()
+            .map(|line| (line.product, line.quantity, line.unit_price));
+        self.total == order.totals.total && self.lines.iter().copied().eq(lines)
+    }
 }
 
 impl<'a> Accepted<'a> {
@@ -219,13 +257,7 @@ fn line(snapshot: &Snapshot, id: ProductId, units: i64) -> Result<OrderLine, Pla
         .catalogue
         .product(id)
         .ok_or_else(|| PlaceError::UnknownProducts(vec![id.to_string()]))?;
-    Ok(OrderLine {
-        product: id,
-        name: product.name.clone(),
-        category: product.category.clone(),
-        unit_price: product.price,
-        quantity,
-    })
+    Ok(OrderLine::of(product, quantity))
 }
 
 /// A client's text, cut and without controls, for a message.

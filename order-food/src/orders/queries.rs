@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use database::amount::Amount;
-use database::schema::{order_items, orders};
+use database::schema::{coupon_codes, order_items, orders, promotion_uses};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use shop::{CouponCode, ProductId, Quantity, Totals};
 use uuid::Uuid;
 
-use super::{Cursor, Order, OrderLine};
+use super::{CouponCheck, Cursor, Order, OrderLine, Unredeemable};
 use crate::reference_data::ApiKeyId;
 
 type OrderRow = (Uuid, Uuid, Option<String>, Amount, Amount, Amount);
@@ -49,6 +49,39 @@ pub(super) async fn order(
         None => row.first(connection).await.optional()?,
     };
     Ok(with_lines(connection, row.into_iter().collect()).await?.pop())
+}
+
+/// Those of these orders that exist, the newest first.
+pub(crate) async fn orders_of(connection: &mut AsyncPgConnection, ids: &[Uuid]) -> QueryResult<Vec<Order>> {
+    let rows: Vec<OrderRow> = orders::table
+        .select(COLUMNS)
+        .filter(orders::id.eq_any(ids))
+        .order(orders::id.desc())
+        .load(connection)
+        .await?;
+    with_lines(connection, rows).await
+}
+
+/// Why the coupon could not be redeemed now, as far as `check` depends on the database.
+pub(crate) async fn coupon_use(
+    connection: &mut AsyncPgConnection,
+    code: &CouponCode,
+    check: CouponCheck,
+) -> QueryResult<Option<Unredeemable>> {
+    match check {
+        CouponCheck::None => Ok(None),
+        CouponCheck::Counted(most) => {
+            let uses = promotion_uses::table.find(code.as_str()).select(promotion_uses::uses);
+            let uses: Option<i64> = uses.first(connection).await.optional()?;
+            let is_used_up = u64::try_from(uses.unwrap_or(0)).is_ok_and(|uses| uses >= most);
+            Ok(is_used_up.then_some(Unredeemable::SoldOut))
+        }
+        CouponCheck::Listed(version) => {
+            let listed = exists(coupon_codes::table.find((version, code.as_str())));
+            let is_listed: bool = diesel::select(listed).get_result(connection).await?;
+            Ok((!is_listed).then_some(Unredeemable::Unknown))
+        }
+    }
 }
 
 /// Whether the order is on disk.

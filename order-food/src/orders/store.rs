@@ -168,6 +168,24 @@ impl OrderStore {
         }
     }
 
+    /// The order that was stored under the claim's key, with whatever body, and whether the body was
+    /// the claim's.
+    ///
+    /// # Errors
+    /// [`NotStored::KeyInUse`] while it is in progress here, [`NotStored::Unavailable`] when the
+    /// database does not answer by the deadline.
+    pub(crate) async fn order_of(
+        &self,
+        claim: &IdempotencyClaim,
+        deadline: Instant,
+    ) -> Result<Option<(Uuid, bool)>, NotStored> {
+        if self.in_flight.has(claim) {
+            return Err(NotStored::KeyInUse);
+        }
+        let earlier = self.stored_answer(claim, deadline).await?;
+        Ok(earlier.map(|earlier| (earlier.order, earlier.request_hash == claim.request_hash)))
+    }
+
     /// The answer stored under the key of the claim. On the heap: few orders need it, and the
     /// future of every order stays small.
     async fn stored_answer(

@@ -42,7 +42,12 @@ impl Rate {
     /// `requests` per minute, of which `burst` may come at once; 0 stands for all of a minute's.
     /// `None` for 0 per minute.
     pub(super) fn per_minute(requests: u32, burst: u32) -> Option<Rate> {
-        let interval_ns = MINUTE_NS.checked_div(requests.into())?.max(1);
+        Rate::per_minutes(1, requests, burst)
+    }
+
+    /// The same of `requests` in so many minutes.
+    pub(super) fn per_minutes(minutes: u64, requests: u32, burst: u32) -> Option<Rate> {
+        let interval_ns = (minutes * MINUTE_NS).checked_div(requests.into())?.max(1);
         let burst = if burst == 0 { requests } else { burst };
         Some(Rate {
             interval_ns,
@@ -86,6 +91,14 @@ impl Buckets {
         }
         *bucket = Bucket { key, full_at };
         Ok(())
+    }
+
+    /// Puts a token back that was taken from the bucket of `key`.
+    pub(super) fn put_back(&self, key: u128) {
+        let mut set = self.set(key).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = set.iter_mut().find(|bucket| bucket.key == key) {
+            bucket.full_at = bucket.full_at.saturating_sub(self.rate.interval_ns);
+        }
     }
 
     #[expect(
@@ -140,6 +153,19 @@ mod tests {
         assert_eq!(taken(&buckets, 1, 20, SECOND), 7);
         assert_eq!(taken(&buckets, 1, 20, SECOND * 61), 7);
         assert_eq!(Rate::per_minute(0, 5), None);
+    }
+
+    #[test]
+    fn a_token_that_is_put_back_may_be_taken_again() {
+        let buckets = Buckets::new(Rate::per_minutes(10, 10, 0).unwrap(), 100);
+        assert_eq!(taken(&buckets, 1, 20, SECOND), 10);
+        assert_eq!(buckets.take(1, SECOND), Err(SECOND * 60));
+
+        buckets.put_back(1);
+        buckets.put_back(2);
+
+        assert_eq!(taken(&buckets, 1, 20, SECOND), 1);
+        assert_eq!(taken(&buckets, 2, 20, SECOND), 10);
     }
 
     #[test]

@@ -4,17 +4,19 @@
 //! The answer 429 comes only where nothing that goes before it applies any more: the resource
 //! exists and has the method, the key is known and has the scope. Probes and `/metrics` are outside
 //! of the API. A limit that is off takes no part in a request.
+//!
+//! The storefront has no keys: what its visitors may do is limited by address alone, see [`Action`].
 
 mod address;
 mod buckets;
 mod settings;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use prometheus::{IntCounterVec, Opts, Registry};
@@ -29,10 +31,24 @@ pub(crate) use settings::{ENVIRONMENT, Settings};
 pub(crate) struct Limits {
     keys: Option<Buckets>,
     addresses: Option<Buckets>,
+    orders: Option<Buckets>,
+    coupons: Option<Buckets>,
+    carts: Option<Buckets>,
     proxies: Vec<Network>,
     /// The clock of the buckets counts from here.
     started: Instant,
     refused: IntCounterVec,
+}
+
+/// What a visitor of the storefront does, each limited for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// An order that is stored, or may be.
+    Order,
+    /// A coupon code that is not known.
+    WrongCoupon,
+    /// A change of the cart.
+    CartChange,
 }
 
 /// Set on a request of an address without tokens: the time until it has one.
@@ -45,7 +61,11 @@ impl Limits {
     ///
     /// # Errors
     /// When the registry holds a metric of this name already.
-    pub(crate) fn new(settings: &Settings, registry: &Registry) -> prometheus::Result<Limits> {
+    pub(crate) fn new(
+        settings: &Settings,
+        orders_per_address: u32,
+        registry: &Registry,
+    ) -> prometheus::Result<Limits> {
         let refused = Opts::new(
             "requests_limited_total",
             "Requests answered 429, by the limit that was exceeded",
@@ -61,6 +81,9 @@ impl Limits {
         Ok(Limits {
             keys: table(settings.of_keys(), "key"),
             addresses: table(settings.of_addresses(), "address"),
+            orders: table(Settings::of_orders(orders_per_address), Action::Order.kind()),
+            coupons: table(Settings::of_coupons(), Action::WrongCoupon.kind()),
+            carts: table(Settings::of_carts(), Action::CartChange.kind()),
             proxies: settings.trusted_proxies.clone(),
             started: Instant::now(),
             refused,
@@ -97,19 +120,53 @@ impl Limits {
             .map_err(|wait| self.refusal("key", wait))
     }
 
+    /// Lets a visitor's action pass, and takes from the bucket of the address.
+    ///
+    /// # Errors
+    /// 429 when the address does this too often.
+    pub(crate) fn admit_action(&self, request: &HttpRequest, action: Action) -> Result<(), ApiError> {
+        let Some(buckets) = self.of(action) else { return Ok(()) };
+        let bucket = self.bucket(request.peer_addr(), request.headers());
+        buckets
+            .take(bucket, self.started.elapsed())
+            .map_err(|wait| self.refusal(action.kind(), wait))
+    }
+
+    /// Puts back what [`admit_action`](Self::admit_action) took: the action did not take place.
+    pub(crate) fn take_back(&self, request: &HttpRequest, action: Action) {
+        if let Some(buckets) = self.of(action) {
+            buckets.put_back(self.bucket(request.peer_addr(), request.headers()));
+        }
+    }
+
+    /// Whether the peer of a request is a trusted proxy, which speaks for its client.
+    pub(crate) fn trusts_peer(&self, peer: Option<SocketAddr>) -> bool {
+        peer.is_some_and(|peer| self.proxies.iter().any(|proxy| proxy.contains(peer.ip())))
+    }
+
+    fn of(&self, action: Action) -> Option<&Buckets> {
+        match action {
+            Action::Order => self.orders.as_ref(),
+            Action::WrongCoupon => self.coupons.as_ref(),
+            Action::CartChange => self.carts.as_ref(),
+        }
+    }
+
     fn take_for_address(&self, request: &ServiceRequest) -> Result<(), RateLimited> {
         let Some(addresses) = &self.addresses else {
             return Ok(());
         };
-        let peer = request
-            .peer_addr()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let forwarded_for = request.headers().get_all(X_FORWARDED_FOR);
-        let lines = forwarded_for.map(|line| line.as_bytes());
-        let client = address::client(peer, lines, &self.proxies);
+        let bucket = self.bucket(request.peer_addr(), request.headers());
         addresses
-            .take(address::bucket(client), self.started.elapsed())
+            .take(bucket, self.started.elapsed())
             .map_err(RateLimited)
+    }
+
+    /// The bucket of the client that a request came from.
+    fn bucket(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> u128 {
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let lines = headers.get_all(X_FORWARDED_FOR).map(|line| line.as_bytes());
+        address::bucket(address::client(peer, lines, &self.proxies))
     }
 
     fn refusal(&self, kind: &'static str, wait: Duration) -> ApiError {
@@ -118,6 +175,16 @@ impl Limits {
         ApiError::TooManyRequests {
             caller: if kind == "key" { "API key" } else { "address" },
             retry_after_s: started_seconds.max(1),
+        }
+    }
+}
+
+impl Action {
+    const fn kind(self) -> &'static str {
+        match self {
+            Action::Order => "storefront_order",
+            Action::WrongCoupon => "storefront_coupon",
+            Action::CartChange => "storefront_cart",
         }
     }
 }

@@ -18,8 +18,17 @@ pub(crate) type ApiKeyId = Uuid;
 #[derive(Debug)]
 pub(crate) struct ApiKeys {
     pub(crate) by_hash: HashMap<KeyHash, ApiKey>,
+    /// The hash of each key.
+    hashes: HashMap<ApiKeyId, KeyHash>,
     /// The ids of the hash keys of the active keys.
     pub(super) hash_key_ids: BTreeSet<String>,
+}
+
+impl ApiKeys {
+    /// The key with this id.
+    pub(crate) fn key(&self, id: ApiKeyId) -> Option<&ApiKey> {
+        self.by_hash.get(self.hashes.get(&id)?)
+    }
 }
 
 /// The keys that are neither retired nor revoked, of active users, by hash. Expiry is looked at
@@ -43,11 +52,13 @@ pub(super) async fn read_api_keys(connection: &mut AsyncPgConnection) -> QueryRe
         .load(connection)
         .await?;
     let (keys, skipped): (Vec<ApiKey>, _) = served(rows);
+    let hashes = keys.iter().map(|key| (key.id, key.hash)).collect();
     let by_hash = keys.into_iter().map(|key| (key.hash, key)).collect();
     let hash_key_ids = hash_key_ids.into_iter().collect();
     Ok((
         ApiKeys {
             by_hash,
+            hashes,
             hash_key_ids,
         },
         skipped,

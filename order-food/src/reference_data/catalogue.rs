@@ -59,6 +59,11 @@ impl Catalogue {
         self.products.len()
     }
 
+    /// All products, by id.
+    pub(crate) fn products(&self) -> &[Product] {
+        &self.products
+    }
+
     /// The product with this id.
     pub(crate) fn product(&self, id: ProductId) -> Option<&Product> {
         self.products.get(self.by_id.get(&id)?.0)

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use shop::{Money, Quantity};
+use shop::Quantity;
 
 /// The language of these texts, as HTML's `lang` names it.
 pub(crate) const LANGUAGE: &str = "en";
@@ -131,10 +131,6 @@ pub(crate) fn remove(name: impl Display) -> String {
 
 pub(crate) fn removed(name: impl Display) -> String {
     format!("{name} was removed.")
-}
-
-pub(crate) fn added(name: impl Display) -> String {
-    format!("{name} is in your cart.")
 }
 
 pub(crate) fn quantity_range(name: impl Display) -> String {

@@ -63,6 +63,11 @@ impl IdempotencyKey {
         }
     }
 
+    /// The key of an order that a page placed.
+    pub(crate) fn made(key: &str) -> IdempotencyKey {
+        IdempotencyKey(key.into())
+    }
+
     /// The key as it was sent.
     pub fn as_str(&self) -> &str {
         &self.0

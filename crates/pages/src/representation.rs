@@ -13,9 +13,10 @@ use sha2::{Digest, Sha256};
 
 /// The bytes of a resource, ready to be sent: as they are and, where that is smaller, compressed.
 #[derive(Clone, Debug)]
-pub(crate) struct Representation {
+pub struct Representation {
     content_type: HeaderValue,
     cache_control: HeaderValue,
+    vary: HeaderValue,
     last_modified: Option<(DateTime<Utc>, HeaderValue)>,
     identity: Encoded,
     gzip: Option<Encoded>,
@@ -30,20 +31,69 @@ struct Encoded {
 /// Browsers may keep it, but revalidate it each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
-pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// A year: the address changes with the content.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const BY_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
+const BY_COOKIE: HeaderValue = HeaderValue::from_static("Accept-Encoding, Cookie");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+/// The media type of JSON.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl Representation {
     /// A public resource made once and sent often: compressed now.
-    pub(crate) fn made_once(
+    pub fn made_once(
         content_type: HeaderValue,
         bytes: Vec<u8>,
         modified: Option<DateTime<Utc>>,
     ) -> Representation {
-        let gzip = compress(&bytes).filter(|gzip| gzip.len() < bytes.len());
+        Representation::compressed(content_type, bytes, modified, Compression::best())
+    }
+
+    /// A file at an address of its own for each content.
+    pub fn asset(content_type: HeaderValue, bytes: Vec<u8>) -> Representation {
+        Representation {
+            cache_control: IMMUTABLE,
+            ..Representation::made_once(content_type, bytes, None)
+        }
+    }
+
+    /// A page made once for all that come without cookies of ours.
+    pub fn shared_page(bytes: Vec<u8>) -> Representation {
+        Representation {
+            cache_control: PRIVATE,
+            vary: BY_COOKIE,
+            ..Representation::made_once(HTML, bytes, None)
+        }
+    }
+
+    /// A page made for this request: compressed fast, if at all.
+    pub fn page(request: &HttpRequest, bytes: Vec<u8>) -> Representation {
+        let made = match accepts_gzip(request) {
+            true => Representation::compressed(HTML, bytes, None, Compression::fast()),
+            false => Representation {
+                content_type: HTML,
+                ..Representation::made_now(bytes, None)
+            },
+        };
+        Representation {
+            cache_control: PRIVATE,
+            vary: BY_COOKIE,
+            ..made
+        }
+    }
+
+    fn compressed(
+        content_type: HeaderValue,
+        bytes: Vec<u8>,
+        modified: Option<DateTime<Utc>>,
+        effort: Compression,
+    ) -> Representation {
+        let gzip = compress(&bytes, effort).filter(|gzip| gzip.len() < bytes.len());
         let hash = hash(&bytes);
         Representation {
             content_type,
             cache_control: REVALIDATE,
+            vary: BY_ENCODING,
             last_modified: modified.and_then(http_date),
             identity: Encoded {
                 bytes: bytes.into(),
@@ -57,11 +107,12 @@ impl Representation {
     }
 
     /// A public JSON document made for this request.
-    pub(crate) fn made_now(bytes: Vec<u8>, modified: Option<DateTime<Utc>>) -> Representation {
+    pub fn made_now(bytes: Vec<u8>, modified: Option<DateTime<Utc>>) -> Representation {
         let etag = etag(&hash(&bytes), "");
         Representation {
             content_type: JSON,
             cache_control: REVALIDATE,
+            vary: BY_ENCODING,
             last_modified: modified.and_then(http_date),
             identity: Encoded {
                 bytes: bytes.into(),
@@ -72,7 +123,7 @@ impl Representation {
     }
 
     /// A JSON document for this caller alone.
-    pub(crate) fn private(bytes: Vec<u8>) -> Representation {
+    pub fn private(bytes: Vec<u8>) -> Representation {
         Representation {
             cache_control: PRIVATE,
             ..Representation::made_now(bytes, None)
@@ -80,12 +131,24 @@ impl Representation {
     }
 
     /// 200 with the encoding that the client accepts, or 304 when the client has it already.
-    pub(crate) fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        let encoded = match &self.gzip {
+    pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
+        let encoded = self.encoded(request);
+        self.answer(encoded, self.is_fresh(request, &encoded.etag))
+    }
+
+    /// 200 with the encoding that the client accepts, whatever the client has.
+    pub fn whole(&self, request: &HttpRequest) -> HttpResponse {
+        self.answer(self.encoded(request), false)
+    }
+
+    fn encoded(&self, request: &HttpRequest) -> &Encoded {
+        match &self.gzip {
             Some(gzip) if accepts_gzip(request) => gzip,
             _ => &self.identity,
-        };
-        let fresh = self.is_fresh(request, &encoded.etag);
+        }
+    }
+
+    fn answer(&self, encoded: &Encoded, fresh: bool) -> HttpResponse {
         let mut response = HttpResponse::build(if fresh {
             StatusCode::NOT_MODIFIED
         } else {
@@ -94,7 +157,7 @@ impl Representation {
         response
             .insert_header((header::ETAG, encoded.etag.clone()))
             .insert_header((header::CACHE_CONTROL, self.cache_control.clone()))
-            .insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
+            .insert_header((header::VARY, self.vary.clone()));
         if let Some((_, date)) = &self.last_modified {
             response.insert_header((header::LAST_MODIFIED, date.clone()));
         }
@@ -148,8 +211,8 @@ fn etag(hash: &str, suffix: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{hash}{suffix}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+fn compress(bytes: &[u8], effort: Compression) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), effort);
     encoder.write_all(bytes).ok()?;
     encoder.finish().ok()
 }

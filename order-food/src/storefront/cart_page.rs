@@ -1,0 +1,248 @@
+//! The cart as a page: lines, coupon, totals, and the button that orders.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use shop::{Money, ProductId, Totals};
+
+use super::cart::Cart;
+use super::cart_changes::check;
+use super::form::Form;
+use super::frame::{Badge, Frame};
+use super::picture::{self, Picture, tint};
+use super::pricing::{Coupon, PricedCart, ZERO, coupon_sentence, price, seen_text};
+use super::texts as t;
+use super::{Storefront, links, page};
+use crate::http::ApiError;
+use crate::orders::{OrderLine, PlaceError};
+use crate::reference_data::Snapshot;
+use crate::state::AppState;
+
+#[derive(Template)]
+#[template(path = "cart.html")]
+struct CartPage<'a> {
+    frame: Frame<'a>,
+    notices: Vec<String>,
+    changes: Vec<String>,
+    /// A removed product and its units.
+    undo: Option<(ProductId, u16)>,
+    lines: Vec<Line<'a>>,
+    /// How many lines can no longer be ordered.
+    gone: usize,
+    /// The code in the field.
+    coupon: String,
+    /// Whether the cart holds a code.
+    coupon_kept: bool,
+    coupon_problem: Option<String>,
+    discount_code: Option<String>,
+    totals: Totals,
+    checkout: Option<Checkout>,
+}
+
+struct Line<'a> {
+    id: ProductId,
+    name: String,
+    picture: Picture<'a>,
+    tint: i64,
+    quantity: u16,
+    /// `None`: it is no longer sold.
+    price: Option<Money>,
+    sum: Money,
+}
+
+struct Checkout {
+    attempt: String,
+    seen: String,
+}
+
+/// How long a cart waits for what only the database knows of its coupon. Ordering checks it anyway.
+const COUPON_PATIENCE: Duration = Duration::from_millis(300);
+
+/// What a cart page says besides the cart.
+#[derive(Default)]
+pub(super) struct Remarks {
+    pub(super) notices: Vec<String>,
+    /// What is different from what the customer was shown.
+    pub(super) changes: Vec<String>,
+    pub(super) undo: Option<(ProductId, u16)>,
+    /// A code that was refused, to be corrected, and why.
+    pub(super) refused_code: Option<(String, String)>,
+    /// Why the database does not take the cart's coupon.
+    pub(super) unredeemable: Option<String>,
+}
+
+/// GET /cart
+pub(crate) async fn cart(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    storefront: web::Data<Storefront>,
+) -> Result<HttpResponse, ApiError> {
+    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
+    let cart = storefront.cart(&request);
+    let mut remarks = remarks(&request, &state, &storefront, &snapshot).await;
+    if let Some(code) = &cart.coupon {
+        let checking = check(&state, &snapshot, &cart, code);
+        if let Ok(Err(problem)) = tokio::time::timeout(COUPON_PATIENCE, checking).await
+            && matches!(problem, PlaceError::NotStored(_))
+        {
+            remarks.unredeemable = coupon_sentence(&problem);
+        }
+    }
+    cart_page(&request, &storefront, &snapshot, cart, remarks)
+}
+
+/// The page of this cart. Sets the cookie where the cart has no attempt yet.
+pub(super) fn cart_page(
+    request: &HttpRequest,
+    storefront: &Storefront,
+    snapshot: &Snapshot,
+    cart: Cart,
+    remarks: Remarks,
+) -> Result<HttpResponse, ApiError> {
+    let priced = match &remarks.unredeemable {
+        Some(sentence) => price(snapshot, &cart).without_coupon(snapshot, sentence),
+        None => price(snapshot, &cart),
+    };
+    let open = storefront.seller(snapshot).is_some();
+    let badge = Badge {
+        units: cart.units(),
+        total: priced.totals.map(|totals| totals.total),
+    };
+    let template = CartPage::of(storefront, storefront.frame(badge, open), snapshot, &cart, &priced, remarks);
+    page(request, &template)
+}
+
+impl<'a> CartPage<'a> {
+    fn of(
+        storefront: &'a Storefront,
+        frame: Frame<'a>,
+        snapshot: &'a Snapshot,
+        cart: &Cart,
+        priced: &PricedCart,
+        mut remarks: Remarks,
+    ) -> CartPage<'a> {
+        let lines = cart.lines().iter().map(|(id, quantity)| {
+            let product = snapshot.catalogue.product(*id);
+            Line {
+                id: *id,
+                name: product.map_or_else(|| t::product_number(id), |product| product.name.to_string()),
+                picture: product.map_or(Picture::Symbol(picture::UNKNOWN), |product| {
+                    Picture::of(product, &storefront.settings.image_hosts)
+                }),
+                tint: tint(*id),
+                quantity: quantity.units(),
+                price: product.map(|product| product.price),
+                sum: product
+                    .and_then(|product| product.price.checked_mul(quantity.units().into()))
+                    .unwrap_or_default(),
+            }
+        });
+        let kept = cart.coupon.as_ref().map(ToString::to_string);
+        let refused_now = match &priced.coupon {
+            Coupon::Refused(sentence) => Some(sentence.clone()),
+            _ => None,
+        };
+        if priced.totals.is_none() {
+            remarks.notices.push(t::TOO_LARGE.to_owned());
+        }
+        let (coupon, coupon_problem) = match remarks.refused_code {
+            Some((code, sentence)) => (code, Some(sentence)),
+            None => (kept.clone().unwrap_or_default(), refused_now),
+        };
+        let totals = priced.totals.unwrap_or(ZERO);
+        let is_worthless = priced.coupon == Coupon::Accepted && totals.discount == Money::ZERO;
+        if is_worthless {
+            remarks.notices.push(t::COUPON_WORTHLESS.to_owned());
+        }
+        CartPage {
+            checkout: checkout(&frame, cart, priced),
+            frame,
+            notices: remarks.notices,
+            changes: remarks.changes,
+            undo: remarks.undo,
+            lines: lines.collect(),
+            gone: priced.gone.len(),
+            coupon,
+            coupon_kept: kept.is_some(),
+            coupon_problem,
+            discount_code: kept.filter(|_| totals.discount > Money::ZERO),
+            totals,
+        }
+    }
+}
+
+/// The form that orders: where something can be ordered, and nothing has to be mended first.
+fn checkout(frame: &Frame<'_>, cart: &Cart, priced: &PricedCart) -> Option<Checkout> {
+    let can_order = frame.open
+        && priced.totals.is_some()
+        && priced.gone.is_empty()
+        && !priced.lines.is_empty()
+        && !matches!(priced.coupon, Coupon::Refused(_));
+    let attempt = cart.attempt.as_ref().filter(|_| can_order)?;
+    Some(Checkout {
+        attempt: attempt.as_str().to_owned(),
+        seen: seen_text(&priced.lines),
+    })
+}
+
+/// What the address asks to be said: a removed product, a cleared cart, an order that was not
+/// stored, the differences of an order that is ordered again.
+async fn remarks(
+    request: &HttpRequest,
+    state: &AppState,
+    storefront: &Storefront,
+    snapshot: &Snapshot,
+) -> Remarks {
+    let query = Form::query(request);
+    let mut remarks = Remarks::default();
+    let name = |id: ProductId| match snapshot.catalogue.product(id) {
+        Some(product) => product.name.to_string(),
+        None => t::product_number(id),
+    };
+    let removed = query.text("removed").and_then(|text| text.split_once('x'));
+    if let Some((id, units)) = removed
+        && let (Ok(id), Ok(units @ 1..=1000)) = (ProductId::parse(id), units.parse())
+    {
+        remarks.notices.push(t::removed(name(id)));
+        remarks.undo = snapshot.catalogue.product(id).map(|_| (id, units));
+    }
+    if query.text("cleared").is_some() {
+        remarks.notices.push(t::CLEARED.to_owned());
+    }
+    if query.text("unstored").is_some() {
+        remarks.notices.push(t::NOT_STORED.to_owned());
+    }
+    if query.text("full").is_some() {
+        remarks.notices.push(t::CART_FULL.to_owned());
+    }
+    if query.text("unsold").is_some() {
+        remarks.notices.push(t::NOT_SOLD.to_owned());
+    }
+    if let Some(id) = query.product("range") {
+        remarks.notices.push(t::quantity_range(name(id)));
+    }
+    if let Some(token) = query.text("again") {
+        let days = storefront.settings.order_link_days;
+        let order = links::order_of(token, &storefront.signer, snapshot.now(), days);
+        let read = async |connection: &mut _| crate::orders::orders_of(connection, order.as_slice()).await;
+        if let Some(order) = state.read("SELECT orders", read).await.ok().and_then(|mut found| found.pop()) {
+            remarks.notices.push(t::AGAIN_SAME.to_owned());
+            let differences = order.lines.iter().filter_map(|line| difference(storefront, snapshot, line));
+            remarks.notices.extend(differences);
+        }
+    }
+    remarks
+}
+
+/// How a product differs from what it was in an order.
+fn difference(storefront: &Storefront, snapshot: &Snapshot, line: &OrderLine) -> Option<String> {
+    let show = |money| storefront.currency.show(money);
+    match snapshot.catalogue.product(line.product) {
+        None => Some(t::is_gone(&line.name)),
+        Some(product) if product.price != line.unit_price => {
+            Some(t::costs_now(&product.name, show(line.unit_price), show(product.price)))
+        }
+        Some(_) => None,
+    }
+}

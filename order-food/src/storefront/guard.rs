@@ -1,0 +1,119 @@
+//! Before every page: only own pages change something; after it: security headers, and errors as
+//! pages for browsers.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
+use askama::Template;
+use pages::Representation;
+
+use super::frame::{Badge, Frame};
+use super::texts as t;
+use super::{Storefront, rendered};
+use crate::http::ApiError;
+use crate::spans;
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message<'a> {
+    frame: Frame<'a>,
+    heading: &'a str,
+    text: &'a str,
+    /// Where to go on, and its words.
+    way: Option<(&'a str, &'a str)>,
+    request_id: Option<String>,
+}
+
+/// The middleware: see the module.
+pub(crate) async fn guard(
+    storefront: web::Data<Storefront>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let site = storefront.site_of_service(&request);
+    let mut response = match site.may_change(request.method(), request.headers()) {
+        true => next.call(request).await?,
+        false => request.error_response(ApiError::Forbidden("only pages of this site may ask for this")),
+    };
+    if accepts_html(response.request().headers())
+        && let Some(error) = error_of(&response)
+    {
+        let html = error_page(response.request(), &storefront, error);
+        response = response.into_response(html?);
+    }
+    storefront.headers.apply(&site, response.headers_mut());
+    Ok(response)
+}
+
+fn error_of(response: &ServiceResponse<BoxBody>) -> Option<&ApiError> {
+    response.response().error()?.as_error::<ApiError>()
+}
+
+/// Whether a client says that it wants HTML; programs that take anything get JSON.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    accepted.any(|list| list.to_ascii_lowercase().contains("text/html"))
+}
+
+/// The error as a page, with the headers that it has as JSON.
+fn error_page(request: &HttpRequest, storefront: &Storefront, error: &ApiError) -> Result<HttpResponse, Error> {
+    let waiting = match error {
+        ApiError::TooManyRequests { retry_after_s, .. } => t::too_many(*retry_after_s),
+        _ => String::new(),
+    };
+    let words = match error {
+        ApiError::NotFound(_) => t::NOT_FOUND,
+        ApiError::Forbidden(_) => t::FOREIGN,
+        ApiError::TooManyRequests { .. } => [t::TOO_MANY, &waiting],
+        ApiError::Internal => t::BROKEN,
+        error if error.status_code() == StatusCode::SERVICE_UNAVAILABLE => t::UNAVAILABLE,
+        _ => t::NOT_UNDERSTOOD,
+    };
+    let mut response = message(request, storefront, words, Some(("/", t::TO_MENU)))?;
+    *response.status_mut() = error.status_code();
+    let json = error.response("");
+    for name in [header::RETRY_AFTER, header::ALLOW] {
+        if let Some(value) = json.headers().get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::ETAG);
+    Ok(response)
+}
+
+/// A page of few words.
+pub(super) fn message(
+    request: &HttpRequest,
+    storefront: &Storefront,
+    [heading, text]: [&str; 2],
+    way: Option<(&str, &str)>,
+) -> Result<HttpResponse, ApiError> {
+    let cart = storefront.cart(request);
+    let badge = Badge {
+        units: cart.units(),
+        total: None,
+    };
+    let template = Message {
+        frame: storefront.frame(badge, false),
+        heading,
+        text,
+        way,
+        request_id: spans::request_id(),
+    };
+    let page = Representation::page(request, rendered(&template)?.into_bytes());
+    Ok(page.whole(request))
+}
+
+/// Marks a page as one that cannot be had right now.
+pub(super) fn unavailable(response: &mut HttpResponse) {
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::ETAG);
+}

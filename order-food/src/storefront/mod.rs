@@ -1,0 +1,187 @@
+//! The storefront: the shop for people, in HTML that works without JavaScript.
+//!
+//! `menu`, `cart_page`, `cart_changes`, `checkout`, `order_page`, `own_orders` answer its routes;
+//! `guard` stands before all of them. What a browser sends is read by `cart`, `form` and `links`;
+//! every price comes from the snapshot, by the function that prices orders. Nothing is stored but
+//! orders, under the API key row that `STOREFRONT_KEY_ID` names.
+
+pub(crate) mod cart;
+pub(crate) mod cart_changes;
+pub(crate) mod cart_page;
+pub(crate) mod checkout;
+mod form;
+mod frame;
+pub(crate) mod guard;
+mod links;
+pub(crate) mod menu;
+pub(crate) mod order_page;
+pub(crate) mod own_orders;
+mod picture;
+mod pricing;
+mod settings;
+mod texts;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use pages::{Assets, Currency, PageHeaders, Representation, ShownTime, Signer, Site};
+use process::failure::Failure;
+use shop::{HashKeys, Scope};
+use tracing::error;
+
+use crate::http::ApiError;
+use crate::rate_limit::Limits;
+use crate::reference_data::{ApiKeyId, Snapshot};
+use cart::Cart;
+use frame::{Badge, Frame, Urls};
+pub(crate) use settings::{ENVIRONMENT, Settings};
+
+/// What the pages share. Cheap to clone: each thread of the server has its own.
+#[derive(Clone)]
+pub(crate) struct Storefront(Arc<Parts>);
+
+pub(crate) struct Parts {
+    settings: Settings,
+    currency: Currency,
+    zone: Tz,
+    signer: Signer,
+    headers: PageHeaders,
+    assets: Assets,
+    urls: Urls,
+    limits: Arc<Limits>,
+    keys_max_age: Duration,
+    ready_menu: menu::ReadyMenu,
+}
+
+const ASSETS: [pages::assets::Source; 6] = [
+    ("site.css", include_bytes!("../../assets/site.css")),
+    ("cart.js", include_bytes!("../../assets/cart.js")),
+    ("live.js", include_bytes!("../../assets/live.js")),
+    ("time.js", include_bytes!("../../assets/time.js")),
+    ("food.svg", include_bytes!("../../assets/food.svg")),
+    ("icon.svg", include_bytes!("../../assets/icon.svg")),
+];
+
+impl std::ops::Deref for Storefront {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Storefront {
+    /// The storefront of these settings; times are shown in the zone of the reports.
+    ///
+    /// # Errors
+    /// Exit code 2 when a setting cannot be used.
+    pub(crate) fn new(
+        settings: &crate::settings::Settings,
+        limits: Arc<Limits>,
+        hash_keys: &HashKeys,
+    ) -> Result<Storefront, Failure> {
+        // The settings of the reports are checked.
+        let zone = settings.reports.time_zone.parse().unwrap_or(Tz::UTC);
+        let storefront = settings.storefront.clone();
+        let is_https = |origin: &crate::http::Origin| origin.as_str().starts_with("https://");
+        let strict_transport = storefront.public_origin.as_ref().is_some_and(is_https);
+        let assets = Assets::new(&ASSETS);
+        Ok(Storefront(Arc::new(Parts {
+            currency: storefront.currency()?,
+            zone,
+            signer: Signer::new(hash_keys),
+            headers: PageHeaders::new(&storefront.image_hosts, strict_transport),
+            urls: Urls::of(&assets),
+            assets,
+            limits,
+            keys_max_age: Duration::from_secs(settings.snapshot_max_age_s),
+            ready_menu: menu::ReadyMenu::default(),
+            settings: storefront,
+        })))
+    }
+}
+
+impl Parts {
+    /// The origin as the browser of this request sees it.
+    pub(crate) fn site(&self, request: &HttpRequest) -> Site {
+        self.site_of(request.headers(), request.peer_addr())
+    }
+
+    fn site_of(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Site {
+        let public = self.settings.public_origin.as_ref().map(crate::http::Origin::as_str);
+        Site::of(headers, public, self.limits.trusts_peer(peer))
+    }
+
+    fn site_of_service(&self, request: &ServiceRequest) -> Site {
+        self.site_of(request.headers(), request.peer_addr())
+    }
+
+    /// The cart that came with a request.
+    fn cart(&self, request: &HttpRequest) -> Cart {
+        Cart::read(request.headers(), &self.site(request), &self.signer)
+    }
+
+    /// The API key row under which orders are stored; `None` while none is set, or it is revoked,
+    /// expired, without the scope, or cannot be checked.
+    pub(crate) fn seller(&self, snapshot: &Snapshot) -> Option<ApiKeyId> {
+        let key = snapshot.api_keys.key(self.settings.key_id?)?;
+        let is_valid = key.expires_at.is_none_or(|expiry| snapshot.now() < expiry);
+        let may_order = key.scopes.contains(Scope::CreateOrder);
+        (is_valid && may_order && !snapshot.has_stale_keys(self.keys_max_age)).then_some(key.id)
+    }
+
+    /// What every page shows; `cart` is the badge of the cart.
+    fn frame(&self, cart: Badge, open: bool) -> Frame<'_> {
+        Frame {
+            urls: &self.urls,
+            money: self.currency,
+            cart,
+            open,
+        }
+    }
+
+    fn time(&self, at: DateTime<Utc>) -> ShownTime {
+        ShownTime::new(at, self.zone)
+    }
+}
+
+/// A page made for this request.
+fn page(request: &HttpRequest, template: &impl askama::Template) -> Result<HttpResponse, ApiError> {
+    let page = Representation::page(request, rendered(template)?.into_bytes());
+    Ok(match *request.method() {
+        Method::GET | Method::HEAD => page.respond(request),
+        _ => page.whole(request),
+    })
+}
+
+fn rendered(template: &impl askama::Template) -> Result<String, ApiError> {
+    template.render().map_err(|problem| {
+        error!(error = %problem, "a page cannot be written");
+        ApiError::Internal
+    })
+}
+
+/// Redirects after a form: the page is then fetched with GET, and reloading it sends nothing again.
+fn see_other(address: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, address))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+/// A style, script or picture of the pages.
+pub(crate) async fn asset(
+    request: HttpRequest,
+    name: web::Path<String>,
+    storefront: web::Data<Storefront>,
+) -> Result<HttpResponse, ApiError> {
+    let file = storefront.assets.file(&name).ok_or(ApiError::NotFound("resource"))?;
+    Ok(file.respond(&request))
+}

@@ -1,0 +1,125 @@
+//! The page of an order: for all that have its link.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use pages::ShownTime;
+use shop::{Money, Totals};
+
+use super::cart::Attempt;
+use super::form::Form;
+use super::frame::{Badge, Frame};
+use super::texts as t;
+use super::{Storefront, links, page, see_other};
+use crate::http::ApiError;
+use crate::orders::{Order, OrderLine, orders_of};
+use crate::rate_limit::Action;
+use crate::reference_data::Snapshot;
+use crate::state::AppState;
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct OrderPage<'a> {
+    frame: Frame<'a>,
+    notices: Vec<String>,
+    code: String,
+    placed_at: ShownTime,
+    lines: Vec<Line<'a>>,
+    totals: Totals,
+    discount_code: Option<String>,
+    link: String,
+}
+
+struct Line<'a> {
+    name: &'a str,
+    quantity: u16,
+    price: Money,
+    sum: Money,
+}
+
+/// GET /order/{token}
+pub(crate) async fn order(
+    request: HttpRequest,
+    token: web::Path<String>,
+    state: web::Data<AppState>,
+    storefront: web::Data<Storefront>,
+) -> Result<HttpResponse, ApiError> {
+    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
+    let order = find(&state, &storefront, &snapshot, &token).await?;
+    let placed_at = storefront.time(links::placed_at(order.id));
+    let query = Form::query(&request);
+    let mut notices = Vec::new();
+    if query.text("new").is_some() {
+        notices.push(t::ORDERED.to_owned());
+    }
+    if query.text("again").is_some() {
+        notices.push(t::already_ordered(placed_at.clock()));
+    }
+    let open = storefront.seller(&snapshot).is_some();
+    let badge = Badge::of(&storefront.cart(&request), &snapshot);
+    let template = OrderPage {
+        frame: storefront.frame(badge, open),
+        notices,
+        code: shop::pick_up_code(order.id.as_u128()),
+        placed_at,
+        lines: order.lines.iter().map(line).collect(),
+        totals: order.totals,
+        discount_code: order.coupon_code.as_ref().map(ToString::to_string),
+        link: links::link(order.id, &storefront.signer),
+    };
+    page(&request, &template)
+}
+
+/// POST /order/{token}/again: adds the products of an order to the cart.
+pub(crate) async fn again(
+    request: HttpRequest,
+    token: web::Path<String>,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+    storefront: web::Data<Storefront>,
+) -> Result<HttpResponse, ApiError> {
+    storefront.limits.admit_action(&request, Action::CartChange)?;
+    Form::read(&request, payload, &state).await?;
+    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
+    let order = find(&state, &storefront, &snapshot, &token).await?;
+    let mut cart = storefront.cart(&request);
+    cart.attempt.get_or_insert_with(|| Attempt::new(&storefront.signer));
+    let mut target = format!("/cart?again={token}");
+    for line in &order.lines {
+        let is_sold = snapshot.catalogue.product(line.product).is_some();
+        if is_sold && cart.add(line.product, line.quantity.units().into()).is_err() {
+            target.push_str("&full=1");
+            break;
+        }
+    }
+    let mut response = see_other(&target);
+    let cookie = cart.cookie(&storefront.site(&request), &storefront.signer);
+    super::checkout::keep(&mut response, cookie);
+    Ok(response)
+}
+
+/// The order that a token leads to.
+async fn find(
+    state: &AppState,
+    storefront: &Storefront,
+    snapshot: &Snapshot,
+    token: &str,
+) -> Result<Order, ApiError> {
+    let days = storefront.settings.order_link_days;
+    // A forged link is answered like one of an order that is not there.
+    let id = links::order_of(token, &storefront.signer, snapshot.now(), days).ok_or(ApiError::NotFound("order"))?;
+    let read = async |connection: &mut _| orders_of(connection, &[id]).await;
+    let mut found = state.read("SELECT orders", read).await?;
+    found.pop().ok_or(ApiError::NotFound("order"))
+}
+
+fn line(line: &OrderLine) -> Line<'_> {
+    Line {
+        name: &line.name,
+        quantity: line.quantity.units(),
+        price: line.unit_price,
+        sum: line
+            .unit_price
+            .checked_mul(line.quantity.units().into())
+            .unwrap_or_default(),
+    }
+}

@@ -1,0 +1,125 @@
+//! The cart, priced by the function that prices orders.
+
+use shop::{CouponCode, Money, ProductId, Quantity, Refusal, Totals};
+
+use super::cart::Cart;
+use super::texts as t;
+use crate::coupons::CouponError;
+use crate::orders::{NotStored, OrderLine, PlaceError, Unredeemable, totals};
+use crate::reference_data::Snapshot;
+
+/// A cart with the prices of a snapshot.
+pub(crate) struct PricedCart {
+    /// The lines that can be ordered.
+    pub(crate) lines: Vec<OrderLine>,
+    /// The products that are no longer sold.
+    pub(crate) gone: Vec<(ProductId, Quantity)>,
+    /// Of the lines that can be ordered; `None`: they cost too much.
+    pub(crate) totals: Option<Totals>,
+    /// Whether the coupon is part of the totals.
+    pub(crate) coupon: Coupon,
+}
+
+/// What a coupon does to a cart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Coupon {
+    /// There is none.
+    None,
+    /// It is part of the totals.
+    Accepted,
+    /// It is not, for the reason of this sentence.
+    Refused(String),
+}
+
+/// The cart in this state of the data.
+pub(crate) fn price(snapshot: &Snapshot, cart: &Cart) -> PricedCart {
+    let mut lines = Vec::with_capacity(cart.lines().len());
+    let mut gone = Vec::new();
+    for (id, quantity) in cart.lines() {
+        match snapshot.catalogue.product(*id) {
+            Some(product) => lines.push(OrderLine::of(product, *quantity)),
+            None => gone.push((*id, *quantity)),
+        }
+    }
+    let without = |coupon| {
+        let plain = totals(snapshot, &lines, None).ok();
+        (plain.map(|(totals, _)| totals), coupon)
+    };
+    let (totals, coupon) = match totals(snapshot, &lines, cart.coupon.as_ref()) {
+        _ if lines.is_empty() => (Some(ZERO), Coupon::None),
+        Ok((totals, _)) if cart.coupon.is_some() => (Some(totals), Coupon::Accepted),
+        Ok((totals, _)) => (Some(totals), Coupon::None),
+        Err(problem) => without(coupon_sentence(&problem).map_or(Coupon::None, Coupon::Refused)),
+    };
+    PricedCart {
+        lines,
+        gone,
+        totals,
+        coupon,
+    }
+}
+
+/// The totals of nothing.
+pub(super) const ZERO: Totals = Totals {
+    subtotal: Money::ZERO,
+    discount: Money::ZERO,
+    total: Money::ZERO,
+};
+
+impl PricedCart {
+    /// The same cart without its coupon, which is refused for the reason of this sentence.
+    pub(super) fn without_coupon(self, snapshot: &Snapshot, sentence: &str) -> PricedCart {
+        PricedCart {
+            totals: totals(snapshot, &self.lines, None).ok().map(|(totals, _)| totals),
+            coupon: Coupon::Refused(sentence.to_owned()),
+            ..self
+        }
+    }
+}
+
+/// Why an order was refused, where the coupon is the reason: a sentence for each.
+pub(crate) fn coupon_sentence(problem: &PlaceError) -> Option<String> {
+    let sentence = match problem {
+        PlaceError::NotACouponCode(_) => t::COUPON_INVALID,
+        PlaceError::Coupon(CouponError::Unknown)
+        | PlaceError::NotStored(NotStored::Unredeemable(Unredeemable::Unknown)) => t::COUPON_UNKNOWN,
+        PlaceError::Coupon(CouponError::Refused(Refusal::NotStarted)) => t::COUPON_NOT_STARTED,
+        PlaceError::Coupon(CouponError::Refused(Refusal::Expired)) => t::COUPON_EXPIRED,
+        PlaceError::Coupon(CouponError::Refused(Refusal::TooFewItems { min_items })) => {
+            return Some(t::too_few_items(*min_items));
+        }
+        PlaceError::NotStored(NotStored::Unredeemable(Unredeemable::SoldOut)) => t::COUPON_SOLD_OUT,
+        _ => return None,
+    };
+    Some(sentence.to_owned())
+}
+
+/// What a page showed of a cart's lines, as its form sends it back: `{id}x{units}@{cents}-…`.
+pub(crate) fn seen_text(lines: &[OrderLine]) -> String {
+    let line = |line: &OrderLine| {
+        format!(
+            "{}x{}@{}",
+            line.product,
+            line.quantity.units(),
+            line.unit_price.cents()
+        )
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("-")
+}
+
+/// The lines of such a text; `None` for any other.
+pub(crate) fn seen(text: &str) -> Option<Vec<(ProductId, Quantity, Money)>> {
+    let line = |line: &str| {
+        let (id, rest) = line.split_once('x')?;
+        let (units, cents) = rest.split_once('@')?;
+        let quantity = Quantity::new(units.parse().ok()?).ok()?;
+        let cents = cents.parse().ok().filter(|cents| *cents >= 0)?;
+        Some((ProductId::parse(id).ok()?, quantity, Money::from_cents(cents)))
+    };
+    text.split('-').map(line).collect()
+}
+
+/// A coupon code as a customer typed it: blanks around it are a slip, its letters are not.
+pub(crate) fn typed_code(text: &str) -> Result<CouponCode, shop::NotACouponCode> {
+    CouponCode::parse(text.trim())
+}
