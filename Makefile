@@ -182,13 +182,13 @@ openapi: ## Write docs/openapi.yaml and docs/openapi.json from the code
 	done
 
 .PHONY: charts
-charts: ## Write the charts' README tables and golden files
+charts: ## Write the charts' README tables, golden files and the manifests under k8s/
 	@scripts/tools.sh helm >/dev/null
 	cargo run --quiet --locked -p charts-tests --example write
 
 .PHONY: tools
 tools: $(CARGO_DENY) $(CARGO_CYCLONEDX) ## Install the pinned tools into .tools/
-	@scripts/tools.sh hadolint helm kubernetes-schemas moto promtool pgbouncer
+	@scripts/tools.sh hadolint helm kubernetes-schemas kustomize moto promtool pgbouncer
 
 $(CARGO_DENY):
 	cargo install --locked cargo-deny@$(CARGO_DENY_VERSION) --root .tools/cargo-deny-$(CARGO_DENY_VERSION)

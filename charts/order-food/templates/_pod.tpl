@@ -31,19 +31,12 @@
 {{- .Values.progressDeadlineSeconds | default $seconds | int -}}
 {{- end }}
 
-{{/* The settings that are given, as variables: poolWaitMs is POOL_WAIT_MS. */}}
-{{- define "food.env" -}}
-- name: PORT
-  value: "8080"
-- name: ENABLE_METRICS
-  value: {{ .Values.metrics.enabled | quote }}
-- name: DRAIN_WAIT
-  value: {{ .Values.drain.waitSeconds | quote }}
-- name: SHUTDOWN_TIMEOUT
-  value: {{ .Values.drain.shutdownTimeoutSeconds | quote }}
-{{- range $name, $value := .Values.settings }}
+{{/* The values that are given, as variables: poolWaitMs is POOL_WAIT_MS. values; prefix, as JOBS_. */}}
+{{- define "food.variables" -}}
+{{- $prefix := .prefix | default "" -}}
+{{- range $name, $value := .values }}
 {{- if not (kindIs "invalid" $value) }}
-- name: {{ $name | snakecase | upper }}
+- name: {{ printf "%s%s" $prefix ($name | snakecase | upper) }}
   {{- if kindIs "slice" $value }}
   value: {{ join "," $value | quote }}
   {{- else if kindIs "float64" $value }}
@@ -53,6 +46,28 @@
   {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* The variables of the API. */}}
+{{- define "food.env" -}}
+{{- if and (eq (.Values.settings.idempotencySweepIn | default "api") "workers") (not .Values.workers.enabled) -}}
+{{- fail "settings.idempotencySweepIn: workers remove nothing while workers.enabled is false" -}}
+{{- end -}}
+- name: PORT
+  value: "8080"
+- name: ENABLE_METRICS
+  value: {{ .Values.metrics.enabled | quote }}
+- name: DRAIN_WAIT
+  value: {{ .Values.drain.waitSeconds | quote }}
+- name: SHUTDOWN_TIMEOUT
+  value: {{ .Values.drain.shutdownTimeoutSeconds | quote }}
+{{- include "food.variables" (dict "values" .Values.settings) }}
+{{- include "food.variables" (dict "values" .Values.jobs "prefix" "JOBS_") }}
+{{- include "food.objectStoreEnv" . }}
+{{- end }}
+
+{{/* Where `s3://` leads. */}}
+{{- define "food.objectStoreEnv" -}}
 {{- with .Values.objectStore.endpoint }}
 - name: AWS_ENDPOINT_URL
   value: {{ . | quote }}
@@ -74,19 +89,77 @@
 {{/*
 How many pods to ask for; nothing under an autoscaler. But what a release once asked for, Helm would take away with the upgrade
 that switches the autoscaler on, and Kubernetes would begin again at 1: from then on the number is what it is. An annotation on
-the Deployment remembers that.
+the Deployment remembers that. root, name, count; autoscaler: its name, or nothing.
 */}}
 {{- define "food.replicas" -}}
-{{- if not .Values.autoscaling.enabled -}}
-{{- .Values.replicaCount -}}
+{{- if not .autoscaler -}}
+{{- .count -}}
 {{- else -}}
-{{- $name := include "shop.fullname" . -}}
-{{- $live := lookup "apps/v1" "Deployment" .Release.Namespace $name -}}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace .name -}}
 {{- if $live -}}
 {{- $kept := dig "metadata" "annotations" "order-food/replicas" "" $live -}}
-{{- if or $kept (not (lookup "autoscaling/v2" "HorizontalPodAutoscaler" .Release.Namespace $name)) -}}
+{{- if or $kept (not (lookup "autoscaling/v2" "HorizontalPodAutoscaler" .root.Release.Namespace .autoscaler)) -}}
 {{- $live.spec.replicas | int -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* Metrics of a HorizontalPodAutoscaler: CPU and memory, of targets in percent. */}}
+{{- define "food.resourceMetrics" -}}
+{{- range $name, $target := dict "cpu" .targetCPUUtilizationPercentage "memory" .targetMemoryUtilizationPercentage }}
+{{- with $target }}
+- type: Resource
+  resource:
+    name: {{ $name }}
+    target:
+      type: Utilization
+      averageUtilization: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* How pods spread: root, selector. */}}
+{{- define "food.topologySpread" -}}
+{{- $constraints := list -}}
+{{- range .root.Values.topologySpreadConstraints -}}
+{{- $constraints = append $constraints (merge (dict) . (dict "labelSelector" (dict "matchLabels" $.selector))) -}}
+{{- end -}}
+{{- with $constraints -}}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What the pods may connect to: DNS, the database, telemetry, `extra`, and ports of any address. root, ports. */}}
+{{- define "food.egress" -}}
+{{- with .root.Values.networkPolicy.egress -}}
+- ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+- ports:
+    - port: {{ .databasePort }}
+      protocol: TCP
+  {{- with .databaseTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- if ne $.root.Values.telemetry.endpoint "none" }}
+- ports:
+    - port: {{ .telemetryPort }}
+      protocol: TCP
+{{- end }}
+{{- with $.ports }}
+- ports:
+    {{- range . }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end }}
+{{- with .extra }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
 {{- end }}

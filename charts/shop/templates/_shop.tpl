@@ -28,11 +28,11 @@ app.kubernetes.io/name: {{ include "shop.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* Labels of an object: root, component; extra (a map) and suffix (for the name of test pods) if need be. */}}
+{{/* Labels of an object: root, component; extra (a map) and suffix (for the name of other pods than the chart's main ones) if need be. */}}
 {{- define "shop.labels" -}}
 {{- $labels := include "shop.selectorLabels" .root | fromYaml -}}
 {{- with .suffix -}}
-{{- $_ := set $labels "app.kubernetes.io/name" (printf "%s-%s" (index $labels "app.kubernetes.io/name") .) -}}
+{{- $_ := set $labels "app.kubernetes.io/name" (printf "%s-%s" (index $labels "app.kubernetes.io/name") . | trunc 63 | trimSuffix "-") -}}
 {{- end -}}
 {{- $_ := set $labels "app.kubernetes.io/component" .component -}}
 {{- $_ := set $labels "app.kubernetes.io/part-of" "order-food" -}}

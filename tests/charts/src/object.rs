@@ -36,10 +36,12 @@ impl Object {
         self.0["kind"].as_str().unwrap()
     }
 
-    /// Its name.
+    /// Its name, or how that begins.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0["metadata"]["name"].as_str().unwrap()
+        let metadata = &self.0["metadata"];
+        let name = metadata["name"].as_str().or(metadata["generateName"].as_str());
+        name.unwrap()
     }
 
     /// What stands at a JSON pointer, or null.

@@ -15,6 +15,7 @@ mod init_job_scripts;
 mod init_jobs;
 mod jobs;
 mod loader;
+mod manifests;
 mod names;
 mod notes;
 mod pods;
@@ -23,6 +24,7 @@ mod scripts;
 mod settings;
 mod validity;
 mod values;
+mod workers;
 
 use std::sync::OnceLock;
 
@@ -44,7 +46,7 @@ fn all_renderings() -> &'static [(String, Objects)] {
     })
 }
 
-/// The chart order-food with every switch on.
+/// The chart order-food with every switch of the API on.
 fn everything() -> Render {
     render("order-food").own_values("ci/everything-values.yaml")
 }

@@ -19,6 +19,7 @@ fn names_stay_legal_under_a_release_of_53_characters() {
         ("database-migration", "ci/never-values.yaml"),
         ("database-load", "ci/everything-values.yaml"),
         ("order-food", "ci/everything-values.yaml"),
+        ("order-food", "ci/workers-values.yaml"),
         ("postgres", "ci/default-values.yaml"),
     ] {
         for object in render(chart).own_values(values).release(LONGEST[0]).objects().0 {

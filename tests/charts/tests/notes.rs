@@ -52,26 +52,23 @@ fn the_notes_warn_of_inline_secrets() {
 
 #[test]
 fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_are() {
-    let warned = |assignments: &[&str]| {
-        let rendering = render("order-food").sets(assignments);
-        let notes = rendering.notes();
-        let line = notes
-            .lines()
-            .find(|line| line.contains("connections"))
-            .map(str::to_owned);
-        line.filter(|line| line.starts_with("WARNING"))
+    let line = |assignments: &[&str], beginning: &str| {
+        let notes = render("order-food").sets(assignments).notes();
+        let mut lines = notes.lines().filter(|line| line.contains("connections"));
+        lines.find(|line| line.starts_with(beginning)).map(str::to_owned)
     };
+    let warned = |assignments: &[&str]| line(assignments, "WARNING");
     // (5 + 1) · (10 + 4) = 84, and 98 with one more.
     assert_eq!(warned(&["autoscaling.enabled=true"]), None);
     assert_eq!(
         warned(&["autoscaling.enabled=true", "autoscaling.maxReplicas=6"]),
         None
     );
-    let line = warned(&["autoscaling.enabled=true", "autoscaling.maxReplicas=7"]).unwrap();
-    assert!(
-        line.contains("8 pods") && line.contains("112 connections"),
-        "{line}"
-    );
+    let eight = ["autoscaling.enabled=true", "autoscaling.maxReplicas=7"];
+    let warning = warned(&eight).unwrap();
+    assert!(warning.contains("112 connections"), "{warning}");
+    let count = line(&eight, "Database").unwrap();
+    assert!(count.contains("112 by 8 pods"), "{count}");
     assert_eq!(
         warned(&[
             "autoscaling.enabled=true",
@@ -81,6 +78,37 @@ fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_
         None
     );
     assert!(warned(&["settings.poolSize=40"]).is_some());
+
+    // (20 + 1 + 30 + 1) · (2 + 3) = 260 beside the 42 of three pods of the API.
+    let workers = ["workers.enabled=true", "workers.critical.enabled=true"];
+    let warning = warned(&workers).unwrap();
+    assert!(warning.contains("these 302 connections"), "{warning}");
+    let enough = [&workers[..], &["databaseMaxConnections=302"]].concat();
+    assert_eq!(warned(&enough), None);
+    let more = [&enough[..], &["workers.settings.workerPoolSize=3"]].concat();
+    assert!(
+        warned(&more).unwrap().contains("these 354"),
+        "one more for each worker"
+    );
+    let fixed = [&workers[..], &["workers.autoscaling.enabled=false"]].concat();
+    assert_eq!(warned(&fixed), None, "4 and 6 workers, 92 connections");
+    assert!(
+        line(&fixed, "Database")
+            .unwrap()
+            .contains("up to 92 connections of the 100")
+    );
+}
+
+#[test]
+fn the_notes_say_how_to_look_at_jobs() {
+    let notes = render("order-food").set("workers.enabled=true").notes();
+    for command in [
+        "kubectl get pods -n shop -l app.kubernetes.io/component=workers",
+        "kubectl exec -n shop deployment/order-food-workers -- order-food jobs stats",
+        "kubectl exec -n shop deployment/order-food-workers -- order-food jobs dead-letters list",
+    ] {
+        assert!(notes.contains(command), "{notes}");
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Schemas {
     pub(crate) fn complaints(&mut self, object: &Object) -> Option<Vec<String>> {
         let version = object.text("/apiVersion");
         let (group, number) = version.split_once('/').unwrap_or(("", &version));
-        if ["monitoring.coreos.com", "gateway.networking.k8s.io"].contains(&group) {
+        if ["monitoring.coreos.com", "gateway.networking.k8s.io", "keda.sh"].contains(&group) {
             return None;
         }
         let group = group.split('.').next().unwrap();

@@ -25,48 +25,78 @@ fn settings_become_variables_that_the_program_has() {
         variable(container, "HTTP_WORKERS").is_null(),
         "null leaves the program its default"
     );
+}
 
+#[test]
+fn every_value_for_a_setting_becomes_a_variable_of_the_program() {
     let schema = std::fs::read_to_string(chart("order-food").join("values.schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&schema).unwrap();
     let known = std::fs::read_to_string(repository().join("order-food/config/default.toml")).unwrap();
-    let settings = schema["properties"]["settings"]["properties"]
-        .as_object()
-        .unwrap();
-    let all: Vec<String> = settings
-        .iter()
-        .map(|(name, kind)| {
-            let example = match (&kind["type"][0], &kind["enum"][0], &kind["maximum"]) {
-                (Value::String(kind), ..) if kind == "array" => json!(["x"]),
-                (Value::String(kind), ..) if kind == "boolean" => json!(true),
-                _ if !kind["examples"].is_null() => kind["examples"][0].clone(),
-                (_, Value::Null, greatest) => greatest.clone(),
-                (_, first, _) => first.clone(),
+    let values = &schema["properties"];
+    let of_workers = &values["workers"]["properties"]["settings"];
+    for (path, group, prefix, deployments, least) in [
+        ("settings", &values["settings"], "", &["order-food"][..], 19),
+        (
+            "jobs",
+            &values["jobs"],
+            "JOBS_",
+            &["order-food", "order-food-workers"],
+            14,
+        ),
+        ("workers.settings", of_workers, "", &["order-food-workers"], 5),
+    ] {
+        let settings = group["properties"].as_object().unwrap();
+        let all: Vec<String> = settings
+            .iter()
+            .map(|(name, kind)| format!("\"{name}\": {}", example(kind)))
+            .collect();
+        let objects = render("order-food")
+            .set("workers.enabled=true")
+            .json(&format!("{path}={{{}}}", all.join(",")))
+            .objects();
+        assert!(settings.len() >= least, "{settings:?}");
+        for name in settings.keys() {
+            let variable_name = format!("{prefix}{}", snake(name).to_uppercase());
+            for deployment in deployments {
+                let pod = objects.named("Deployment", deployment).pod().unwrap();
+                assert!(
+                    !variable(pod.containers().last().unwrap(), &variable_name).is_null(),
+                    "{name} is not given to {deployment}"
+                );
+            }
+            // The table of five priorities names the first variable in full: JOBS_…_CRITICAL, _HIGH, ….
+            let (_, priority) = variable_name.rsplit_once('_').unwrap();
+            let is_known = |before| {
+                known.contains(&format!("{before}{variable_name}"))
+                    || known.contains(&format!("{before}_{priority}")) && prefix == "JOBS_"
             };
-            format!("\"{name}\": {example}")
-        })
-        .collect();
-    let objects = render("order-food")
-        .json(&format!("settings={{{}}}", all.join(",")))
-        .objects();
-    let container = objects.pod("Deployment").container("order-food").clone();
-    assert!(settings.len() >= 19, "{settings:?}");
-    for name in settings.keys() {
-        let split = |next: char| {
-            [
-                if next.is_uppercase() { "_" } else { "" }.to_owned(),
-                next.to_string(),
-            ]
-            .concat()
-        };
-        let variable_name = name.chars().map(split).collect::<String>().to_uppercase();
-        assert!(
-            !variable(&container, &variable_name).is_null(),
-            "{name} is not given to the program"
-        );
-        let is_known = |before| known.contains(&format!("{before}{variable_name}"));
-        assert!(
-            ["(", ", ", "; "].into_iter().any(is_known),
-            "{variable_name} is no variable of order-food"
-        );
+            assert!(
+                ["(", ", ", "; "].into_iter().any(is_known),
+                "{variable_name} is no variable of order-food"
+            );
+        }
     }
+}
+
+/// A value that the schema allows.
+fn example(kind: &Value) -> Value {
+    match (&kind["type"][0], &kind["enum"][0], &kind["maximum"]) {
+        (Value::String(kind), ..) if kind == "array" => json!(["x"]),
+        (Value::String(kind), ..) if kind == "boolean" => json!(true),
+        _ if !kind["examples"].is_null() => kind["examples"][0].clone(),
+        (_, Value::Null, greatest) => greatest.clone(),
+        (_, first, _) => first.clone(),
+    }
+}
+
+/// `poolWaitMs` as `pool_wait_ms`.
+fn snake(name: &str) -> String {
+    let split = |next: char| {
+        [
+            if next.is_uppercase() { "_" } else { "" }.to_owned(),
+            next.to_string(),
+        ]
+        .concat()
+    };
+    name.chars().map(split).collect::<String>()
 }

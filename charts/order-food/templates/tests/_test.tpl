@@ -1,4 +1,6 @@
-{{/* A pod that asks the API: root, name, args; env, volumes and mounts for the key of the order. */}}
+{{/*
+A pod that asks the API, or the database: root, name, args; secret: that with the key of the order; role: that of the connection.
+*/}}
 {{- define "food.testPod" -}}
 {{- $root := .root -}}
 apiVersion: v1
@@ -28,6 +30,19 @@ spec:
       securityContext:
         {{- toYaml $root.Values.securityContext | nindent 8 }}
       terminationMessagePolicy: FallbackToLogsOnError
+      {{- with .role }}
+      env:
+        {{- $own := printf "%s\n%s" (include "shop.env" (dict "root" $root "image" $root.Values.image "role" .)) (include "shop.hashKeyEnv" $root) }}
+        {{- include "shop.mergeEnv" (dict "own" $own "extra" $root.Values.workers.extraEnv) | nindent 8 }}
+      {{- with $root.Values.workers.extraEnvFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      volumeMounts:
+        {{- include "shop.databaseMount" (dict "root" $root "role" .) | nindent 8 }}
+  volumes:
+    {{- include "shop.databaseVolume" (dict "root" $root "role" .) | nindent 4 }}
+      {{- end }}
       {{- with .secret }}
       volumeMounts:
         - name: api-key
