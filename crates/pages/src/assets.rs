@@ -76,7 +76,10 @@ mod tests {
         let address = one.address("site.css");
 
         assert_ne!(address, two.address("site.css"));
-        assert!(address.starts_with("/assets/site.") && address.ends_with(".css"), "{address}");
+        assert!(
+            address.starts_with("/assets/site.") && address.ends_with(".css"),
+            "{address}"
+        );
         assert!(one.file(&address["/assets/".len()..]).is_some());
         assert!(one.file("site.css").is_none());
         assert_eq!(one.address("other.css"), "");

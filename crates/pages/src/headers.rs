@@ -22,7 +22,10 @@ impl PageHeaders {
     /// Pictures come from the own origin and from `image_hosts` over HTTPS, everything else from
     /// the own origin. `strict_transport`: browsers come back over HTTPS only.
     pub fn new(image_hosts: &[String], strict_transport: bool) -> PageHeaders {
-        let hosts: String = image_hosts.iter().map(|host| format!(" https://{host}")).collect();
+        let hosts: String = image_hosts
+            .iter()
+            .map(|host| format!(" https://{host}"))
+            .collect();
         let policy = format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'{hosts}; connect-src 'self'; \
              form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
@@ -38,8 +41,14 @@ impl PageHeaders {
     ///
     /// Browsers ignore COOP, with a message on their console, where the origin is not trustworthy.
     pub fn apply(&self, site: &Site, headers: &mut HeaderMap) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            self.content_security_policy.clone(),
+        );
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(
             PERMISSIONS_POLICY,

@@ -115,7 +115,10 @@ mod tests {
     use super::*;
 
     fn shown(code: &str, cents: i64) -> String {
-        Currency::parse(code).unwrap().show(Money::from_cents(cents)).to_string()
+        Currency::parse(code)
+            .unwrap()
+            .show(Money::from_cents(cents))
+            .to_string()
     }
 
     #[test]

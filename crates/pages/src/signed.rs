@@ -26,15 +26,17 @@ impl Signer {
     /// The signature of `value` for the use that `label` names: 22 characters of URL-safe Base64.
     /// One use's signatures are worth nothing for another.
     pub fn sign(&self, label: &str, value: &[u8]) -> String {
-        self.0.first().map_or_else(String::new, |key| signature(key, label, value))
+        self.0
+            .first()
+            .map_or_else(String::new, |key| signature(key, label, value))
     }
 
     /// Whether `signature` is that of `value` under any key. The time tells nothing of where they
     /// differ.
     pub fn verify(&self, label: &str, value: &[u8], sent: &str) -> bool {
-        self.0
-            .iter()
-            .fold(false, |found, key| found | is_equal(&signature(key, label, value), sent))
+        self.0.iter().fold(false, |found, key| {
+            found | is_equal(&signature(key, label, value), sent)
+        })
     }
 }
 
@@ -44,7 +46,11 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
 }
 
 fn signature(key: &Hmac<Sha256>, label: &str, value: &[u8]) -> String {
-    let parts = key.clone().chain_update(label).chain_update(b"|").chain_update(value);
+    let parts = key
+        .clone()
+        .chain_update(label)
+        .chain_update(b"|")
+        .chain_update(value);
     let mut text = URL_SAFE_NO_PAD.encode(parts.finalize().into_bytes());
     text.truncate(LENGTH);
     text

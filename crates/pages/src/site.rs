@@ -117,7 +117,10 @@ mod tests {
     fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in list {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            );
         }
         headers
     }
@@ -126,13 +129,41 @@ mod tests {
     fn the_origin_is_the_public_one_else_that_of_the_request() {
         let forwarded = headers(&[("host", "shop.example:8443"), ("x-forwarded-proto", "https")]);
         for (site, origin, trustworthy) in [
-            (Site::of(&forwarded, None, true), "https://shop.example:8443", true),
-            (Site::of(&forwarded, None, false), "http://shop.example:8443", false),
-            (Site::of(&forwarded, Some("https://food.example"), false), "https://food.example", true),
-            (Site::of(&headers(&[("host", "localhost:8080")]), None, false), "http://localhost:8080", true),
-            (Site::of(&headers(&[("host", "127.0.0.1:80")]), None, false), "http://127.0.0.1", true),
-            (Site::of(&headers(&[("host", "[::1]:81")]), None, false), "http://[::1]:81", true),
-            (Site::of(&headers(&[("host", "localhost.evil.example")]), None, false), "http://localhost.evil.example", false),
+            (
+                Site::of(&forwarded, None, true),
+                "https://shop.example:8443",
+                true,
+            ),
+            (
+                Site::of(&forwarded, None, false),
+                "http://shop.example:8443",
+                false,
+            ),
+            (
+                Site::of(&forwarded, Some("https://food.example"), false),
+                "https://food.example",
+                true,
+            ),
+            (
+                Site::of(&headers(&[("host", "localhost:8080")]), None, false),
+                "http://localhost:8080",
+                true,
+            ),
+            (
+                Site::of(&headers(&[("host", "127.0.0.1:80")]), None, false),
+                "http://127.0.0.1",
+                true,
+            ),
+            (
+                Site::of(&headers(&[("host", "[::1]:81")]), None, false),
+                "http://[::1]:81",
+                true,
+            ),
+            (
+                Site::of(&headers(&[("host", "localhost.evil.example")]), None, false),
+                "http://localhost.evil.example",
+                false,
+            ),
             (Site::of(&headers(&[]), None, false), "", false),
         ] {
             assert_eq!((site.origin(), site.is_trustworthy()), (origin, trustworthy));
@@ -146,8 +177,17 @@ mod tests {
         let site = Site::of(&headers(&[("host", "shop.example")]), None, false);
         for (sent, may) in [
             (&[("sec-fetch-site", "same-origin")][..], true),
-            (&[("sec-fetch-site", "same-origin"), ("origin", "http://elsewhere.example")], true),
-            (&[("sec-fetch-site", "same-site"), ("origin", "http://shop.example")], false),
+            (
+                &[
+                    ("sec-fetch-site", "same-origin"),
+                    ("origin", "http://elsewhere.example"),
+                ],
+                true,
+            ),
+            (
+                &[("sec-fetch-site", "same-site"), ("origin", "http://shop.example")],
+                false,
+            ),
             (&[("sec-fetch-site", "cross-site")], false),
             (&[("sec-fetch-site", "none")], false),
             (&[("sec-fetch-site", "")], false),
@@ -166,7 +206,10 @@ mod tests {
     fn cookies_are_tied_to_the_host_where_browsers_take_that() {
         let plain = Site::of(&headers(&[("host", "shop.example")]), None, false);
         let secure = Site::of(&headers(&[]), Some("https://shop.example"), false);
-        let sent = headers(&[("cookie", "a=b; cart=plain; __Host-cart=tied"), ("cookie", "cart=second")]);
+        let sent = headers(&[
+            ("cookie", "a=b; cart=plain; __Host-cart=tied"),
+            ("cookie", "cart=second"),
+        ]);
 
         assert_eq!(plain.cookie(&sent, "cart"), Some("plain"));
         assert_eq!(secure.cookie(&sent, "cart"), Some("tied"));

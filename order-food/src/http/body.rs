@@ -99,7 +99,9 @@ fn is_json(headers: &HeaderMap, empty: bool) -> bool {
 
 /// What browsers send of a form without files.
 fn is_form(headers: &HeaderMap, empty: bool) -> bool {
-    is_typed(headers, empty, |essence| essence == "application/x-www-form-urlencoded")
+    is_typed(headers, empty, |essence| {
+        essence == "application/x-www-form-urlencoded"
+    })
 }
 
 fn is_typed(headers: &HeaderMap, empty: bool, accepts: impl FnOnce(&str) -> bool) -> bool {

@@ -84,7 +84,9 @@ pub(crate) async fn observe(
         (ServiceResponse::new(request, answered), request_id)
     };
 
-    observer.cors.permit(allowed_origin, is_api, response.headers_mut());
+    observer
+        .cors
+        .permit(allowed_origin, is_api, response.headers_mut());
     // While draining, a client that keeps its connection goes elsewhere before the connection is
     // cut between two requests.
     if leaves_http || observer.draining.is_cancelled() {

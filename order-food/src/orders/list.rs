@@ -133,7 +133,7 @@ impl Page {
                         placed_since,
                     };
                     let ids = ids_by_status(connection, &page).await?;
-                    queries::orders_of(connection, ids).await?
+                    queries::orders_of(connection, &ids).await?
                 }
             };
             let ids: Vec<Uuid> = orders.iter().map(|order| order.id).collect();

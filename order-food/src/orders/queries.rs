@@ -53,6 +53,9 @@ pub(super) async fn order(
 
 /// Those of these orders that exist, the newest first.
 pub(crate) async fn orders_of(connection: &mut AsyncPgConnection, ids: &[Uuid]) -> QueryResult<Vec<Order>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows: Vec<OrderRow> = orders::table
         .select(COLUMNS)
         .filter(orders::id.eq_any(ids))
@@ -71,7 +74,9 @@ pub(crate) async fn coupon_use(
     match check {
         CouponCheck::None => Ok(None),
         CouponCheck::Counted(most) => {
-            let uses = promotion_uses::table.find(code.as_str()).select(promotion_uses::uses);
+            let uses = promotion_uses::table
+                .find(code.as_str())
+                .select(promotion_uses::uses);
             let uses: Option<i64> = uses.first(connection).await.optional()?;
             let is_used_up = u64::try_from(uses.unwrap_or(0)).is_ok_and(|uses| uses >= most);
             Ok(is_used_up.then_some(Unredeemable::SoldOut))
@@ -111,20 +116,6 @@ pub(super) async fn orders_before(
         Some(key) => page.filter(orders::api_key_id.eq(key)).load(connection).await?,
         None => page.load(connection).await?,
     };
-    with_lines(connection, rows).await
-}
-
-/// These orders, newest first.
-pub(super) async fn orders_of(connection: &mut AsyncPgConnection, ids: Vec<Uuid>) -> QueryResult<Vec<Order>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<OrderRow> = orders::table
-        .select(COLUMNS)
-        .filter(orders::id.eq_any(ids))
-        .order(orders::id.desc())
-        .load(connection)
-        .await?;
     with_lines(connection, rows).await
 }
 

@@ -125,7 +125,9 @@ impl Limits {
     /// # Errors
     /// 429 when the address does this too often.
     pub(crate) fn admit_action(&self, request: &HttpRequest, action: Action) -> Result<(), ApiError> {
-        let Some(buckets) = self.of(action) else { return Ok(()) };
+        let Some(buckets) = self.of(action) else {
+            return Ok(());
+        };
         let bucket = self.bucket(request.peer_addr(), request.headers());
         buckets
             .take(bucket, self.started.elapsed())

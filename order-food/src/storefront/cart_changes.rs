@@ -51,7 +51,11 @@ pub(crate) async fn change(
         (None, Some(id)) => (id, -units),
         (None, None) => return Ok(see_other("/cart")),
     };
-    let Some(product) = snapshot.catalogue.product(id).filter(|_| units > 0 || cart.units_of(id) > 0) else {
+    let Some(product) = snapshot
+        .catalogue
+        .product(id)
+        .filter(|_| units > 0 || cart.units_of(id) > 0)
+    else {
         cart.add(id, units.min(0)).ok();
         return Ok(changed(&request, &storefront, cart, "/cart?unsold=1"));
     };

@@ -109,7 +109,14 @@ pub(super) fn cart_page(
         units: cart.units(),
         total: priced.totals.map(|totals| totals.total),
     };
-    let template = CartPage::of(storefront, storefront.frame(badge, open), snapshot, &cart, &priced, remarks);
+    let template = CartPage::of(
+        storefront,
+        storefront.frame(badge, open),
+        snapshot,
+        &cart,
+        &priced,
+        remarks,
+    );
     page(request, &template)
 }
 
@@ -226,9 +233,17 @@ async fn remarks(
         let days = storefront.settings.order_link_days;
         let order = links::order_of(token, &storefront.signer, snapshot.now(), days);
         let read = async |connection: &mut _| crate::orders::orders_of(connection, order.as_slice()).await;
-        if let Some(order) = state.read("SELECT orders", read).await.ok().and_then(|mut found| found.pop()) {
+        if let Some(order) = state
+            .read("SELECT orders", read)
+            .await
+            .ok()
+            .and_then(|mut found| found.pop())
+        {
             remarks.notices.push(t::AGAIN_SAME.to_owned());
-            let differences = order.lines.iter().filter_map(|line| difference(storefront, snapshot, line));
+            let differences = order
+                .lines
+                .iter()
+                .filter_map(|line| difference(storefront, snapshot, line));
             remarks.notices.extend(differences);
         }
     }
@@ -240,9 +255,11 @@ fn difference(storefront: &Storefront, snapshot: &Snapshot, line: &OrderLine) ->
     let show = |money| storefront.currency.show(money);
     match snapshot.catalogue.product(line.product) {
         None => Some(t::is_gone(&line.name)),
-        Some(product) if product.price != line.unit_price => {
-            Some(t::costs_now(&product.name, show(line.unit_price), show(product.price)))
-        }
+        Some(product) if product.price != line.unit_price => Some(t::costs_now(
+            &product.name,
+            show(line.unit_price),
+            show(product.price),
+        )),
         Some(_) => None,
     }
 }

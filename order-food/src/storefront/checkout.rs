@@ -70,19 +70,37 @@ pub(crate) async fn checkout(
     let shown = shown(&form);
     storefront.limits.admit_action(&request, Action::Order)?;
     let placed = placed(&state, &snapshot, &cart, &claim, shown.as_ref()).await;
-    if !matches!(placed, Ok(Placed::Now(..)) | Err(PlaceError::NotStored(NotStored::Unknown { .. }))) {
+    if !matches!(
+        placed,
+        Ok(Placed::Now(..)) | Err(PlaceError::NotStored(NotStored::Unknown { .. }))
+    ) {
         storefront.limits.take_back(&request, Action::Order);
     }
     match placed {
-        Ok(Placed::Now(answer, totals)) => {
+        Ok(Placed::Now(order, _, totals)) => {
             state.metrics.placed(&totals);
-            Ok(ordered(&request, &storefront, emptied(cart), order_id(&answer)?, "new=1"))
+            Ok(ordered(&request, &storefront, emptied(cart), order, "new=1"))
         }
         Ok(Placed::Replayed(answer)) => {
             state.metrics.answered_again();
-            Ok(ordered(&request, &storefront, emptied(cart), order_id(&answer)?, "again=1"))
+            Ok(ordered(
+                &request,
+                &storefront,
+                emptied(cart),
+                order_id(&answer)?,
+                "again=1",
+            ))
         }
-        Err(problem) => refused(&request, (&state, &storefront), &snapshot, (cart, shown), (&claim, problem)).await,
+        Err(problem) => {
+            refused(
+                &request,
+                (&state, &storefront),
+                &snapshot,
+                (cart, shown),
+                (&claim, problem),
+            )
+            .await
+        }
     }
 }
 
@@ -97,15 +115,24 @@ pub(crate) async fn checking(
     let (Some(seller), Some(attempt)) = (storefront.seller(&snapshot), cart.attempt.clone()) else {
         return Ok(see_other("/cart"));
     };
-    let since = Form::query(&request).text("since").and_then(|text| text.parse().ok());
+    let since = Form::query(&request)
+        .text("since")
+        .and_then(|text| text.parse().ok());
     let waited = snapshot.now().timestamp().saturating_sub(since.unwrap_or(0));
     let is_over = waited > i64::try_from(state.order_deadline.as_secs()).unwrap_or(i64::MAX);
     match settled(&state, &claim(seller, &attempt, &cart)).await {
         Ok(Some((order, is_whole))) => Ok(arrived(&request, &storefront, cart, order, is_whole)),
         Ok(None) if is_over => Ok(see_other("/cart?unstored=1")),
         Ok(None) | Err(_) => {
-            let mut response = message(&request, &storefront, t::CHECKING, Some(("/checkout", t::TO_CART)))?;
-            response.headers_mut().insert(REFRESH, HeaderValue::from_static(REFRESH_S));
+            let mut response = message(
+                &request,
+                &storefront,
+                t::CHECKING,
+                Some(("/checkout", t::TO_CART)),
+            )?;
+            response
+                .headers_mut()
+                .insert(REFRESH, HeaderValue::from_static(REFRESH_S));
             Ok(response)
         }
     }
@@ -148,7 +175,14 @@ async fn placed(
     let deadline = Instant::now() + state.order_deadline;
     loop {
         let request = order_request(cart);
-        let placing = place(state, snapshot, claim.api_key, request, Some(claim.clone()), Some(shown.unwrap_or(&never)));
+        let placing = place(
+            state,
+            snapshot,
+            claim.api_key,
+            request,
+            Some(claim.clone()),
+            Some(shown.unwrap_or(&never)),
+        );
         match Box::pin(placing).await {
             Err(PlaceError::NotStored(NotStored::KeyInUse)) if Instant::now() < deadline => {
                 tokio::time::sleep(PAUSE).await;
@@ -165,7 +199,10 @@ fn order_request(cart: &Cart) -> OrderRequest<'_> {
     };
     OrderRequest {
         items: Some(cart.lines().iter().map(item).collect()),
-        coupon_code: cart.coupon.as_ref().map(|code| Text(Cow::Borrowed(code.as_str()))),
+        coupon_code: cart
+            .coupon
+            .as_ref()
+            .map(|code| Text(Cow::Borrowed(code.as_str()))),
     }
 }
 
@@ -200,7 +237,10 @@ async fn refused(
         PlaceError::NotStored(NotStored::KeyInUse | NotStored::Unknown { .. }) => {
             // Counts and logs it as for the API.
             state.metrics.refused(ApiError::from(problem).kind());
-            return Ok(see_other(&format!("/checkout?since={}", snapshot.now().timestamp())));
+            return Ok(see_other(&format!(
+                "/checkout?since={}",
+                snapshot.now().timestamp()
+            )));
         }
         PlaceError::NoItems => {}
         PlaceError::NotStored(NotStored::Unavailable(_)) => remarks.notices.push(t::NOT_STORED.to_owned()),
@@ -245,7 +285,9 @@ fn changes(storefront: &Storefront, snapshot: &Snapshot, cart: &Cart, shown: Opt
     if !lines.eq(cart.lines().iter().copied()) {
         changes.push(t::STALE_FORM.to_owned());
     }
-    let new = super::pricing::price(snapshot, cart).totals.map(|totals| totals.total);
+    let new = super::pricing::price(snapshot, cart)
+        .totals
+        .map(|totals| totals.total);
     if let Some(new) = new.filter(|new| *new != shown.total) {
         changes.push(t::total_is(show(shown.total), show(new)));
     }
@@ -268,7 +310,13 @@ fn stale(
 
 /// To the order that an earlier request placed. The cart is emptied if it is what was ordered; else
 /// it goes on under a new attempt.
-fn arrived(request: &HttpRequest, storefront: &Storefront, cart: Cart, order: Uuid, is_whole: bool) -> HttpResponse {
+fn arrived(
+    request: &HttpRequest,
+    storefront: &Storefront,
+    cart: Cart,
+    order: Uuid,
+    is_whole: bool,
+) -> HttpResponse {
     let cart = match is_whole {
         true => emptied(cart),
         false => cart.renewed(),
@@ -282,7 +330,13 @@ fn emptied(mut cart: Cart) -> Cart {
 }
 
 /// To the page of an order, which this browser's own orders now hold.
-fn ordered(request: &HttpRequest, storefront: &Storefront, cart: Cart, order: Uuid, query: &str) -> HttpResponse {
+fn ordered(
+    request: &HttpRequest,
+    storefront: &Storefront,
+    cart: Cart,
+    order: Uuid,
+    query: &str,
+) -> HttpResponse {
     let site = storefront.site(request);
     let mut own = OwnOrders::read(request.headers(), &site, &storefront.signer);
     own.remember(order);

@@ -68,7 +68,10 @@ mod tests {
     fn addresses_of_the_menu_hold_any_search() {
         assert_eq!(menu_address("", None), "/");
         assert_eq!(menu_address("a&b=c", None), "/?q=a%26b%3Dc");
-        assert_eq!(menu_address("", Some("Soup & <Co>")), "/?category=Soup+%26+%3CCo%3E");
+        assert_eq!(
+            menu_address("", Some("Soup & <Co>")),
+            "/?category=Soup+%26+%3CCo%3E"
+        );
         assert_eq!(menu_address("ä", Some("Pizza")), "/?q=%C3%A4&category=Pizza");
     }
 }

@@ -54,12 +54,18 @@ fn error_of(response: &ServiceResponse<BoxBody>) -> Option<&ApiError> {
 
 /// Whether a client says that it wants HTML; programs that take anything get JSON.
 fn accepts_html(headers: &HeaderMap) -> bool {
-    let mut accepted = headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    let mut accepted = headers
+        .get_all(header::ACCEPT)
+        .filter_map(|value| value.to_str().ok());
     accepted.any(|list| list.to_ascii_lowercase().contains("text/html"))
 }
 
 /// The error as a page, with the headers that it has as JSON.
-fn error_page(request: &HttpRequest, storefront: &Storefront, error: &ApiError) -> Result<HttpResponse, Error> {
+fn error_page(
+    request: &HttpRequest,
+    storefront: &Storefront,
+    error: &ApiError,
+) -> Result<HttpResponse, Error> {
     let waiting = match error {
         ApiError::TooManyRequests { retry_after_s, .. } => t::too_many(*retry_after_s),
         _ => String::new(),

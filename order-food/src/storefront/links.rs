@@ -148,7 +148,12 @@ mod tests {
         }
 
         let cookie = own.cookie(&site, &ours());
-        let text = cookie.strip_prefix("__Host-orders=").unwrap().split(';').next().unwrap();
+        let text = cookie
+            .strip_prefix("__Host-orders=")
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap();
         assert!(text.len() < 500, "{}", text.len());
         let read = OwnOrders::parse(text, &ours()).unwrap();
         let newest: Vec<Uuid> = orders.iter().rev().take(MOST).copied().collect();

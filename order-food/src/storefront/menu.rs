@@ -92,7 +92,10 @@ pub(crate) async fn menu(
         .collect();
     let category = query.text("category").filter(|category| !category.is_empty());
     let frame = storefront.frame(Badge::of(&cart, &snapshot), open);
-    page(&request, &MenuPage::of(&storefront, frame, &snapshot, (&text, category), &cart))
+    page(
+        &request,
+        &MenuPage::of(&storefront, frame, &snapshot, (&text, category), &cart),
+    )
 }
 
 /// The menu before any data: not there yet, and asked for again by the browser.
@@ -148,13 +151,17 @@ impl<'a> MenuPage<'a> {
         let mut sections: Vec<Section<'a>> = Vec::new();
         let mut products = 0;
         for product in snapshot.catalogue.products() {
-            let is_shown = category.is_none_or(|category| *category == *product.category) && finds(&words, product);
+            let is_shown =
+                category.is_none_or(|category| *category == *product.category) && finds(&words, product);
             if !is_shown {
                 continue;
             }
             products += 1;
             let card = Card::of(storefront, product, cart);
-            match sections.iter_mut().find(|section| *section.name == *product.category) {
+            match sections
+                .iter_mut()
+                .find(|section| *section.name == *product.category)
+            {
                 Some(section) => section.cards.push(card),
                 None => sections.push(Section {
                     number: sections.len() + 1,

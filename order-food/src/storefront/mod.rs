@@ -115,7 +115,11 @@ impl Parts {
     }
 
     fn site_of(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Site {
-        let public = self.settings.public_origin.as_ref().map(crate::http::Origin::as_str);
+        let public = self
+            .settings
+            .public_origin
+            .as_ref()
+            .map(crate::http::Origin::as_str);
         Site::of(headers, public, self.limits.trusts_peer(peer))
     }
 
@@ -182,6 +186,9 @@ pub(crate) async fn asset(
     name: web::Path<String>,
     storefront: web::Data<Storefront>,
 ) -> Result<HttpResponse, ApiError> {
-    let file = storefront.assets.file(&name).ok_or(ApiError::NotFound("resource"))?;
+    let file = storefront
+        .assets
+        .file(&name)
+        .ok_or(ApiError::NotFound("resource"))?;
     Ok(file.respond(&request))
 }

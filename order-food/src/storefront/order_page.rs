@@ -82,7 +82,8 @@ pub(crate) async fn again(
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
     let order = find(&state, &storefront, &snapshot, &token).await?;
     let mut cart = storefront.cart(&request);
-    cart.attempt.get_or_insert_with(|| Attempt::new(&storefront.signer));
+    cart.attempt
+        .get_or_insert_with(|| Attempt::new(&storefront.signer));
     let mut target = format!("/cart?again={token}");
     for line in &order.lines {
         let is_sold = snapshot.catalogue.product(line.product).is_some();
@@ -106,7 +107,8 @@ async fn find(
 ) -> Result<Order, ApiError> {
     let days = storefront.settings.order_link_days;
     // A forged link is answered like one of an order that is not there.
-    let id = links::order_of(token, &storefront.signer, snapshot.now(), days).ok_or(ApiError::NotFound("order"))?;
+    let id = links::order_of(token, &storefront.signer, snapshot.now(), days)
+        .ok_or(ApiError::NotFound("order"))?;
     let read = async |connection: &mut _| orders_of(connection, &[id]).await;
     let mut found = state.read("SELECT orders", read).await?;
     found.pop().ok_or(ApiError::NotFound("order"))

@@ -14,8 +14,8 @@ pub(crate) enum Picture<'a> {
 
 /// The symbols of `food.svg` that are categories.
 const CATEGORIES: [&str; 12] = [
-    "burger", "curry", "dessert", "drinks", "pancakes", "pasta", "pizza", "salad", "sandwich", "soup", "sushi",
-    "waffle",
+    "burger", "curry", "dessert", "drinks", "pancakes", "pasta", "pizza", "salad", "sandwich", "soup",
+    "sushi", "waffle",
 ];
 /// The symbol of every other category.
 pub(crate) const UNKNOWN: &str = "plate";
@@ -54,7 +54,9 @@ fn address<'a>(image: &'a Image, hosts: &[String]) -> Option<&'a str> {
 }
 
 fn is_on(address: &str, hosts: &[String]) -> bool {
-    let Ok(url) = Url::parse(address) else { return false };
+    let Ok(url) = Url::parse(address) else {
+        return false;
+    };
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     let host = format!("{}{port}", url.host_str().unwrap_or_default());
     url.scheme() == "https" && url.username().is_empty() && hosts.contains(&host)

@@ -26,10 +26,7 @@ pub(crate) const ENVIRONMENT: &[(&str, &str)] = &[
     ("PUBLIC_ORIGIN", "storefront.public_origin"),
     ("CURRENCY", "storefront.currency"),
     ("STOREFRONT_IMAGE_HOSTS", "storefront.image_hosts"),
-    (
-        "STOREFRONT_ORDERS_PER_ADDRESS",
-        "storefront.orders_per_address",
-    ),
+    ("STOREFRONT_ORDERS_PER_ADDRESS", "storefront.orders_per_address"),
     ("ORDER_LINK_DAYS", "storefront.order_link_days"),
 ];
 

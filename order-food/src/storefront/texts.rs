@@ -92,7 +92,10 @@ pub(crate) const UNAVAILABLE: [&str; 2] = [
     "We cannot do this right now; nothing was stored. Please try again.",
 ];
 pub(crate) const BROKEN: [&str; 2] = ["Something went wrong", "This is our fault. Please try again."];
-pub(crate) const NOT_UNDERSTOOD: [&str; 2] = ["Not understood", "The browser sent something that we cannot read."];
+pub(crate) const NOT_UNDERSTOOD: [&str; 2] = [
+    "Not understood",
+    "The browser sent something that we cannot read.",
+];
 pub(crate) const CHECKING: [&str; 2] = [
     "We are checking your order",
     "The answer was lost on its way. This page finds out by itself whether your order was stored; you will not be charged twice.",
@@ -134,7 +137,10 @@ pub(crate) fn removed(name: impl Display) -> String {
 }
 
 pub(crate) fn quantity_range(name: impl Display) -> String {
-    format!("{name}: a quantity is a whole number from 1 to {}.", Quantity::MAX)
+    format!(
+        "{name}: a quantity is a whole number from 1 to {}.",
+        Quantity::MAX
+    )
 }
 
 pub(crate) fn discount(code: impl Display) -> String {
