@@ -31,6 +31,7 @@ mod logging;
 mod metrics;
 mod order_input;
 mod orders;
+mod orders_by_status;
 mod products;
 mod program;
 mod promotion_uses;
