@@ -4,9 +4,9 @@
 {{- .Values.settings.poolSize | default 10 | int -}}
 {{- end }}
 
-{{/* Connections of one pod: for requests, two of the writer of orders, two of the refresher. */}}
+{{/* Connections of one pod: for requests, two of the writer of orders, two of the refresher, one that listens for changes of orders. */}}
 {{- define "food.connections" -}}
-{{- add (include "food.poolSize" . | int) 4 -}}
+{{- add (include "food.poolSize" . | int) 5 -}}
 {{- end }}
 
 {{/* Most pods at the same time, with the one more of a roll-out. */}}

@@ -58,22 +58,18 @@ fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_
         lines.find(|line| line.starts_with(beginning)).map(str::to_owned)
     };
     let warned = |assignments: &[&str]| line(assignments, "WARNING");
-    // (5 + 1) · (10 + 4) = 84, and 98 with one more.
+    // (5 + 1) · (10 + 5) = 90, and 105 with one more.
     assert_eq!(warned(&["autoscaling.enabled=true"]), None);
-    assert_eq!(
-        warned(&["autoscaling.enabled=true", "autoscaling.maxReplicas=6"]),
-        None
-    );
-    let eight = ["autoscaling.enabled=true", "autoscaling.maxReplicas=7"];
-    let warning = warned(&eight).unwrap();
-    assert!(warning.contains("112 connections"), "{warning}");
-    let count = line(&eight, "Database").unwrap();
-    assert!(count.contains("112 by 8 pods"), "{count}");
+    let seven = ["autoscaling.enabled=true", "autoscaling.maxReplicas=6"];
+    let warning = warned(&seven).unwrap();
+    assert!(warning.contains("105 connections"), "{warning}");
+    let count = line(&seven, "Database").unwrap();
+    assert!(count.contains("105 by 7 pods"), "{count}");
     assert_eq!(
         warned(&[
             "autoscaling.enabled=true",
-            "autoscaling.maxReplicas=7",
-            "databaseMaxConnections=112"
+            "autoscaling.maxReplicas=6",
+            "databaseMaxConnections=105"
         ]),
         None
     );
