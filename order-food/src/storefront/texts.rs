@@ -16,6 +16,7 @@ pub(crate) const MY_ORDERS: &str = "Your orders";
 pub(crate) const PAY_AT_COUNTER: &str = "You pay at the counter.";
 pub(crate) const NO_PERSONAL_DATA: &str =
     "No name and no address is asked for; two cookies remember your cart and your orders.";
+pub(crate) const NO_CONNECTION: &str = "There is no connection to the shop. Your last change was not kept.";
 pub(crate) const REQUEST_ID: &str = "If you ask us about this, tell us the request id";
 pub(crate) const TO_MENU: &str = "To the menu";
 pub(crate) const TO_CART: &str = "To your cart";
