@@ -186,9 +186,13 @@ charts: ## Write the charts' README tables, golden files and the manifests under
 	@scripts/tools.sh helm >/dev/null
 	cargo run --quiet --locked -p charts-tests --example write
 
+.PHONY: terraform-schema
+terraform-schema: ## Write what Terraform's provider takes into deploy/terraform/azure-container-apps/schema.json, from its package of PyPI
+	python3 deploy/terraform/azure-container-apps/schema.py
+
 .PHONY: tools
 tools: $(CARGO_DENY) $(CARGO_CYCLONEDX) ## Install the pinned tools into .tools/
-	@scripts/tools.sh hadolint helm kubernetes-schemas kustomize moto promtool pgbouncer
+	@scripts/tools.sh hadolint hclfmt helm kubernetes-schemas kustomize moto promtool pgbouncer
 
 $(CARGO_DENY):
 	cargo install --locked cargo-deny@$(CARGO_DENY_VERSION) --root .tools/cargo-deny-$(CARGO_DENY_VERSION)

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=functions.sh
 . "$here/functions.sh"
 
-tools=(hadolint helm kubernetes-schemas kustomize moto promtool pgbouncer)
+tools=(hadolint hclfmt helm kubernetes-schemas kustomize moto promtool pgbouncer)
 missing=()
 packages=()
 

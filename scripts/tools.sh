@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Prints where each tool named is: hadolint (the linter of Dockerfiles), helm, kustomize, promtool (prometheus lies beside it), pgbouncer, moto (a server
-# of S3), and kubernetes-schemas (a folder of JSON Schemas that allow no unknown fields). What is missing is first put into .tools/, at
-# the version pinned here; nothing is installed elsewhere, and root is not needed. Helm and kustomize are compiled, which takes some
-# minutes.
+# Prints where each tool named is: hadolint (the linter of Dockerfiles), hclfmt (the formatter of Terraform's language), helm, kustomize,
+# promtool (prometheus lies beside it), pgbouncer, moto (a server of S3), and kubernetes-schemas (a folder of JSON Schemas that allow
+# no unknown fields). What is missing is first put into .tools/, at the version pinned here; nothing is installed elsewhere, and root
+# is not needed. Helm, hclfmt and kustomize are compiled, which takes some minutes.
 # With --present first, nothing is printed or installed: the status tells whether all of them are there.
 set -euo pipefail
 # shellcheck source=functions.sh
@@ -10,10 +10,10 @@ set -euo pipefail
 cd "$root"
 
 # What is pinned: version, and the folder that holds it.
-declare -A versions=([hadolint]=2.15.1 [helm]=3.21.4 [kubernetes-schemas]=1.37.0 [kustomize]=5.8.2 [moto]=5.2.5)
+declare -A versions=([hadolint]=2.15.1 [hclfmt]=2.25.0 [helm]=3.21.4 [kubernetes-schemas]=1.37.0 [kustomize]=5.8.2 [moto]=5.2.5)
 declare -A folders=([kubernetes-schemas]=kubernetes-validate [promtool]=prometheus)
-declare -A files=([hadolint]=/bin/hadolint [helm]=/helm [kubernetes-schemas]='' [kustomize]=/kustomize [moto]=/moto-server [promtool]=/usr/bin/promtool [pgbouncer]=/pgbouncer)
-go_version=1.27.3              # the compiler of helm and kustomize, where there is none that fetches the right one by itself (1.21 or newer)
+declare -A files=([hadolint]=/bin/hadolint [hclfmt]=/hclfmt [helm]=/helm [kubernetes-schemas]='' [kustomize]=/kustomize [moto]=/moto-server [promtool]=/usr/bin/promtool [pgbouncer]=/pgbouncer)
+go_version=1.27.3              # the compiler of helm, hclfmt and kustomize, where there is none that fetches the right one by itself (1.21 or newer)
 helm_kubernetes_minor=36       # what this helm is made for, and takes for the cluster where it does not see one
 schema_versions=(1.29 1.33 1.37) # the Kubernetes versions that the charts are checked for
 
@@ -78,6 +78,11 @@ install_helm() {
     flags+=" -X $module/pkg/$package.k8sVersionMajor=1 -X $module/pkg/$package.k8sVersionMinor=$helm_kubernetes_minor"
   done
   go_install "$module/cmd/helm@v$1" -ldflags "$flags"
+}
+
+install_hclfmt() {
+  echo "No hclfmt $1 here: building it into .tools/, which takes a minute." >&2
+  go_install "github.com/hashicorp/hcl/v2/cmd/hclfmt@v$1" -ldflags '-s -w'
 }
 
 install_kustomize() {

@@ -22,6 +22,7 @@ mod pods;
 mod schema;
 mod scripts;
 mod settings;
+mod terraform;
 mod validity;
 mod values;
 mod workers;
