@@ -52,8 +52,12 @@ undeploy: ## Take away what `make deploy` brought (NAMESPACE=…; PURGE=1 forget
 	@scripts/deploy/undeploy.sh
 
 .PHONY: job
-job: ## Run a CronJob now and follow it, JOB=database-load (NAMESPACE=…)
+job: ## Run a CronJob now and follow it, JOB=database-load (NAMESPACE=… ARGS='rollback -p default --previous')
 	@scripts/deploy/job.sh
+
+.PHONY: bootstrap
+bootstrap: ## Bring schema and data into the database of a cluster by Jobs, in order (PROFILES='minimal …' ENVIRONMENT=dev|staging|prod NAMESPACE=… DRY_RUN=1)
+	@scripts/deploy/bootstrap.sh
 
 .PHONY: test
 test: ## Run every test, on throw-away PostgreSQL servers of their own

@@ -12,7 +12,8 @@ if [[ ${PLATFORM:-} == azure ]]; then
     --query "sort_by([].{Status:properties.status,StartTime:properties.startTime,EndTime:properties.endTime}, &StartTime)"
 else
   need_cluster
-  kube get jobs -l "JobType=init,app.kubernetes.io/component=$purpose" --sort-by=.status.startTime \
-    -o 'custom-columns=Job:.metadata.name,Status:.status.conditions[?(@.status=="True")].type,StartTime:.status.startTime,EndTime:.status.completionTime' |
-    awk -v job="$job-" 'NR == 1 || index($1, job) == 1'
+  # shellcheck disable=SC2016 # a template
+  kube get jobs -l "JobType=init,app.kubernetes.io/component=$purpose" --sort-by=.status.startTime -o go-template='{{range .items}}{{$status := "Running"}}{{$end := "-"}}{{range .status.conditions}}{{if and (eq .status "True") (or (eq .type "Complete") (eq .type "Failed"))}}{{$status = .type}}{{$end = .lastTransitionTime}}{{end}}{{end}}{{.metadata.name}} {{$status}} {{with .status.startTime}}{{.}}{{else}}-{{end}} {{$end}}{{"\n"}}{{end}}' |
+    awk -v job="$job-" -v format='%-63s %-9s %-20s %s\n' 'BEGIN { printf format, "Job", "Status", "StartTime", "EndTime" }
+        index($1, job) == 1 { printf format, $1, $2, $3, $4 }'
 fi

@@ -6,27 +6,14 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/init-place.sh"
 name_job "$@"
 
-# Each Secret that the job mounts is there, with the keys that it names.
-need_secrets() {
-  local secret keys key
-  while read -r secret keys; do
-    [[ -n $secret ]] || continue
-    kube get secret "$secret" >/dev/null 2>&1 ||
-      fail "there is no Secret $secret in the namespace $namespace; type: kubectl create secret generic $secret -n $namespace" \
-        "--from-file=${keys:-KEY}=FILE"
-    for key in $keys; do
-      [[ -n $(kube get secret "$secret" -o "jsonpath={.data.${key//./\\.}}") ]] ||
-        fail "the Secret $secret in the namespace $namespace has no key $key; type: kubectl edit secret -n $namespace $secret"
-    done
-  done < <(kube get cronjob "$job" -o 'jsonpath={range .spec.jobTemplate.spec.template.spec.volumes[?(@.secret.optional!=true)]}{.secret.secretName} {.secret.items[*].key}{"\n"}{end}')
-}
-
 on_kubernetes() {
+  local needed
   need_cluster
   kube get cronjob "$job" >/dev/null 2>&1 ||
     fail "there is no CronJob $job in the namespace $namespace; type: helm upgrade --install init-jobs ./charts/init-jobs" \
       "--namespace $namespace --set environment=$environment"
-  need_secrets
+  needed=$(kube get cronjob "$job" -o go-template="$secrets")
+  need_secrets "$needed"
   echo "Step 2: Executing task..."
   NAME=$job-$(date -u +%Y%m%d-%H%M%S) JOB=$job "$root/scripts/deploy/job.sh"
 }

@@ -96,7 +96,7 @@ migrator, loader, secondary or none).
 {{- include "shop.mergeEnv" (dict "own" (toYaml $env) "extra" (.job.extraEnv | default list)) -}}
 {{- end }}
 
-{{/* root, job, step. */}}
+{{/* root, job (whose timeoutSeconds, size, resources, extraEnv, extraEnvFrom and volumeMounts count), step. */}}
 {{- define "init.container" -}}
 {{- $image := .step.image -}}
 {{- if kindIs "string" $image }}{{ $image = index .root.Values.images $image }}{{ end -}}
@@ -169,13 +169,59 @@ migrator, loader, secondary or none).
 {{- end }}
 {{- end }}
 
+{{/* The spec of a Job: root, job, labels (a map), restartPolicy, backoffLimit. A step may have the values of another job in `of`. */}}
+{{- define "init.jobSpec" -}}
+{{- $root := .root }}{{ $job := .job -}}
+{{- $seconds := 0 -}}
+{{- range $job.steps }}{{ $seconds = add $seconds (int (.of | default $job).timeoutSeconds) 120 }}{{ end -}}
+parallelism: 1
+completions: 1
+backoffLimit: {{ .backoffLimit }}
+activeDeadlineSeconds: {{ mul (add1 (int .backoffLimit)) $seconds }}
+{{- if eq .restartPolicy "Never" }}
+podFailurePolicy:
+  rules:
+    - action: Ignore
+      onPodConditions:
+        - type: DisruptionTarget
+          status: "True"
+    - action: FailJob
+      onExitCodes:
+        operator: In
+        values: [2, 5, 7, 8, 9, 10, 11]
+{{- end }}
+template:
+  metadata:
+    labels:
+      {{- include "shop.labels" (dict "root" $root "component" $job.purpose "extra" (merge .labels $root.Values.podLabels)) | nindent 6 }}
+    {{- with $root.Values.podAnnotations }}
+    annotations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+  spec:
+    restartPolicy: {{ .restartPolicy }}
+    {{- include "shop.identity" $root | nindent 4 }}
+    {{- with initial $job.steps }}
+    initContainers:
+      {{- range . }}
+      {{- include "init.container" (dict "root" $root "job" (.of | default $job) "step" .) | nindent 6 }}
+      {{- end }}
+    {{- end }}
+    containers:
+      {{- with last $job.steps }}
+      {{- include "init.container" (dict "root" $root "job" (.of | default $job) "step" .) | nindent 6 }}
+      {{- end }}
+    volumes:
+      {{- include "init.volumes" (dict "root" $root "job" $job) | nindent 6 }}
+    {{- include "shop.scheduling" $root | nindent 4 }}
+{{- end }}
+
 {{/* root, job. */}}
 {{- define "init.cronJob" -}}
 {{- $root := .root }}{{ $job := .job -}}
 {{- $name := printf "%s-init-%s-%s" $root.Values.project $job.purpose (include "init.environment" $root) -}}
 {{- if gt (len $name) 52 }}{{ fail (printf "%s: the name of a CronJob has at most 52 characters, this one %d" $name (len $name)) }}{{ end -}}
 {{- $labels := dict "JobType" "init" "JobCategory" $job.category -}}
-{{- $attempts := add1 (int $root.Values.backoffLimit) -}}
 apiVersion: batch/v1
 kind: CronJob
 metadata:
@@ -200,40 +246,5 @@ spec:
         Name: {{ $name }}
         Purpose: {{ printf "Init job: %s" $job.description | quote }}
     spec:
-      parallelism: 1
-      completions: 1
-      backoffLimit: {{ $root.Values.backoffLimit }}
-      activeDeadlineSeconds: {{ mul $attempts (len $job.steps) (add (int $job.timeoutSeconds) 120) }}
-      podFailurePolicy:
-        rules:
-          - action: Ignore
-            onPodConditions:
-              - type: DisruptionTarget
-                status: "True"
-          - action: FailJob
-            onExitCodes:
-              operator: In
-              values: [2, 5, 7, 8, 9, 10, 11]
-      template:
-        metadata:
-          labels:
-            {{- include "shop.labels" (dict "root" $root "component" $job.purpose "extra" (merge $labels $root.Values.podLabels)) | nindent 12 }}
-          {{- with $root.Values.podAnnotations }}
-          annotations:
-            {{- toYaml . | nindent 12 }}
-          {{- end }}
-        spec:
-          restartPolicy: Never
-          {{- include "shop.identity" $root | nindent 10 }}
-          {{- with initial $job.steps }}
-          initContainers:
-            {{- range . }}
-            {{- include "init.container" (dict "root" $root "job" $job "step" .) | nindent 12 }}
-            {{- end }}
-          {{- end }}
-          containers:
-            {{- include "init.container" (dict "root" $root "job" $job "step" (last $job.steps)) | nindent 12 }}
-          volumes:
-            {{- include "init.volumes" . | nindent 12 }}
-          {{- include "shop.scheduling" $root | nindent 10 }}
+      {{- include "init.jobSpec" (dict "root" $root "job" $job "labels" $labels "restartPolicy" "Never" "backoffLimit" $root.Values.backoffLimit) | nindent 6 }}
 {{- end }}

@@ -15,6 +15,7 @@ pub struct Render {
     chart: String,
     folder: PathBuf,
     release: String,
+    namespace: String,
     kubernetes: String,
     arguments: Vec<String>,
 }
@@ -26,6 +27,7 @@ pub fn render(chart_name: &str) -> Render {
         chart: chart_name.into(),
         folder: chart(chart_name),
         release: chart_name.into(),
+        namespace: "shop".into(),
         kubernetes: KUBERNETES[1].into(),
         arguments: Vec::new(),
     }
@@ -36,6 +38,13 @@ impl Render {
     #[must_use]
     pub fn release(mut self, name: &str) -> Self {
         self.release = name.into();
+        self
+    }
+
+    /// For another namespace than `shop`.
+    #[must_use]
+    pub fn namespace(mut self, name: &str) -> Self {
+        self.namespace = name.into();
         self
     }
 
@@ -98,7 +107,7 @@ impl Render {
         let output = Command::new(helm())
             .args(["template", &self.release])
             .arg(&self.folder)
-            .args(["--namespace", "shop", "--kube-version", &self.kubernetes])
+            .args(["--namespace", &self.namespace, "--kube-version", &self.kubernetes])
             .args(&self.arguments)
             .env("KUBECONFIG", "/dev/null")
             .output()

@@ -9,6 +9,7 @@
     reason = "for tests only: what fails here is a failed test"
 )]
 
+pub mod bootstrap;
 pub mod helm;
 pub mod manifests;
 pub mod object;

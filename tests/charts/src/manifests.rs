@@ -72,7 +72,7 @@ pub fn files() -> Vec<(PathBuf, String)> {
 }
 
 /// Without what Helm alone makes of it: the comment of the source, and the labels of the release.
-fn plain(document: &str) -> String {
+pub(crate) fn plain(document: &str) -> String {
     let is_helms = |line: &str| {
         let line = line.trim();
         line.starts_with("# Source:")

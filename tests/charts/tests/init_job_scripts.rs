@@ -12,16 +12,22 @@ echo "$*" >>"$FAKE/calls"
 case "$*" in
   "config current-context") echo here ;;
   *"get --raw /readyz") ;;
-  *"get cronjob "*" -o jsonpath"*) echo "order-food-postgres-admin postgres-admin-password" ;;
+  *"get cronjob "*" -o go-template"*) echo "order-food-postgres-admin postgres-admin-password" ;;
   *"get cronjob "*) [[ -z ${NO_CRONJOB:-} ]] ;;
   *"get secret "*" -o jsonpath"*) echo "${SECRET-c2VjcmV0}" ;;
   *"get secret "*) [[ -z ${NO_SECRET:-} ]] ;;
+  *"create --dry-run=client -o go-template"*secretName*) echo "order-food-database url" ;;
+  *"create --dry-run=client -o go-template"*) echo "$JOBS" ;;
+  *"-f -"*) cat >/dev/null; echo changed ;;
+  *"create -f "* | *"apply -f "* | *"delete job "*) echo changed ;;
   *"create job "*) echo "job created" ;;
-  *"get pods "*) echo "pod-1 0 2026-01-01T00:00:00Z" ;;
+  *"get pods "*restartCount*) echo "pod-1 job 0 2026-01-01T00:00:00Z" ;;
+  *"get pods "*exitCode*) [[ $OUTCOME != Failed ]] || echo "job ended with 9: the schema is missing" ;;
   *"logs "*) echo "granted to order_food_app" ;;
+  *"get job ${FAILS:-none} "*range*True*) echo Failed ;;
   *"get job "*range*True*) echo "$OUTCOME" ;;
   *"get job "*) echo "BackoffLimitExceeded: too many failures" ;;
-  *"get jobs "*) printf 'Job Status StartTime EndTime\norder-food-init-grant-db-roles-dev-1 Complete a b\norder-food-init-grant-db-roles-staging-1 Failed a b\n' ;;
+  *"get jobs "*) printf 'order-food-init-grant-db-roles-dev-1 Complete a b\norder-food-init-grant-db-roles-staging-1 Failed a b\n' ;;
   *) exit 1 ;;
 esac
 "#;
@@ -41,17 +47,17 @@ esac
 "#;
 
 /// A folder of programs that stand in for the command line of a cluster.
-struct Fake(PathBuf);
+pub(crate) struct Fake(PathBuf);
 
 /// What a script printed.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    error: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) error: String,
 }
 
 impl Fake {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("init-jobs-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         for (program, text) in [("kubectl", KUBECTL), ("az", AZ)] {
@@ -62,7 +68,7 @@ impl Fake {
         Self(folder)
     }
 
-    fn run(&self, script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
+    pub(crate) fn run(&self, script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
         let output = Command::new(repository().join("scripts").join(script))
             .args(arguments)
             .env_clear()
@@ -79,7 +85,7 @@ impl Fake {
         }
     }
 
-    fn calls(&self) -> String {
+    pub(crate) fn calls(&self) -> String {
         std::fs::read_to_string(self.0.join("calls")).unwrap_or_default()
     }
 }
@@ -202,6 +208,11 @@ fn a_job_that_fails_fails_the_script() {
         assert_eq!(said.code, Some(1), "{}", said.out);
         assert!(!said.out.contains('✓'), "{}", said.out);
         assert!(said.out.contains("granted to"), "{}", said.out);
+        if platform == "kubernetes" {
+            let (message, reason) = ("job ended with 9: the schema is missing", "BackoffLimitExceeded");
+            assert!(said.error.contains(message), "{}", said.error);
+            assert!(said.error.contains(reason), "{}", said.error);
+        }
     }
 }
 
@@ -224,14 +235,18 @@ fn the_status_is_a_table_of_the_environment_alone() {
     let fake = Fake::new("status");
     let said = fake.run("init-job-status.sh", &["grant-db-roles", "dev"], &[]);
     assert_eq!(said.code, Some(0), "{}", said.error);
+    let rows: Vec<Vec<&str>> = said
+        .out
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let job = "order-food-init-grant-db-roles-dev-1";
     assert_eq!(
-        said.out,
-        "Job Status StartTime EndTime\norder-food-init-grant-db-roles-dev-1 Complete a b\n"
-    );
-    assert!(
-        fake.calls().contains("StartTime:.status.startTime"),
-        "{}",
-        fake.calls()
+        rows,
+        [
+            ["Job", "Status", "StartTime", "EndTime"],
+            [job, "Complete", "a", "b"]
+        ]
     );
     let said = fake.run(
         "init-job-status.sh",

@@ -8,6 +8,8 @@
 )]
 
 mod api;
+mod bootstrap;
+mod bootstrap_scripts;
 mod database;
 mod files;
 mod generated;
