@@ -126,7 +126,7 @@ impl Call<'_> {
         let applied = self.migrator.apply_roles(&self.passwords()?).await;
         let applied = applied.map_err(|error| self.failed_run(&error))?;
         self.output.answer("roles", &applied)?;
-        let Changes { run_id, changes } = applied;
+        let Changes { run_id, changes, .. } = applied;
         let outcome = outcome(!changes.is_empty());
         let count = match changes.len() {
             1 => "1 change".to_owned(),

@@ -206,6 +206,7 @@ impl Error {
             Self::Connect(ConnectError::Pooled { .. } | ConnectError::Encoding { .. }) => {
                 "as the message says, then run it again"
             }
+            Self::Connect(ConnectError::NoToken { .. }) => "see Managed identities in docs/DATABASE_URLS.md",
             Self::Connect(_) => "correct DATABASE_URL, or the server's pg_hba.conf",
             Self::Bad(_) | Self::Panicked(_) => "use another build",
             Self::NoSuchVersion { .. } | Self::NotBack { .. } => {

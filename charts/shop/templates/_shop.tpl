@@ -139,6 +139,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - name: DATABASE_DIRECT_URL_FILE
   value: /etc/order-food/database/direct-url
 {{- end }}
+{{- if eq (.root.Values.database.auth | default "password") "azure" }}
+- name: DB_AUTH
+  value: azure
+{{- end }}
+{{- with .root.Values.database.passwordFile }}
+- name: DB_PASSWORD_FILE
+  value: {{ . | quote }}
+{{- end }}
 - name: ENVIRONMENT
   value: {{ .root.Values.environment | quote }}
 - name: SERVICE_VERSION

@@ -3,11 +3,14 @@
 //! PostgreSQL 14 to 18, over Rust all the way down: no libpq, no OpenSSL.
 
 pub mod amount;
+mod azure;
 mod certificate;
 pub mod channels;
 mod connect;
+mod connect_error;
 mod listen;
 pub mod locks;
+mod open;
 pub mod pool;
 mod pooling;
 mod role;
@@ -21,9 +24,11 @@ mod settings;
 mod target;
 mod tls;
 mod url;
+mod value;
 pub mod version;
 
-pub use connect::{ConnectError, Database};
+pub use connect::Database;
+pub use connect_error::ConnectError;
 pub use listen::Listener;
 pub use pooling::Pooling;
 pub use settings::{ENVIRONMENT, Invalid, Port, Settings};

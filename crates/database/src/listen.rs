@@ -4,7 +4,9 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client};
 
-use crate::connect::{ConnectError, Database};
+use crate::connect::Database;
+use crate::connect_error::ConnectError;
+use crate::open::Opened;
 
 /// A connection of its own that listens on one channel.
 pub struct Listener {
@@ -30,7 +32,11 @@ impl Database {
     /// As [`Database::listen`].
     pub async fn listen_for_payloads(&self, channel: &str, kept: usize) -> Result<Listener, ConnectError> {
         self.require_sessions(self.pooling().await?)?;
-        let (client, mut connection) = self.open().await?;
+        let Opened {
+            client,
+            mut connection,
+            ..
+        } = self.open(None).await?;
         let (sender, payloads) = mpsc::channel(kept);
         tokio::spawn(async move {
             let mut messages = stream::poll_fn(move |context| connection.poll_message(context));

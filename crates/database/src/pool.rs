@@ -13,7 +13,8 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use tracing::debug;
 
-use crate::connect::{Database, with_causes};
+use crate::connect::Database;
+use crate::connect_error::with_causes;
 use crate::pooling::Pooling;
 
 /// A connection of a [`Pool`], to be [released](PooledConnection::release) after its last answer.

@@ -10,7 +10,8 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 ///
 /// Each of `url`, `direct_url`, `host`, `port`, `user`, `password`, `name` and `sslmode` may come
 /// from a file instead (`url_file`, …); such files, and those of certificates, are read again for
-/// each new connection, so that a rotated password needs no restart.
+/// each new connection, so that a rotated password needs no restart. A password, or with
+/// `auth = "azure"` a token, also completes a URL that has none.
 ///
 /// The section of the default file:
 /// ```toml
@@ -27,11 +28,11 @@ pub struct Settings {
     pub direct_url: Option<SecretString>,
     /// File that holds the direct URL.
     pub direct_url_file: Option<PathBuf>,
-    /// Host name or address.
+    /// Host name or address; several, separated by commas, are tried almost at once.
     pub host: Option<String>,
     /// File that holds the host.
     pub host_file: Option<PathBuf>,
-    /// TCP port; default 5432.
+    /// TCP port, or one for each host; default 5432.
     pub port: Option<Port>,
     /// File that holds the port.
     pub port_file: Option<PathBuf>,
@@ -43,6 +44,25 @@ pub struct Settings {
     pub password: Option<SecretString>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
+    /// `password` (default), or `azure`: a token of Microsoft Entra ID for a managed identity, in place
+    /// of the password.
+    pub auth: Option<String>,
+    /// Which managed identity; default the one that the machine has.
+    pub azure_client_id: Option<String>,
+    /// The directory of a workload identity.
+    pub azure_tenant_id: Option<String>,
+    /// File with the token of a Kubernetes service account, which a workload identity shows.
+    pub azure_federated_token_file: Option<PathBuf>,
+    /// Where a workload identity asks; default `https://login.microsoftonline.com`.
+    pub azure_authority_host: Option<String>,
+    /// Where Container Apps and App Service answer for their identities.
+    pub azure_identity_endpoint: Option<String>,
+    /// What they want to be shown.
+    pub azure_identity_secret: Option<SecretString>,
+    /// Where a virtual machine asks; default `http://169.254.169.254`.
+    pub azure_imds_endpoint: Option<String>,
+    /// What the token is for; default PostgreSQL in the public cloud.
+    pub azure_audience: Option<String>,
     /// Name of the database; default the user's name.
     pub name: Option<String>,
     /// File that holds the name.
@@ -88,6 +108,18 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("DB_USER_FILE", "database.user_file"),
     ("DB_PASSWORD", "database.password"),
     ("DB_PASSWORD_FILE", "database.password_file"),
+    ("DB_AUTH", "database.auth"),
+    ("AZURE_CLIENT_ID", "database.azure_client_id"),
+    ("AZURE_TENANT_ID", "database.azure_tenant_id"),
+    (
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "database.azure_federated_token_file",
+    ),
+    ("AZURE_AUTHORITY_HOST", "database.azure_authority_host"),
+    ("IDENTITY_ENDPOINT", "database.azure_identity_endpoint"),
+    ("IDENTITY_HEADER", "database.azure_identity_secret"),
+    ("AZURE_IMDS_ENDPOINT", "database.azure_imds_endpoint"),
+    ("DB_AZURE_AUDIENCE", "database.azure_audience"),
     ("DB_NAME", "database.name"),
     ("DB_NAME_FILE", "database.name_file"),
     ("DB_SSLMODE", "database.sslmode"),
@@ -111,6 +143,15 @@ impl Default for Settings {
             user_file: None,
             password: None,
             password_file: None,
+            auth: None,
+            azure_client_id: None,
+            azure_tenant_id: None,
+            azure_federated_token_file: None,
+            azure_authority_host: None,
+            azure_identity_endpoint: None,
+            azure_identity_secret: None,
+            azure_imds_endpoint: None,
+            azure_audience: None,
             name: None,
             name_file: None,
             sslmode: None,

@@ -1,16 +1,17 @@
 //! The address that the settings give at this moment, from a URL or from its parts.
 
-use std::path::Path;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use process::settings::text::{self, Blanks};
+use process::settings::text::{self as setting_text, Blanks};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 
 use crate::settings::{Invalid, Port, Settings};
 use crate::tls::{SslMode, TlsOptions};
 use crate::url::{Address, Keepalives};
+use crate::value::{secret, text};
 
 /// Which of the two addresses of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +27,21 @@ pub(crate) struct Target {
     pub(crate) config: Config,
     pub(crate) sslmode: SslMode,
     pub(crate) tls: TlsOptions,
+    pub(crate) login: Login,
     /// Limit of one attempt to reach one host.
-    pub(crate) connect_timeout: Duration,
+    connect_timeout: Duration,
     /// Parameters of the URL that change nothing, after the setting that holds the URL.
     pub(crate) ignored: Option<String>,
     has_odd_password: bool,
+}
+
+/// How a connection proves its right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// By the password of the configuration, if it has one.
+    Password,
+    /// By a token of Microsoft Entra ID.
+    Azure,
 }
 
 impl Target {
@@ -49,11 +60,25 @@ impl Target {
             mut tls,
             connect_timeout,
             keepalives,
+            names_session,
             ignored,
         } = address;
-        let sslmode = match sslmode {
-            Some(sslmode) => sslmode,
-            None => mode_of(settings)?.unwrap_or_default(),
+        let login = login(settings)?;
+        if config.get_password().is_none()
+            && let Some((_, password)) = password(settings)?
+        {
+            config.password(password.expose_secret());
+        }
+        if hosts(&config).len() > 1 && !names_session {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        let (mode_setting, sslmode) = match sslmode {
+            None => ("DB_SSLMODE", mode_of(settings)?),
+            named => (setting.as_str(), named),
+        };
+        let sslmode = match login {
+            Login::Password => sslmode.unwrap_or_default(),
+            Login::Azure => encrypted(mode_setting, &config, sslmode)?,
         };
         if tls.authorities.is_none() {
             let path = settings.sslrootcert.as_ref();
@@ -61,8 +86,9 @@ impl Target {
         }
         let connect_timeout =
             connect_timeout.unwrap_or(Duration::from_secs(settings.connect_timeout_s.max(1)));
-        let negotiation = negotiation(&config, sslmode);
-        config.connect_timeout(connect_timeout).ssl_mode(negotiation);
+        config
+            .connect_timeout(connect_timeout)
+            .ssl_mode(sslmode.negotiation());
         keepalives.apply(&mut config);
         let has_odd_password = config
             .get_password()
@@ -71,6 +97,7 @@ impl Target {
             config,
             sslmode,
             tls,
+            login,
             connect_timeout,
             ignored: (!ignored.is_empty()).then(|| format!("{setting}: {}", ignored.join(", "))),
             has_odd_password,
@@ -79,35 +106,23 @@ impl Target {
 
     /// `host:port/name`, of several hosts `host:port,host:port/name`; for people and logs.
     pub(crate) fn describe(&self) -> String {
-        let (hosts, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
-        let ports = self.config.get_ports();
-        let count = hosts.len().max(addresses.len());
-        let host = |at: usize| {
-            let host = match hosts.get(at) {
-                Some(Host::Tcp(host)) => host.clone(),
-                #[cfg(unix)]
-                Some(Host::Unix(path)) => path.display().to_string(),
-                None => addresses.get(at).map(ToString::to_string).unwrap_or_default(),
-            };
-            let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
-            format!("{host}:{port}")
-        };
-        let hosts: Vec<String> = (0..count).map(host).collect();
         let name = self.config.get_dbname().or(self.config.get_user());
-        format!("{}/{}", hosts.join(","), name.unwrap_or("postgres"))
+        format!("{}/{}", hosts(&self.config).join(","), name.unwrap_or("postgres"))
     }
 
-    /// How long an attempt may take that tries every host.
+    /// How long the whole attempt to connect to one host may take: TCP, TLS and the login.
     pub(crate) fn limit(&self) -> Duration {
-        let hosts = self.config.get_hosts().len().max(1);
-        self.connect_timeout * (u32::try_from(hosts).unwrap_or(u32::MAX).saturating_add(1))
+        self.connect_timeout * 2
     }
 
     /// A hint for a password that the server refused.
     pub(crate) fn password_hint(&self) -> &'static str {
-        match self.has_odd_password {
-            true => " (the password begins or ends with a blank)",
-            false => "",
+        match self.login {
+            Login::Azure => {
+                " (the token was refused; the user must be the name of the identity's principal, made by pgaadauth_create_principal)"
+            }
+            Login::Password if self.has_odd_password => " (the password begins or ends with a blank)",
+            Login::Password => "",
         }
     }
 }
@@ -122,6 +137,69 @@ impl Keepalives {
             .keepalives_interval(self.interval.unwrap_or(Duration::from_secs(5)))
             .keepalives_retries(self.retries.unwrap_or(3));
     }
+}
+
+/// `host:port` of each host, in the order of the settings.
+pub(crate) fn hosts(config: &Config) -> Vec<String> {
+    let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
+    let ports = config.get_ports();
+    let host = |at: usize| {
+        let host = match hosts.get(at) {
+            Some(Host::Tcp(host)) => host.clone(),
+            #[cfg(unix)]
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => addresses.get(at).map(ToString::to_string).unwrap_or_default(),
+        };
+        let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+        format!("{host}:{port}")
+    };
+    (0..hosts.len().max(addresses.len())).map(host).collect()
+}
+
+/// How to log in. A password beside a token would be one of the two that is not used.
+fn login(settings: &Settings) -> Result<Login, Invalid> {
+    match settings.auth.as_deref().map(str::trim) {
+        None | Some("" | "password") => Ok(Login::Password),
+        Some("azure") => Ok(Login::Azure),
+        Some(_) => Err(Invalid::new("DB_AUTH", "is neither password nor azure")),
+    }
+}
+
+/// The mode for a login by token: the token is sent as it is, so that it must be encrypted on its
+/// way to another machine.
+fn encrypted(setting: &str, config: &Config, sslmode: Option<SslMode>) -> Result<SslMode, Invalid> {
+    if config.get_password().is_some() {
+        let problem =
+            "azure logs in with a token, and a password is set, too (DB_PASSWORD or in the URL); keep one";
+        return Err(Invalid::new("DB_AUTH", problem));
+    }
+    let is_here = |host: &Host| match host {
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    };
+    let hosts = config.get_hosts();
+    let is_local = !hosts.is_empty() && hosts.iter().all(is_here);
+    match sslmode {
+        Some(sslmode @ (SslMode::Disable | SslMode::Prefer)) if !is_local => Err(Invalid::new(
+            setting,
+            format!(
+                "sslmode={} could send the token in plain text; with DB_AUTH=azure take require or a stricter mode",
+                sslmode.name()
+            ),
+        )),
+        Some(sslmode) => Ok(sslmode),
+        None if is_local => Ok(SslMode::default()),
+        None => Ok(SslMode::Require),
+    }
+}
+
+/// The password beside the URL or the parts, after the setting that it comes from.
+fn password(settings: &Settings) -> Result<Option<(String, SecretString)>, Invalid> {
+    let (value, file) = (settings.password.as_ref(), settings.password_file.as_deref());
+    secret(value, file, "DB_PASSWORD", Blanks::Kept)
 }
 
 /// The URL and the setting it comes from. Without an address of its own each route takes the
@@ -149,7 +227,7 @@ fn url_of(settings: &Settings, route: Route) -> Result<Option<(String, SecretStr
 fn from_parts(settings: &Settings) -> Result<Address, Invalid> {
     let host = text(settings.host.as_ref(), settings.host_file.as_deref(), "DB_HOST")?
         .ok_or_else(|| Invalid::new("DATABASE_URL", "neither it nor DB_HOST is set"))?;
-    if host.contains(['@', ' ']) || host.contains("://") {
+    if host.split(',').any(|host| host.trim().contains(['@', ' '])) || host.contains("://") {
         return Err(Invalid::new(
             "DB_HOST",
             "is not the name of a host; a URL belongs into DATABASE_URL",
@@ -160,35 +238,48 @@ fn from_parts(settings: &Settings) -> Result<Address, Invalid> {
         settings.port_file.as_deref(),
         "DB_PORT",
     )?;
-    let port: u16 = match port {
-        None => 5432,
-        Some(port) => port.trim().parse().map_err(|_| {
-            let problem = format!("`{port}` is not a whole number from 0 to 65535");
-            Invalid::new("DB_PORT", problem + text::service_link(&port))
-        })?,
+    let ports = match &port {
+        None => vec![5432],
+        Some(port) => ports(port)?,
     };
+    let hosts: Vec<&str> = host.split(',').map(str::trim).collect();
+    if hosts.iter().any(|host| host.is_empty()) {
+        return Err(Invalid::new("DB_HOST", "a host between commas is empty"));
+    }
+    if ports.len() != 1 && ports.len() != hosts.len() {
+        let problem = format!("holds {} ports for {} hosts", ports.len(), hosts.len());
+        return Err(Invalid::new("DB_PORT", problem));
+    }
     let user = text(settings.user.as_ref(), settings.user_file.as_deref(), "DB_USER")?;
     let name = text(settings.name.as_ref(), settings.name_file.as_deref(), "DB_NAME")?;
     if let Some(name) = name.as_deref().filter(|name| name.starts_with('/')) {
         let problem = format!("`{name}` looks like what docker sets for a linked container (--link …:db)");
         return Err(Invalid::new("DB_NAME", problem));
     }
-    let (value, file) = (settings.password.as_ref(), settings.password_file.as_deref());
-    let password = secret(value, file, "DB_PASSWORD", Blanks::Kept)?;
 
     let mut address = Address::default();
-    address
-        .config
-        .host(host)
-        .port(port)
-        .user(user.as_deref().unwrap_or("postgres"));
+    for host in hosts {
+        address.config.host(host);
+    }
+    for port in ports {
+        address.config.port(port);
+    }
+    address.config.user(user.as_deref().unwrap_or("postgres"));
     if let Some(name) = name {
         address.config.dbname(name);
     }
-    if let Some((_, password)) = password {
-        address.config.password(password.expose_secret());
-    }
     Ok(address)
+}
+
+/// One port for all hosts, or one for each.
+fn ports(text: &str) -> Result<Vec<u16>, Invalid> {
+    let port = |port: &str| {
+        port.trim().parse().map_err(|_| {
+            let problem = format!("`{port}` is not a whole number from 0 to 65535");
+            Invalid::new("DB_PORT", problem + setting_text::service_link(port))
+        })
+    };
+    text.split(',').map(port).collect()
 }
 
 fn mode_of(settings: &Settings) -> Result<Option<SslMode>, Invalid> {
@@ -200,56 +291,6 @@ fn mode_of(settings: &Settings) -> Result<Option<SslMode>, Invalid> {
     name.map(|name| SslMode::parse(&name))
         .transpose()
         .map_err(|problem| Invalid::new("DB_SSLMODE", problem))
-}
-
-/// As in libpq, a Unix-domain socket is never encrypted, whatever the mode.
-fn negotiation(config: &Config, sslmode: SslMode) -> tokio_postgres::config::SslMode {
-    let is_socket = |host: &Host| !matches!(host, Host::Tcp(_));
-    let sockets_only = !config.get_hosts().is_empty() && config.get_hosts().iter().all(is_socket);
-    if sockets_only {
-        SslMode::Disable.negotiation()
-    } else {
-        sslmode.negotiation()
-    }
-}
-
-/// A value or what its file holds, after the setting that it comes from.
-fn secret(
-    value: Option<&SecretString>,
-    file: Option<&Path>,
-    name: &str,
-    blanks: Blanks,
-) -> Result<Option<(String, SecretString)>, Invalid> {
-    match (value.filter(|value| !value.expose_secret().is_empty()), file) {
-        (Some(value), _) => Ok(Some((name.to_owned(), value.clone()))),
-        (None, Some(path)) => {
-            let setting = format!("{name}_FILE");
-            let text = read(&setting, path, blanks)?;
-            Ok(Some((setting, text.into())))
-        }
-        (None, None) => Ok(None),
-    }
-}
-
-fn text(value: Option<&String>, file: Option<&Path>, name: &str) -> Result<Option<String>, Invalid> {
-    match (value.filter(|value| !value.is_empty()), file) {
-        (Some(value), _) => Ok(Some(value.clone())),
-        (None, Some(path)) => read(&format!("{name}_FILE"), path, Blanks::Cut).map(Some),
-        (None, None) => Ok(None),
-    }
-}
-
-/// The value in a file.
-fn read(setting: &str, path: &Path, blanks: Blanks) -> Result<String, Invalid> {
-    let shown = path.display();
-    let bytes = std::fs::read(path)
-        .map_err(|error| Invalid::new(setting, format!("cannot read {shown}: {error}")))?;
-    let text = text::value(&bytes, blanks).and_then(text::checked);
-    let text = text.map_err(|problem| Invalid::new(setting, format!("{shown}: {problem}")))?;
-    match text.is_empty() {
-        true => Err(Invalid::new(setting, format!("{shown} is empty"))),
-        false => Ok(text),
-    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,10 @@ mod location;
 mod s3;
 mod store;
 mod store_error;
-mod tls;
 mod upload;
 
 pub use location::{Location, NotALocation};
 pub use s3::{NotS3, S3, Tokens, builder};
 pub use store::{Content, Store};
 pub use store_error::StoreError;
-pub use tls::{NoTls, tls};
 pub use upload::Upload;

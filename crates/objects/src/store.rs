@@ -18,7 +18,6 @@ use reqwest::{Method, Url};
 use crate::location::Location;
 use crate::s3::{S3, Tokens, builder};
 use crate::store_error::StoreError;
-use crate::tls::tls;
 use crate::upload::Upload;
 
 /// A bucket or a folder with objects. Cheap to clone.
@@ -67,7 +66,7 @@ impl Store {
                 let (s3, tokens) = s3.prepared()?;
                 let is_here = check_endpoint(s3.endpoint.as_deref(), allow_http)?;
                 let client = reqwest::Client::builder()
-                    .tls_backend_preconfigured(tls()?)
+                    .tls_backend_preconfigured(process::tls::client()?)
                     .connect_timeout(Duration::from_secs(5))
                     .read_timeout(Duration::from_secs(30));
                 let client = if is_here { client.no_proxy() } else { client };

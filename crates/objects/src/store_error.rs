@@ -2,7 +2,7 @@
 
 use crate::location::NotALocation;
 use crate::s3::NotS3;
-use crate::tls::NoTls;
+use process::tls::NoTls;
 
 /// What went wrong with a store.
 #[derive(Debug, thiserror::Error)]

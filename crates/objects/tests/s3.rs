@@ -15,7 +15,7 @@ use objects::{S3, Store};
 use reqwest::{Client, StatusCode};
 
 fn client() -> Client {
-    let builder = Client::builder().tls_backend_preconfigured(objects::tls().unwrap());
+    let builder = Client::builder().tls_backend_preconfigured(process::tls::client().unwrap());
     builder.no_proxy().build().unwrap()
 }
 

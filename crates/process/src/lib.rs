@@ -9,6 +9,7 @@ pub mod report;
 pub mod settings;
 pub mod signals;
 pub mod telemetry;
+pub mod tls;
 
 mod host;
 

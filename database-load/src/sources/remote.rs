@@ -62,7 +62,7 @@ impl SourceResolver {
         let tls = match self.tls.get() {
             Some(tls) => tls,
             None => {
-                let made = tokio::task::spawn_blocking(objects::tls).await;
+                let made = tokio::task::spawn_blocking(process::tls::client).await;
                 let made = made.or_exit(ExitCode::Unexpected, "TLS")?;
                 let made = made.or_exit(ExitCode::Usage, "TLS")?;
                 self.tls.get_or_init(|| made)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use postgres_protocol::escape::escape_identifier;
 use serde::Serialize;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Transaction};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -28,6 +29,9 @@ pub struct Changes {
     /// One sentence for each change, in the order in which they were made: `granted SELECT on
     /// orders to order_food_app`.
     pub changes: Vec<String>,
+    /// Names of roles that existed before and were granted something: made by an operator, or by
+    /// `pgaadauth_create_principal` for a managed identity.
+    pub existing: Vec<String>,
 }
 
 /// What `roles check` found.
@@ -40,7 +44,13 @@ pub struct Findings {
 /// A line for each change.
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        lines(f, &self.changes, "nothing to change")
+        lines(f, &self.changes, "nothing to change")?;
+        self.existing.iter().try_for_each(|name| {
+            writeln!(
+                f,
+                "kept role {name}: it existed already, and was granted its rights"
+            )
+        })
     }
 }
 
@@ -70,25 +80,29 @@ impl Migrator {
     pub async fn apply_roles(&self, passwords: &Passwords) -> Result<Changes, Error> {
         let run = RunContext::announce(self, "roles apply");
         let client = run.connect().await?;
-        let changes = run
+        let (changes, existing) = run
             .under_lock(client, async |session| {
                 let work = Work {
                     names: &self.roles,
                     passwords,
                     logins: self.logins(&run, &session.client, passwords).await?,
                 };
-                let (changes, _) = attempts::make(&run, session, &work).await?;
-                let number = u32::try_from(changes.len()).unwrap_or(u32::MAX);
+                let (done, _) = attempts::make(&run, session, &work).await?;
+                let number = u32::try_from(done.0.len()).unwrap_or(u32::MAX);
                 let message = (number > 0).then(|| count(number, "change"));
-                Ok((changes, message))
+                Ok((done, message))
             })
             .await?;
         for change in &changes {
             info!("{change}");
         }
+        for name in &existing {
+            info!("role {name} existed already, and was granted its rights");
+        }
         Ok(Changes {
             run_id: self.run_id,
             changes,
+            existing,
         })
     }
 
@@ -144,7 +158,8 @@ struct Work<'a> {
 }
 
 impl Attempt for Work<'_> {
-    type Done = Vec<String>;
+    /// The changes, and the roles that existed before.
+    type Done = (Vec<String>, Vec<String>);
 
     fn name(&self) -> String {
         "roles apply".into()
@@ -155,7 +170,7 @@ impl Attempt for Work<'_> {
     }
 
     /// Changing an owner locks the table.
-    async fn attempt(&self, session: &mut Session, _left: Duration) -> Result<Vec<String>, AttemptError> {
+    async fn attempt(&self, session: &mut Session, _left: Duration) -> Result<Self::Done, AttemptError> {
         let changes = self.change_all(session).await;
         changes.map_err(|error| AttemptError {
             is_passing: is_passing(&error),
@@ -165,7 +180,7 @@ impl Attempt for Work<'_> {
 }
 
 impl Work<'_> {
-    async fn change_all(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+    async fn change_all(&self, session: &mut Session) -> Result<(Vec<String>, Vec<String>), Error> {
         let (client, names) = (&mut session.client, self.names);
         session::require_schema(client, READ).await?;
         let acting = client.query_typed_one("SELECT current_user::text", &[]).await;
@@ -176,6 +191,7 @@ impl Work<'_> {
         let transaction = client.transaction().await.doing(CHANGE)?;
         let limit = format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
         transaction.batch_execute(&limit).await.doing(CHANGE)?;
+        let mut existing = existing(&transaction, names).await.doing(READ)?;
         let mut changes = Vec::new();
         for stage in STAGES {
             // Read anew: what one stage does changes what the next one finds.
@@ -198,7 +214,14 @@ impl Work<'_> {
             return Err(Error::RolesLeft { operator, left });
         }
         transaction.commit().await.doing(CHANGE)?;
-        Ok(changes)
+        let is_granted = |name: &String| {
+            let end = format!(" to {name}");
+            changes
+                .iter()
+                .any(|change| change.starts_with("granted ") && change.ends_with(&end))
+        };
+        existing.retain(is_granted);
+        Ok((changes, existing))
     }
 
     async fn change(
@@ -226,6 +249,18 @@ impl Work<'_> {
         }
         transaction.batch_execute("RESET ROLE").await.doing(CHANGE)
     }
+}
+
+/// Those of the roles that exist.
+async fn existing(
+    transaction: &Transaction<'_>,
+    names: &Names,
+) -> Result<Vec<String>, tokio_postgres::Error> {
+    let query = "SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) ORDER BY rolname";
+    let rows = transaction
+        .query_typed(query, &[(&names.all(), Type::TEXT_ARRAY)])
+        .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Another attempt may not meet it: a session has the lock, or changes the same role in another

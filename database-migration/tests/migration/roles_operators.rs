@@ -65,6 +65,45 @@ async fn the_owner_of_the_database_with_createrole_needs_no_superuser() {
     roles.assert_as_they_should_be().await;
 }
 
+/// `pgaadauth_create_principal` of Azure makes a role that logs in and has no password.
+#[tokio::test]
+async fn roles_that_exist_already_are_granted_to_and_named() {
+    let roles = Roles::on(TestDatabase::migrated().await);
+    let principals = ["app", "loader", "migrator"].map(|role| roles.name(role));
+    for name in &principals {
+        roles.execute(&format!("CREATE ROLE \"{name}\" LOGIN")).await;
+    }
+
+    let first = roles.run(&["roles", "apply"]).await;
+    let second = roles.run(&["roles", "apply"]).await;
+
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    for name in &principals {
+        let kept = format!("kept role {name}: it existed already, and was granted its rights");
+        let logged = format!("role {name} existed already");
+        assert!(first.stdout.lines().any(|line| line == kept), "{}", first.stdout);
+        assert!(first.stderr.contains(&logged), "{}", first.stderr);
+        assert!(
+            !first.stdout.contains(&format!("created role {name} ")),
+            "{}",
+            first.stdout
+        );
+    }
+    assert_eq!(
+        first.stdout.matches("kept role").count(),
+        principals.len(),
+        "{}",
+        first.stdout
+    );
+    assert!(
+        first
+            .stdout
+            .contains(&format!("created role {} (", roles.name("worker")))
+    );
+    assert_eq!(second.stdout, "nothing to change\n");
+    roles.assert_as_they_should_be().await;
+}
+
 #[tokio::test]
 async fn whether_a_password_is_right_is_asked_without_a_failed_login() {
     let roles = Roles::on(TestDatabase::empty().await);

@@ -12,6 +12,7 @@
 mod binaries;
 mod cluster;
 mod database;
+pub mod identity;
 pub mod otlp;
 mod panics;
 mod process;

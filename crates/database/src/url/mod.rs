@@ -71,6 +71,8 @@ pub(crate) struct Address {
     pub(crate) tls: TlsOptions,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) keepalives: Keepalives,
+    /// Whether the URL says which sessions will do (`target_session_attrs`).
+    pub(crate) names_session: bool,
     /// Names of parameters that change nothing.
     pub(crate) ignored: Vec<String>,
 }
@@ -202,6 +204,7 @@ impl Address {
                     "standby" => "read-only",
                     other => other,
                 };
+                self.names_session = true;
                 return Ok(Some(format!("target_session_attrs={attributes}")));
             }
             "client_encoding" => {

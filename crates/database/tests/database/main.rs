@@ -7,8 +7,10 @@
 )]
 
 mod amount;
+mod azure;
 mod certificates;
 mod connect;
+mod hosts;
 mod listen;
 mod passwords;
 mod pool;

@@ -40,6 +40,46 @@ async fn a_rotated_password_is_read_from_its_file_for_each_new_connection() {
 }
 
 #[tokio::test]
+async fn a_url_without_a_password_is_completed_by_a_file_that_is_read_for_each_connection() {
+    admin()
+        .await
+        .batch_execute("CREATE ROLE completed LOGIN PASSWORD 'first'")
+        .await
+        .unwrap();
+    let file = file("first\n");
+    let url = format!(
+        "postgres://completed@127.0.0.1:{}/postgres",
+        Cluster::shared().port()
+    );
+    let settings = Settings {
+        password_file: Some(file.path().into()),
+        ..test_support::settings(&url)
+    };
+    let of_its_own = Settings {
+        password: Some("hunter2".to_owned().into()),
+        ..test_support::settings(&url.replace('@', ":second@"))
+    };
+    let direct = Settings {
+        direct_url: Some(url.clone().into()),
+        ..settings.clone()
+    };
+    let (pooled, direct) = (database(&settings), Database::direct(&direct, "test").unwrap());
+    pooled.connect().await.unwrap();
+
+    admin()
+        .await
+        .batch_execute("ALTER ROLE completed PASSWORD 'second'")
+        .await
+        .unwrap();
+    std::fs::write(&file, "second\n").unwrap();
+
+    pooled.connect().await.unwrap();
+    direct.connect().await.unwrap();
+    // The password in the URL goes before the other one.
+    database(&of_its_own).connect().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_password_that_begins_or_ends_with_a_blank_is_kept_and_named_when_it_is_wrong() {
     let file = file("hunter2 \n");
     let settings = Settings {

@@ -1,4 +1,4 @@
-//! TLS for requests to buckets.
+//! TLS for requests to services elsewhere.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub enum NoTls {
 ///
 /// # Errors
 /// [`NoTls`].
-pub fn tls() -> Result<rustls::ClientConfig, NoTls> {
+pub fn client() -> Result<rustls::ClientConfig, NoTls> {
     let loaded = rustls_native_certs::load_native_certs();
     let mut roots = rustls::RootCertStore::empty();
     let (usable, _) = roots.add_parsable_certificates(loaded.certs);
