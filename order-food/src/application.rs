@@ -27,6 +27,7 @@ use crate::http::resource::not_found;
 use crate::jobs::SweepPlace;
 use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
+use crate::orders::status::ReadyIn;
 use crate::orders::{OrderStore, Writer, WriterParts, sweep};
 use crate::rate_limit::Limits;
 use crate::reference_data::{RefreshHealth, Refresher, SnapshotHandle};
@@ -338,7 +339,8 @@ fn state(
         exports: settings.reports.store()?,
         report_time_zone: settings.reports.time_zone.as_str().into(),
         order_deadline,
-        order_open_window: Duration::from_secs(86_400),
+        order_open_window: Duration::from_secs(settings.orders.open_window_s.into()),
+        order_ready_minutes: ReadyIn::by_default(settings.orders.ready_minutes),
         body_timeout: Duration::from_secs(settings.body_timeout_s),
     })
 }

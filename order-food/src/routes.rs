@@ -14,6 +14,7 @@ use crate::metrics::handler as metrics;
 use crate::orders::events as order_events;
 use crate::orders::handlers as orders;
 use crate::orders::list as order_list;
+use crate::orders::status::handlers as status;
 use crate::products::handlers as products;
 use crate::reports::handlers as reports;
 use crate::{docs, rate_limit, storefront};
@@ -49,6 +50,8 @@ routes! {
             "/product/{productId}": GET products::get_product;
             "/order/{orderId}": GET orders::get_order;
             "/order/{orderId}/events": GET order_events::follow_order;
+            "/order/{orderId}/status": GET status::get_status, PUT status::put_status;
+            "/order/{orderId}/cancel": POST status::cancel_order;
             "/report/sales": GET reports::get_sales;
             "/report/export": POST reports::start_export;
             "/job/{jobId}": GET jobs::get_job, DELETE jobs::cancel_job;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use shop::HashKeys;
 
 use crate::http::Origin;
-use crate::{jobs, rate_limit, reports, storefront, webhooks};
+use crate::{jobs, orders, rate_limit, reports, storefront, webhooks};
 
 /// The settings of order-food; keys, units and defaults stand in `config/default.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,6 +42,7 @@ pub struct Settings {
     pub trace_headers: Vec<String>,
     pub enable_metrics: bool,
     pub rate_limit: rate_limit::Settings,
+    pub orders: orders::Settings,
     pub jobs: jobs::Settings,
     pub reports: reports::Settings,
     pub storefront: storefront::Settings,
@@ -131,6 +132,7 @@ impl Settings {
         ]
         .into_iter()
         .chain(self.rate_limit.ranges())
+        .chain(self.orders.ranges())
         .chain(self.jobs.ranges())
         .chain([(
             "EXPORT_ROWS_PER_SECOND",
@@ -210,6 +212,7 @@ fn source(file: Option<PathBuf>) -> process::settings::Source {
         environment: [
             ENVIRONMENT,
             rate_limit::ENVIRONMENT,
+            orders::ENVIRONMENT,
             jobs::ENVIRONMENT,
             reports::ENVIRONMENT,
             storefront::ENVIRONMENT,

@@ -15,6 +15,7 @@ use crate::http::ApiError;
 use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
 use crate::orders::OrderStore;
+use crate::orders::status::ReadyIn;
 use crate::rate_limit::Limits;
 use crate::reference_data::SnapshotHandle;
 use crate::spans;
@@ -39,6 +40,8 @@ pub(crate) struct AppState {
     pub(crate) order_deadline: Duration,
     /// Age from which on an order is not listed as placed any more.
     pub(crate) order_open_window: Duration,
+    /// What an order takes that is accepted without a time.
+    pub(crate) order_ready_minutes: ReadyIn,
     pub(crate) body_timeout: Duration,
 }
 

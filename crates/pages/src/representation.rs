@@ -130,6 +130,16 @@ impl Representation {
         }
     }
 
+    /// A JSON document for this caller alone, whose versions have ETags of their own.
+    pub fn private_version(bytes: Vec<u8>, etag: HeaderValue) -> Representation {
+        let mut made = Representation::private(Vec::new());
+        made.identity = Encoded {
+            bytes: bytes.into(),
+            etag,
+        };
+        made
+    }
+
     /// 200 with the encoding that the client accepts, or 304 when the client has it already.
     pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
         let encoded = self.encoded(request);

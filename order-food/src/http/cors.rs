@@ -16,7 +16,7 @@ pub(crate) struct Cors {
     allowed_headers: HeaderValue,
 }
 
-const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, OPTIONS");
 /// What the API reads, what clients with a copy send, and what OpenTelemetry and Sentry add.
 const ALLOWED_HEADERS: [&str; 13] = [
     "api_key",

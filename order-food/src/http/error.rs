@@ -8,6 +8,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use job_queue::QueueFull;
 use serde::Serialize;
+use shop::OrderStatus;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -52,6 +53,19 @@ pub(crate) enum ApiError {
         /// What stands in the way.
         message: &'static str,
     },
+    /// 409: the status of the order does not allow this change.
+    #[error("an order that is {status} does not become {to}")]
+    TransitionNotAllowed {
+        /// What it is.
+        status: OrderStatus,
+        /// What was asked for.
+        to: OrderStatus,
+        /// What the caller may change it into.
+        allowed: Vec<OrderStatus>,
+    },
+    /// 412 with the ETag of this version: the order has another one than those of If-Match.
+    #[error("the order was changed meanwhile; it has version {0}")]
+    StatusChanged(i32),
     /// 413: the body is larger than 1 MiB.
     #[error("the request body is larger than {} bytes", super::body::LIMIT)]
     BodyTooLarge,
@@ -103,6 +117,9 @@ pub(crate) enum ApiError {
     /// 503 with Retry-After: the order may have been stored, ask for it by its id.
     #[error("whether the order was stored is not known yet; ask for it by its id before ordering again")]
     OutcomeUnknown(Uuid),
+    /// 503 with Retry-After: the status of the order may have been changed, repeat the request.
+    #[error("whether the order was changed is not known yet; repeat the request")]
+    ChangeUnknown(Uuid),
 }
 
 /// The body of every answer with a 4xx or 5xx status.
@@ -124,6 +141,14 @@ pub(crate) struct ErrorBody<'a> {
     /// With `outcome_unknown`: the id that the order has if it was stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<Uuid>,
+    /// With `transition_not_allowed`: the status that the order has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    status: Option<&'static str>,
+    /// With `transition_not_allowed`: what this API key may change it into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, required = false, nullable = false)]
+    allowed: Option<Vec<&'static str>>,
 }
 
 impl ApiError {
@@ -156,6 +181,8 @@ impl ApiError {
             ApiError::MethodNotAllowed(_) => "method_not_allowed",
             ApiError::BodyTimeout => "request_timeout",
             ApiError::KeyInUse => "idempotency_key_in_use",
+            ApiError::TransitionNotAllowed { .. } => "transition_not_allowed",
+            ApiError::StatusChanged(_) => "status_changed",
             ApiError::BodyTooLarge => "payload_too_large",
             ApiError::NotJson | ApiError::NotForm => "unsupported_media_type",
             ApiError::TooManyRequests { .. } => "too_many_requests",
@@ -166,7 +193,7 @@ impl ApiError {
             ApiError::QueueFull => "queue_full",
             ApiError::KeysStale => "keys_stale",
             ApiError::TooManyStreams => "too_many_streams",
-            ApiError::OutcomeUnknown(_) => "outcome_unknown",
+            ApiError::OutcomeUnknown(_) | ApiError::ChangeUnknown(_) => "outcome_unknown",
         }
     }
 
@@ -198,9 +225,13 @@ impl ApiError {
             ApiError::Unavailable
             | ApiError::KeysStale
             | ApiError::OutcomeUnknown(_)
+            | ApiError::ChangeUnknown(_)
             | ApiError::Conflict { .. }
             | ApiError::KeyInUse => {
                 response.insert_header((header::RETRY_AFTER, "1"));
+            }
+            ApiError::StatusChanged(version) => {
+                response.insert_header((header::ETAG, format!("\"{version}\"")));
             }
             ApiError::ExportsNotConfigured => {
                 response.insert_header((header::RETRY_AFTER, "300"));
@@ -216,8 +247,15 @@ impl ApiError {
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         let (product_ids, order_id): (&[String], _) = match self {
             ApiError::Rejected { product_ids, .. } => (product_ids, None),
-            ApiError::OutcomeUnknown(id) => (&[], Some(*id)),
+            ApiError::OutcomeUnknown(id) | ApiError::ChangeUnknown(id) => (&[], Some(*id)),
             _ => (&[], None),
+        };
+        let (current, allowed) = match self {
+            ApiError::TransitionNotAllowed { status, allowed, .. } => (
+                Some(status.name()),
+                Some(allowed.iter().map(|status| status.name()).collect()),
+            ),
+            _ => (None, None),
         };
         let message = self.to_string();
         response.json(ErrorBody {
@@ -227,6 +265,8 @@ impl ApiError {
             request_id,
             product_ids,
             order_id,
+            status: current,
+            allowed,
         })
     }
 }
@@ -240,7 +280,10 @@ impl ResponseError for ApiError {
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            ApiError::KeyInUse | ApiError::Conflict { .. } => StatusCode::CONFLICT,
+            ApiError::KeyInUse | ApiError::Conflict { .. } | ApiError::TransitionNotAllowed { .. } => {
+                StatusCode::CONFLICT
+            }
+            ApiError::StatusChanged(_) => StatusCode::PRECONDITION_FAILED,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::NotJson | ApiError::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -252,7 +295,8 @@ impl ResponseError for ApiError {
             | ApiError::ExportsNotConfigured
             | ApiError::QueueFull
             | ApiError::TooManyStreams
-            | ApiError::OutcomeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+            | ApiError::OutcomeUnknown(_)
+            | ApiError::ChangeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

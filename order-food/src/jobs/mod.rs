@@ -2,6 +2,7 @@
 
 mod idempotency_purge;
 mod job_retention;
+mod orders_answer;
 mod reporting_backfill;
 pub(crate) mod reporting_export;
 mod reporting_refresh;
@@ -14,10 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use database::pool::Pool;
-use job_queue::Registry;
+use job_queue::{Queue, Registry};
 
 use crate::live::Live;
+use crate::orders::status::ReadyIn;
 use crate::webhooks::Deliverer;
+use orders_answer::{AutoAccept, RejectUnanswered};
 use reporting_backfill::ReportingBackfill;
 use reporting_export::ReportingExport;
 use reporting_refresh::ReportingRefresh;
@@ -38,6 +41,8 @@ pub(crate) struct Resources {
     pub(crate) pool: Pool,
     /// Told of orders that handlers change, after COMMIT.
     pub(crate) live: Live,
+    /// Tells workers of what handlers enqueue.
+    pub(crate) queue: Queue,
     /// Where handlers register their metrics; `/q/metrics` shows it.
     pub(crate) metrics: prometheus::Registry,
 }
@@ -50,8 +55,9 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
     let Resources {
         settings,
         pool,
+        queue,
+        live,
         metrics,
-        ..
     } = resources;
     let slots = settings.jobs.concurrency;
     let deliverer = Arc::new(Deliverer::new(&settings.webhooks, pool.clone(), slots, metrics)?);
@@ -76,6 +82,23 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
         })
         .job(ReportingRetention { store, retention })
         .every("reporting.retention", HOUR, ReportingRetention::periodic()?)
+        .job(AutoAccept {
+            pool: pool.clone(),
+            queue: queue.clone(),
+            live: live.clone(),
+            ready_in: ReadyIn::by_default(settings.orders.ready_minutes),
+        })
+        .job(RejectUnanswered::new(
+            pool.clone(),
+            queue.clone(),
+            live.clone(),
+            &settings.orders,
+        ))
+        .every(
+            "orders.reject_unanswered",
+            RejectUnanswered::every(&settings.orders),
+            RejectUnanswered::periodic(),
+        )
         .job(idempotency_purge::IdempotencyPurge { pool: pool.clone() })
         .job(job_retention::JobRetention {
             pool: pool.clone(),
@@ -83,6 +106,9 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
             audit_retention: Duration::from_secs(settings.jobs.audit_retention_s),
         })
         .every("job_retention", job_retention::EVERY, job_retention::periodic());
+    if settings.orders.auto_accept {
+        registry = registry.every("orders.auto_accept", orders_answer::OFTEN, AutoAccept::periodic());
+    }
     if settings.jobs.idempotency_sweep_in == SweepPlace::Workers {
         registry = registry.every(
             "idempotency_purge",

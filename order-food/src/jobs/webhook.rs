@@ -6,7 +6,7 @@ use std::time::Duration;
 use job_queue::{Job, JobError, Kind, Outcome, Priority, Run};
 use serde_json::json;
 
-use crate::webhooks::{Attempt, Deliverer, Delivery, Event};
+use crate::webhooks::{Attempt, Deliverer, Delivery};
 
 /// Delivers an event; the receiver gets the same `webhook-id` on each attempt.
 pub(crate) struct OrderWebhook(pub(crate) Arc<Deliverer>);
@@ -29,9 +29,7 @@ impl Job for OrderWebhook {
         let attempt = self.0.deliver(&delivery, run.id().unsigned_abs()).await?;
         match attempt {
             // An operator waits for the outcome: nothing to retry, and no dead letter.
-            Attempt::Failed { error, .. } | Attempt::Impossible(error)
-                if matches!(delivery.event, Event::Test { .. }) =>
-            {
+            Attempt::Failed { error, .. } | Attempt::Impossible(error) if delivery.event.is_test() => {
                 let error = process::failure::line(error.as_ref());
                 Ok(Outcome::DoneWith(json!({ "error": error })))
             }

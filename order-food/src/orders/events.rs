@@ -5,7 +5,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::IntoParams;
 
-use super::handlers::{READ, own, parse_id};
+use super::handlers::{READ, order_id, own};
 use super::states::present_states;
 use crate::http::{ApiError, ErrorBody};
 use crate::live::{Change, EVENT_STREAM, Stream};
@@ -53,7 +53,7 @@ pub(crate) async fn follow_order(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = state.authenticator.authorize(&request, &READ)?;
-    let id = parse_id(&id).ok_or_else(|| ApiError::malformed("invalid_order_id", "an order id is a UUID"))?;
+    let id = order_id(&id)?;
     // Before the first read: a change after it is not missed.
     let (place, watch) = (state.streams.place()?, state.live.watch(id));
     let present = state

@@ -158,7 +158,7 @@ pub(crate) async fn get_order(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = state.authenticator.authorize(&request, &READ)?;
-    let id = parse_id(&id).ok_or_else(|| ApiError::malformed("invalid_order_id", "an order id is a UUID"))?;
+    let id = order_id(&id)?;
     let order = state
         .read("SELECT orders", async |connection| {
             queries::order(connection, id, own(&caller)).await
@@ -174,6 +174,14 @@ pub(crate) async fn get_order(
 fn status_link(id: Uuid) -> HeaderValue {
     let link = format!("</api/order/{id}/status>; rel=\"status\"");
     HeaderValue::from_maybe_shared(Bytes::from(link)).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The id in a path.
+///
+/// # Errors
+/// 400 for every other text.
+pub(super) fn order_id(text: &str) -> Result<Uuid, ApiError> {
+    parse_id(text).ok_or_else(|| ApiError::malformed("invalid_order_id", "an order id is a UUID"))
 }
 
 /// Only the hyphenated form: an order has one address.

@@ -1,6 +1,7 @@
 //! Orders: placing one, reading them back.
 //!
 //! `handlers`, `list`, `events` (HTTP) → `place` (the rules) → `store` → `writer` and `queries` (the database);
+//! `status` is what becomes of an order afterwards;
 //! `request` and `answer` are what goes over the wire; `idempotency` makes repeated requests
 //! harmless.
 
@@ -12,7 +13,9 @@ pub(crate) mod list;
 mod place;
 mod queries;
 mod request;
+mod settings;
 mod states;
+pub(crate) mod status;
 mod store;
 mod writer;
 
@@ -31,6 +34,8 @@ pub(crate) use idempotency::{expiry, sweep};
 pub(crate) use place::{PlaceError, Placed, Shown, place, totals};
 pub(crate) use queries::{coupon_use, orders_at, orders_of};
 pub(crate) use request::{Item, OrderRequest, Text};
+pub(crate) use settings::ENVIRONMENT;
+pub use settings::Settings;
 pub(crate) use store::OrderStore;
 #[cfg(feature = "bench")]
 pub use store::Substitute;

@@ -79,39 +79,50 @@ impl<'a> OrderRequest<'a> {
         })
     }
 
-    /// Parses a body; unknown fields are ignored.
+    /// Parses a body.
     ///
     /// # Errors
-    /// 400 for text that is not UTF-8 or not JSON, a value of the wrong JSON type, a field that
-    /// stands twice, or more than 128 levels anywhere, ignored fields included.
+    /// As [`object`].
     pub(crate) fn parse(body: &'a [u8]) -> Result<OrderRequest<'a>, ApiError> {
-        let malformed = |problem: &dyn fmt::Display| {
-            ApiError::malformed(
-                "malformed_json",
-                format!("the request body cannot be read: {problem}"),
-            )
-        };
-        let text = std::str::from_utf8(body)
-            .map_err(|_| ApiError::malformed("malformed_json", "the request body is not UTF-8"))?;
-        if is_too_deep(body) {
-            return Err(malformed(&"a value is nested too deeply"));
-        }
-        match serde_json::from_str(text) {
-            Ok(Object(request)) => Ok(request),
-            Err(error) if error.is_data() => Err(ApiError::malformed(
-                "wrong_type",
-                format!("the request body cannot be read: {}", with_path(text, &error)),
-            )),
-            Err(error) => Err(malformed(&error)),
-        }
+        object(body)
+    }
+}
+
+/// Parses a body that is one JSON object; unknown fields are ignored.
+///
+/// # Errors
+/// 400 for text that is not UTF-8 or not JSON, a value of the wrong JSON type, a field that stands
+/// twice, or more than 128 levels anywhere, ignored fields included.
+pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+    let malformed = |problem: &dyn fmt::Display| {
+        ApiError::malformed(
+            "malformed_json",
+            format!("the request body cannot be read: {problem}"),
+        )
+    };
+    let text = std::str::from_utf8(body)
+        .map_err(|_| ApiError::malformed("malformed_json", "the request body is not UTF-8"))?;
+    if is_too_deep(body) {
+        return Err(malformed(&"a value is nested too deeply"));
+    }
+    match serde_json::from_str(text) {
+        Ok(Object(request)) => Ok(request),
+        Err(error) if error.is_data() => Err(ApiError::malformed(
+            "wrong_type",
+            format!(
+                "the request body cannot be read: {}",
+                with_path::<T>(text, &error)
+            ),
+        )),
+        Err(error) => Err(malformed(&error)),
     }
 }
 
 /// The problem with the path of its field, which only a second reading knows: requests that are
 /// right do not pay for it.
-fn with_path(text: &str, error: &serde_json::Error) -> String {
+fn with_path<'a, T: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> String {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let again = serde_path_to_error::deserialize::<_, Object<OrderRequest<'_>>>(&mut deserializer);
+    let again = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer);
     match again {
         Err(located) if located.path().iter().next().is_some() => located.to_string(),
         _ => error.to_string(),
@@ -174,7 +185,7 @@ fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D
 
 /// The whole number that a JSON token stands for, `3e9` and `2.0` included; out of 64 bits, the
 /// nearest that fits. Decided on the digits: a float would round.
-fn whole_number<E: serde::de::Error>(token: &str) -> Result<i64, E> {
+pub(super) fn whole_number<E: serde::de::Error>(token: &str) -> Result<i64, E> {
     if let Ok(number) = token.parse() {
         return Ok(number);
     }

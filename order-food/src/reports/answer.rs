@@ -29,6 +29,7 @@ pub(crate) struct SalesReport {
 
 /// The sums of one day, product, category or promotion.
 #[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes the row; `KeyedRow` writes it")]
 pub(crate) struct SalesReportRow {
     /// With `by=day`.
@@ -58,6 +59,12 @@ pub(crate) struct SalesReportRow {
     /// `gross` minus `discounts`.
     #[schema(value_type = f64)]
     total: Money,
+    /// Those of `orders` that were cancelled or rejected.
+    #[schema(minimum = 0)]
+    cancelled_orders: i64,
+    /// Their part of `total`.
+    #[schema(value_type = f64, minimum = 0)]
+    cancelled_total: Money,
 }
 
 #[derive(Debug)]
@@ -78,8 +85,10 @@ impl SalesReport {
         json!({
             "from": "2026-01-01", "to": "2026-01-31", "by": "product", "asOf": "2026-02-01T00:00:17.503214Z",
             "rows": [
-                {"product": "1", "orders": 2, "units": 3, "gross": 38.97, "discounts": 2.60, "total": 36.37},
-                {"product": "3", "orders": 1, "units": 1, "gross": 9.99, "discounts": 1.00, "total": 8.99},
+                {"product": "1", "orders": 2, "units": 3, "gross": 38.97, "discounts": 2.60, "total": 36.37,
+                 "cancelledOrders": 1, "cancelledTotal": 12.99},
+                {"product": "3", "orders": 1, "units": 1, "gross": 9.99, "discounts": 1.00, "total": 8.99,
+                 "cancelledOrders": 0, "cancelledTotal": 0.00},
             ],
         })
     }
@@ -89,13 +98,15 @@ impl Serialize for KeyedRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let KeyedRow(by, row) = self;
         let key = Some(row.key.as_str()).filter(|key| *by != Dimension::Promotion || !key.is_empty());
-        let mut map = serializer.serialize_map(Some(6))?;
+        let mut map = serializer.serialize_map(Some(8))?;
         map.serialize_entry(by.name(), &key)?;
         map.serialize_entry("orders", &row.orders)?;
         map.serialize_entry("units", &row.units)?;
         map.serialize_entry("gross", &row.gross.0)?;
         map.serialize_entry("discounts", &row.discounts.0)?;
         map.serialize_entry("total", &row.total.0)?;
+        map.serialize_entry("cancelledOrders", &row.cancelled_orders)?;
+        map.serialize_entry("cancelledTotal", &row.cancelled_total.0)?;
         map.end()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Two orders may commit in another order than their ids and times say. So the watermark is a
 //! transaction id: every transaction below it had ended when the refresh took its snapshot, and
-//! each order names the transaction that wrote it. A day with news is put into `sales_days_due` in
+//! each order, and each state of an order, names the transaction that wrote it. A day with news is put into `sales_days_due` in
 //! the transaction that moves the watermark, and is taken out of it in the one that counts it.
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -52,7 +52,12 @@ const FIND_NEWS: &str = "
     )
     INSERT INTO sales_days_due (day, counted_until)
     SELECT DISTINCT (created_at AT TIME ZONE $1)::date, $2
-    FROM orders WHERE changed_xid >= $3
+    FROM (
+        SELECT created_at FROM orders WHERE changed_xid >= $3
+        UNION ALL
+        SELECT created_at FROM order_states JOIN orders ON orders.id = order_id
+        WHERE order_states.changed_xid >= $3 AND order_states.status IN ('rejected', 'cancelled')
+    ) AS news
     ON CONFLICT (day) DO NOTHING";
 
 const FIND_ALL: &str = "
@@ -145,39 +150,46 @@ pub(crate) async fn due(connection: &mut AsyncPgConnection, most: i64) -> QueryR
 /// up to each amount to, so that the parts add up to it.
 const COUNT: &str = "
     WITH sold AS MATERIALIZED (
-        SELECT id, coalesce(promotions.code, '') AS promotion, subtotal, discount
+        SELECT id, coalesce(promotions.code, '') AS promotion, subtotal, discount,
+            coalesce(state.status IN ('rejected', 'cancelled'), false) AS is_void
         FROM orders LEFT JOIN promotions ON promotions.code = orders.coupon_code
+        LEFT JOIN order_states AS state ON state.order_id = orders.id
         WHERE created_at >= ($1::timestamp AT TIME ZONE $2) - interval '3 hours'
             AND created_at < (($1 + 1)::timestamp AT TIME ZONE $2) + interval '3 hours'
             AND (created_at AT TIME ZONE $2)::date = $1
     ),
     amounts AS (
-        SELECT id, product_id, category, quantity, discount, unit_price * quantity AS gross,
+        SELECT id, is_void, product_id, category, quantity, discount, unit_price * quantity AS gross,
             sum(unit_price * quantity) OVER (PARTITION BY id ORDER BY line) AS up_to,
             sum(unit_price * quantity) OVER (PARTITION BY id) AS whole
         FROM sold JOIN order_items ON order_id = id
     ),
     lines AS MATERIALIZED (
-        SELECT id, product_id, category, quantity, gross,
+        SELECT id, is_void, product_id, category, quantity, gross,
             CASE WHEN whole = 0 THEN 0
                 ELSE (div(discount * 100 * up_to, whole) - div(discount * 100 * (up_to - gross), whole)) / 100
             END::numeric(20, 2) AS share
         FROM amounts
     ),
     whole AS (
-        SELECT promotion, subtotal, discount, coalesce(units, 0) AS units
+        SELECT promotion, subtotal, discount, is_void, coalesce(units, 0) AS units
         FROM sold LEFT JOIN (SELECT id, sum(quantity) AS units FROM lines GROUP BY id) AS counted USING (id)
     ),
-    fresh (dimension, key, orders, units, gross, discounts) AS (
-        SELECT 'day', to_char($1, 'YYYY-MM-DD'), count(*), sum(units), sum(subtotal), sum(discount)
+    fresh (dimension, key, orders, units, gross, discounts, cancelled_orders, cancelled_total) AS (
+        SELECT 'day', to_char($1, 'YYYY-MM-DD'), count(*), sum(units), sum(subtotal), sum(discount),
+            count(*) FILTER (WHERE is_void), coalesce(sum(subtotal - discount) FILTER (WHERE is_void), 0)
         FROM whole HAVING count(*) > 0
         UNION ALL
-        SELECT 'promotion', promotion, count(*), sum(units), sum(subtotal), sum(discount) FROM whole GROUP BY promotion
+        SELECT 'promotion', promotion, count(*), sum(units), sum(subtotal), sum(discount),
+            count(*) FILTER (WHERE is_void), coalesce(sum(subtotal - discount) FILTER (WHERE is_void), 0)
+        FROM whole GROUP BY promotion
         UNION ALL
-        SELECT 'product', product_id::text, count(DISTINCT id), sum(quantity), sum(gross), sum(share)
+        SELECT 'product', product_id::text, count(DISTINCT id), sum(quantity), sum(gross), sum(share),
+            count(DISTINCT id) FILTER (WHERE is_void), coalesce(sum(gross - share) FILTER (WHERE is_void), 0)
         FROM lines GROUP BY product_id
         UNION ALL
-        SELECT 'category', category, count(DISTINCT id), sum(quantity), sum(gross), sum(share)
+        SELECT 'category', category, count(DISTINCT id), sum(quantity), sum(gross), sum(share),
+            count(DISTINCT id) FILTER (WHERE is_void), coalesce(sum(gross - share) FILTER (WHERE is_void), 0)
         FROM lines GROUP BY category
     ),
     gone AS (
@@ -186,13 +198,16 @@ const COUNT: &str = "
             SELECT FROM fresh WHERE fresh.dimension = sales_daily.dimension AND fresh.key = sales_daily.key
         )
     )
-    INSERT INTO sales_daily (dimension, day, key, orders, units, gross, discounts, total)
-    SELECT dimension, $1, key, orders, units, gross, discounts, gross - discounts FROM fresh
+    INSERT INTO sales_daily AS known
+        (dimension, day, key, orders, units, gross, discounts, total, cancelled_orders, cancelled_total)
+    SELECT dimension, $1, key, orders, units, gross, discounts, gross - discounts, cancelled_orders, cancelled_total
+    FROM fresh
     ON CONFLICT (dimension, day, key) DO UPDATE
     SET orders = EXCLUDED.orders, units = EXCLUDED.units, gross = EXCLUDED.gross, discounts = EXCLUDED.discounts,
-        total = EXCLUDED.total
-    WHERE (sales_daily.orders, sales_daily.units, sales_daily.gross, sales_daily.discounts)
-        IS DISTINCT FROM (EXCLUDED.orders, EXCLUDED.units, EXCLUDED.gross, EXCLUDED.discounts)";
+        total = EXCLUDED.total, cancelled_orders = EXCLUDED.cancelled_orders, cancelled_total = EXCLUDED.cancelled_total
+    WHERE (known.orders, known.units, known.gross, known.discounts, known.cancelled_orders, known.cancelled_total)
+        IS DISTINCT FROM (EXCLUDED.orders, EXCLUDED.units, EXCLUDED.gross, EXCLUDED.discounts, EXCLUDED.cancelled_orders,
+            EXCLUDED.cancelled_total)";
 
 /// Counts a day that is due, in the time zone of the watermark; false when it is not due any more.
 ///

@@ -27,11 +27,15 @@ pub(crate) struct SalesRow {
     pub(crate) gross: Amount,
     pub(crate) discounts: Amount,
     pub(crate) total: Amount,
+    /// Those of `orders` that were cancelled or rejected.
+    pub(crate) cancelled_orders: i64,
+    /// Their part of `total`.
+    pub(crate) cancelled_total: Amount,
 }
 
 /// One row without a key when nothing was sold.
 const SALES: &str = "
-    SELECT as_of, key, orders, units, gross, discounts, total
+    SELECT as_of, key, orders, units, gross, discounts, total, cancelled_orders, cancelled_total
     FROM (
         SELECT CASE
             WHEN EXISTS (SELECT FROM sales_days_due WHERE day BETWEEN $2 AND $3 AND counted_until IS NULL) THEN NULL
@@ -41,7 +45,8 @@ const SALES: &str = "
     ) AS counted
     LEFT JOIN (
         SELECT key, sum(orders)::bigint AS orders, sum(units)::bigint AS units,
-            sum(gross) AS gross, sum(discounts) AS discounts, sum(total) AS total
+            sum(gross) AS gross, sum(discounts) AS discounts, sum(total) AS total,
+            sum(cancelled_orders)::bigint AS cancelled_orders, sum(cancelled_total) AS cancelled_total
         FROM sales_daily
         WHERE dimension = $1 AND day BETWEEN $2 AND $3
         GROUP BY key
@@ -64,6 +69,10 @@ struct Row {
     discounts: Option<Amount>,
     #[diesel(sql_type = Nullable<Numeric>)]
     total: Option<Amount>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    cancelled_orders: Option<i64>,
+    #[diesel(sql_type = Nullable<Numeric>)]
+    cancelled_total: Option<Amount>,
 }
 
 /// The sales of the days in `time_zone`; nothing while they are counted in another one.
@@ -88,6 +97,8 @@ pub(crate) async fn sales(
             gross: row.gross?,
             discounts: row.discounts?,
             total: row.total?,
+            cancelled_orders: row.cancelled_orders?,
+            cancelled_total: row.cancelled_total?,
         })
     };
     Ok(Sales {

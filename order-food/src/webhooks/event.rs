@@ -12,6 +12,8 @@ use uuid::Uuid;
 pub(crate) enum EventType {
     /// An order was stored.
     OrderPlaced,
+    /// The status of an order changed, or the time at which it is expected to be ready.
+    OrderStatusChanged,
 }
 
 /// The text names no type of events.
@@ -20,7 +22,7 @@ pub(crate) enum EventType {
 pub(crate) struct NotAnEventType;
 
 /// What happened, as the payload of a job holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event")]
 pub(crate) enum Event {
     /// An order was stored.
@@ -28,6 +30,21 @@ pub(crate) enum Event {
     OrderPlaced {
         /// The order.
         order: Uuid,
+    },
+    /// The status of an order changed; `orders/status/statement` writes it.
+    #[serde(rename = "order.status_changed")]
+    OrderStatusChanged {
+        /// The order.
+        order: Uuid,
+        /// As the API names it.
+        status: String,
+        /// Of the status: receivers leave lower ones aside.
+        version: u32,
+        changed_at: DateTime<Utc>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ready_at: Option<DateTime<Utc>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// An operator tries an endpoint, or the worker one that was switched off.
     #[serde(rename = "endpoint.test")]
@@ -48,11 +65,15 @@ pub(super) struct Message {
 /// What receivers are told: little, so that it need not be trusted; the rest is asked for.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct OrderData {
+struct OrderData<'a> {
     order_id: Uuid,
-    status: &'static str,
+    status: &'a str,
     version: u32,
     changed_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -64,14 +85,18 @@ struct Envelope<T> {
 
 impl EventType {
     /// Every type, in the order in which they are written.
-    pub(crate) const ALL: [EventType; 1] = [EventType::OrderPlaced];
+    pub(crate) const ALL: [EventType; 2] = [EventType::OrderPlaced, EventType::OrderStatusChanged];
 
-    const NAMES: [&'static str; 1] = [EventType::OrderPlaced.name()];
+    const NAMES: [&'static str; 2] = [
+        EventType::OrderPlaced.name(),
+        EventType::OrderStatusChanged.name(),
+    ];
 
     /// The name in commands, in the database and on the wire.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             EventType::OrderPlaced => "order.placed",
+            EventType::OrderStatusChanged => "order.status_changed",
         }
     }
 
@@ -99,22 +124,31 @@ impl Event {
         Event::Test { test: Uuid::now_v7() }
     }
 
-    /// When the test was made: what its id says.
-    pub(super) fn made_at(&self) -> DateTime<Utc> {
-        let id = match self {
-            Event::OrderPlaced { order } => order,
-            Event::Test { test } => test,
-        };
-        let (seconds, nanoseconds) = id.get_timestamp().map_or((0, 0), |time| time.to_unix());
-        DateTime::from_timestamp(i64::try_from(seconds).unwrap_or_default(), nanoseconds).unwrap_or_default()
+    /// When it happened, as far as the event itself says: a test was made when its id says; the time
+    /// of an order that was placed stands with the order.
+    pub(super) fn made_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Event::OrderPlaced { .. } => None,
+            Event::OrderStatusChanged { changed_at, .. } => Some(*changed_at),
+            Event::Test { test } => {
+                let (seconds, nanoseconds) = test.get_timestamp().map_or((0, 0), |time| time.to_unix());
+                let seconds = i64::try_from(seconds).unwrap_or_default();
+                Some(DateTime::from_timestamp(seconds, nanoseconds).unwrap_or_default())
+            }
+        }
     }
 
-    /// The order that it is about.
-    pub(super) fn order(&self) -> Option<Uuid> {
+    /// The order that was placed.
+    pub(super) fn placed_order(&self) -> Option<Uuid> {
         match self {
             Event::OrderPlaced { order } => Some(*order),
-            Event::Test { .. } => None,
+            Event::OrderStatusChanged { .. } | Event::Test { .. } => None,
         }
+    }
+
+    /// Whether an endpoint is only tried.
+    pub(crate) fn is_test(&self) -> bool {
+        matches!(self, Event::Test { .. })
     }
 
     /// The message about it; `at` is when it happened, in database time.
@@ -133,10 +167,37 @@ impl Event {
                         status: "placed",
                         version: 1,
                         changed_at: timestamp,
+                        ready_at: None,
+                        reason: None,
                     },
                 };
                 (
                     format!("msg_{}_1", order.simple()),
+                    serde_json::to_vec(&envelope)?,
+                )
+            }
+            Event::OrderStatusChanged {
+                order,
+                status,
+                version,
+                ready_at,
+                reason,
+                ..
+            } => {
+                let envelope = Envelope {
+                    r#type: EventType::OrderStatusChanged.name(),
+                    timestamp: timestamp.clone(),
+                    data: OrderData {
+                        order_id: *order,
+                        status,
+                        version: *version,
+                        changed_at: timestamp,
+                        ready_at: ready_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+                        reason: reason.as_deref(),
+                    },
+                };
+                (
+                    format!("msg_{}_{version}", order.simple()),
                     serde_json::to_vec(&envelope)?,
                 )
             }
@@ -182,6 +243,34 @@ mod tests {
                     "status": "placed",
                     "version": 1,
                     "changedAt": "2025-06-15T15:06:40.123456Z"
+                }
+            })
+        );
+    }
+
+    #[test]
+    fn a_changed_status_is_told_with_its_version_and_without_what_it_has_not() {
+        let order = "01970000-0000-7000-8000-000000000001";
+        let event: Event = serde_json::from_value(json!({
+            "event": "order.status_changed", "order": order, "status": "accepted", "version": 2,
+            "changed_at": "2025-06-15T15:06:40.123456+00:00", "ready_at": "2025-06-15T15:26:40.123456+00:00",
+        }))
+        .unwrap();
+
+        let message = event.message(event.made_at().unwrap()).unwrap();
+
+        assert_eq!(message.id, "msg_01970000000070008000000000000001_2");
+        assert_eq!(
+            serde_json::from_slice::<Value>(&message.body).unwrap(),
+            json!({
+                "type": "order.status_changed",
+                "timestamp": "2025-06-15T15:06:40.123456Z",
+                "data": {
+                    "orderId": order,
+                    "status": "accepted",
+                    "version": 2,
+                    "changedAt": "2025-06-15T15:06:40.123456Z",
+                    "readyAt": "2025-06-15T15:26:40.123456Z"
                 }
             })
         );

@@ -43,6 +43,7 @@ pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> Resu
         settings: settings.clone(),
         pool: pool.clone(),
         live: live.clone(),
+        queue: queue.clone(),
         metrics: registry.clone(),
     };
     let kinds = jobs::registry(&resources).or_exit(ExitCode::Usage, "settings")?;

@@ -8,6 +8,7 @@ use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use crate::kind::Kind;
 use crate::new_job::NewJob;
 
 /// Jobs as arrays of columns, for a statement that stores something else as well.
@@ -172,4 +173,24 @@ pub async fn enqueue_on(
     let columns = Columns::of(jobs);
     let rows = client.query(&statement(jobs), &columns.parameters()).await?;
     rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// `INSERT INTO job …` of a job of this kind for each row of `rows`, which stands after FROM, to be
+/// put into a `WITH`; `payload` is an expression of type jsonb. Values other than the kind's, and
+/// the capacity of its priority, do not come in.
+#[must_use]
+pub fn insert_from(kind: Kind, payload: &str, rows: &str) -> String {
+    let NewJob {
+        kind,
+        priority,
+        timeout_ms,
+        max_attempts,
+        ..
+    } = NewJob::raw(kind, String::new());
+    let max_attempts = max_attempts.map_or("NULL".to_owned(), |attempts| attempts.to_string());
+    format!(
+        "INSERT INTO job (kind, priority, payload, timeout_ms, max_attempts) \
+         SELECT '{kind}', {}, {payload}, {timeout_ms}, {max_attempts}::smallint FROM {rows}",
+        priority.number()
+    )
 }

@@ -18,6 +18,6 @@ pub(crate) use control::{
     release_orphans, rescue, sign_off, waiting,
 };
 pub(crate) use depth::depths;
-pub use enqueue::{Columns, enqueue, enqueue_on};
+pub use enqueue::{Columns, enqueue, enqueue_on, insert_from};
 pub(crate) use finish::{FailedAttempts, Finisher};
 pub use public::{PublicJob, find_public};

@@ -12,7 +12,7 @@ use database::Database;
 use database::pool::Pool;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use job_queue::operate::{self, JobFilter};
-use job_queue::{CancelTarget, Cancelled, Priority, Registry};
+use job_queue::{CancelTarget, Cancelled, Priority, Queue, Registry};
 use process::failure::{ExitCode, Failure, OrExit};
 use serde_json::{Value, json};
 
@@ -54,10 +54,12 @@ impl Desk {
     async fn open(settings: Settings, output: Output) -> Result<Desk, Failure> {
         let database =
             Database::direct(&settings.database, "order-food-jobs").or_exit(ExitCode::Usage, "settings")?;
+        let metrics = prometheus::Registry::new();
         let resources = Resources {
             pool: Pool::new(&database, 1, Duration::from_millis(settings.pool_wait_ms)),
             live: crate::live::Live::default(),
-            metrics: prometheus::Registry::new(),
+            queue: Queue::new(settings.jobs.capacities(), &metrics).or_exit(ExitCode::Unexpected, "start")?,
+            metrics,
             settings: settings.clone(),
         };
         let registry = jobs::registry(&resources).or_exit(ExitCode::Usage, "settings")?;

@@ -108,7 +108,7 @@ pub(super) const STORE_LISTED: Template = Template {
 /// - `claimed` takes the Idempotency-Keys, in key order; an expired one counts as free.
 /// - `placed` inserts what is admitted and has its key. An id that is there already was stored by
 ///   an earlier attempt; if that attempt is still in progress, the insert waits for its end.
-/// - `used` adds what was inserted to the promotions.
+/// - `used` adds what was inserted to the promotions; `promotion_use` says which orders that were.
 ///
 /// One row: the ids placed, the ids admitted, the codes whose uses are counted at all.
 pub(super) const STORE_CHECKED: Template = Template {
@@ -144,8 +144,8 @@ pub(super) const STORE_CHECKED: Template = Template {
         RETURNING order_id
     ),
     placed AS (
-        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
-        SELECT id, api_key_id, coupon_code, subtotal, discount, total
+        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total, promotion_use)
+        SELECT id, api_key_id, coupon_code, subtotal, discount, total, nullif(coupon_code = ANY($14::text[]), false)
         FROM admitted WHERE key IS NULL OR id IN (SELECT order_id FROM claimed)
         ON CONFLICT (id) DO NOTHING
         RETURNING id, coupon_code

@@ -19,7 +19,7 @@ use super::secret::{WebhookSecret, signatures};
 use super::settings::Settings;
 
 /// What is to be delivered, as the payload of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     /// The endpoint.
     pub(crate) endpoint: EndpointId,
@@ -110,12 +110,9 @@ impl Deliverer {
         let Some(state) = self.read(delivery).await? else {
             return Ok(Attempt::Impossible(anyhow::anyhow!("there is no such endpoint")));
         };
-        let at = match (delivery.event.order(), state.ordered_at) {
-            (None, _) => delivery.event.made_at(),
-            (Some(_), Some(at)) => at,
-            (Some(order), None) => {
-                return Ok(Attempt::Impossible(anyhow::anyhow!("there is no order {order}")));
-            }
+        let Some(at) = delivery.event.made_at().or(state.ordered_at) else {
+            let order = delivery.event.placed_order().unwrap_or_default();
+            return Ok(Attempt::Impossible(anyhow::anyhow!("there is no order {order}")));
         };
         match held(&state, &delivery.event, at) {
             None => {}
@@ -140,7 +137,7 @@ impl Deliverer {
         if state.failures > 0 && slot.is_none() {
             return Ok(Attempt::Later(pause));
         }
-        if state.open_ms.is_some() && delivery.event.order().is_some() && !self.take_trial(delivery).await? {
+        if state.open_ms.is_some() && !delivery.event.is_test() && !self.take_trial(delivery).await? {
             return Ok(Attempt::Later(pause));
         }
         self.send(delivery, &state, at).await
@@ -172,7 +169,8 @@ impl Deliverer {
         let Some(state) = self.read(&delivery).await? else {
             return Ok(false);
         };
-        let posted = self.post(&delivery, &state, delivery.event.made_at()).await?;
+        let made_at = delivery.event.made_at().unwrap_or_default();
+        let posted = self.post(&delivery, &state, made_at).await?;
         if !posted.is_ok_and(|answer| answer.status.is_success()) {
             return Ok(false);
         }
@@ -187,7 +185,7 @@ impl Deliverer {
 
     async fn read(&self, delivery: &Delivery) -> anyhow::Result<Option<EndpointState>> {
         let mut connection = self.connection().await?;
-        let state = health::read(&mut connection, delivery.endpoint, delivery.event.order()).await?;
+        let state = health::read(&mut connection, delivery.endpoint, delivery.event.placed_order()).await?;
         connection.release();
         Ok(state)
     }
@@ -305,7 +303,9 @@ enum Held {
 /// The reason for which the endpoint's state holds a delivery back. A test is always sent: it tells
 /// what the receiver does.
 fn held(state: &EndpointState, event: &Event, at: DateTime<Utc>) -> Option<Held> {
-    event.order()?;
+    if event.is_test() {
+        return None;
+    }
     if let Some(off) = state.disabled_at {
         return Some(Held::Off { owed: at < off });
     }

@@ -1,0 +1,190 @@
+//! The answer about the status of an order.
+
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use shop::{OrderStatus, Reason};
+use tracing::error;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{OrderState, Step};
+use crate::http::ApiError;
+use crate::http::representation::Representation;
+use crate::orders::answer::EXAMPLE_ID;
+
+/// The status of an order, with the way that it took.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderStatus)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatusAnswer {
+    order_id: Uuid,
+    #[serde(serialize_with = "status_name")]
+    #[schema(value_type = StatusName)]
+    status: OrderStatus,
+    /// 1 for `placed`; grows by 1 with each change. The ETag is this number in quotes.
+    #[schema(minimum = 1, example = 2)]
+    version: i32,
+    /// When the status was changed last, or its expected time.
+    changed_at: DateTime<Utc>,
+    /// When the order is expected to be ready, or became so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    ready_at: Option<DateTime<Utc>>,
+    /// Why it was rejected or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reason_name")]
+    #[schema(value_type = ReasonName, required = false, nullable = false)]
+    reason: Option<Reason>,
+    /// Each version, the first one first.
+    #[schema(min_items = 1)]
+    history: Vec<StepAnswer>,
+}
+
+/// A version of the status of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderStatusStep)]
+pub(crate) struct StepAnswer {
+    #[serde(serialize_with = "status_name")]
+    #[schema(value_type = StatusName)]
+    status: OrderStatus,
+    /// When it was made.
+    at: DateTime<Utc>,
+    /// Why it was rejected or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reason_name")]
+    #[schema(value_type = ReasonName, required = false, nullable = false)]
+    reason: Option<Reason>,
+}
+
+/// The status of an order; nothing follows `picked_up`, `delivered`, `rejected` and `cancelled`.
+/// `out_for_delivery` and `delivered` are reserved.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(
+    dead_code,
+    reason = "describes `shop::OrderStatus`; a test compares the names"
+)]
+pub(crate) enum StatusName {
+    Placed,
+    Accepted,
+    Preparing,
+    Ready,
+    OutForDelivery,
+    PickedUp,
+    Delivered,
+    Rejected,
+    Cancelled,
+}
+
+/// Why an order was rejected or cancelled.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes `shop::Reason`; a test compares the names")]
+pub(crate) enum ReasonName {
+    ItemUnavailable,
+    KitchenClosed,
+    TooBusy,
+    CustomerAsked,
+    NotCollected,
+    NotAnswered,
+    Other,
+}
+
+impl StatusAnswer {
+    /// The answer about an order in this state.
+    pub(crate) fn of(state: &OrderState, history: Vec<Step>) -> StatusAnswer {
+        let step = |Step { status, at, reason }| StepAnswer { status, at, reason };
+        StatusAnswer {
+            order_id: state.order,
+            status: state.status,
+            version: state.version,
+            changed_at: state.changed_at,
+            ready_at: state.ready_at,
+            reason: state.reason,
+            history: history.into_iter().map(step).collect(),
+        }
+    }
+
+    /// 200, or 304 when the client has this version.
+    ///
+    /// # Errors
+    /// 500 when it cannot be written as JSON.
+    pub(super) fn respond(&self, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+        Ok(self.representation()?.respond(request))
+    }
+
+    fn representation(&self) -> Result<Representation, ApiError> {
+        let bytes = serde_json::to_vec(self).map_err(|problem| {
+            error!(error = %problem, "the status of an order cannot be written as JSON");
+            ApiError::Internal
+        })?;
+        Ok(Representation::private_version(bytes, etag(self.version)))
+    }
+
+    /// 200 to a change.
+    ///
+    /// # Errors
+    /// 500 when it cannot be written as JSON.
+    pub(super) fn respond_changed(&self, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+        Ok(self.representation()?.whole(request))
+    }
+
+    pub(crate) fn example() -> Value {
+        json!({
+            "orderId": EXAMPLE_ID, "status": "accepted", "version": 2, "changedAt": "2026-02-01T09:30:41.120316Z",
+            "readyAt": "2026-02-01T09:50:41.120316Z",
+            "history": [
+                {"status": "placed", "at": "2026-02-01T09:30:12.707119Z"},
+                {"status": "accepted", "at": "2026-02-01T09:30:41.120316Z"},
+            ],
+        })
+    }
+
+    pub(crate) fn cancelled_example() -> Value {
+        json!({
+            "orderId": EXAMPLE_ID, "status": "cancelled", "version": 2, "changedAt": "2026-02-01T09:30:41.120316Z",
+            "reason": "customer_asked",
+            "history": [
+                {"status": "placed", "at": "2026-02-01T09:30:12.707119Z"},
+                {"status": "cancelled", "at": "2026-02-01T09:30:41.120316Z", "reason": "customer_asked"},
+            ],
+        })
+    }
+}
+
+/// The strong ETag of a version.
+pub(crate) fn etag(version: i32) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+fn status_name<S: Serializer>(status: &OrderStatus, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(status.name())
+}
+
+fn reason_name<S: Serializer>(reason: &Option<Reason>, out: S) -> Result<S::Ok, S::Error> {
+    match reason {
+        Some(reason) => out.serialize_str(reason.name()),
+        None => out.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    #[test]
+    fn the_description_has_the_names_of_the_rules() {
+        let names = |schema: &Value| -> Vec<String> {
+            let names = schema["enum"].as_array().unwrap().iter();
+            names.map(|name| name.as_str().unwrap().to_owned()).collect()
+        };
+
+        let described = serde_json::to_value(StatusName::schema()).unwrap();
+        assert_eq!(names(&described), OrderStatus::ALL.map(OrderStatus::name));
+        let described = serde_json::to_value(ReasonName::schema()).unwrap();
+        assert_eq!(names(&described), Reason::ALL.map(Reason::name));
+    }
+}

@@ -1,0 +1,149 @@
+//! Reads of the states of orders.
+
+use chrono::{DateTime, Utc};
+use database::schema::{order_events, order_life_cycle, order_states, orders};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use shop::{OrderStatus, Reason};
+use uuid::Uuid;
+
+use super::{OrderState, Step};
+use crate::reference_data::ApiKeyId;
+
+type StateRow = (String, i32, DateTime<Utc>, Option<DateTime<Utc>>, Option<String>);
+
+/// The present state of the order, of the key `key` (`None`: of any); `None`: there is no such
+/// order.
+pub(crate) async fn state(
+    connection: &mut AsyncPgConnection,
+    order: Uuid,
+    key: Option<ApiKeyId>,
+) -> QueryResult<Option<OrderState>> {
+    let began_at = order_life_cycle::table
+        .select(order_life_cycle::began_at)
+        .single_value();
+    let row = orders::table
+        .left_join(order_states::table.on(order_states::order_id.eq(orders::id)))
+        .filter(orders::id.eq(order))
+        .select((
+            orders::created_at,
+            began_at,
+            (
+                order_states::status,
+                order_states::version,
+                order_states::changed_at,
+                order_states::ready_at,
+                order_states::reason,
+            )
+                .nullable(),
+        ));
+    type Row = (DateTime<Utc>, Option<DateTime<Utc>>, Option<StateRow>);
+    let row: Option<Row> = match key {
+        Some(key) => row
+            .filter(orders::api_key_id.eq(key))
+            .first(connection)
+            .await
+            .optional()?,
+        None => row.first(connection).await.optional()?,
+    };
+    row.map(|(created_at, began_at, state)| match state {
+        Some((status, version, changed_at, ready_at, reason)) => Ok(OrderState {
+            order,
+            status: OrderStatus::parse(&status).map_err(unreadable)?,
+            version,
+            changed_at,
+            ready_at,
+            reason: reason_of(reason)?,
+        }),
+        None => Ok(OrderState {
+            order,
+            status: without_row(created_at, began_at),
+            version: 1,
+            changed_at: created_at,
+            ready_at: None,
+            reason: None,
+        }),
+    })
+    .transpose()
+}
+
+/// The status of an order that has no row in `order_states`: one from before the life cycle was
+/// picked up long ago.
+fn without_row(created_at: DateTime<Utc>, began_at: Option<DateTime<Utc>>) -> OrderStatus {
+    match began_at.is_some_and(|began_at| created_at < began_at) {
+        true => OrderStatus::PickedUp,
+        false => OrderStatus::Placed,
+    }
+}
+
+/// The states through which the order came to `state`, oldest first: one per version.
+pub(crate) async fn history(
+    connection: &mut AsyncPgConnection,
+    state: &OrderState,
+) -> QueryResult<Vec<Step>> {
+    let placed_at = orders::table
+        .find(state.order)
+        .select(orders::created_at)
+        .first(connection)
+        .await?;
+    let first = Step {
+        status: if state.version == 1 {
+            state.status
+        } else {
+            OrderStatus::Placed
+        },
+        at: placed_at,
+        reason: None,
+    };
+    let later: Vec<(String, DateTime<Utc>, Option<String>)> = match state.version {
+        1 => Vec::new(),
+        // Later ones may have come since.
+        version => {
+            order_events::table
+                .filter(order_events::order_id.eq(state.order))
+                .filter(order_events::version.le(version))
+                .order(order_events::version)
+                .select((order_events::to_status, order_events::at, order_events::reason))
+                .load(connection)
+                .await?
+        }
+    };
+    let step = |(status, at, reason): (String, _, _)| {
+        Ok(Step {
+            status: OrderStatus::parse(&status).map_err(unreadable)?,
+            at,
+            reason: reason_of(reason)?,
+        })
+    };
+    std::iter::once(Ok(first))
+        .chain(later.into_iter().map(step))
+        .collect()
+}
+
+/// Whether this request made the version of an order: an earlier attempt of it was committed, and
+/// its answer lost.
+pub(super) async fn is_made_by(
+    connection: &mut AsyncPgConnection,
+    state: &OrderState,
+    actor_id: Option<Uuid>,
+    request_id: &str,
+) -> QueryResult<bool> {
+    let made = order_events::table
+        .filter(order_events::order_id.eq(state.order))
+        .filter(order_events::version.eq(state.version))
+        .filter(order_events::actor_id.is_not_distinct_from(actor_id))
+        .filter(order_events::request_id.eq(request_id));
+    diesel::select(diesel::dsl::exists(made))
+        .get_result(connection)
+        .await
+}
+
+fn reason_of(name: Option<String>) -> QueryResult<Option<Reason>> {
+    name.map(|name| Reason::parse(&name))
+        .transpose()
+        .map_err(unreadable)
+}
+
+fn unreadable<E: std::error::Error + Send + Sync + 'static>(error: E) -> diesel::result::Error {
+    diesel::result::Error::DeserializationError(Box::new(error))
+}
