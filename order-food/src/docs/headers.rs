@@ -85,6 +85,7 @@ fn described() -> [(&'static str, Type, &'static str, Value); 8] {
 fn describe(operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
     let tags = operation.tags.clone().unwrap_or_default();
+    let changes_status = matches!(id.as_str(), "putOrderStatus" | "cancelOrder");
     let responses = &mut operation.responses.responses;
     let revalidates = responses.contains_key("304");
     for (status, response) in responses {
@@ -101,6 +102,7 @@ fn describe(operation: &mut Operation) {
                 }
             }
             "200" if id == "placeOrder" => names.push("Link"),
+            "200" | "412" if changes_status => names.push("ETag"),
             "401" => names.push("WWW-Authenticate"),
             // Probes of `/ready` have an interval of their own.
             "503" if id != "ready" => names.push("Retry-After"),

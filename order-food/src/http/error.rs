@@ -227,6 +227,7 @@ impl ApiError {
             | ApiError::OutcomeUnknown(_)
             | ApiError::ChangeUnknown(_)
             | ApiError::Conflict { .. }
+            | ApiError::TransitionNotAllowed { .. }
             | ApiError::KeyInUse => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }

@@ -9,6 +9,8 @@ pub(crate) const APITEST: &str = "apitest";
 pub(crate) const OTHER: &str = "other-key";
 /// May read every order, and place some.
 pub(crate) const STAFF: &str = "staff-key";
+/// May change the status of every order, and read them.
+pub(crate) const MANAGER: &str = "manager-key";
 /// May see reports, and the jobs that it started.
 pub(crate) const ANALYST: &str = "analyst-key";
 /// As `analyst-key`, of another user.
@@ -103,6 +105,7 @@ fn api_keys() -> String {
         (APITEST, 1, both, "NULL", "NULL"),
         (OTHER, 2, both, "NULL", "NULL"),
         (STAFF, 3, "create_order,read_all_orders", "NULL", "NULL"),
+        (MANAGER, 3, "manage_orders,read_all_orders", "NULL", "NULL"),
         (ANALYST, 3, "view_reports", "NULL", "NULL"),
         (SECOND_ANALYST, 3, "view_reports", "NULL", "NULL"),
         (OPERATOR, 3, "operate", "NULL", "NULL"),

@@ -30,6 +30,7 @@ mod keys;
 mod logging;
 mod metrics;
 mod order_input;
+mod order_status;
 mod orders;
 mod orders_by_status;
 mod products;

@@ -6,6 +6,7 @@ mod deadlines;
 mod event_streams;
 mod frozen;
 mod locked_promotion;
+mod order_status;
 mod overload;
 mod poisoned;
 pub(crate) mod proxy;

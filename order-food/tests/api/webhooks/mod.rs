@@ -3,6 +3,7 @@
 mod commands;
 mod delivery;
 mod orders;
+mod status;
 
 use serde_json::Value;
 use test_support::{Output, Process, TestDatabase};
