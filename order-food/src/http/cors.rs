@@ -18,7 +18,7 @@ pub(crate) struct Cors {
 
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, OPTIONS");
 /// What the API reads, what clients with a copy send, and what OpenTelemetry and Sentry add.
-const ALLOWED_HEADERS: [&str; 13] = [
+const ALLOWED_HEADERS: [&str; 14] = [
     "api_key",
     "X-API-Key",
     "Content-Type",
@@ -28,6 +28,7 @@ const ALLOWED_HEADERS: [&str; 13] = [
     "If-Match",
     "If-Modified-Since",
     "If-None-Match",
+    "Last-Event-ID",
     "traceparent",
     "tracestate",
     "baggage",

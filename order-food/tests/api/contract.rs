@@ -259,6 +259,7 @@ fn the_description_leaves_out_the_page_for_people() {
             "/api/job/{jobId}/result",
             "/api/order",
             "/api/order/{orderId}",
+            "/api/order/{orderId}/events",
             "/api/product",
             "/api/product/{productId}",
             "/api/report/export",

@@ -5,7 +5,7 @@ use crate::fixtures::APITEST;
 use crate::harness::TestApp;
 
 const HEADERS: &str = "api_key, X-API-Key, Content-Type, Idempotency-Key, X-Request-ID, Cache-Control, If-Match, \
-    If-Modified-Since, If-None-Match, traceparent, tracestate, baggage, sentry-trace";
+    If-Modified-Since, If-None-Match, Last-Event-ID, traceparent, tracestate, baggage, sentry-trace";
 const EXPOSED: &str = "ETag, Link, Retry-After, X-Request-ID";
 const SHOP: &str = "https://shop.example";
 

@@ -222,6 +222,8 @@ async fn orders_are_counted_with_what_they_brought() {
         ("order_commit_seconds", 6.0),
         ("order_batch_size", 6.0),
         ("order_batch_size_sum", 6.0),
+        ("event_streams", 0.0),
+        ("event_streams_refused_total", 0.0),
         ("order_queue_length", 0.0),
         ("order_queue_full_total", 0.0),
         ("order_batch_splits_total", 0.0),
