@@ -118,7 +118,7 @@ pub(crate) fn configure(service: &mut ServiceConfig, enable_metrics: bool, limit
     let storefront = shop()
         .into_iter()
         .fold(web::scope(""), |scope, resource| scope.service(resource));
-    service.service(storefront.wrap(from_fn(storefront::guard::guard)));
+    service.service(storefront.wrap(from_fn(storefront::error_pages::finish)));
 }
 
 /// The description of the API as JSON.

@@ -83,6 +83,16 @@ impl HashKey {
     }
 }
 
+impl HashKey {
+    /// The hash of a row without a key, by its id. No header carries a NUL, so that no text that a
+    /// client may send has this hash.
+    pub fn hash_without_key(&self, id: u128) -> KeyHash {
+        let mut name = b"no key v1|\0".to_vec();
+        name.extend(id.to_be_bytes());
+        self.hash(&name)
+    }
+}
+
 impl fmt::Debug for HashKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "HashKey({})", self.id)
@@ -154,6 +164,25 @@ mod tests {
         let key = HashKey::new(&"\u{b}".repeat(20));
         let expected = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
         assert_eq!(hex::encode(key.hash(b"Hi There").0), expected);
+    }
+
+    #[test]
+    fn a_row_without_a_key_has_a_hash_of_its_own() {
+        let keys = HashKeys::parse(Some(ONE), true).unwrap();
+        let (one, two) = (
+            keys.writer().hash_without_key(1),
+            keys.writer().hash_without_key(2),
+        );
+
+        assert_ne!(one, two);
+        for text in [
+            "",
+            "no key v1|",
+            "no key v1|1",
+            "no key v1|00000000-0000-0000-0000-000000000001",
+        ] {
+            assert_ne!(keys.writer().hash(text.as_bytes()), one, "{text}");
+        }
     }
 
     #[test]

@@ -96,5 +96,10 @@ pub(crate) fn api_keys() -> String {
             )
         })
         .collect();
-    format!("[\n{}\n]\n", keys.join(",\n"))
+    let storefront = format!(
+        "  {{\n    \"id\": \"018f4e5a-0000-7000-8000-0000000000c0\",\n    \"key\": null,\n    \"user\": \"{}\",\n    \
+         \"scopes\": [\"create_order\"],\n    \"development\": true\n  }}",
+        user_id(2)
+    );
+    format!("[\n{},\n{storefront}\n]\n", keys.join(",\n"))
 }

@@ -57,6 +57,12 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether the value is JSON's `null`, in a column that takes it. A value that is not there is
+    /// another matter: it may have been forgotten.
+    pub(crate) fn is_null(&self, column: &str) -> bool {
+        matches!(self.row.cells.get(column), Some(Cell::Json(json)) if json == "null")
+    }
+
     /// A list of texts: a JSON array, or words separated by blanks in CSV.
     pub(crate) fn list(&mut self, column: &str) -> Option<Vec<String>> {
         let list = match self.row.cells.get(column) {

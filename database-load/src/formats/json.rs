@@ -80,7 +80,7 @@ fn object(line: u64, text: &str, sink: &mut Sink<'_>) {
     }
     let cells: BTreeMap<String, Cell> = members
         .into_iter()
-        .filter(|(_, value)| value.get() != "null")
+        .filter(|(name, value)| value.get() != "null" || sink.takes_null(name))
         .map(|(name, value)| (name, Cell::Json(value.get().into())))
         .collect();
     if sink.findings.count == before {

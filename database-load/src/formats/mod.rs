@@ -27,6 +27,8 @@ pub(crate) struct Column {
     pub(crate) required: bool,
     /// It holds keys or addresses: see [`is_secret`].
     secret: bool,
+    /// JSON's `null` says that there deliberately is no value: see [`Fields::is_null`].
+    null: bool,
     /// The object in JSON of which it may also be a member: `image` of `image_mobile`.
     object: Option<&'static str>,
 }
@@ -36,6 +38,7 @@ pub(crate) const fn required(name: &'static str) -> Column {
         name,
         required: true,
         secret: false,
+        null: false,
         object: None,
     }
 }
@@ -51,6 +54,14 @@ pub(crate) const fn secret(name: &'static str) -> Column {
     Column {
         secret: true,
         ..required(name)
+    }
+}
+
+/// The same, where JSON may say by `null` that there is none.
+pub(crate) const fn secret_or_null(name: &'static str) -> Column {
+    Column {
+        null: true,
+        ..secret(name)
     }
 }
 
@@ -95,7 +106,7 @@ pub(crate) struct Row {
 enum Cell {
     /// A CSV field: never empty.
     Text(String),
-    /// A JSON value as it stands in the file: never null.
+    /// A JSON value as it stands in the file: null only in a column that says so.
     Json(String),
 }
 
@@ -184,6 +195,12 @@ struct Sink<'a> {
 }
 
 impl Sink<'_> {
+    fn takes_null(&self, name: &str) -> bool {
+        self.columns
+            .iter()
+            .any(|column| column.null && column.name == name)
+    }
+
     fn row(&mut self, line: u64, cells: BTreeMap<String, Cell>) {
         let row = Row {
             file: Arc::clone(self.file),

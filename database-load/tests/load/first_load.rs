@@ -15,7 +15,7 @@ async fn the_first_load_brings_everything_of_the_default_profile() {
     for (table, count) in [
         ("products", "10"),
         ("users", "2"),
-        ("api_keys", "2"),
+        ("api_keys", "3"),
         ("promotions", "11"),
         ("orders", "3"),
     ] {
@@ -35,6 +35,7 @@ async fn the_first_load_brings_everything_of_the_default_profile() {
         [
             ["{create_order,read_orders}", "∅", "t"],
             ["{read_all_orders,view_reports}", "∅", "t"],
+            ["{create_order}", "∅", "t"],
         ]
     );
     assert_eq!(outcomes(&database).await, ["changed"]);
@@ -94,11 +95,13 @@ async fn keys_are_stored_as_hashes_and_nowhere_else() {
 
     let keys = shop::HashKeys::parse(None, false).unwrap();
     let hash = |key: &str| hex::encode(keys.writer().hash(key.as_bytes()).0);
+    let storefront = 0x018f_4e5a_0000_7000_8000_0000_0000_00c0;
+    let without_key = hex::encode(keys.writer().hash_without_key(storefront).0);
     assert_eq!(
         database
             .rows("SELECT encode(key_hash, 'hex') FROM api_keys ORDER BY id")
             .await,
-        [[hash("apitest")], [hash("stafftest")]]
+        [[hash("apitest")], [hash("stafftest")], [without_key]]
     );
     let plain = "SELECT count(*) FROM dataset_rows WHERE row::text ~ 'apitest|stafftest'";
     assert_eq!(database.value(plain).await, "0");

@@ -248,11 +248,11 @@ async fn keys_that_would_all_go_out_of_force_need_force() {
 
     assert_eq!(failure.code, ExitCode::InvalidData);
     assert!(
-        failure.line().contains("api_keys would shrink from 2 to 0"),
+        failure.line().contains("api_keys would shrink from 3 to 0"),
         "{}",
         failure.line()
     );
-    assert_eq!(database.value(active_data).await, "2");
+    assert_eq!(database.value(active_data).await, "3");
     data.force(&database).await;
     assert_eq!(database.value(active_data).await, "0");
 }

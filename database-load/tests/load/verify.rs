@@ -138,9 +138,9 @@ async fn rows_that_a_rollback_would_miss_are_drift_too() {
         .unwrap();
     assert_eq!(
         users.damage,
-        ["dataset_rows: 0 api_keys of version 1 are there, 2 were loaded"]
+        ["dataset_rows: 0 api_keys of version 1 are there, 3 were loaded"]
     );
-    assert_eq!(users.differences[0].extra.count, 2);
+    assert_eq!(users.differences[0].extra.count, 3);
 }
 
 #[tokio::test]

@@ -226,15 +226,15 @@ pub(super) async fn check(
     }
 }
 
-/// What every change begins with: the limit, the form, the cart.
+/// What every change begins with: the form, the limit, the cart.
 async fn begin(
     request: &HttpRequest,
     payload: web::Payload,
     state: &AppState,
     storefront: &Storefront,
 ) -> Result<(Form, Cart), ApiError> {
+    let form = Form::read(request, payload, state, storefront).await?;
     storefront.limits.admit_action(request, Action::CartChange)?;
-    let form = Form::read(request, payload, state).await?;
     let mut cart = storefront.cart(request);
     if cart.attempt.is_none() {
         cart.attempt = Some(Attempt::new(&storefront.signer));

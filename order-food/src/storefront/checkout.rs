@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::cart::{Attempt, Cart};
 use super::cart_page::{Remarks, cart_page};
+use super::error_pages::message;
 use super::form::Form;
-use super::guard::message;
 use super::links::{self, OwnOrders};
 use super::pricing::{coupon_sentence, seen};
 use super::texts as t;
@@ -46,7 +46,7 @@ pub(crate) async fn checkout(
     state: web::Data<AppState>,
     storefront: web::Data<Storefront>,
 ) -> Result<HttpResponse, ApiError> {
-    let form = Form::read(&request, payload, &state).await?;
+    let form = Form::read(&request, payload, &state, &storefront).await?;
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
     let cart = storefront.cart(&request);
     let Some(seller) = storefront.seller(&snapshot) else {
@@ -258,11 +258,11 @@ async fn refused(
         return Err(answer);
     }
     let is_down = matches!(answer, ApiError::Unavailable);
-    let mut response = cart_page(request, storefront, snapshot, cart, remarks)?;
-    if is_down {
-        super::guard::unavailable(&mut response);
+    let page = cart_page(request, storefront, snapshot, cart, remarks)?;
+    match is_down {
+        true => super::error_pages::unavailable(request, page),
+        false => Ok(page),
     }
-    Ok(response)
 }
 
 /// What changed since the customer was shown the cart, old and new.

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, web};
 use shop::ProductId;
 use url::form_urlencoded;
 
+use super::Storefront;
 use crate::http::{ApiError, body};
 use crate::state::AppState;
 
@@ -11,15 +12,20 @@ use crate::state::AppState;
 pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Reads the body of a request.
+    /// Reads the body of a request that changes something, and that a page of ours made.
     ///
     /// # Errors
-    /// 408, 413 and 415, as for every body.
+    /// 403 for a request of another site; 408, 413 and 415, as for every body.
     pub(crate) async fn read(
         request: &HttpRequest,
         payload: web::Payload,
         state: &AppState,
+        storefront: &Storefront,
     ) -> Result<Form, ApiError> {
+        let site = storefront.site(request);
+        if !site.may_change(request.method(), request.headers()) {
+            return Err(ApiError::Forbidden("only pages of this site may ask for this"));
+        }
         let body = body::read_form(request, payload, state.body_timeout).await?;
         Ok(Form::parse(&body))
     }

@@ -108,9 +108,7 @@ fn unprepared(request: &HttpRequest, storefront: &Storefront) -> Result<HttpResp
         products: 0,
         sections: Vec::new(),
     };
-    let mut response = page(request, &menu)?;
-    super::guard::unavailable(&mut response);
-    Ok(response)
+    super::error_pages::unavailable(request, page(request, &menu)?)
 }
 
 impl ReadyMenu {

@@ -1,17 +1,17 @@
 //! The storefront: the shop for people, in HTML that works without JavaScript.
 //!
 //! `menu`, `cart_page`, `cart_changes`, `checkout`, `order_page`, `own_orders` answer its routes;
-//! `guard` stands before all of them. What a browser sends is read by `cart`, `form` and `links`;
-//! every price comes from the snapshot, by the function that prices orders. Nothing is stored but
+//! `error_pages` finishes what they answer. What a browser sends is read by `cart`, `form` and
+//! `links`; every price comes from the snapshot, by the function that prices orders. Nothing is stored but
 //! orders, under the API key row that `STOREFRONT_KEY_ID` names.
 
 pub(crate) mod cart;
 pub(crate) mod cart_changes;
 pub(crate) mod cart_page;
 pub(crate) mod checkout;
+pub(crate) mod error_pages;
 mod form;
 mod frame;
-pub(crate) mod guard;
 mod links;
 pub(crate) mod menu;
 pub(crate) mod order_page;
@@ -21,13 +21,11 @@ mod pricing;
 mod settings;
 mod texts;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -111,20 +109,16 @@ impl Storefront {
 impl Parts {
     /// The origin as the browser of this request sees it.
     pub(crate) fn site(&self, request: &HttpRequest) -> Site {
-        self.site_of(request.headers(), request.peer_addr())
-    }
-
-    fn site_of(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Site {
         let public = self
             .settings
             .public_origin
             .as_ref()
             .map(crate::http::Origin::as_str);
-        Site::of(headers, public, self.limits.trusts_peer(peer))
-    }
-
-    fn site_of_service(&self, request: &ServiceRequest) -> Site {
-        self.site_of(request.headers(), request.peer_addr())
+        Site::of(
+            request.headers(),
+            public,
+            self.limits.trusts_peer(request.peer_addr()),
+        )
     }
 
     /// The cart that came with a request.

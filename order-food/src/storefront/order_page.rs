@@ -77,8 +77,8 @@ pub(crate) async fn again(
     state: web::Data<AppState>,
     storefront: web::Data<Storefront>,
 ) -> Result<HttpResponse, ApiError> {
+    Form::read(&request, payload, &state, &storefront).await?;
     storefront.limits.admit_action(&request, Action::CartChange)?;
-    Form::read(&request, payload, &state).await?;
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
     let order = find(&state, &storefront, &snapshot, &token).await?;
     let mut cart = storefront.cart(&request);

@@ -99,6 +99,13 @@ fn is_host(text: &str) -> bool {
     };
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     match url.host() {
+        Some(Host::Domain(name))
+            if name.contains(|letter: char| {
+                !letter.is_ascii_alphanumeric() && letter != '-' && letter != '.'
+            }) =>
+        {
+            false
+        }
         Some(Host::Domain(name)) => format!("{name}{port}") == text,
         Some(Host::Ipv4(address)) => format!("{address}{port}") == text,
         _ => false,
@@ -119,6 +126,7 @@ mod tests {
             "https://img.example.com",
             "img.example.com/",
             "*.example.com",
+            "*",
             "a b",
             "a;script-src *",
             "user@a",

@@ -39,6 +39,8 @@ pub(crate) fn check(request: &Request, answer: &Answer) {
     assert!(answer.header("x-request-id").is_some(), "{what}");
     if request.method == "HEAD" {
         assert!(answer.bytes().is_empty(), "{what}");
+    } else if answer.status() >= 400 && answer.header("content-type") == Some("text/html; charset=utf-8") {
+        check_error_page(request, answer, &what);
     } else if answer.status() >= 400 && !request.target.starts_with("/ready") {
         check_error(answer, &what);
     }
@@ -53,10 +55,23 @@ pub(crate) fn check(request: &Request, answer: &Answer) {
     }
 }
 
-/// Whether the request goes to the page for people, which the description leaves out.
+/// Whether the request goes to a page for people, which the description leaves out.
 fn is_page(request: &Request) -> bool {
     let path = request.target.split('?').next().unwrap().trim_matches('/');
-    path.is_empty() || path.split('/').next() == Some("docs")
+    let pages = ["", "docs", "cart", "checkout", "order", "orders", "assets"];
+    pages.contains(&path.split('/').next().unwrap())
+}
+
+/// What error pages have in common: of two faces of one error, this is the one for browsers.
+fn check_error_page(request: &Request, answer: &Answer, what: &str) {
+    let accepts = |(name, value): &(String, Vec<u8>)| {
+        name.eq_ignore_ascii_case("accept") && String::from_utf8_lossy(value).contains("text/html")
+    };
+    assert!(request.headers.iter().any(accepts), "{what}");
+    assert!(!request.target.starts_with("/api/"), "{what}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    let waits = [409, 429, 503].contains(&answer.status());
+    assert_eq!(answer.header("retry-after").is_some(), waits, "{what}");
 }
 
 /// What all errors have in common.

@@ -1,6 +1,6 @@
 //! The page that shows the API.
 
-use crate::client::{Answer, Request};
+use crate::client::Answer;
 use crate::harness::TestApp;
 
 const INITIALIZER: &str = "/docs/swagger-initializer.js";
@@ -79,22 +79,6 @@ async fn the_page_is_named_after_the_api_and_loads_nothing_from_elsewhere() {
     assert_eq!(setting(&script, "validatorUrl"), Some("none"), "{script}");
     for text in [page, script] {
         assert!(!text.contains("http://") && !text.contains("https://"), "{text}");
-    }
-}
-
-#[tokio::test]
-async fn the_bare_address_leads_to_the_page() {
-    let app = TestApp::start().await;
-
-    for method in ["GET", "HEAD"] {
-        let answer = app.send(&Request::new(method, "/")).await;
-        assert_eq!(answer.status(), 302, "{method}");
-        assert_eq!(answer.header("location"), Some("/docs"), "{method}");
-        assert!(answer.bytes().is_empty(), "{method}");
-    }
-    for method in ["POST", "DELETE", "BREW"] {
-        let answer = app.send(&Request::new(method, "/")).await;
-        assert_eq!(answer.error(), (405, "method_not_allowed".into()), "{method}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use shop::HashKeys;
 use test_support::TestDatabase;
+use uuid::Uuid;
 
 /// May place orders and read its own.
 pub(crate) const APITEST: &str = "apitest";
@@ -25,6 +26,9 @@ pub(crate) const EXPIRED: &str = "expired-key";
 pub(crate) const REVOKED: &str = "revoked-key";
 /// Of a user who has left.
 pub(crate) const GONE: &str = "gone-key";
+
+/// The row of the storefront, which has no key.
+pub(crate) const STOREFRONT: Uuid = Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_00c0);
 
 /// The setting API_KEY_HASH_KEY of every test.
 pub(crate) const HASH_KEYS: &str = "the-first-hash-key-of-tests,the-second-hash-key-of-tests";
@@ -130,7 +134,13 @@ fn api_keys() -> String {
             hash_key.id()
         )
     };
-    let rows: Vec<String> = keys.iter().map(row).collect();
+    let mut rows: Vec<String> = keys.iter().map(row).collect();
+    let without_key = hash_keys.writer().hash_without_key(STOREFRONT.as_u128()).0;
+    rows.push(format!(
+        "('{STOREFRONT}', decode('{}', 'hex'), '{}', '00000000-0000-4000-8000-000000000001', '{{create_order}}', NULL, NULL)",
+        hex::encode(without_key),
+        hash_keys.writer().id()
+    ));
     format!(
         "INSERT INTO api_keys (id, key_hash, hash_key_id, user_id, scopes, expires_at, revoked_at) VALUES {}",
         rows.join(", ")

@@ -44,6 +44,7 @@ mod representations;
 mod running;
 mod settings;
 mod soak;
+mod storefront;
 mod unreadable;
 mod unreadable_tables;
 mod upgrade;

@@ -46,7 +46,7 @@ pub(crate) async fn on_own_cluster(change: impl FnOnce(&mut Settings)) -> (Serve
     (server, cluster)
 }
 
-async fn order_count(cluster: &OwnCluster) -> i64 {
+pub(crate) async fn order_count(cluster: &OwnCluster) -> i64 {
     let client = cluster.client().await;
     client
         .query_one("SELECT count(*) FROM orders", &[])

@@ -1,5 +1,4 @@
-//! Before every page: only own pages change something; after it: security headers, and errors as
-//! pages for browsers.
+//! After every page: the security headers, and errors as pages for browsers.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -28,23 +27,22 @@ struct Message<'a> {
 }
 
 /// The middleware: see the module.
-pub(crate) async fn guard(
+pub(crate) async fn finish(
     storefront: web::Data<Storefront>,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let site = storefront.site_of_service(&request);
-    let mut response = match site.may_change(request.method(), request.headers()) {
-        true => next.call(request).await?,
-        false => request.error_response(ApiError::Forbidden("only pages of this site may ask for this")),
-    };
-    if accepts_html(response.request().headers())
-        && let Some(error) = error_of(&response)
-    {
+    let mut response = next.call(request).await?;
+    let is_ours = response.request().match_pattern().is_some();
+    let is_for_people = accepts_html(response.request().headers());
+    if is_for_people && let Some(error) = error_of(&response) {
         let html = error_page(response.request(), &storefront, error);
         response = response.into_response(html?);
     }
-    storefront.headers.apply(&site, response.headers_mut());
+    if is_ours || is_for_people {
+        let site = storefront.site(response.request());
+        storefront.headers.apply(&site, response.headers_mut());
+    }
     Ok(response)
 }
 
@@ -115,11 +113,21 @@ pub(super) fn message(
     Ok(page.whole(request))
 }
 
-/// Marks a page as one that cannot be had right now.
-pub(super) fn unavailable(response: &mut HttpResponse) {
+/// The page, as one that cannot be had right now.
+///
+/// # Errors
+/// The same as JSON, for a client that does not ask for HTML.
+pub(super) fn unavailable(
+    request: &HttpRequest,
+    mut response: HttpResponse,
+) -> Result<HttpResponse, ApiError> {
+    if !accepts_html(request.headers()) {
+        return Err(ApiError::Unavailable);
+    }
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.remove(header::ETAG);
+    Ok(response)
 }

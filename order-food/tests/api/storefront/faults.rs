@@ -1,0 +1,169 @@
+//! The database goes away, answers get lost, servers die: one order, and the customer sees it.
+
+use std::time::{Duration, Instant};
+
+use test_support::{Stop, TestDatabase, eventually};
+
+use crate::faults::proxy::{Proxy, Wire};
+use crate::faults::{on_own_cluster, order_count};
+use crate::fixtures::{self, STOREFRONT};
+use crate::harness::{Server, TestApp, settings};
+use crate::storefront::browser::Page;
+
+#[tokio::test]
+async fn while_the_database_is_away_menu_and_cart_work_and_ordering_says_that_nothing_was_stored() {
+    let (server, mut cluster) = on_own_cluster(|settings| {
+        settings.storefront.key_id = Some(STOREFRONT);
+        settings.order_deadline_s = 1;
+    })
+    .await;
+    let mut browser = server.browser();
+    browser.add(1, 1).await;
+    browser.post("/cart/coupon", &[("code", "SAVE10")]).await;
+    cluster.stop(Stop::Immediate);
+
+    let began = Instant::now();
+    assert!(browser.get("/").await.says("Chicken Waffle"));
+    browser.add(3, 1).await;
+    browser.post("/cart/coupon", &[("code", "SAVE10")]).await;
+    let cart = browser.get("/cart").await;
+    assert!(cart.says("Total €20.68"), "{}", cart.words());
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    for _ in 0..12 {
+        let page = browser.order(&cart).await;
+        assert_eq!(page.status(), 503);
+        assert!(
+            page.says("Your order was not stored. Your cart is kept"),
+            "{}",
+            page.words()
+        );
+    }
+    let orders = browser.get("/orders").await;
+    assert!(orders.says("You have not ordered anything yet."));
+
+    cluster.start_again();
+    server.until_ready_is(200).await;
+    let stored = ordered_in_the_end(&server, &browser.cookies, &cart).await;
+    assert!(stored.says("Total €20.68"), "{}", stored.words());
+    assert_eq!(order_count(&cluster).await, 1);
+}
+
+async fn ordered_in_the_end(
+    server: &Server,
+    cookies: &std::collections::BTreeMap<String, String>,
+    cart: &Page,
+) -> Page {
+    let found = std::cell::RefCell::new(None);
+    eventually("the order is taken", async || {
+        let mut browser = server.browser();
+        browser.cookies = cookies.clone();
+        let page = browser.order(cart).await;
+        let is_stored = page.address.starts_with("/order/");
+        if is_stored {
+            *found.borrow_mut() = Some(page);
+        }
+        is_stored
+    })
+    .await;
+    found.into_inner().unwrap()
+}
+
+async fn over_a_wire(deadline_s: u64) -> (TestApp, Proxy) {
+    let database = TestDatabase::migrated().await;
+    fixtures::insert(&database).await;
+    let (proxy, url) = Proxy::start(database.url()).await;
+    let app = TestApp::over(database, |settings| {
+        settings.database = test_support::settings(&url);
+        settings.storefront.key_id = Some(STOREFRONT);
+        settings.order_deadline_s = deadline_s;
+    });
+    app.server.until_ready_is(200).await;
+    (app, proxy)
+}
+
+#[tokio::test]
+async fn an_order_whose_outcome_is_not_known_is_checked_and_found() {
+    let (app, proxy) = over_a_wire(1).await;
+    let mut browser = app.browser();
+    browser.add(1, 1).await;
+    let cart = browser.get("/cart").await;
+    proxy.set(Wire::AnswerLostThenAway);
+
+    let page = browser.order(&cart).await;
+
+    assert!(page.address.starts_with("/checkout?since="), "{page:?}");
+    assert!(page.says("We are checking your order"), "{}", page.words());
+    assert_eq!(page.answer.header("refresh"), Some("2"));
+    proxy.set(Wire::Whole);
+    let address = page.address.clone();
+    let found = until_settled(&app, &browser.cookies, &address).await;
+    assert!(
+        found.address.starts_with("/order/") && found.says("€12.99"),
+        "{found:?}"
+    );
+    assert_eq!(app.order_count().await, 1);
+}
+
+/// The page that the checking one turns into, as a browser that reloads it sees it.
+async fn until_settled(
+    app: &TestApp,
+    cookies: &std::collections::BTreeMap<String, String>,
+    address: &str,
+) -> Page {
+    let found = std::cell::RefCell::new(None);
+    eventually("the check ends", async || {
+        let mut browser = app.browser();
+        browser.cookies = cookies.clone();
+        let page = browser.get(address).await;
+        let is_over = page.answer.header("refresh").is_none() && page.status() == 200;
+        *found.borrow_mut() = Some(page);
+        is_over
+    })
+    .await;
+    found.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn a_check_that_finds_nothing_keeps_the_cart_and_says_so() {
+    let app = TestApp::open_shop().await;
+    let mut browser = app.browser();
+    browser.add(1, 1).await;
+
+    let page = browser.get("/checkout?since=1").await;
+
+    assert_eq!(page.address, "/cart?unstored=1");
+    assert!(page.says("Your order was not stored. Your cart is kept") && page.can_order());
+    let waiting = browser.get("/checkout?since=99999999999").await;
+    assert!(waiting.says("We are checking your order"));
+    assert!(browser.order(&page).await.address.starts_with("/order/"));
+    assert_eq!(app.browser().get("/checkout").await.address, "/cart");
+}
+
+#[tokio::test]
+async fn two_replicas_make_one_order_of_one_attempt() {
+    let app = TestApp::open_shop().await;
+    let mut other = settings(app.database.settings());
+    other.storefront.key_id = Some(STOREFRONT);
+    let other = Server::start(other);
+    other.until_ready_is(200).await;
+    for round in 1..=5 {
+        let mut browser = app.browser();
+        browser.add(1, round).await;
+        let cart = browser.get("/cart").await;
+
+        let clicks = (0..8).map(|click| {
+            let mut tab = browser.at(if click % 2 == 0 { &app.server } else { &other });
+            let cart = cart.clone();
+            async move { tab.order(&cart).await.order_link() }
+        });
+        let links = futures_util::future::join_all(clicks).await;
+
+        assert!(
+            links
+                .iter()
+                .all(|link| *link == links[0] && link.starts_with("/order/")),
+            "{links:?}"
+        );
+        assert_eq!(app.order_count().await, round as usize);
+    }
+}
