@@ -98,6 +98,12 @@ if [[ -z ${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT:-}${OTEL_EXPORTER_OTLP_ENDPOINT:-}
   export JAEGER_ENDPOINT=none
 fi
 
+# The storefront orders under a row of the sample data, which production refuses.
+case ${ENVIRONMENT,,} in
+  prod | production) ;;
+  *) export STOREFRONT_KEY_ID=${STOREFRONT_KEY_ID-018f4e5a-0000-7000-8000-0000000000c0} ;;
+esac
+
 lock
 [[ $PORT =~ ^[1-9][0-9]{0,4}$ && $PORT -le 65535 ]] || fail "PORT: expected 1 to 65535"
 # API, console and worker stand beside each other: 8080, 8081, 8082.
@@ -181,8 +187,8 @@ printf '[6/6] order-food worker … '
 done_since "$since"
 cat <<READY
 
-Serving on http://localhost:$PORT, with the documentation at http://localhost:$PORT/docs; the worker's health is at
-http://localhost:$worker_port/q/health. Ctrl-C stops everything. Place an order:
+The shop is at http://localhost:$PORT, the documentation of its API at http://localhost:$PORT/docs; the worker's health is at
+http://localhost:$worker_port/q/health. Ctrl-C stops everything. Order in the shop, or by the API:
 
 $("$here/example-order.sh")
 

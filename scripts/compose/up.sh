@@ -52,8 +52,8 @@ port=$("${compose[@]}" port order-food 8080)
 port=${port##*:}
 cat <<READY
 
-Serving on http://localhost:$port, with the documentation at http://localhost:$port/docs. 'make logs' shows what happens,
-'make down' stops everything. Place an order:
+The shop is at http://localhost:$port, the documentation of its API at http://localhost:$port/docs. 'make logs' shows what
+happens, 'make down' stops everything. Order in the shop, or by the API:
 
 $(PORT=$port "$here/../example-order.sh")
 READY

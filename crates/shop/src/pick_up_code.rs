@@ -6,11 +6,7 @@ const ALPHABET: &[u8; 24] = b"ACDEFHJKLMNPRTUVWXY34679";
 /// The code of the order with this id: two letters or digits, a hyphen, two more. Taken of the
 /// random bits of a version 7 UUID, so that it tells nothing of other orders; of 331,776 codes, two
 /// orders that wait at the same time rarely have the same.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
-    reason = "a remainder of the alphabet's length"
-)]
+#[expect(clippy::indexing_slicing, reason = "a remainder of the alphabet's length")]
 pub fn pick_up_code(order: u128) -> String {
     let mut rest = (order & 0xffff_ffff) as u32;
     let mut code = String::with_capacity(5);
