@@ -1,0 +1,95 @@
+//! WCAG 2.2 AA as far as a program can tell, on every page; and what a program can measure besides.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::browser::{Browser, Scripts};
+use crate::shop::Shop;
+use crate::tour::tour;
+
+const AXE: &str = include_str!("axe-core/axe.min.js");
+
+/// Violations, and what axe could not decide, each with its element.
+const RUN: &str = "
+    const done = arguments[0];
+    axe.run(document, { resultTypes: ['violations', 'incomplete'] }).then(found => done(
+        [...found.violations, ...found.incomplete].flatMap(rule => rule.nodes.map(node =>
+            `${rule.id}: ${node.html.slice(0, 200)} ${[...node.any, ...node.all].map(check => check.message)}`))));";
+
+/// Elements that reach out of the screen; and controls smaller than a finger, unless they are
+/// part of a sentence.
+const MEASURE: &str = "
+    const root = document.documentElement;
+    const wide = root.scrollWidth > root.clientWidth ? [`scrolls sideways: ${root.scrollWidth}`] : [];
+    const small = [...document.querySelectorAll('a, button, input:not([type=hidden])')].filter(element => {
+        const { width, height } = element.getBoundingClientRect();
+        const isSeen = element.checkVisibility() && !element.matches('.skip:not(:focus)');
+        const isInText = element.matches('p a');
+        return isSeen && !isInText && (width < 44 || height < 44);
+    });
+    return [...wide, ...small.map(element => `too small: ${element.outerHTML.slice(0, 200)}`)];";
+
+/// Where screenshots go.
+const PICTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/storefront");
+
+async fn grid(widths: &[u32], dark: bool) {
+    let shop = Shop::open().await;
+    let browser = shop.visitor(Scripts::On).await;
+    let mut found = Vec::new();
+    std::fs::create_dir_all(PICTURES).unwrap();
+    for width in widths {
+        browser.screen(*width, 900, dark).await;
+        tour(&browser, async |page| {
+            let place = format!("{page} {width} {}", if dark { "dark" } else { "light" });
+            for problem in check(&browser).await {
+                found.push(format!("{place}: {problem}"));
+            }
+            picture(&browser, &place.replace(' ', "-")).await;
+        })
+        .await;
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+async fn check(browser: &Browser) -> Vec<String> {
+    browser.devtools("Runtime.evaluate", json!({ "expression": AXE })).await;
+    let axe = browser.driver().execute_async(RUN, vec![]).await.unwrap();
+    let axe: Vec<String> = axe.convert().unwrap();
+    let measured: Vec<String> = serde_json::from_value(browser.evaluate(MEASURE, vec![]).await).unwrap();
+    let mut console = browser.console().await;
+    // The page of an error is one.
+    console.retain(|message| !message.contains("404"));
+    [axe, measured, console].concat()
+}
+
+/// Takes a picture of the whole page.
+async fn picture(browser: &Browser, name: &str) {
+    let whole = json!({ "captureBeyondViewport": true });
+    let shot = browser.devtools("Page.captureScreenshot", whole).await;
+    let bytes = base64(&shot["data"]);
+    std::fs::write(Path::new(PICTURES).join(format!("{name}.png")), bytes).unwrap();
+}
+
+fn base64(text: &Value) -> Vec<u8> {
+    use base64::Engine as _;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap());
+    decoded.unwrap()
+}
+
+#[tokio::test]
+async fn every_page_is_accessible_by_day() {
+    grid(&[320, 1440], false).await;
+}
+
+#[tokio::test]
+async fn every_page_is_accessible_by_night() {
+    grid(&[320, 1440], true).await;
+}
+
+#[tokio::test]
+#[ignore = "the rest of the grid: `make audit-web`"]
+async fn every_page_is_accessible_on_a_tablet() {
+    grid(&[768], false).await;
+    grid(&[768], true).await;
+}

@@ -1,0 +1,46 @@
+//! What a first visit may weigh: bytes on the wire and requests, with an empty cache.
+
+use serde_json::Value;
+
+use crate::browser::Scripts;
+use crate::shop::Shop;
+
+/// Name, bytes on the wire with headers, bytes of the body as sent: the page, then what it loads.
+const LOADED: &str = "
+    return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+        .map(entry => [entry.name, entry.transferSize, entry.encodedBodySize])";
+
+#[tokio::test]
+async fn a_first_visit_is_light() {
+    for (shop, most) in [(Shop::open().await, 30_000), (Shop::large().await, 40_000)] {
+        let browser = shop.visitor(Scripts::On).await;
+        browser.open("/").await;
+        browser.find("#cart-link").await;
+
+        let loaded = browser.evaluate(LOADED, vec![]).await;
+
+        let loaded: Vec<(String, u64, u64)> = serde_json::from_value(loaded).unwrap();
+        let sum: u64 = loaded.iter().map(|(_, wire, _)| wire).sum();
+        println!("{sum} bytes: {loaded:#?}");
+        assert!(loaded.iter().all(|(name, wire, _)| name.starts_with(&shop.origin()) && *wire > 0), "{loaded:?}");
+        assert!(loaded.len() <= 6 && sum <= most, "{sum} bytes in {loaded:?}");
+        let of = |ending: &str| -> u64 { loaded.iter().filter(|(name, ..)| name.ends_with(ending)).map(|(_, _, body)| body).sum() };
+        assert!((1..=6_000).contains(&of(".css")), "{loaded:?}");
+        assert!((1..=6_000).contains(&of(".js")), "{loaded:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_visit_loads_the_page_alone() {
+    let shop = Shop::open().await;
+    let browser = shop.visitor(Scripts::On).await;
+    browser.open("/").await;
+    browser.find("#cart-link").await;
+
+    browser.open("/?q=pizza").await;
+
+    let loaded = browser.evaluate(LOADED, vec![]).await;
+    let wire: Vec<&Value> = loaded.as_array().unwrap().iter().map(|entry| &entry[1]).collect();
+    assert!(wire[0].as_u64().unwrap() > 0, "{loaded}");
+    assert!(wire[1..].iter().all(|bytes| **bytes == 0), "{loaded}");
+}

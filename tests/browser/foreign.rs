@@ -1,0 +1,109 @@
+//! Pages of other origins post to the shop, frame it and open it: none of it works.
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::browser::Scripts;
+use crate::shop::Shop;
+
+/// Serves one page at a port of its own.
+async fn attacker(page: String) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let length = page.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn another_origin_cannot_change_the_cart_or_order() {
+    let shop = Shop::open().await;
+    let origin = shop.origin();
+    let page = format!(
+        "<form id=add method=post action='{origin}/cart/change'><input name=add value=1></form>
+         <form id=order method=post action='{origin}/checkout'><input name=attempt value=x></form>"
+    );
+    let port = attacker(page).await;
+    let browser = shop.visitor(Scripts::On).await;
+    browser.open("/").await;
+    browser.click("#p7 .add").await;
+    browser.shows("#cart-link", "$13.99").await;
+
+    // Another site; and another port, which is another origin of the same site.
+    for host in ["localhost", "127.0.0.1"] {
+        for form in ["add", "order"] {
+            browser.open(&format!("http://{host}:{port}/")).await;
+            browser.evaluate("document.getElementById(arguments[0]).submit()", vec![json!(form)]).await;
+            browser.shows("h1", "Not done").await;
+        }
+        browser.open(&format!("http://{host}:{port}/")).await;
+        let fetched = "
+            const done = arguments[1];
+            fetch(arguments[0] + '/cart/change', { method: 'POST', credentials: 'include', body: new URLSearchParams({ add: 1 }) })
+                .then(answer => done('read ' + answer.status), error => done('refused'))";
+        let fetched = browser.driver().execute_async(fetched, vec![json!(origin)]).await.unwrap();
+        assert_eq!(*fetched.json(), json!("refused"));
+    }
+
+    browser.open("/cart").await;
+    browser.shows(".totals .total dd", "$13.99").await;
+    assert!(browser.all("#p1").await.is_empty());
+    assert_eq!(shop.orders().await, 0);
+}
+
+#[tokio::test]
+async fn another_origin_can_neither_frame_the_shop_nor_reach_into_its_window() {
+    let shop = Shop::open().await;
+    let origin = shop.origin();
+    let port = attacker(format!("<p>bait</p><iframe src='{origin}/cart'></iframe>")).await;
+    let browser = shop.visitor(Scripts::On).await;
+
+    browser.open(&format!("http://localhost:{port}/")).await;
+    let console = browser.console().await.join("\n");
+    assert!(console.contains("frame-ancestors"), "{console}");
+    let opened = "
+        const done = arguments[1];
+        const shop = window.open(arguments[0]);
+        setTimeout(() => { let seen; try { seen = shop.closed } catch { seen = 'error' } done(seen) }, 1500)";
+    let cut_off = browser.driver().execute_async(opened, vec![json!(origin)]).await.unwrap();
+
+    // Cross-Origin-Opener-Policy: for its opener, the window is as good as closed.
+    assert_eq!(*cut_off.json(), json!(true));
+}
+
+#[tokio::test]
+async fn scripts_of_others_do_not_run_in_pages() {
+    let shop = Shop::open().await;
+    let browser = shop.visitor(Scripts::On).await;
+    browser.open("/").await;
+
+    let inject = "
+        const script = document.createElement('script');
+        script.textContent = 'attacked = 1';
+        document.body.append(script);
+        const image = document.createElement('img');
+        image.src = 'http://127.0.0.1:1/spy.png';
+        document.body.append(image);
+        document.body.setAttribute('onclick', 'attacked = 2');
+        document.body.click();
+        return typeof attacked";
+    let attacked = browser.evaluate(inject, vec![]).await;
+
+    assert_eq!(attacked, "undefined");
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let console = browser.console().await.join("\n");
+    for directive in ["script-src", "img-src"] {
+        assert!(console.contains(directive), "{directive}: {console}");
+    }
+}

@@ -1,0 +1,21 @@
+//! The storefront in a real browser, with scripts and without.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what fails in a test's helper is a failed test"
+)]
+
+mod browser;
+mod driver;
+mod shop;
+mod tour;
+
+mod accessibility;
+mod budgets;
+mod foreign;
+mod keyboard;
+mod markup;
+mod purchase;
+mod races;

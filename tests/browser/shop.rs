@@ -1,0 +1,123 @@
+//! A shop that is open: the three programs on a database of a test's own.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use test_support::{Process, TestDatabase, binary};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::browser::{Browser, Scripts};
+
+/// The data that the product ships.
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../database-load/data");
+/// The API key row of the sample data for which the storefront orders.
+const SELLER: &str = "018f4e5a-0000-7000-8000-0000000000c0";
+
+pub(crate) struct Shop {
+    pub(crate) database: TestDatabase,
+    _process: Process,
+    _data: Option<TempDir>,
+    port: u16,
+}
+
+impl Shop {
+    /// A shop with the ten products of the default profile.
+    pub(crate) async fn open() -> Shop {
+        Shop::of(PathBuf::from(SHIPPED), None, &[]).await
+    }
+
+    /// A shop with the 200 products of the demo profile.
+    pub(crate) async fn large() -> Shop {
+        Shop::of(PathBuf::from(SHIPPED), None, &[("PROFILES", "demo")]).await
+    }
+
+    /// A shop with these products: lines of `id,name,price,category,image_thumbnail`.
+    pub(crate) async fn selling(products: &str) -> Shop {
+        let folder = TempDir::new().expect("a folder");
+        copy(Path::new(SHIPPED), folder.path());
+        let products = format!("id,name,price,category,image_thumbnail\n{products}");
+        std::fs::write(folder.path().join("default/products.csv"), products).expect("a file");
+        std::fs::write(folder.path().join("default/orders.jsonl"), "").expect("a file");
+        Shop::of(folder.path().to_owned(), Some(folder), &[]).await
+    }
+
+    async fn of(data: PathBuf, folder: Option<TempDir>, settings: &[(&str, &str)]) -> Shop {
+        let [load, serve] = ["database-load", "order-food"].map(binary);
+        let database = TestDatabase::migrated().await;
+        let data = data.to_str().expect("a path of UTF-8").to_owned();
+        let mut environment = vec![
+            ("DATABASE_URL", database.url()),
+            ("DATA_DIR", &data),
+            ("STOREFRONT_KEY_ID", SELLER),
+            ("BIND_ADDRESS", "127.0.0.1"),
+            ("PORT", "0"),
+            ("HTTP_WORKERS", "1"),
+            ("DRAIN_WAIT", "0"),
+            ("LOG_FORMAT", "json"),
+        ];
+        environment.extend(settings);
+        let loaded = Process::spawn(load, [""; 0], &environment).wait_output().await;
+        assert_eq!(loaded.code, Some(0), "database-load: {}", loaded.stderr);
+        let mut process = Process::spawn(serve, [""; 0], &environment);
+        process.wait_for_text("\"listening\"").await;
+        let port = port(&process.said());
+        let shop = Shop {
+            database,
+            _process: process,
+            _data: folder,
+            port,
+        };
+        test_support::eventually("the shop is ready", async || shop.is_ready().await).await;
+        shop
+    }
+
+    /// Where browsers see the shop.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// A browser of somebody who was never here.
+    pub(crate) async fn visitor(&self, scripts: Scripts) -> Browser {
+        Browser::start(&self.origin(), scripts).await
+    }
+
+    /// How many orders are stored that the sample data did not bring.
+    pub(crate) async fn orders(&self) -> usize {
+        let sql = format!("SELECT count(*) FROM orders WHERE api_key_id = '{SELLER}'");
+        self.database.value(&sql).await.parse().expect("a number")
+    }
+
+    /// Whether `GET /ready` answers 200.
+    async fn is_ready(&self) -> bool {
+        let ready = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            stream.write_all(b"GET /ready HTTP/1.0\r\n\r\n").await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            Ok::<_, std::io::Error>(answer)
+        };
+        ready.await.is_ok_and(|answer| answer.contains(" 200 "))
+    }
+}
+
+fn port(said: &str) -> u16 {
+    let parsed = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let listening = parsed.into_iter().find(|line| line["message"] == "listening");
+    let port = listening.and_then(|line| line["port"].as_u64()).expect("a port");
+    port.try_into().expect("a port")
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry").path();
+        let target = to.join(entry.file_name().expect("a name"));
+        if entry.is_dir() {
+            std::fs::create_dir(&target).expect("a folder");
+            copy(&entry, &target);
+        } else {
+            std::fs::copy(&entry, &target).expect("a file");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Every page of the shop in every state that a visitor can bring about.
+
+use crate::browser::Browser;
+
+/// Opens one page after the other; `look` is told the name of each.
+pub(crate) async fn tour(browser: &Browser, mut look: impl AsyncFnMut(&str)) {
+    browser.driver().delete_all_cookies().await.expect("cookies");
+    browser.open("/orders").await;
+    look("orders-empty").await;
+    browser.open("/").await;
+    look("menu").await;
+    browser.open("/cart").await;
+    look("cart-empty").await;
+    browser.open("/?q=nothing+of+this").await;
+    look("menu-nothing-found").await;
+    browser.open("/nowhere").await;
+    look("not-found").await;
+
+    browser.open("/?category=Pizza").await;
+    look("menu-category").await;
+    for product in ["#p7 .add", "#p7 [name=add]", "#p8 .add"] {
+        browser.click(product).await;
+    }
+    browser.shows("#cart-link", "3").await;
+    browser.open("/").await;
+    for product in ["#p1 .add", "#p3 .add", "#p10 .add"] {
+        browser.click(product).await;
+    }
+    browser.shows("#cart-link", "6").await;
+    look("menu-with-cart").await;
+
+    browser.open("/cart").await;
+    browser.click("#p10 .remove button").await;
+    browser.shows(".notice", "Veggie Burger was removed").await;
+    look("cart-removed").await;
+    browser.fill("#code", "SAVE11").await;
+    browser.click(".coupon button:not([name])").await;
+    browser.find(".coupon .error").await;
+    look("cart-coupon-refused").await;
+    browser.fill("#code", "SAVE10").await;
+    browser.click(".coupon button:not([name])").await;
+    browser.find(".totals .discount").await;
+    look("cart-coupon").await;
+
+    browser.click("form[data-checkout] button").await;
+    browser.shows(".notice", "Thank you").await;
+    look("order").await;
+    browser.open("/orders").await;
+    look("orders").await;
+    browser.click(".orders form button").await;
+    browser.shows("h1", "Your cart").await;
+    look("cart-again").await;
+}
