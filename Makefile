@@ -194,6 +194,10 @@ charts: ## Write the charts' README tables, golden files and the manifests under
 terraform-schema: ## Write what Terraform's provider takes into deploy/terraform/azure-container-apps/schema.json, from its package of PyPI
 	python3 deploy/terraform/azure-container-apps/schema.py
 
+.PHONY: secret-schemas
+secret-schemas: ## Write the schemas of ExternalSecret and SealedSecret into docs/examples/secrets, from their Go modules
+	cargo run --quiet --locked -p charts-tests --example secret-schemas
+
 .PHONY: tools
 tools: $(CARGO_DENY) $(CARGO_CYCLONEDX) ## Install the pinned tools into .tools/
 	@scripts/tools.sh hadolint hclfmt helm kubernetes-schemas kustomize moto promtool pgbouncer

@@ -96,7 +96,7 @@ migrator, loader, secondary or none).
 {{- include "shop.mergeEnv" (dict "own" (toYaml $env) "extra" (.job.extraEnv | default list)) -}}
 {{- end }}
 
-{{/* root, job (whose timeoutSeconds, size, resources, extraEnv, extraEnvFrom and volumeMounts count), step. */}}
+{{/* root, job (whose timeoutSeconds, size, resources, extraEnv and extraEnvFrom count), step. */}}
 {{- define "init.container" -}}
 {{- $image := .step.image -}}
 {{- if kindIs "string" $image }}{{ $image = index .root.Values.images $image }}{{ end -}}
@@ -133,7 +133,7 @@ migrator, loader, secondary or none).
     {{- else if ne .step.database "none" }}
     {{- include "shop.databaseMount" (dict "role" .step.database) | nindent 4 }}
     {{- end }}
-    {{- with .job.volumeMounts }}
+    {{- with concat (.job.volumeMounts | default list) .root.Values.volumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
@@ -164,7 +164,7 @@ migrator, loader, secondary or none).
 {{ include "shop.databaseVolume" (dict "root" $root "role" $database) }}
 {{- end }}
 {{- end }}
-{{- with .job.volumes }}
+{{- with concat (.job.volumes | default list) $root.Values.volumes }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}

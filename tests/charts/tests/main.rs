@@ -23,6 +23,7 @@ mod notes;
 mod pods;
 mod schema;
 mod scripts;
+mod secrets;
 mod settings;
 mod terraform;
 mod validity;
