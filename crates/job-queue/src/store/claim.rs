@@ -9,6 +9,9 @@ use uuid::Uuid;
 /// share of each priority, then in the order of urgency; within a priority the longest due first.
 /// At most `quota` are looked at of each pair of priority and kind.
 ///
+/// - Of jobs with which so many workers were lost that the next time makes them poison, at most one
+///   is claimed, and none unless `$11`: otherwise one that ends its process would take the same
+///   neighbors with it each time, and all of them would be poison.
 /// - A look-up per kind, so that kinds which are paused or unknown are never read, however many of
 ///   them wait.
 /// - `(run_at, id) >= …` skips the entries of jobs that are gone already: while a transaction is
@@ -21,11 +24,12 @@ pub(crate) const CLAIM: &str = "
             AS wanted (priority, kind, quota, share, from_run_at, from_id)
     ),
     locked AS MATERIALIZED (
-        SELECT due.id, due.run_at, wanted.priority, wanted.share
+        SELECT due.id, due.run_at, due.rescues >= 2 AS is_last, wanted.priority, wanted.share
         FROM wanted CROSS JOIN LATERAL (
-            SELECT id, run_at FROM job
+            SELECT id, run_at, rescues FROM job
             WHERE state = 0 AND job.priority = wanted.priority AND job.kind = wanted.kind
                 AND run_at <= now() AND (run_at, id) >= (wanted.from_run_at, wanted.from_id) AND min_build <= $7
+                AND (rescues < 2 OR $11)
             ORDER BY run_at, id
             LIMIT wanted.quota
             FOR UPDATE SKIP LOCKED
@@ -35,6 +39,7 @@ pub(crate) const CLAIM: &str = "
         SELECT id, run_at, priority,
             row_number() OVER (PARTITION BY priority ORDER BY run_at, id) > share AS is_rest
         FROM locked
+        WHERE NOT is_last OR id = (SELECT min(id) FROM locked WHERE is_last)
     ),
     placed AS (
         SELECT id, run_at, priority, is_rest,
@@ -48,9 +53,9 @@ pub(crate) const CLAIM: &str = "
     UPDATE job SET state = 1, locked_by = $10, locked_at = now(), attempt = attempt + 1, progress = NULL
     WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND state = 0
     RETURNING id, kind, priority, attempt, max_attempts, timeout_ms, payload::text, trace_ctx, public_id, api_key_id,
-        run_at, extract(epoch FROM now() - run_at)::float8";
+        run_at, extract(epoch FROM now() - run_at)::float8, rescues";
 
-/// The parameters of [`CLAIM`]: a row per pair of priority and kind.
+/// The parameters of [`CLAIM`]: a row per pair of priority and kind, and how many in all.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted<'a> {
     pub(crate) priority: Vec<i16>,
@@ -59,6 +64,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) share: Vec<i64>,
     pub(crate) from_run_at: Vec<DateTime<Utc>>,
     pub(crate) from_id: Vec<i64>,
+    /// Most jobs.
+    pub(crate) slots: usize,
+    /// Most that are neither CRITICAL nor HIGH.
+    pub(crate) patient: usize,
+    /// Whether one may be among them that is poison the next time its worker is lost.
+    pub(crate) last_chance: bool,
 }
 
 /// A claimed job.
@@ -77,9 +88,16 @@ pub(crate) struct ClaimedJob {
     pub(crate) run_at: DateTime<Utc>,
     /// Seconds since it was due.
     pub(crate) waited_s: f64,
+    /// Workers that were lost with it.
+    pub(crate) rescues: i16,
 }
 
 impl ClaimedJob {
+    /// Whether it is poison the next time its worker is lost.
+    pub(crate) fn is_last_chance(&self) -> bool {
+        self.rescues >= 2
+    }
+
     fn of(row: &Row) -> Result<ClaimedJob, Error> {
         Ok(ClaimedJob {
             id: row.try_get(0)?,
@@ -94,12 +112,12 @@ impl ClaimedJob {
             api_key_id: row.try_get(9)?,
             run_at: row.try_get(10)?,
             waited_s: row.try_get(11)?,
+            rescues: row.try_get(12)?,
         })
     }
 }
 
-/// Runs [`CLAIM`], in a transaction of its own: at most `slots` jobs, `patient` of them neither
-/// CRITICAL nor HIGH.
+/// Runs [`CLAIM`], in a transaction of its own.
 ///
 /// # Errors
 /// Whatever the database says.
@@ -107,12 +125,11 @@ pub(crate) async fn claim(
     client: &Client,
     statement: &Statement,
     wanted: &Wanted<'_>,
-    (slots, patient): (usize, usize),
     worker: Uuid,
 ) -> Result<Vec<ClaimedJob>, Error> {
     let number = |slots| i64::try_from(slots).unwrap_or(i64::MAX);
-    let (slots, patient) = (number(slots), number(patient));
-    let parameters: [&(dyn ToSql + Sync); 10] = [
+    let (slots, patient) = (number(wanted.slots), number(wanted.patient));
+    let parameters: [&(dyn ToSql + Sync); 11] = [
         &wanted.priority,
         &wanted.kind,
         &wanted.quota,
@@ -123,6 +140,7 @@ pub(crate) async fn claim(
         &slots,
         &patient,
         &worker,
+        &wanted.last_chance,
     ];
     let rows = client.query(statement, &parameters).await?;
     rows.iter().map(ClaimedJob::of).collect()

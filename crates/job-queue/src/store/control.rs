@@ -17,18 +17,18 @@ const SIGN_OFF: &str = "DELETE FROM job_worker WHERE id = $1";
 
 const PAUSED: &str = "SELECT scope FROM job_control";
 
-/// Stores progress, and answers which of the attempts are to end.
+/// Stores progress, and answers which of the attempts are to end. Rows are found as in `finish`.
 const PROGRESS: &str = "
     WITH running AS (
         SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::jsonb[]) AS running (id, attempt, progress)
     ),
     stored AS (
         UPDATE job SET progress = running.progress FROM running
-        WHERE job.id = running.id AND job.attempt = running.attempt AND job.state = 1 AND job.locked_by = $4
-            AND running.progress IS NOT NULL
+        WHERE job.id = ANY ($1) AND job.id = running.id AND job.attempt = running.attempt
+            AND job.locked_by IS NOT DISTINCT FROM $4 AND running.progress IS NOT NULL
     )
     SELECT job.id FROM job JOIN running USING (id, attempt)
-    WHERE job.state = 1 AND job.locked_by = $4 AND cancel_requested_at IS NOT NULL";
+    WHERE job.id = ANY ($1) AND job.locked_by IS NOT DISTINCT FROM $4 AND cancel_requested_at IS NOT NULL";
 
 /// Jobs that this worker holds without knowing of it: the answer to their claim was lost.
 const RELEASE_ORPHANS: &str = "

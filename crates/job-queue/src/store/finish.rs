@@ -1,21 +1,28 @@
 //! The ends of attempts: complete, fail, release. Each names the worker and the attempt; a row that
 //! is not there any more was taken over, and stays as it is.
+//!
+//! Rows are found by `id = ANY (…)` alone. A condition on `state`, or `locked_by =`, would let the
+//! planner choose the index of running jobs, which holds the entries of all jobs that this worker
+//! has completed since the last VACUUM: measured, 1 s for a batch instead of 2 ms. `IS NOT DISTINCT
+//! FROM` a worker says the same as both, since only running jobs have one.
 
 use serde_json::Value;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
 
-/// Jobs that are done and have no public id.
+/// Jobs that are done and have no public id. `IS TRUE` keeps the look-up of the attempts a hash
+/// table; as a join, it would compare each row with each parameter.
 pub(crate) const COMPLETE: &str = "
-    DELETE FROM job USING unnest($1::bigint[], $2::smallint[]) AS done (id, attempt)
-    WHERE job.id = done.id AND job.attempt = done.attempt AND job.state = 1 AND job.locked_by = $3
-    RETURNING job.id";
+    DELETE FROM job
+    WHERE id = ANY ($1) AND locked_by IS NOT DISTINCT FROM $3
+        AND ((id, attempt) IN (SELECT * FROM unnest($1::bigint[], $2::smallint[]))) IS TRUE
+    RETURNING id";
 
 /// A job that is done and has a public id: its result is kept.
 const COMPLETE_KEEPING: &str = "
     WITH done AS (
-        DELETE FROM job WHERE id = $1 AND attempt = $2 AND state = 1 AND locked_by = $3 RETURNING *
+        DELETE FROM job WHERE id = $1 AND attempt = $2 AND locked_by IS NOT DISTINCT FROM $3 RETURNING *
     )
     INSERT INTO job_result (public_id, job_id, kind, api_key_id, created_at, attempt, outcome, progress, result)
     SELECT public_id, id, kind, api_key_id, created_at, attempt, 'done', coalesce($4, progress), $5 FROM done
@@ -37,13 +44,15 @@ const FAIL: &str = "
             attempts = coalesce(attempts, '[]') || jsonb_build_object(
                 'at', now(), 'attempt', job.attempt, 'worker', $6::uuid, 'error', failed.error)
         FROM failed
-        WHERE job.id = failed.id AND job.attempt = failed.attempt AND job.state = 1 AND job.locked_by = $6::uuid
+        WHERE job.id = ANY ($1) AND job.id = failed.id AND job.attempt = failed.attempt
+            AND job.locked_by IS NOT DISTINCT FROM $6::uuid
             AND failed.reason IS NULL AND job.cancel_requested_at IS NULL
         RETURNING job.id
     ),
     gone AS (
         DELETE FROM job USING failed
-        WHERE job.id = failed.id AND job.attempt = failed.attempt AND job.state = 1 AND job.locked_by = $6::uuid
+        WHERE job.id = ANY ($1) AND job.id = failed.id AND job.attempt = failed.attempt
+            AND job.locked_by IS NOT DISTINCT FROM $6::uuid
             AND (failed.reason IS NOT NULL OR job.cancel_requested_at IS NOT NULL)
         RETURNING job.*, coalesce(failed.reason, 'cancelled') AS reason, failed.error
     ),
@@ -63,7 +72,8 @@ const RELEASE: &str = "
     UPDATE job SET state = 0, locked_by = NULL, attempt = job.attempt - 1,
         run_at = now() + released.delay_ms * interval '1 millisecond'
     FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS released (id, attempt, delay_ms)
-    WHERE job.id = released.id AND job.attempt = released.attempt AND job.state = 1 AND job.locked_by = $4
+    WHERE job.id = ANY ($1) AND job.id = released.id AND job.attempt = released.attempt
+        AND job.locked_by IS NOT DISTINCT FROM $4
     RETURNING job.id";
 
 /// Attempts of one worker that failed, as columns.

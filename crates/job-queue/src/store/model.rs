@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use test_support::TestDatabase;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
@@ -49,11 +50,34 @@ struct Agent {
     id: Uuid,
     finisher: Finisher,
     held: Vec<(i64, i16)>,
+    /// Whether it has its row in `job_worker`.
+    is_alive: bool,
 }
+
+/// Statements of the model itself, prepared once as those of a worker are.
+struct Prepared {
+    claim: Statement,
+    insert: Statement,
+    sign_on: Statement,
+    sign_off: Statement,
+    found: Statement,
+}
+
+const INSERT: &str = "
+    INSERT INTO job (kind, priority, timeout_ms, payload, max_attempts)
+    SELECT $1, 0, 60000, 'null', $2 FROM generate_series(1, 3) RETURNING id";
+const SIGN_ON: &str =
+    "INSERT INTO job_worker (id, pool, pod, version, filter, slots) VALUES ($1, '', '', '', '', 1)";
+const SIGN_OFF: &str = "DELETE FROM job_worker WHERE id = $1";
+/// What is there, and gone with it.
+const FOUND: &str = "
+    WITH jobs AS (DELETE FROM job RETURNING id, state::integer, attempt),
+        dead AS (DELETE FROM job_dead RETURNING id, attempt, replayed_as)
+    SELECT id, state, attempt FROM jobs UNION ALL SELECT id, 2, attempt FROM dead WHERE replayed_as IS NULL";
 
 struct Model {
     client: Client,
-    claim: Statement,
+    prepared: Prepared,
     agents: Vec<Agent>,
     jobs: HashMap<i64, Known>,
     stale: usize,
@@ -92,22 +116,28 @@ async fn interleavings(number: usize, seed: u8) -> usize {
     let mut diesel = database.database().connect_diesel().await.unwrap();
     let client = database.client().await;
     client
-        .batch_execute("SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
+        .batch_execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off")
         .await
         .unwrap();
     let mut agents = Vec::new();
     for _ in 0..WORKERS {
         let (id, own) = (Uuid::now_v7(), database.client().await);
-        own.batch_execute("SET synchronous_commit = off").await.unwrap();
         let finisher = Finisher::prepare(own, id).await.unwrap();
         agents.push(Agent {
             id,
             finisher,
             held: Vec::new(),
+            is_alive: false,
         });
     }
     let mut model = Model {
-        claim: client.prepare(CLAIM).await.unwrap(),
+        prepared: Prepared {
+            claim: client.prepare(CLAIM).await.unwrap(),
+            insert: client.prepare(INSERT).await.unwrap(),
+            sign_on: client.prepare(SIGN_ON).await.unwrap(),
+            sign_off: client.prepare(SIGN_OFF).await.unwrap(),
+            found: client.prepare(FOUND).await.unwrap(),
+        },
         client,
         agents,
         jobs: HashMap::new(),
@@ -130,9 +160,12 @@ async fn interleavings(number: usize, seed: u8) -> usize {
 
 impl Model {
     async fn begin(&mut self) {
-        let insert = "INSERT INTO job (kind, priority, timeout_ms, payload, max_attempts)
-            SELECT $1, 0, 60000, 'null', $2 FROM generate_series(1, 3) RETURNING id";
-        let rows = self.client.query(insert, &[&KIND, &MOST]).await.unwrap();
+        let parameters: [&(dyn ToSql + Sync); 2] = [&KIND, &MOST];
+        let rows = self
+            .client
+            .query(&self.prepared.insert, &parameters)
+            .await
+            .unwrap();
         let known = Known {
             state: State::Queued,
             attempt: 0,
@@ -142,11 +175,12 @@ impl Model {
         self.jobs = rows.iter().map(|row| (row.get(0), known)).collect();
         for agent in &mut self.agents {
             agent.held.clear();
+            if !agent.is_alive {
+                let rows = self.client.execute(&self.prepared.sign_on, &[&agent.id]).await;
+                assert_eq!(rows.unwrap(), 1);
+                agent.is_alive = true;
+            }
         }
-        let ids: Vec<Uuid> = self.agents.iter().map(|agent| agent.id).collect();
-        let alive = "INSERT INTO job_worker (id, pool, pod, version, filter, slots)
-            SELECT id, '', '', '', '', 1 FROM unnest($1::uuid[]) AS id ON CONFLICT DO NOTHING";
-        self.client.execute(alive, &[&ids]).await.unwrap();
     }
 
     async fn perform(&mut self, step: &Step, diesel: &mut diesel_async::AsyncPgConnection) {
@@ -204,11 +238,10 @@ impl Model {
                 }
             }
             Step::Crash(worker) => {
-                let id = self.agents[*worker].id;
-                self.client
-                    .execute("DELETE FROM job_worker WHERE id = $1", &[&id])
-                    .await
-                    .unwrap();
+                let agent = &mut self.agents[*worker];
+                let rows = self.client.execute(&self.prepared.sign_off, &[&agent.id]).await;
+                assert_eq!(rows.unwrap(), u64::from(agent.is_alive));
+                agent.is_alive = false;
             }
             Step::Rescue => self.rescue().await,
             Step::Replay => self.replay(diesel).await,
@@ -231,16 +264,8 @@ impl Model {
     }
 
     async fn claim(&mut self, worker: usize, number: usize) {
-        let id = self.agents[worker].id;
-        let alive = "SELECT count(*) FROM job_worker WHERE id = $1";
-        if self
-            .client
-            .query_one(alive, &[&id])
-            .await
-            .unwrap()
-            .get::<_, i64>(0)
-            == 0
-        {
+        let Agent { id, is_alive, .. } = self.agents[worker];
+        if !is_alive {
             return;
         }
         let wanted = Wanted {
@@ -250,16 +275,19 @@ impl Model {
             share: vec![8],
             from_run_at: vec![chrono::DateTime::UNIX_EPOCH],
             from_id: vec![0],
+            slots: number,
+            patient: number,
+            last_chance: true,
         };
-        let claimed = claim(&self.client, &self.claim, &wanted, (number, number), id)
+        let claimed = claim(&self.client, &self.prepared.claim, &wanted, id)
             .await
             .unwrap();
-        let waiting = self
-            .jobs
-            .values()
-            .filter(|known| known.state == State::Queued)
-            .count();
-        assert_eq!(claimed.len(), number.min(waiting));
+        let waiting = |last: bool| {
+            let jobs = self.jobs.values();
+            jobs.filter(|known| known.state == State::Queued && (known.rescues >= 2) == last)
+                .count()
+        };
+        assert_eq!(claimed.len(), number.min(waiting(false) + waiting(true).min(1)));
         for job in claimed {
             let known = self.known(job.id);
             assert_eq!(known.state, State::Queued);
@@ -270,8 +298,12 @@ impl Model {
     }
 
     async fn rescue(&mut self) {
-        let rows = self.client.query("SELECT id FROM job_worker", &[]).await.unwrap();
-        let alive: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+        let alive: Vec<Uuid> = self
+            .agents
+            .iter()
+            .filter(|agent| agent.is_alive)
+            .map(|agent| agent.id)
+            .collect();
         let rescued = rescue(&self.client, 600_000, 600_000, &[MOST; 5]).await.unwrap();
         let lost = |known: &Known| matches!(known.state, State::Running(id) if !alive.contains(&id));
         let expected = self.jobs.values().filter(|known| lost(known)).count();
@@ -338,15 +370,7 @@ impl Model {
 
     /// What is in the tables is what the model knows, and nothing else.
     async fn end(&self, steps: &[Step]) {
-        let rows = self
-            .client
-            .query(
-                "SELECT id, state::integer, attempt FROM job
-                 UNION ALL SELECT id, 2, attempt FROM job_dead WHERE replayed_as IS NULL",
-                &[],
-            )
-            .await
-            .unwrap();
+        let rows = self.client.query(&self.prepared.found, &[]).await.unwrap();
         let mut found: Vec<(i64, i32, i16)> = rows
             .iter()
             .map(|row| (row.get(0), row.get(1), row.get(2)))
@@ -367,9 +391,5 @@ impl Model {
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected, "{steps:?}");
-        self.client
-            .batch_execute("DELETE FROM job; DELETE FROM job_dead")
-            .await
-            .unwrap();
     }
 }

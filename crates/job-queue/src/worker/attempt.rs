@@ -67,6 +67,10 @@ pub(super) async fn give_back(shared: &Shared, claimed: ClaimedJob, ends: &mpsc:
 
 /// Starts an attempt on a task of its own.
 pub(super) fn start(shared: &Arc<Shared>, claimed: ClaimedJob, ends: &mpsc::Sender<Ended>) {
+    // Free: the claim asks for no second job of this sort.
+    let last_chance = claimed
+        .is_last_chance()
+        .then(|| shared.last_chance.clone().try_acquire_owned());
     let Some((handler, run)) = prepare(shared, &claimed) else {
         return;
     };
@@ -91,6 +95,7 @@ pub(super) fn start(shared: &Arc<Shared>, claimed: ClaimedJob, ends: &mpsc::Send
             };
             // Fails only when the worker has ended already.
             let _ = ends.send(ended).await;
+            drop(last_chance);
             shared.busy.free(priority);
             shared.metrics.running.dec();
             shared.freed.notify_one();

@@ -18,7 +18,7 @@ use crate::priority::Priority;
 use crate::store::{self, CLAIM, ClaimedJob, Wanted};
 
 /// Most jobs of one claim.
-const BATCH: usize = 200;
+const BATCH: usize = 100;
 /// Up to so many slots, each priority is looked at for all of them, and one statement is enough.
 const FEW: usize = 8;
 /// Lower bounds are forgotten so often: a transaction that commits late brings earlier jobs.
@@ -161,7 +161,7 @@ impl Claimer<'_> {
             false => share,
         };
         let mut claimed = self
-            .statement(free, slots, &priorities, &kinds, looked_at, share)
+            .statement(free, slots, &priorities, &kinds, (looked_at, share), true)
             .await?;
         if slots <= FEW {
             return Ok(claimed);
@@ -190,8 +190,16 @@ impl Claimer<'_> {
             if free.patient == 0 && !priority.is_urgent() {
                 break;
             }
+            let last_chance = !claimed.iter().any(ClaimedJob::is_last_chance);
             let more = self
-                .statement(free, left, &[priority], &kinds, [left; 5], [left; 5])
+                .statement(
+                    free,
+                    left,
+                    &[priority],
+                    &kinds,
+                    ([left; 5], [left; 5]),
+                    last_chance,
+                )
                 .await;
             match more {
                 Ok(more) => claimed.extend(more),
@@ -212,8 +220,8 @@ impl Claimer<'_> {
         slots: usize,
         priorities: &[Priority],
         kinds: &[&'static str],
-        looked_at: Shares,
-        share: Shares,
+        (looked_at, share): (Shares, Shares),
+        last_chance: bool,
     ) -> anyhow::Result<Vec<ClaimedJob>> {
         let of = |shares: &Shares, priority: Priority| {
             let share = shares.get(priority as usize).copied().unwrap_or_default();
@@ -245,8 +253,10 @@ impl Claimer<'_> {
             }
         };
         let started = Instant::now();
-        let numbers = (slots, free.patient.min(slots));
-        let claimed = store::claim(client, statement, &wanted, numbers, self.shared.id).await?;
+        wanted.slots = slots;
+        wanted.patient = free.patient.min(slots);
+        wanted.last_chance = last_chance && self.shared.last_chance.available_permits() > 0;
+        let claimed = store::claim(client, statement, &wanted, self.shared.id).await?;
         self.shared.metrics.claim_seconds.observe(seconds(started));
         for job in &claimed {
             self.raise_bound(job);

@@ -123,13 +123,18 @@ async fn converse(shared: &Shared, mut line: Line, stop: &CancellationToken) -> 
 impl Duties {
     async fn perform(&mut self, shared: &Shared, client: &Client) -> anyhow::Result<()> {
         let heartbeat = shared.settings.heartbeat;
-        if self.heartbeat <= Instant::now() {
+        let is_due = self.heartbeat <= Instant::now();
+        if is_due {
             store::heartbeat(client, &shared.row()).await?;
             shared.status.beat();
+            self.heartbeat = Instant::now() + heartbeat;
+        }
+        // Pauses are known before the first claim.
+        pauses(shared, client).await?;
+        if is_due {
             if shared.lost.swap(false, Ordering::Relaxed) {
                 shared.freed.notify_one();
             }
-            self.heartbeat = Instant::now() + heartbeat;
             let held = shared.running.ids();
             let orphans = store::release_orphans(client, shared.id, &held, whole_ms(heartbeat * 3)).await?;
             if orphans > 0 {
@@ -144,7 +149,6 @@ impl Duties {
                 info!("this worker leads");
             }
         }
-        pauses(shared, client).await?;
         progress(shared, client).await?;
         if self.leads {
             self.lead(shared, client).await?;

@@ -17,7 +17,7 @@ use crate::store::{FailedAttempts, Finisher};
 /// Most ends that wait to be stored; handlers wait beyond.
 pub(super) const WAITING: usize = 4096;
 /// Most ends of one batch.
-const BATCH: usize = 200;
+const BATCH: usize = 100;
 
 /// An attempt that ended.
 pub(super) struct Ended {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use database::Database;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -126,6 +126,8 @@ struct Shared {
     freed: Notify,
     /// Notified when something was enqueued here or elsewhere.
     enqueued: Arc<Notify>,
+    /// Held by the one job that would be poison the next time its worker is lost.
+    last_chance: Arc<Semaphore>,
     /// Running attempts are awaited at the end.
     attempts: TaskTracker,
 }
@@ -163,6 +165,7 @@ impl Worker {
             busy: status::Busy::default(),
             lost: AtomicBool::new(true),
             freed: Notify::new(),
+            last_chance: Arc::new(Semaphore::new(1)),
             attempts: TaskTracker::new(),
             settings,
         })))

@@ -134,6 +134,39 @@ async fn a_pause_stops_its_scope_and_nothing_else() {
     worker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_under_load_holds_what_waits_and_loses_nothing() {
+    let place = Place::new().await;
+    let jobs: Vec<NewJob> = (0..1_000)
+        .map(|number| job(Act::Sleep(5)).priority(Priority::ALL[number % 5]))
+        .collect();
+    let ids: HashSet<i64> = place.enqueue(&jobs).await.into_iter().collect();
+    let worker = place.worker(WorkerSettings {
+        slots: 8,
+        ..settings()
+    });
+    let mut connection = place.database.database().connect_diesel().await.unwrap();
+
+    for done in [100, 300] {
+        eventually("it works", async || place.done().len() >= done).await;
+        operate::pause(&mut connection, "*", "test", "why").await.unwrap();
+        knows(&worker, 1).await;
+        place.until("what ran has ended", "job WHERE state = 1", 0).await;
+        let (run, waiting) = (place.done().len(), place.count("job").await);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!((place.done().len(), place.count("job").await), (run, waiting));
+        assert!(waiting > 0, "the pause came in the middle");
+        operate::resume(&mut connection, "*").await.unwrap();
+    }
+
+    place.until("all are completed", "job", 0).await;
+    worker.stop().await;
+    let done = place.done();
+    assert_eq!(done.len(), 1_000);
+    assert_eq!(done.iter().map(|(id, _)| *id).collect::<HashSet<_>>(), ids);
+    assert!(done.iter().all(|(_, attempt)| *attempt == 1));
+}
+
 /// The worker has read so many pauses, and the claim that was in progress is over.
 async fn knows(worker: &Working, pauses: usize) {
     eventually("the worker knows", async || {

@@ -6,7 +6,9 @@
     reason = "what fails in a test's helper is a failed test"
 )]
 
+mod aborting;
 mod claiming;
+mod clock;
 mod enqueueing;
 mod example;
 mod failing;
