@@ -30,6 +30,7 @@ pub(crate) fn lines() -> String {
     orders.sort_by_key(|order| order.time_ms);
     let mut lines = String::new();
     for (number, order) in (0..).zip(orders) {
+        let state = state(number);
         let items: Vec<String> = order
             .items
             .iter()
@@ -41,13 +42,40 @@ pub(crate) fn lines() -> String {
             .unwrap_or_default();
         let _ = writeln!(
             lines,
-            r#"{{"id":"{}","api_key":"{}","items":[{}],{coupon}"development":true}}"#,
+            r#"{{"id":"{}","api_key":"{}","items":[{}],{coupon}{state}"development":true}}"#,
             id(order.time_ms, number),
             people::key(order.key),
             items.join(",")
         );
     }
     lines
+}
+
+/// The status of an order, for those that have one: some ended early, the last ones are still open.
+fn state(number: u64) -> String {
+    const REASONS: [&str; 4] = ["customer_asked", "item_unavailable", "too_busy", "kitchen_closed"];
+    const OPEN: [&str; 3] = ["ready", "preparing", "accepted"];
+    const EACH: u64 = 4;
+    let first_open = ORDERS - EACH * OPEN.len() as u64;
+    if let Some(later) = number.checked_sub(first_open) {
+        let status = usize::try_from(later / EACH)
+            .ok()
+            .and_then(|place| OPEN.get(place));
+        return format!(r#""status":"{}","#, status.unwrap_or(&"picked_up"));
+    }
+    let (status, every) = if number % 2 == 0 {
+        ("rejected", 70)
+    } else {
+        ("cancelled", 45)
+    };
+    if number % every != 0 {
+        return String::new();
+    }
+    let reason = match status {
+        "cancelled" => REASONS[0],
+        _ => REASONS[1 + usize::try_from(number / every % 3).unwrap_or_default()],
+    };
+    format!(r#""status":"{status}","reason":"{reason}","#)
 }
 
 /// A UUID of version 7 that counts where others have random bits.

@@ -27,7 +27,12 @@ const KEYS: [(&str, usize, &str, u64); 8] = [
         r#""read_orders", "read_all_orders""#,
         0,
     ),
-    ("stafftest", 1, r#""read_all_orders", "view_reports""#, 0),
+    (
+        "stafftest",
+        1,
+        r#""read_all_orders", "view_reports", "manage_orders", "view_operations", "operate""#,
+        0,
+    ),
 ];
 
 fn user_id(number: usize) -> String {

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use process::failure::Failure;
 use serde::{Deserialize, Serialize};
-use shop::{CouponCode, Money, PricedLine, Product, ProductId, Promotion, Quantity, Totals};
+use shop::{
+    CouponCode, Money, OrderStatus, PricedLine, Product, ProductId, Promotion, Quantity, Reason, Totals,
+};
 use uuid::Uuid;
 
 use super::api_keys::ApiKey;
@@ -20,21 +22,41 @@ const COLUMNS: &[Column] = &[
     required("api_key"),
     required("items"),
     optional("coupon"),
+    optional("status"),
+    optional("reason"),
     optional("development"),
 ];
 const MAX_LINES: usize = 100;
 
 /// Orders belong to run time: they are added once and never touched again.
 const TABLE: Table = Table {
-    // Lines first: afterwards the orders are there and nothing tells the new ones.
+    // Lines and states first: afterwards the orders are there and nothing tells the new ones.
     prepare: Some(
-        "INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
-         SELECT (row ->> 'id')::uuid, item.*
-         FROM dataset_rows, jsonb_to_recordset(row -> 'items') AS item
+        "WITH fresh AS MATERIALIZED (
+             SELECT key::uuid AS id, row FROM dataset_rows
+             WHERE version = $1 AND dataset = 'orders'
+               AND NOT EXISTS (SELECT FROM orders WHERE orders.id = key::uuid)
+         ),
+         steps AS MATERIALIZED (
+             SELECT id, step.*, (row_number() OVER way + 1)::integer AS version, lag(status, 1, 'placed') OVER way AS before,
+                 lead(status) OVER way IS NULL AS is_last
+             FROM fresh, jsonb_to_recordset(coalesce(row -> 'steps', '[]')) AS step
+                 (status text, at timestamptz, ready_at timestamptz, reason text)
+             WINDOW way AS (PARTITION BY id ORDER BY at)
+         ),
+         events AS (
+             INSERT INTO order_events (order_id, version, from_status, to_status, at, actor, reason)
+             SELECT id, version, before, status, at, 'system', reason FROM steps
+         ),
+         states AS (
+             INSERT INTO order_states (order_id, status, version, ready_at, reason, changed_at)
+             SELECT id, status, version, ready_at, reason, at FROM steps WHERE is_last
+         )
+         INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+         SELECT id, item.*
+         FROM fresh, jsonb_to_recordset(row -> 'items') AS item
              (line smallint, product_id bigint, product_name text, category text, unit_price numeric(10, 2),
-              quantity integer)
-         WHERE version = $1 AND dataset = 'orders'
-           AND NOT EXISTS (SELECT FROM orders WHERE orders.id = key::uuid)",
+              quantity integer)",
     ),
     ..Table::new(
         "orders",
@@ -81,6 +103,19 @@ pub(crate) struct Order {
     discount: Money,
     total: Money,
     items: Vec<Item>,
+    /// The changes that brought it into its status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Step {
+    status: &'static str,
+    at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -137,6 +172,7 @@ fn read(inputs: &[Input], known: &Known<'_>, notes: &mut Notes) -> Result<Vec<Or
             let promotion = known.promotions.get(code).copied();
             promotion.ok_or("is no promotion of this profile")
         });
+        let way = way(fields);
         let ((id, created_at), api_key_id, items, promotion) = (placed?, api_key_id?, items?, promotion?);
         let Totals {
             subtotal,
@@ -152,8 +188,48 @@ fn read(inputs: &[Input], known: &Known<'_>, notes: &mut Notes) -> Result<Vec<Or
             discount,
             total,
             items,
+            steps: steps(way?, created_at),
         })
     })
+}
+
+/// The states through which an order came into the status of its row, and the reason; none for an
+/// order without a status.
+fn way(fields: &mut Fields<'_>) -> Option<(&'static [OrderStatus], Option<Reason>)> {
+    use OrderStatus::{Accepted, Cancelled, PickedUp, Preparing, Ready, Rejected};
+    const ONWARD: [OrderStatus; 4] = [Accepted, Preparing, Ready, PickedUp];
+    let status = fields.optional("status", |name| {
+        let status = OrderStatus::parse(name).ok();
+        let known = status.filter(|status| ONWARD.contains(status) || status.is_void());
+        known.ok_or("is not accepted, preparing, ready, picked_up, rejected or cancelled")
+    })?;
+    let reason = fields.optional("reason", Reason::parse)?;
+    if reason.is_some() != status.is_some_and(OrderStatus::is_void) {
+        fields.reject("reason", "goes with rejected and cancelled, and only with them");
+        return None;
+    }
+    let way: &[OrderStatus] = match status {
+        Some(Accepted) => &[Accepted],
+        Some(Preparing) => &[Accepted, Preparing],
+        Some(Ready) => &[Accepted, Preparing, Ready],
+        Some(PickedUp) => &[Accepted, Preparing, Ready, PickedUp],
+        Some(Rejected) => &[Rejected],
+        Some(Cancelled) => &[Cancelled],
+        _ => &[],
+    };
+    Some((way, reason))
+}
+
+/// These changes, a few minutes after each other; the order is ready at the third.
+fn steps((way, reason): (&[OrderStatus], Option<Reason>), created_at: DateTime<Utc>) -> Vec<Step> {
+    const APART: TimeDelta = TimeDelta::minutes(5);
+    let step = |(status, number): (&OrderStatus, i32)| Step {
+        status: status.name(),
+        at: created_at + APART * number,
+        ready_at: (!status.is_void()).then(|| created_at + APART * 3),
+        reason: reason.map(Reason::name),
+    };
+    way.iter().zip(1..).map(step).collect()
 }
 
 /// An order's id says when it was placed.

@@ -34,7 +34,11 @@ async fn the_first_load_brings_everything_of_the_default_profile() {
         scopes,
         [
             ["{create_order,read_orders}", "∅", "t"],
-            ["{read_all_orders,view_reports}", "∅", "t"],
+            [
+                "{read_all_orders,view_reports,manage_orders,view_operations,operate}",
+                "∅",
+                "t"
+            ],
             ["{create_order}", "∅", "t"],
         ]
     );
