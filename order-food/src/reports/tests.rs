@@ -38,11 +38,15 @@ struct Order {
     lines: Vec<(i64, i64, i64)>,
     /// Share of the subtotal, in thousandths.
     discount: i64,
+    /// Whether it was cancelled or rejected.
+    is_void: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Insert(usize, Order),
+    /// Cancels or rejects one of the committed orders.
+    Void(usize, usize),
     Commit(usize),
     Roll(usize),
     Refresh,
@@ -63,12 +67,14 @@ fn order() -> impl Strategy<Value = Order> {
             coupon,
             lines,
             discount,
+            is_void: false,
         })
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..WRITERS, order()).prop_map(|(writer, order)| Step::Insert(writer, order)),
+        3 => (0..WRITERS, 0..100_usize).prop_map(|(writer, order)| Step::Void(writer, order)),
         4 => (0..WRITERS).prop_map(Step::Commit),
         1 => (0..WRITERS).prop_map(Step::Roll),
         3 => Just(Step::Refresh),
@@ -125,13 +131,13 @@ impl Order {
     }
 }
 
-/// Key, orders, units, gross, discounts, total, of each dimension.
-type Sums = Vec<(&'static str, String, i64, i64, i64, i64, i64)>;
+/// Key, orders, units, gross, discounts, total, cancelled orders and their total, of each dimension.
+type Sums = Vec<(&'static str, String, i64, i64, i64, i64, i64, i64, i64)>;
 
 /// The sums by plain addition.
 async fn direct(client: &Client, orders: &[Order], zone: &str) -> Sums {
-    let mut sums: BTreeMap<(&'static str, String), [i64; 4]> = BTreeMap::new();
-    let mut add = |by: &'static str, key: String, values: [i64; 4]| {
+    let mut sums: BTreeMap<(&'static str, String), [i64; 6]> = BTreeMap::new();
+    let mut add = |by: &'static str, key: String, values: [i64; 6]| {
         let sum = sums.entry((by, key)).or_default();
         for (sum, value) in sum.iter_mut().zip(values) {
             *sum += value;
@@ -140,14 +146,24 @@ async fn direct(client: &Client, orders: &[Order], zone: &str) -> Sums {
     for order in orders {
         let (subtotal, discount) = (order.subtotal(), order.discount());
         let units = order.lines.iter().map(|(.., quantity)| quantity).sum();
+        let void = i64::from(order.is_void);
+        let total = subtotal - discount;
         let day = "SELECT to_char($1::timestamptz AT TIME ZONE $2, 'YYYY-MM-DD')";
         let day = client
             .query_one(day, &[&order.created_at(), &zone])
             .await
             .unwrap();
-        add("day", day.get(0), [1, units, subtotal, discount]);
+        add(
+            "day",
+            day.get(0),
+            [1, units, subtotal, discount, void, void * total],
+        );
         let promotion = order.coupon.filter(|code| *code == "SAVE10").unwrap_or_default();
-        add("promotion", promotion.into(), [1, units, subtotal, discount]);
+        add(
+            "promotion",
+            promotion.into(),
+            [1, units, subtotal, discount, void, void * total],
+        );
         let (mut up_to, mut taken) = (0, 0);
         let mut seen: Vec<(&str, String)> = Vec::new();
         for (product, cents, quantity) in &order.lines {
@@ -159,14 +175,29 @@ async fn direct(client: &Client, orders: &[Order], zone: &str) -> Sums {
             for (by, key) in [("product", product.to_string()), ("category", category.into())] {
                 let is_new = !seen.contains(&(by, key.clone()));
                 seen.push((by, key.clone()));
-                add(by, key, [is_new.into(), *quantity, gross, part]);
+                let count = i64::from(is_new);
+                add(
+                    by,
+                    key,
+                    [count, *quantity, gross, part, void * count, void * (gross - part)],
+                );
             }
         }
         assert_eq!(taken, discount, "{order:?}");
     }
     sums.into_iter()
-        .map(|((by, key), [orders, units, gross, discounts])| {
-            (by, key, orders, units, gross, discounts, gross - discounts)
+        .map(|((by, key), [orders, units, gross, discounts, void, lost])| {
+            (
+                by,
+                key,
+                orders,
+                units,
+                gross,
+                discounts,
+                gross - discounts,
+                void,
+                lost,
+            )
         })
         .collect()
 }
@@ -179,9 +210,20 @@ async fn reported(connection: &mut AsyncPgConnection, zone: &str) -> Sums {
         let report = sales(connection, days, by, zone).await.unwrap();
         assert!(report.as_of.is_some(), "every day was counted");
         sums.extend(report.rows.into_iter().map(|row| {
-            let [gross, discounts, total] =
-                [row.gross, row.discounts, row.total].map(|amount| amount.0.cents());
-            (by.name(), row.key, row.orders, row.units, gross, discounts, total)
+            let [gross, discounts, total, lost] =
+                [row.gross, row.discounts, row.total, row.cancelled_total].map(|amount| amount.0.cents());
+            let (orders, units, void) = (row.orders, row.units, row.cancelled_orders);
+            (
+                by.name(),
+                row.key,
+                orders,
+                units,
+                gross,
+                discounts,
+                total,
+                void,
+                lost,
+            )
         }));
     }
     sums.sort();
@@ -201,7 +243,7 @@ async fn refresh(connection: &mut AsyncPgConnection, zone: &str) -> Vec<NaiveDat
 async fn run(database: &TestDatabase, steps: &[Step]) {
     database
         .execute(
-            "TRUNCATE orders, order_items, sales_daily, sales_days_due, sales_watermark, promotions CASCADE;
+            "TRUNCATE orders, order_items, order_states, sales_daily, sales_days_due, sales_watermark, promotions CASCADE;
              INSERT INTO promotions (code, kind, value) VALUES ('SAVE10', 'percentage', 10)",
         )
         .await;
@@ -213,6 +255,8 @@ async fn run(database: &TestDatabase, steps: &[Step]) {
         client.batch_execute("BEGIN").await.unwrap();
         writers.push((client, Vec::new()));
     }
+    // Orders that a writer voids, until its transaction ends.
+    let mut voided: Vec<(usize, u128)> = Vec::new();
     let (mut committed, mut zone): (Vec<Order>, _) = (Vec::new(), ZONES[0]);
 
     for step in steps.iter().chain([&Step::Refresh]) {
@@ -222,15 +266,39 @@ async fn run(database: &TestDatabase, steps: &[Step]) {
                 client.batch_execute(&order.insert()).await.unwrap();
                 pending.push(order.clone());
             }
+            Step::Void(writer, number) => {
+                let open = |order: &&Order| !order.is_void && voided.iter().all(|(_, id)| *id != order.id);
+                let Some(order) = committed
+                    .iter()
+                    .filter(open)
+                    .nth(*number % committed.len().max(1))
+                else {
+                    continue;
+                };
+                let status = ["cancelled", "rejected"][number % 2];
+                let void = format!(
+                    "INSERT INTO order_states (order_id, status, version, reason) VALUES ('{}', '{status}', 2, 'other')",
+                    Uuid::from_u128(order.id)
+                );
+                voided.push((*writer, order.id));
+                writers[*writer].0.batch_execute(&void).await.unwrap();
+            }
             Step::Commit(writer) => {
                 let (client, pending) = &mut writers[*writer];
                 client.batch_execute("COMMIT; BEGIN").await.unwrap();
                 committed.append(pending);
+                for (_, id) in voided.extract_if(.., |(by, _)| by == writer) {
+                    committed
+                        .iter_mut()
+                        .filter(|order| order.id == id)
+                        .for_each(|order| order.is_void = true);
+                }
             }
             Step::Roll(writer) => {
                 let (client, pending) = &mut writers[*writer];
                 client.batch_execute("ROLLBACK; BEGIN").await.unwrap();
                 pending.clear();
+                voided.retain(|(by, _)| by != writer);
             }
             Step::Zone(number) => zone = ZONES[*number],
             Step::Refresh => {
@@ -273,6 +341,7 @@ async fn an_order_that_commits_after_later_ones_were_counted_is_counted_next() {
         coupon: None,
         lines: vec![(1, 1_299, 2)],
         discount: 0,
+        is_void: false,
     };
     let late = database.client().await;
     late.batch_execute("BEGIN").await.unwrap();
@@ -301,6 +370,7 @@ async fn a_day_that_is_due_holds_as_of_back_and_only_its_own_range() {
         coupon: None,
         lines: vec![(1, 100, 1)],
         discount: 0,
+        is_void: false,
     };
     database.execute(&order.insert()).await;
     let range = |from, to| Days::new(parse_day(from).unwrap(), parse_day(to).unwrap()).unwrap();

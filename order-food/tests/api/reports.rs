@@ -40,18 +40,18 @@ async fn sums_over_both_ends_of_a_range_come_with_the_time_that_they_are_of() {
 
     assert_eq!(
         days.text(),
-        r#"{"from":"2026-03-01","to":"2026-03-31","by":"day","asOf":"2026-03-05T10:00:00Z","rows":[{"day":"2026-03-01","orders":2,"units":5,"gross":60.10,"discounts":6.01,"total":54.09},{"day":"2026-03-03","orders":1,"units":1,"gross":13.99,"discounts":0.00,"total":13.99},{"day":"2026-03-31","orders":1,"units":1,"gross":0.05,"discounts":0.00,"total":0.05}]}"#
+        r#"{"from":"2026-03-01","to":"2026-03-31","by":"day","asOf":"2026-03-05T10:00:00Z","rows":[{"day":"2026-03-01","orders":2,"units":5,"gross":60.10,"discounts":6.01,"total":54.09,"cancelledOrders":0,"cancelledTotal":0.00},{"day":"2026-03-03","orders":1,"units":1,"gross":13.99,"discounts":0.00,"total":13.99,"cancelledOrders":0,"cancelledTotal":0.00},{"day":"2026-03-31","orders":1,"units":1,"gross":0.05,"discounts":0.00,"total":0.05,"cancelledOrders":0,"cancelledTotal":0.00}]}"#
     );
     assert_eq!(
         products.json()["rows"],
         json!([
-            {"product": "7", "orders": 3, "units": 4, "gross": 53.11, "discounts": 3.91, "total": 49.2},
-            {"product": "10", "orders": 1, "units": 2, "gross": 20.98, "discounts": 2.1, "total": 18.88},
+            {"product": "7", "orders": 3, "units": 4, "gross": 53.11, "discounts": 3.91, "total": 49.2, "cancelledOrders": 0, "cancelledTotal": 0.0},
+            {"product": "10", "orders": 1, "units": 2, "gross": 20.98, "discounts": 2.1, "total": 18.88, "cancelledOrders": 0, "cancelledTotal": 0.0},
         ])
     );
     assert_eq!(
         promotions.json()["rows"],
-        json!([{"promotion": null, "orders": 1, "units": 1, "gross": 13.99, "discounts": 0.0, "total": 13.99}])
+        json!([{"promotion": null, "orders": 1, "units": 1, "gross": 13.99, "discounts": 0.0, "total": 13.99, "cancelledOrders": 0, "cancelledTotal": 0.0}])
     );
     let default = sales(&app, "from=2026-03-01&to=2026-03-31").await;
     assert_eq!(default.text(), days.text());

@@ -10,4 +10,5 @@ mod faults;
 mod harness;
 mod health;
 mod maintenance;
+mod orders;
 mod program;
