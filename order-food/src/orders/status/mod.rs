@@ -15,7 +15,7 @@ mod system;
 use std::cell::Cell;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use database::pool::ReadError;
+use database::pool::{ReadError, is_lost};
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use shop::order_status::{allowed, sources};
@@ -135,17 +135,22 @@ pub(crate) async fn change_status(
 ) -> Result<StatusChanged, NotChanged> {
     change.check()?;
     let request_id = spans::request_id();
-    // Once a statement was sent whose answer was lost, the change may be there.
-    let sent = Cell::new(false);
+    // While a statement is sent whose answer did not come, the change may be there.
+    let doubt = Cell::new(false);
     let attempt = async |connection: &mut AsyncPgConnection| {
-        let in_doubt = sent.replace(true);
+        let in_doubt = doubt.replace(true);
         let changed = change.attempt(
             connection,
             state.order_ready_minutes,
             request_id.as_deref(),
             in_doubt,
         );
-        spans::database("UPDATE order_states", changed).await
+        let outcome = spans::database("UPDATE order_states", changed).await;
+        doubt.set(match &outcome {
+            Ok(_) => false,
+            Err(error) => in_doubt || is_lost(error),
+        });
+        outcome
     };
     let outcome = Box::pin(state.pool.read(state.order_deadline, attempt)).await;
     match outcome {
@@ -159,7 +164,7 @@ pub(crate) async fn change_status(
             }
             Ok(changed)
         }
-        Err(error) if sent.get() && error.is_unreachable() => Err(NotChanged::Unknown(error)),
+        Err(error) if doubt.get() => Err(NotChanged::Unknown(error)),
         Err(error) => Err(NotChanged::Unavailable(error)),
     }
 }
