@@ -2,8 +2,9 @@
 //!
 //! Two orders may commit in another order than their ids and times say. So the watermark is a
 //! transaction id: every transaction below it had ended when the refresh took its snapshot, and
-//! each order, and each state of an order, names the transaction that wrote it. A day with news is put into `sales_days_due` in
-//! the transaction that moves the watermark, and is taken out of it in the one that counts it.
+//! each order, and each state of an order, names the transaction that wrote it. A day with news is
+//! put into `sales_days_due` in the transaction that moves the watermark, and is taken out of it in
+//! the one that counts it.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;

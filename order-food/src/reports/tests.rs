@@ -131,7 +131,7 @@ impl Order {
     }
 }
 
-/// Key, orders, units, gross, discounts, total, cancelled orders and their total, of each dimension.
+/// Key, orders, units, gross, discounts, total, cancelled orders and their total, by dimension.
 type Sums = Vec<(&'static str, String, i64, i64, i64, i64, i64, i64, i64)>;
 
 /// The sums by plain addition.

@@ -124,8 +124,8 @@ impl Event {
         Event::Test { test: Uuid::now_v7() }
     }
 
-    /// When it happened, as far as the event itself says: a test was made when its id says; the time
-    /// of an order that was placed stands with the order.
+    /// When it happened, as far as the event itself says: a test was made when its id says; the
+    /// time of an order that was placed stands with the order.
     pub(super) fn made_at(&self) -> Option<DateTime<Utc>> {
         match self {
             Event::OrderPlaced { .. } => None,
