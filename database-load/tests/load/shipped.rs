@@ -84,6 +84,26 @@ async fn demo_is_a_whole_shop_and_loading_it_again_touches_no_row() {
             "0",
         ),
         (
+            "SELECT string_agg(status || ' ' || orders, ', ' ORDER BY status)
+             FROM (SELECT status, count(*) AS orders FROM order_states GROUP BY status) AS states",
+            "accepted 4, cancelled 111, preparing 4, ready 4, rejected 143",
+        ),
+        (
+            "SELECT count(*) FROM order_states JOIN orders ON id = order_id
+             WHERE (reason IS NULL) <> (order_states.status NOT IN ('rejected', 'cancelled')) OR changed_at <= created_at
+                OR version <> (SELECT count(*) + 1 FROM order_events WHERE order_events.order_id = id)
+                OR NOT EXISTS (
+                    SELECT FROM order_events
+                    WHERE order_events.order_id = id AND order_events.version = order_states.version
+                        AND to_status = order_states.status AND at = changed_at)",
+            "0",
+        ),
+        (
+            "SELECT string_agg(from_status || ' ' || to_status, ', ' ORDER BY version) FROM order_events
+             WHERE order_id = (SELECT min(order_id::text)::uuid FROM order_states WHERE status = 'ready')",
+            "placed accepted, accepted preparing, preparing ready",
+        ),
+        (
             "SELECT count(*) FROM products WHERE id = 1 AND name = 'Chicken Waffle' AND price = 12.99",
             "1",
         ),

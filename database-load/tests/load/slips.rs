@@ -236,6 +236,18 @@ fn slips() -> Vec<(&'static str, &'static str, String, &'static str)> {
             "SAVE11",
             "orders.jsonl:2, column coupon, value \"SAVE11\": is no promotion",
         ),
+        replace(
+            ORDERS,
+            "\"coupon\": \"SAVE10\"",
+            "\"status\": \"placed\"",
+            "orders.jsonl:2, column status",
+        ),
+        replace(
+            ORDERS,
+            "\"coupon\": \"SAVE10\"",
+            "\"status\": \"rejected\"",
+            "orders.jsonl:2, column reason",
+        ),
         replace(ORDERS, "01943b60-fec0-7", "01943b60-fec0-4", "column id"),
         replace(
             ORDERS,
