@@ -88,6 +88,10 @@ bench: ## Measure the order path, about 10 min (SECONDS=5 ROUNDS=3 ONLY=post64,r
 bench-large: ## Measure with 10 million orders stored (ORDERS=… to choose); needs 15 GB of disk
 	@scripts/bench.sh orders --only large $(if $(ORDERS),--orders $(ORDERS)) $(filter-out --only $(ONLY),$(bench_options))
 
+.PHONY: bench-status
+bench-status: ## Measure changes of orders, and streams of them with 1,000 clients, about 2 min (SECONDS=5 ROUNDS=3 to choose)
+	@scripts/bench.sh orders --only status $(filter-out --only $(ONLY),$(bench_options))
+
 .PHONY: bench-migration
 bench-migration: ## Measure database-migration: nothing to do, and an empty database (RUNS=20 to choose)
 	@scripts/bench.sh migration $(if $(RUNS),--runs $(RUNS))

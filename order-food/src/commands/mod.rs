@@ -65,8 +65,11 @@ enum Command {
         #[arg(long)]
         url: Option<String>,
     },
-    /// Place an order with a running server and read it back; exit code 0 if it is the same.
-    #[command(after_help = "Example: order-food try-order --url http://127.0.0.1:8080 --api-key apitest")]
+    /// Place an order with a running server and read it back; with a key of the staff, change its
+    /// status up to picked_up; exit code 0 if all is as it should be.
+    #[command(
+        after_help = "Example: order-food try-order --url http://127.0.0.1:8080 --api-key apitest --staff-key stafftest"
+    )]
     TryOrder {
         /// Where the server is.
         #[arg(long)]
@@ -77,6 +80,12 @@ enum Command {
         /// File that holds the API key in one line
         #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
         api_key_file: Option<PathBuf>,
+        /// API key with the scope manage_orders; without it the order stays placed
+        #[arg(long, value_name = "KEY")]
+        staff_key: Option<String>,
+        /// File that holds the key of the staff in one line
+        #[arg(long, value_name = "FILE", conflicts_with = "staff_key")]
+        staff_key_file: Option<PathBuf>,
     },
     /// Manage the endpoints that events are sent to.
     Webhooks {
@@ -116,7 +125,14 @@ pub fn run() -> std::process::ExitCode {
             url,
             api_key,
             api_key_file,
-        } => run_beside(|| smoke_test::try_order(&url, api_key, api_key_file).and_then(|text| print(&text))),
+            staff_key,
+            staff_key_file,
+        } => run_beside(|| {
+            let api_key = smoke_test::key("--api-key-file", api_key, api_key_file)?;
+            let staff_key = smoke_test::key("--staff-key-file", staff_key, staff_key_file)?;
+            let text = smoke_test::try_order(&url, &api_key.unwrap_or_default(), staff_key.as_deref())?;
+            print(&text)
+        }),
         Command::Webhooks { action } => {
             run_beside(|| webhooks::run(action, arguments.config).and_then(|text| print(&text)))
         }

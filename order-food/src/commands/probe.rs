@@ -80,6 +80,11 @@ impl Url {
         self.send("POST", headers, body)
     }
 
+    /// The same with PUT.
+    pub(super) fn put(&self, headers: &[(&str, &str)], body: &str) -> Result<String, Failure> {
+        self.send("PUT", headers, body)
+    }
+
     fn send(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Result<String, Failure> {
         let (body, good) = self.answer(method, headers, body)?;
         good.map(|()| body)
@@ -103,7 +108,7 @@ impl Url {
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        if method == "POST" {
+        if method != "GET" {
             let length = body.len();
             head.push_str(&format!(
                 "Content-Type: application/json\r\nContent-Length: {length}\r\n"

@@ -3,7 +3,7 @@
 use test_support::{Process, TestDatabase};
 
 use crate::client::Connection;
-use crate::fixtures::{self, HASH_KEYS};
+use crate::fixtures::{self, HASH_KEYS, MANAGER};
 use crate::harness::order_request;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_order-food");
@@ -140,6 +140,15 @@ async fn the_program_serves_answers_its_probe_and_stops_on_sigterm() {
     let missing = run(&["health", "--url", &url("/nowhere")], &[]).await;
     let tried = run(&["try-order", "--url", &url(""), "--api-key", "apitest"], &[]).await;
     let stored = database.value("SELECT count(*) FROM orders").await;
+    let keys = ["--api-key", "apitest", "--staff-key"];
+    let walk = async |staff: &str| {
+        let address = url("");
+        let arguments = [&["try-order", "--url", &address][..], &keys, &[staff]].concat();
+        run(&arguments, &[]).await
+    };
+    let (walked, not_staff) = (walk(MANAGER).await, walk("apitest").await);
+    let states = "SELECT string_agg(to_status, ' ' ORDER BY version) FROM order_events";
+    let states = database.value(states).await;
     let refused = run(&["try-order", "--url", &url(""), "--api-key", "nobodys"], &[]).await;
     let order = order_request(r#"{"items":[{"productId":"7","quantity":2}]}"#)
         .header("Origin", "https://two.example");
@@ -167,6 +176,10 @@ async fn the_program_serves_answers_its_probe_and_stops_on_sigterm() {
     );
     assert_eq!((tried.code, &*stored), (Some(0), "1"), "{tried:?}");
     assert!(tried.stdout.contains("was placed and read back"), "{tried:?}");
+    assert_eq!(walked.code, Some(0), "{walked:?}");
+    assert!(walked.stdout.contains("and picked up"), "{walked:?}");
+    assert_eq!(not_staff.code, Some(1), "{not_staff:?}");
+    assert_eq!(states, "accepted preparing ready picked_up");
     assert_eq!(refused.code, Some(1), "{refused:?}");
     let allowed = placed.header("access-control-allow-origin");
     assert_eq!((placed.status(), allowed), (200, Some("https://two.example")));

@@ -2,18 +2,128 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use test_support::{eventually, scaled};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use super::replicas::replica_of;
 use crate::events::{Events, change_silently, placed, state};
-use crate::fixtures::{APITEST, PIZZA};
+use crate::fixtures::{APITEST, MANAGER, PIZZA, STAFF};
 use crate::harness::{Server, TestApp, settings};
+use crate::order_status::put;
 
 /// The session that listens for changes, of each server of the database.
 const LISTENING: &str =
     "FROM pg_stat_activity WHERE query = 'LISTEN orders_changed' AND datname = current_database()";
+
+#[tokio::test]
+async fn a_change_at_one_replica_is_seen_at_the_other_within_a_second() {
+    let app = TestApp::start().await;
+    let other = replica_of(&app).await;
+    let listening = format!("SELECT count(*) {LISTENING}");
+    eventually("both servers listen", async || {
+        app.database.value(&listening).await == "2"
+    })
+    .await;
+    let order = placed(&app).await;
+    let mut here = Events::open(&app.server, APITEST, &order, None).await;
+    let mut there = Events::open(&other, STAFF, &order, None).await;
+    for events in [&mut here, &mut there] {
+        assert_eq!(events.states().await, [state("placed", 1)]);
+    }
+
+    for (status, version) in [("accepted", 2), ("preparing", 3), ("ready", 4), ("picked_up", 5)] {
+        let change = put(MANAGER, &order, &json!({ "status": status }));
+        let began = Instant::now();
+        assert_eq!(app.send(&change).await.status(), 200);
+        for events in [&mut here, &mut there] {
+            assert_eq!(events.states().await, [state(status, version)]);
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+    assert_eq!((here.next().await, there.next().await), (None, None));
+}
+
+#[tokio::test]
+async fn every_client_at_any_replica_sees_each_version_once_and_in_order() {
+    let app = TestApp::start().await;
+    let other = replica_of(&app).await;
+    let servers = [&app.server, &other];
+    let mut orders = Vec::new();
+    for _ in 0..scaled(100) {
+        orders.push(placed(&app).await);
+    }
+    let follow = async |number: usize, order: &str| {
+        let mut versions = Vec::new();
+        let mut events = Events::open(servers[number % 2], APITEST, order, None).await;
+        loop {
+            while let Some(event) = events.next().await {
+                versions.push(event.state());
+            }
+            if versions.last().is_some_and(|(status, _)| status == "picked_up") {
+                return versions;
+            }
+            // It came back after its stream was cut.
+            let last = versions.last().map(|(_, version)| version.to_string());
+            events = Events::open(servers[number % 2], APITEST, order, last.as_deref()).await;
+        }
+    };
+    let walk = async |number: usize, order: &str| {
+        for status in [
+            "accepted",
+            "preparing",
+            "ready",
+            "preparing",
+            "ready",
+            "picked_up",
+        ] {
+            let change = put(MANAGER, order, &json!({ "status": status }));
+            assert_eq!(servers[(number + 1) % 2].send(&change).await.status(), 200);
+        }
+    };
+
+    let both = orders.iter().enumerate().map(async |(number, order)| {
+        let (versions, ()) = tokio::join!(follow(number, order), walk(number, order));
+        versions
+    });
+    let seen = futures_util::future::join_all(both).await;
+
+    for versions in seen {
+        let last = versions.last().unwrap().1;
+        assert_eq!(last, 7);
+        // Perhaps the first ones were made before the client came.
+        let first = versions[0].1;
+        let numbers: Vec<i64> = versions.iter().map(|(_, version)| *version).collect();
+        assert_eq!(numbers, (first..=last).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_burst_of_orders_is_notified_at_most_four_times_a_second() {
+    let app = TestApp::start().await;
+    let mut listener = app
+        .database
+        .database()
+        .listen_for_payloads(database::channels::ORDERS_CHANGED, 1_000)
+        .await
+        .unwrap();
+    let began = Instant::now();
+    let mut orders = 0;
+    while began.elapsed() < Duration::from_secs(2) {
+        let several = (0..20).map(|_| app.place_order([(PIZZA, 1)]).accepted());
+        orders += futures_util::future::join_all(several).await.len();
+    }
+    let most = began.elapsed().as_millis() / 250 + 2;
+
+    let mut hints = 0;
+    while let Ok(payload) = tokio::time::timeout(Duration::from_secs(1), listener.next_payload()).await {
+        assert_eq!(payload.as_deref(), Some(""));
+        hints += 1;
+    }
+
+    assert!((2..=most).contains(&hints), "{hints} for {orders} orders");
+}
 
 #[tokio::test]
 async fn a_change_without_any_notification_is_seen_within_15_s() {

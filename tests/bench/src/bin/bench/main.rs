@@ -4,6 +4,7 @@
 mod answers;
 mod chart;
 mod figures;
+mod http;
 mod jobs;
 mod load;
 mod machine;
@@ -46,7 +47,7 @@ struct Arguments {
     /// Folder for the database's files, on a real disk
     #[arg(long, default_value = "/var/tmp")]
     folder: PathBuf,
-    /// Folder for order-path.json, .svg and .md (order-path-large.… for `large` alone)
+    /// Folder for order-path.json, .svg and .md (order-path-large.… for `large` alone, order-status.… for `status`)
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
     /// Seconds of each measured run
@@ -55,7 +56,7 @@ struct Arguments {
     /// Times that the servers take turns
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// What to measure; all but `large` by default
+    /// What to measure; all but `large` and `status` by default
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
     /// Orders in the table of `large`
@@ -87,6 +88,8 @@ enum Section {
     Coupons,
     /// Products
     Reads,
+    /// The status of orders, and streams of its changes
+    Status,
     /// Millions of orders in the table
     Large,
 }
@@ -125,6 +128,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
     };
     let name = match only.as_slice() {
         [Section::Large] => "order-path-large",
+        [Section::Status] => "order-status",
         _ => "order-path",
     };
     let to = arguments.out.join(name);
@@ -141,6 +145,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
             Section::Cold => sections::cold::measure(&setup, &mut report)?,
             Section::Coupons => sections::coupons::measure(&setup, &mut report)?,
             Section::Reads => sections::reads::measure(&setup, &mut report)?,
+            Section::Status => sections::status::measure(&setup, &mut report)?,
             Section::Large => sections::large::measure(&setup, &mut report)?,
         }
     }

@@ -1,4 +1,4 @@
-//! PostgreSQL alone: pgbench with one prepared INSERT of one row per transaction.
+//! PostgreSQL alone: pgbench with one prepared statement per transaction.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,18 +11,38 @@ use crate::figures::{Run, percentile};
 pub(crate) const TABLE: &str =
     "CREATE TABLE bare (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a integer, b integer)";
 
-const SCRIPT: &str = "\\set a random(1, 1000000)\nINSERT INTO bare (a, b) VALUES (:a, :a);\n";
+/// An INSERT of one row.
+pub(crate) const INSERT: &str = "\\set a random(1, 1000000)\nINSERT INTO bare (a, b) VALUES (:a, :a);\n";
 
-/// Runs `clients` for `seconds`.
+/// Rows that are changed where their state allows it, and the changes.
+pub(crate) const GUARDED_TABLES: &str = "
+    CREATE TABLE guarded (id integer PRIMARY KEY, status text NOT NULL, version integer NOT NULL) WITH (fillfactor = 70);
+    INSERT INTO guarded SELECT n, 'placed', 1 FROM generate_series(1, 1000000) AS n;
+    CREATE TABLE guarded_events (
+        id integer, version integer, status text NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id, version))";
+
+/// A change of a state with its event.
+pub(crate) const GUARDED: &str = "\\set id random(1, 1000000)
+WITH changed AS (UPDATE guarded SET status = 'accepted', version = version + 1 \
+WHERE id = :id AND status IN ('placed', 'accepted') RETURNING id, version) \
+INSERT INTO guarded_events (id, version, status) SELECT id, version, 'accepted' FROM changed;
+";
+
+/// Runs the script over `clients` for `seconds`.
 ///
 /// The latencies of a single client come from pgbench's log of each transaction; with more clients
 /// the log would slow them down, and there are no latencies.
-pub(crate) fn run(programs: &Path, url: &str, clients: u64, seconds: u64) -> anyhow::Result<Run> {
+pub(crate) fn run(
+    programs: &Path,
+    url: &str,
+    commands: &str,
+    (clients, seconds): (u64, u64),
+) -> anyhow::Result<Run> {
     let logs = std::env::temp_dir().join("order-food-pgbench");
     let _ = std::fs::remove_dir_all(&logs);
     std::fs::create_dir(&logs)?;
-    let script = logs.join("insert.sql");
-    std::fs::write(&script, SCRIPT)?;
+    let script = logs.join("commands.sql");
+    std::fs::write(&script, commands)?;
     let output = Command::new(programs.join("pgbench"))
         .args(["-n", "-M", "prepared"])
         .args(["-c", &clients.to_string(), "-j", &clients.min(2).to_string()])

@@ -134,6 +134,15 @@ impl Setup {
         self.start("order-food", database, &[])
     }
 
+    /// The same with other settings.
+    pub(crate) fn order_food_with(
+        &self,
+        database: &Database,
+        settings: &[(&str, String)],
+    ) -> anyhow::Result<Server> {
+        self.start("order-food", database, settings)
+    }
+
     pub(crate) fn floor(&self, database: &Database) -> anyhow::Result<Server> {
         self.start("bench-floor", database, &[])
     }
@@ -301,11 +310,21 @@ impl Setup {
 
     /// pgbench's bare INSERT in a database that has its table.
     pub(crate) fn pgbench(&self, database: &Database, clients: u64) -> anyhow::Result<Run> {
+        self.pgbench_commands(database, pgbench::INSERT, clients)
+    }
+
+    /// pgbench's guarded change in a database that has its tables.
+    pub(crate) fn pgbench_guarded(&self, database: &Database, clients: u64) -> anyhow::Result<Run> {
+        self.pgbench_commands(database, pgbench::GUARDED, clients)
+    }
+
+    fn pgbench_commands(&self, database: &Database, commands: &str, clients: u64) -> anyhow::Result<Run> {
         let process = self.cluster.process_id();
-        let bare = |seconds| pgbench::run(&self.arguments.programs, &database.url, clients, seconds);
-        bare(WARM_UP_S)?;
+        let programs = &self.arguments.programs;
+        let run = |seconds| pgbench::run(programs, &database.url, commands, (clients, seconds));
+        run(WARM_UP_S)?;
         let before = Processor::now(None, process)?;
-        let run = bare(self.arguments.seconds)?;
+        let run = run(self.arguments.seconds)?;
         let processor = Processor::now(None, process)?.since(before);
         Ok(Run { processor, ..run })
     }

@@ -91,11 +91,20 @@ fn ticks_per_second() -> anyhow::Result<f64> {
 
 /// The most memory that a process has held resident so far, in MB of a million bytes.
 pub(crate) fn most_memory_mb(process: u32) -> anyhow::Result<f64> {
+    memory_of(process, "VmHWM:")
+}
+
+/// The memory that a process holds resident now, in MB of a million bytes.
+pub(crate) fn memory_mb(process: u32) -> anyhow::Result<f64> {
+    memory_of(process, "VmRSS:")
+}
+
+fn memory_of(process: u32, field: &str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .context("no VmHWM in /proc/PID/status")?;
+        .find_map(|line| line.strip_prefix(field))
+        .with_context(|| format!("no {field} in /proc/PID/status"))?;
     let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kibibytes * 1024.0 / 1e6)
 }

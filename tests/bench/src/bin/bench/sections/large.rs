@@ -19,6 +19,9 @@ const DEPTH: u64 = 200_000;
 /// The key that may read all orders, and the one that has placed one of 100,000.
 const READER: &str = "bench-reads-all";
 const RARE: &str = "bench-orders-rarely";
+/// The newest orders, of which one of so many is placed still.
+const WINDOW: u64 = 5_000;
+const OPEN_ONE_IN: u64 = 25;
 const RARE_ONE_IN: u64 = 100_000;
 
 /// The id of order number `n`: a UUID of version 7, one each 10 ms up to now.
@@ -49,7 +52,47 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
     report.at_least(&what, of_full.rate_through(of_empty), 0.9, "×");
     report.all_accepted("POST into a full table", of_full);
     report.add(series);
-    pages(setup, report, &full)
+    pages(setup, report, &full)?;
+    open_orders(setup, report, &full)
+}
+
+/// Pages of the open orders: 200 of the 5,000 newest are placed still, all others were picked up.
+fn open_orders(setup: &Setup, report: &mut Report, full: &Database) -> anyhow::Result<()> {
+    full.sql.run(&format!(
+        "UPDATE order_life_cycle SET began_at = now() - interval '30 days';
+         INSERT INTO order_states (order_id, status, version, changed_at)
+         SELECT id, 'picked_up', 5, created_at FROM orders
+         WHERE id NOT IN (SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id DESC) AS age FROM orders) AS newest
+                          WHERE age <= {WINDOW} AND age % {OPEN_ONE_IN} = 0)"
+    ))?;
+    full.sql.run("VACUUM ANALYZE order_states")?;
+    // Seconds since the oldest of them, and a minute in which the load runs.
+    let window = full.sql.number(&format!(
+        "SELECT (extract(epoch FROM now()) - ('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000)::bigint + 60
+         FROM orders ORDER BY id DESC OFFSET {WINDOW} LIMIT 1"
+    ))?;
+    let window = [("ORDER_OPEN_WINDOW", window.to_string())];
+    let server = setup.order_food_with(full, &window)?;
+    let load = |path| setup.load(&server, 1, Requests::Get(path, READER));
+    let series = alternate(
+        "large",
+        setup.arguments.rounds,
+        [
+            Subject::new("GET /api/order?status=placed", || {
+                load("/api/order?status=placed")
+            }),
+            Subject::new("GET /api/order, all open, with states", || {
+                load("/api/order?status=placed,accepted,preparing,ready&expand=status&limit=100")
+            }),
+        ],
+    )?;
+    for one in &series {
+        let what = format!("{}, 1 connection, p99", one.name);
+        report.at_most(&what, one.p99_ms(), 5.0, "ms");
+        report.all_accepted(&one.name, one);
+    }
+    report.add(series);
+    Ok(())
 }
 
 fn pages(setup: &Setup, report: &mut Report, full: &Database) -> anyhow::Result<()> {
@@ -145,7 +188,8 @@ fn fill(setup: &Setup, database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn insert_key(sql: &Sql, id: &str, key: &str, scopes: &str) -> anyhow::Result<()> {
+/// Adds an API key with these scopes, an array of SQL.
+pub(super) fn insert_key(sql: &Sql, id: &str, key: &str, scopes: &str) -> anyhow::Result<()> {
     let keys = HashKeys::parse(None, false)?;
     let hash = keys.writer().hash(key.as_bytes());
     sql.execute(

@@ -9,6 +9,7 @@ pub(crate) mod post64;
 pub(crate) mod promotions;
 pub(crate) mod reads;
 pub(crate) mod single;
+pub(crate) mod status;
 
 const FLOOR: &str = "floor: checks, prices, stores nothing";
 const ORDER_FOOD: &str = "order-food";
