@@ -82,6 +82,8 @@ routes! {
             "/checkout": GET storefront::checkout::checking, POST storefront::checkout::checkout;
             "/orders": GET storefront::own_orders::own_orders;
             "/order/{token}": GET storefront::order_page::order;
+            "/order/{token}/events": GET storefront::status::follow;
+            "/order/{token}/cancel": POST storefront::status::cancel;
             "/order/{token}/again": POST storefront::order_page::again;
             "/assets/{file}": GET storefront::asset;
         }

@@ -4,11 +4,13 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::IntoParams;
+use uuid::Uuid;
 
 use super::handlers::{READ, order_id, own};
 use super::states::present_states;
 use crate::http::{ApiError, ErrorBody};
 use crate::live::{Change, EVENT_STREAM, Stream};
+use crate::reference_data::ApiKeyId;
 use crate::state::AppState;
 
 #[derive(IntoParams)]
@@ -54,11 +56,24 @@ pub(crate) async fn follow_order(
 ) -> Result<HttpResponse, ApiError> {
     let caller = state.authenticator.authorize(&request, &READ)?;
     let id = order_id(&id)?;
+    let (authenticator, hash) = (state.authenticator.clone(), caller.hash);
+    let allowed = move || authenticator.still_allows(&hash, &READ);
+    follow(&request, &state, id, own(&caller), allowed).await
+}
+
+/// The events of an order of the key `key` (`None`: of any), as long as `allowed` says.
+pub(crate) async fn follow(
+    request: &HttpRequest,
+    state: &AppState,
+    id: Uuid,
+    key: Option<ApiKeyId>,
+    allowed: impl Fn() -> bool + 'static,
+) -> Result<HttpResponse, ApiError> {
     // Before the first read: a change after it is not missed.
     let (place, watch) = (state.streams.place()?, state.live.watch(id));
     let present = state
         .read("SELECT order_states", async |connection| {
-            present_states(connection, &[id], own(&caller)).await
+            present_states(connection, &[id], key).await
         })
         .await?
         .pop()
@@ -69,14 +84,13 @@ pub(crate) async fn follow_order(
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .finish());
     }
-    let (authenticator, hash) = (state.authenticator.clone(), caller.hash);
     let stream = Stream {
         streams: state.streams.clone(),
         _place: place,
         watch,
         present,
         seen: last_event_id(request.headers()),
-        allowed: move || authenticator.still_allows(&hash, &READ),
+        allowed,
         render: |change: &Change| serde_json::to_string(change).unwrap_or_default(),
     };
     Ok(stream.respond())

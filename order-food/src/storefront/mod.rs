@@ -1,6 +1,6 @@
 //! The storefront: the shop for people, in HTML that works without JavaScript.
 //!
-//! `menu`, `cart_page`, `cart_changes`, `checkout`, `order_page`, `own_orders` answer its routes;
+//! `menu`, `cart_page`, `cart_changes`, `checkout`, `order_page`, `status`, `own_orders` answer its routes;
 //! `error_pages` finishes what they answer. What a browser sends is read by `cart`, `form` and
 //! `links`; every price comes from the snapshot, by the function that prices orders. Nothing is stored but
 //! orders, under the API key row that `STOREFRONT_KEY_ID` names.
@@ -19,6 +19,7 @@ pub(crate) mod own_orders;
 mod picture;
 mod pricing;
 mod settings;
+pub(crate) mod status;
 mod texts;
 
 use std::sync::Arc;

@@ -8,6 +8,8 @@ use shop::{Money, Totals};
 use super::cart::Attempt;
 use super::form::Form;
 use super::frame::{Badge, Frame};
+use super::links::OwnOrders;
+use super::status::StatusView;
 use super::texts as t;
 use super::{Storefront, links, page, see_other};
 use crate::http::ApiError;
@@ -27,6 +29,7 @@ struct OrderPage<'a> {
     totals: Totals,
     discount_code: Option<String>,
     link: String,
+    status: StatusView,
 }
 
 struct Line<'a> {
@@ -54,6 +57,13 @@ pub(crate) async fn order(
     if query.text("again").is_some() {
         notices.push(t::already_ordered(placed_at.clock()));
     }
+    if query.text("cancelled").is_some() {
+        notices.push(t::CANCELLED.to_owned());
+    }
+    if query.text("late").is_some() {
+        notices.push(t::TOO_LATE.to_owned());
+    }
+    let own = OwnOrders::read(request.headers(), &storefront.site(&request), &storefront.signer);
     let open = storefront.seller(&snapshot).is_some();
     let badge = Badge::of(&storefront.cart(&request), &snapshot);
     let template = OrderPage {
@@ -65,6 +75,7 @@ pub(crate) async fn order(
         totals: order.totals,
         discount_code: order.coupon_code.as_ref().map(ToString::to_string),
         link: links::link(order.id, &storefront.signer),
+        status: StatusView::read(&state, &storefront, order.id, own.ids().contains(&order.id)).await?,
     };
     page(&request, &template)
 }

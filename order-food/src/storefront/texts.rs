@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use shop::Quantity;
+use shop::{OrderStatus, Quantity, Reason};
 
 /// The language of these texts, as HTML's `lang` names it.
 pub(crate) const LANGUAGE: &str = "en";
@@ -82,11 +82,59 @@ pub(crate) const NO_ORDERS: &str = "You have not ordered anything yet.";
 pub(crate) const ORDERED: &str = "Thank you! Your order is stored.";
 pub(crate) const AGAIN_SAME: &str = "The products of your order are in the cart.";
 
+// The states of an order.
+pub(crate) const READY_AT: &str = "Ready at about";
+pub(crate) const CANCEL: &str = "Cancel this order";
+pub(crate) const CANCELLED: &str = "Your order was cancelled. There is nothing to pay.";
+pub(crate) const TOO_LATE: &str =
+    "Your order was answered in the meantime and can no longer be cancelled here. Please ask at the counter.";
+pub(crate) const NOT_LIVE_SINCE: &str = "The connection is cut off. What you see is from";
+
+pub(crate) const fn status(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Placed => "We have your order and will answer it in a moment.",
+        OrderStatus::Accepted => "Your order is accepted.",
+        OrderStatus::Preparing => "Your order is being prepared.",
+        OrderStatus::Ready => "Your order is ready: please pick it up.",
+        OrderStatus::OutForDelivery => "Your order is on its way.",
+        OrderStatus::PickedUp => "Your order was picked up. Enjoy!",
+        OrderStatus::Delivered => "Your order was delivered. Enjoy!",
+        OrderStatus::Rejected => "We are sorry: your order cannot be taken.",
+        OrderStatus::Cancelled => "Your order was cancelled.",
+    }
+}
+
+pub(crate) const fn step(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Placed => "Ordered",
+        OrderStatus::Accepted => "Accepted",
+        OrderStatus::Preparing => "In preparation",
+        OrderStatus::Ready => "Ready",
+        OrderStatus::OutForDelivery => "On its way",
+        OrderStatus::PickedUp => "Picked up",
+        OrderStatus::Delivered => "Delivered",
+        OrderStatus::Rejected => "Not taken",
+        OrderStatus::Cancelled => "Cancelled",
+    }
+}
+
+pub(crate) const fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::ItemUnavailable => "Something of it is not to be had any more.",
+        Reason::KitchenClosed => "The kitchen is closed.",
+        Reason::TooBusy => "There are too many orders right now.",
+        Reason::CustomerAsked => "You asked for it.",
+        Reason::NotCollected => "It was not picked up.",
+        Reason::NotAnswered => "Nobody could answer it in time.",
+        Reason::Other => "Please ask at the counter.",
+    }
+}
+
 // Pages of their own for what went wrong: heading, then sentence.
 pub(crate) const NOT_FOUND: [&str; 2] = ["Not found", "There is no such page, or its link has expired."];
 pub(crate) const FOREIGN: [&str; 2] = [
     "Not done",
-    "This was asked for by another site or by a browser that does not say which. Open the shop and try again.",
+    "This was asked for by another site, or by a browser that may not do it. Open the shop and try again.",
 ];
 pub(crate) const UNAVAILABLE: [&str; 2] = [
     "Back in a moment",
