@@ -12,7 +12,7 @@ use super::texts as t;
 use super::{Storefront, links, see_other};
 use crate::http::ApiError;
 use crate::orders::events;
-use crate::orders::status::{NotChanged, OrderState, Step as Past, StatusChange, change_status, queries};
+use crate::orders::status::{NotChanged, OrderState, StatusChange, Step as Past, change_status, queries};
 use crate::rate_limit::Action;
 use crate::spans;
 use crate::state::AppState;
@@ -74,7 +74,10 @@ impl StatusView {
         StatusView {
             version: present.version,
             sentence: t::status(status),
-            ready_at: present.ready_at.filter(|_| is_underway).map(|at| storefront.time(at)),
+            ready_at: present
+                .ready_at
+                .filter(|_| is_underway)
+                .map(|at| storefront.time(at)),
             reason: present.reason.map(t::reason),
             steps: steps(storefront, status, history),
             events: (!status.is_final()).then(|| format!("{link}/events")),
@@ -138,7 +141,9 @@ pub(crate) async fn cancel(
     let order = order.ok_or(ApiError::NotFound("order"))?;
     let own = OwnOrders::read(request.headers(), &storefront.site(&request), &storefront.signer);
     let key = storefront.settings.key_id.filter(|_| own.ids().contains(&order));
-    let key = key.ok_or(ApiError::Forbidden("only the browser that placed the order may cancel it"))?;
+    let key = key.ok_or(ApiError::Forbidden(
+        "only the browser that placed the order may cancel it",
+    ))?;
     let change = StatusChange {
         order,
         to: OrderStatus::Cancelled,

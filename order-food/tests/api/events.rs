@@ -28,10 +28,15 @@ pub(crate) struct Event {
 impl Events {
     /// Asks for the events of an order, and reads the head of the answer.
     pub(crate) async fn open(server: &Server, key: &str, order: &str, last: Option<&str>) -> Events {
-        let mut stream = TcpStream::connect(server.address()).await.unwrap();
         let last = last.map_or(String::new(), |last| format!("Last-Event-ID: {last}\r\n"));
-        let request =
-            format!("GET /api/order/{order}/events HTTP/1.1\r\nHost: shop\r\napi_key: {key}\r\n{last}\r\n");
+        let headers = format!("api_key: {key}\r\n{last}");
+        Events::at(server, &format!("/api/order/{order}/events"), &headers).await
+    }
+
+    /// The same of any address, with these lines as headers.
+    pub(crate) async fn at(server: &Server, target: &str, headers: &str) -> Events {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: shop\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut input = BufReader::new(stream);
         let mut head = String::new();

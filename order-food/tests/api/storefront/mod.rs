@@ -11,5 +11,6 @@ mod menu;
 mod order_page;
 mod safety;
 mod settings;
+mod status;
 mod texts;
 mod totals;

@@ -6,7 +6,7 @@ use crate::harness::TestApp;
 use crate::storefront::browser::Browser;
 
 /// Every form, with fields that would do something.
-const FORMS: [(&str, &str); 8] = [
+const FORMS: [(&str, &str); 9] = [
     ("/cart/change", "add=1"),
     ("/cart/quantity", "product=1&quantity=5"),
     ("/cart/remove", "product=1"),
@@ -15,6 +15,7 @@ const FORMS: [(&str, &str); 8] = [
     ("/cart/coupon", "code=SAVE10"),
     ("/checkout", ""),
     ("/order/x/again", ""),
+    ("/order/x/cancel", ""),
 ];
 
 fn form(browser: &Browser<'_>, target: &str, body: &str) -> Request {
