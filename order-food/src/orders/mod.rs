@@ -27,6 +27,8 @@ use shop::{CouponCode, Money, PricedLine, Product, ProductId, Quantity, Totals};
 use uuid::Uuid;
 
 use crate::reference_data::ApiKeyId;
+#[cfg(test)]
+use crate::reference_data::Snapshot;
 
 pub(crate) use answer::OrderAnswer;
 pub use idempotency::{IdempotencyClaim, IdempotencyKey};
@@ -105,6 +107,12 @@ pub enum Unredeemable {
     /// It is not among the bulk codes.
     #[error("the coupon code is not known")]
     Unknown,
+}
+
+/// The order of a request, priced as [`place`] does it.
+#[cfg(test)]
+pub(crate) fn priced(snapshot: &Snapshot, request: OrderRequest<'_>) -> Result<Order, PlaceError> {
+    place::price(snapshot, Uuid::nil(), request).map(|(order, _)| order)
 }
 
 impl OrderLine {

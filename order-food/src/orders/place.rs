@@ -137,7 +137,7 @@ fn webhooks(state: &AppState, snapshot: &Snapshot, order: Uuid) -> serde_json::R
 }
 
 /// The order, checked and priced, and on what its coupon still depends.
-fn price(
+pub(super) fn price(
     snapshot: &Snapshot,
     key: ApiKeyId,
     request: OrderRequest<'_>,

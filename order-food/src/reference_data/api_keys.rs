@@ -15,7 +15,7 @@ use super::table::{SkippedRows, served};
 pub(crate) type ApiKeyId = Uuid;
 
 /// The keys that may be used.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ApiKeys {
     pub(crate) by_hash: HashMap<KeyHash, ApiKey>,
     /// The hash of each key.

@@ -84,6 +84,24 @@ impl SnapshotHandle {
 }
 
 impl Snapshot {
+    /// A state with these products and promotions, and nothing else.
+    #[cfg(test)]
+    pub(crate) fn of(products: Vec<shop::Product>, promotions: Vec<Promotion>) -> Snapshot {
+        let by_code = |promotion: Promotion| (promotion.code.as_str().to_owned(), promotion);
+        Snapshot {
+            catalogue: Arc::new(Catalogue::new(products, None)),
+            promotions: Arc::new(promotions.into_iter().map(by_code).collect()),
+            api_keys: Arc::default(),
+            coupon_codes: Arc::new(CouponCodes::None),
+            webhook_endpoints: Arc::new([]),
+            runs: Arc::new([]),
+            published_at: None,
+            read_at: (Utc::now(), Instant::now()),
+            unread: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+        }
+    }
+
     /// The database's time now, by our own monotonic clock since the snapshot was read.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         let (then, instant) = self.read_at;

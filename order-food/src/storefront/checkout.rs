@@ -192,7 +192,7 @@ async fn placed(
     }
 }
 
-fn order_request(cart: &Cart) -> OrderRequest<'_> {
+pub(super) fn order_request(cart: &Cart) -> OrderRequest<'_> {
     let item = |(id, quantity): &(ProductId, Quantity)| Item {
         product_id: Some(Text(Cow::Owned(id.to_string()))),
         quantity: Some(quantity.units().into()),

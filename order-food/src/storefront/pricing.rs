@@ -123,3 +123,124 @@ pub(crate) fn seen(text: &str) -> Option<Vec<(ProductId, Quantity, Money)>> {
 pub(crate) fn typed_code(text: &str) -> Result<CouponCode, shop::NotACouponCode> {
     CouponCode::parse(text.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shop::{Product, Promotion, PromotionKind};
+
+    use super::*;
+    use crate::orders::priced;
+    use crate::storefront::cart::Cart;
+    use crate::storefront::checkout::order_request;
+
+    const PRODUCTS: i64 = 8;
+
+    fn product(id: i64, cents: i64) -> Product {
+        Product {
+            id: ProductId::new(id).unwrap(),
+            name: "Food".into(),
+            price: Money::from_cents(cents),
+            category: "Food".into(),
+            image: None,
+        }
+    }
+
+    /// Every kind, with and without a cap, and one that needs many units.
+    fn promotions() -> Vec<Promotion> {
+        let kinds = [
+            PromotionKind::Percentage(1),
+            PromotionKind::Percentage(1_000),
+            PromotionKind::Percentage(3_333),
+            PromotionKind::Percentage(10_000),
+            PromotionKind::Fixed(Money::from_cents(1)),
+            PromotionKind::Fixed(Money::from_cents(900)),
+            PromotionKind::CheapestItemFree,
+        ];
+        let mut promotions = Vec::new();
+        for kind in kinds {
+            for (max_discount, min_items) in [(None, 1), (Some(500), 1), (None, 20)] {
+                promotions.push(Promotion {
+                    code: CouponCode::parse(format!("CODE{}", promotions.len())).unwrap(),
+                    kind,
+                    min_items,
+                    max_discount: max_discount.map(Money::from_cents),
+                    starts_at: None,
+                    ends_at: None,
+                    max_uses: None,
+                });
+            }
+        }
+        promotions
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        /// The cart's page and the order, to the cent, with every promotion; products of the cart
+        /// that are not sold are no part of either.
+        #[test]
+        fn a_cart_costs_what_its_order_costs(
+            prices in prop::collection::vec(0_i64..1_000_000, PRODUCTS as usize),
+            lines in prop::collection::vec((1..=PRODUCTS + 1, 1_i64..=1_000), 1..12),
+        ) {
+            let sold: Vec<Product> = (1..).zip(&prices).map(|(id, cents)| product(id, *cents)).collect();
+            let snapshot = Snapshot::of(sold, promotions());
+            let mut cart = Cart::default();
+            for (id, units) in lines {
+                cart.set(ProductId::new(id).unwrap(), Quantity::new(units).unwrap()).unwrap();
+            }
+            let mut sold = cart.clone();
+            sold.retain(|id| id.number() <= PRODUCTS);
+            let codes = promotions().into_iter().map(|promotion| Some(promotion.code));
+            for coupon in codes.chain([None]) {
+                (cart.coupon, sold.coupon) = (coupon.clone(), coupon);
+                let shown = price(&snapshot, &cart);
+                if sold.is_empty() {
+                    prop_assert_eq!(shown.totals, Some(ZERO));
+                    continue;
+                }
+                match priced(&snapshot, order_request(&sold)) {
+                    Ok(order) => {
+                        prop_assert_eq!(shown.totals, Some(order.totals));
+                        prop_assert_eq!(shown.lines, order.lines);
+                        prop_assert_eq!(shown.coupon == Coupon::Accepted, sold.coupon.is_some());
+                    }
+                    Err(problem) => {
+                        prop_assert_eq!(shown.coupon, coupon_sentence(&problem).map_or(Coupon::None, Coupon::Refused));
+                        sold.coupon = None;
+                        let plain = priced(&snapshot, order_request(&sold)).unwrap();
+                        prop_assert_eq!(shown.totals, Some(plain.totals));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_seen_comes_back_and_nothing_else_is_read() {
+        let line = OrderLine::of(&product(7, 1399), Quantity::new(2).unwrap());
+        let text = seen_text(&[line.clone(), line]);
+        let one = (
+            ProductId::new(7).unwrap(),
+            Quantity::new(2).unwrap(),
+            Money::from_cents(1399),
+        );
+
+        assert_eq!(text, "7x2@1399-7x2@1399");
+        assert_eq!(seen(&text), Some(vec![one, one]));
+        for wrong in [
+            "",
+            "7",
+            "7x2",
+            "7x2@",
+            "7x2@-1",
+            "7x0@1",
+            "07x1@1",
+            "7x2@1.5",
+            "7x2@1399-",
+        ] {
+            assert_eq!(seen(wrong), None, "{wrong}");
+        }
+    }
+}
