@@ -69,6 +69,12 @@ async fn the_app_takes_orders_and_changes_neither_schema_nor_ledger_nor_referenc
          VALUES (gen_random_uuid(), 'k', sha256(''), gen_random_uuid(), '', now())
          ON CONFLICT (api_key_id, key) DO UPDATE SET response = excluded.response, expires_at = excluded.expires_at
          WHERE idempotency_keys.expires_at <= now() RETURNING order_id",
+        "INSERT INTO order_states AS state (order_id, status, version) VALUES (gen_random_uuid(), 'accepted', 2)
+         ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, version = excluded.version, ready_at = excluded.ready_at,
+             reason = excluded.reason, changed_at = excluded.changed_at, changed_xid = excluded.changed_xid
+         WHERE state.version = excluded.version - 1 RETURNING order_id",
+        "INSERT INTO order_events (order_id, version, from_status, to_status, actor)
+         VALUES (gen_random_uuid(), 2, 'placed', 'accepted', 'staff'); SELECT began_at FROM order_life_cycle",
         "SELECT response FROM idempotency_keys; DELETE FROM idempotency_keys WHERE expires_at <= now()",
     ] {
         allowed(&app, sql).await;
@@ -78,6 +84,11 @@ async fn the_app_takes_orders_and_changes_neither_schema_nor_ledger_nor_referenc
         "DELETE FROM orders",
         "UPDATE order_items SET quantity = 2",
         "DELETE FROM order_items",
+        "DELETE FROM order_states",
+        "UPDATE order_states SET order_id = gen_random_uuid()",
+        "UPDATE order_events SET note = 'other'",
+        "DELETE FROM order_events",
+        "UPDATE order_life_cycle SET began_at = now()",
         "UPDATE products SET price = 0",
         "INSERT INTO promotions (code, kind, value) VALUES ('FREE', 'fixed', 1)",
         "UPDATE promotion_uses SET code = 'OTHER'",
