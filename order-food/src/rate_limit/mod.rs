@@ -54,6 +54,9 @@ pub(crate) enum Action {
 /// Set on a request of an address without tokens: the time until it has one.
 struct RateLimited(Duration);
 
+/// Addresses that the storefront tells apart, at most: half a megabyte for each action.
+const MOST_VISITORS: usize = 16_384;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 impl Limits {
@@ -72,18 +75,21 @@ impl Limits {
         );
         let refused = IntCounterVec::new(refused, &["kind"])?;
         registry.register(Box::new(refused.clone()))?;
-        let table = |rate: Option<Rate>, kind| {
+        let sized = |rate: Option<Rate>, kind, size| {
             let rate = rate?;
             // Shown from the start, as 0.
             refused.with_label_values(&[kind]).inc_by(0);
-            Some(Buckets::new(rate, settings.table_size))
+            Some(Buckets::new(rate, size))
         };
+        let table = |rate, kind| sized(rate, kind, settings.table_size);
+        let visitors = settings.table_size.min(MOST_VISITORS);
+        let of = |rate, action: Action| sized(rate, action.kind(), visitors);
         Ok(Limits {
             keys: table(settings.of_keys(), "key"),
             addresses: table(settings.of_addresses(), "address"),
-            orders: table(Settings::of_orders(orders_per_address), Action::Order.kind()),
-            coupons: table(Settings::of_coupons(), Action::WrongCoupon.kind()),
-            carts: table(Settings::of_carts(), Action::CartChange.kind()),
+            orders: of(Settings::of_orders(orders_per_address), Action::Order),
+            coupons: of(Settings::of_coupons(), Action::WrongCoupon),
+            carts: of(Settings::of_carts(), Action::CartChange),
             proxies: settings.trusted_proxies.clone(),
             started: Instant::now(),
             refused,

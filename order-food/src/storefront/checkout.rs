@@ -47,6 +47,7 @@ pub(crate) async fn checkout(
     storefront: web::Data<Storefront>,
 ) -> Result<HttpResponse, ApiError> {
     let form = Form::read(&request, payload, &state, &storefront).await?;
+    storefront.limits.admit_action(&request, Action::CartChange)?;
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
     let cart = storefront.cart(&request);
     let Some(seller) = storefront.seller(&snapshot) else {
@@ -122,6 +123,7 @@ pub(crate) async fn checking(
     let is_over = waited > i64::try_from(state.order_deadline.as_secs()).unwrap_or(i64::MAX);
     match settled(&state, &claim(seller, &attempt, &cart)).await {
         Ok(Some((order, is_whole))) => Ok(arrived(&request, &storefront, cart, order, is_whole)),
+        Ok(None) if since.is_none() => Ok(see_other("/cart")),
         Ok(None) if is_over => Ok(see_other("/cart?unstored=1")),
         Ok(None) | Err(_) => {
             let mut response = message(
