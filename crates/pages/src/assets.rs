@@ -32,7 +32,8 @@ impl Assets {
         Assets { files, addresses }
     }
 
-    /// Where the file is served, `/assets/site.0123456789ab.css`; empty for one that is not embedded.
+    /// Where the file is served, `/assets/site.0123456789ab.css`; empty for one that is not
+    /// embedded.
     pub fn address(&self, source: &str) -> &str {
         self.addresses.get(source).map_or("", String::as_str)
     }

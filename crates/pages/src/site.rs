@@ -1,4 +1,5 @@
-//! The origin under which a browser sees the pages, and the check of requests that change something.
+//! The origin under which a browser sees the pages, and the check of requests that change
+//! something.
 
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};

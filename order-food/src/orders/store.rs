@@ -168,8 +168,8 @@ impl OrderStore {
         }
     }
 
-    /// The order that was stored under the claim's key, with whatever body, and whether the body was
-    /// the claim's.
+    /// The order that was stored under the claim's key, with whatever body, and whether the body
+    /// was the claim's.
     ///
     /// # Errors
     /// [`NotStored::KeyInUse`] while it is in progress here, [`NotStored::Unavailable`] when the

@@ -5,7 +5,7 @@
 //! exists and has the method, the key is known and has the scope. Probes and `/metrics` are outside
 //! of the API. A limit that is off takes no part in a request.
 //!
-//! The storefront has no keys: what its visitors may do is limited by address alone, see [`Action`].
+//! The storefront has no keys: its visitors are limited by address alone, see [`Action`].
 
 mod address;
 mod buckets;
