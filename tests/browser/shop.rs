@@ -51,6 +51,7 @@ impl Shop {
             ("DATABASE_URL", database.url()),
             ("DATA_DIR", &data),
             ("STOREFRONT_KEY_ID", SELLER),
+            ("CURRENCY", "USD"),
             ("BIND_ADDRESS", "127.0.0.1"),
             ("PORT", "0"),
             ("HTTP_WORKERS", "1"),
