@@ -219,6 +219,7 @@ fn source(file: Option<PathBuf>) -> process::settings::Source {
             webhooks::ENVIRONMENT,
             database::ENVIRONMENT,
             telemetry::ENVIRONMENT,
+            jobs::pause_by_either_name().as_slice(),
         ]
         .concat(),
     }

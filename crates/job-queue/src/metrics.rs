@@ -294,13 +294,19 @@ impl Metrics {
     }
 }
 
-/// `jobs_worker_info`, always 1.
+/// `jobs_worker_info`, always 1, and `jobs_scheduler_enabled`.
 pub(crate) fn worker_info(
     registry: &Registry,
     pool: &str,
     filter: &str,
     version: &str,
+    enabled: bool,
 ) -> prometheus::Result<()> {
+    let scheduler = IntGauge::new(
+        "jobs_scheduler_enabled",
+        "1 if the worker claims jobs, 0 if its settings pause it.",
+    )?;
+    registered(registry, scheduler)?.set(enabled.into());
     let options = Opts::new("jobs_worker_info", "1, labelled with what the worker is.");
     let info = IntGaugeVec::new(options, &["pool", "filter", "version"])?;
     info.with_label_values(&[pool, filter, version]).set(1);

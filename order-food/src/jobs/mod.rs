@@ -25,7 +25,7 @@ use reporting_backfill::ReportingBackfill;
 use reporting_export::ReportingExport;
 use reporting_refresh::ReportingRefresh;
 use reporting_retention::ReportingRetention;
-pub(crate) use settings::{ENVIRONMENT, Settings, SweepPlace};
+pub(crate) use settings::{ENVIRONMENT, Settings, SweepPlace, pause_by_either_name};
 pub(crate) use webhook::OrderWebhook;
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -76,6 +76,15 @@ pub(crate) const ENVIRONMENT: &[(&str, &str)] = &[
     ("JOBS_RETRY_MAX_ATTEMPTS_BULK", "jobs.retry_max_attempts.bulk"),
 ];
 
+/// `QUARKUS_SCHEDULER_ENABLED` once more, to go before a `JOBS_SCHEDULER_ENABLED` that is true: a
+/// pause must not be ignored because a Deployment enables the scheduler under the other name.
+pub(crate) fn pause_by_either_name() -> Option<(&'static str, &'static str)> {
+    let enabled = process::settings::variable("JOBS_SCHEDULER_ENABLED")?.to_lowercase();
+    ["true", "1", "on", "yes"]
+        .contains(&enabled.as_str())
+        .then_some(("QUARKUS_SCHEDULER_ENABLED", "jobs.scheduler_enabled"))
+}
+
 impl PerPriority {
     /// In the order of [`job_queue::Priority::ALL`].
     fn all(&self) -> [u64; 5] {

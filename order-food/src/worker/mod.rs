@@ -22,6 +22,7 @@ use tracing::info;
 use crate::jobs::{self, Resources};
 use crate::live::Live;
 use crate::settings::Settings;
+use crate::webhooks::EndpointStates;
 use health::{Health, Phase};
 
 /// Runs jobs until `shutdown` is cancelled, then drains.
@@ -57,6 +58,8 @@ pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> Resu
     )
     .or_exit(ExitCode::Unexpected, "start")?;
 
+    let endpoints = EndpointStates::new(pool.clone(), &registry).or_exit(ExitCode::Unexpected, "start")?;
+
     let health = Health::new(worker.status());
     let server = server::start(&settings, health.clone(), &registry)?;
     let handle = server.handle();
@@ -64,7 +67,7 @@ pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> Resu
     let outcome = work(
         &settings,
         &database,
-        (queue, live, pool),
+        (queue, live, endpoints, pool),
         worker,
         &health,
         shutdown,
@@ -81,7 +84,7 @@ pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> Resu
 async fn work(
     settings: &Settings,
     database: &Database,
-    (queue, live, pool): (Queue, Live, Pool),
+    (queue, live, endpoints, pool): (Queue, Live, EndpointStates, Pool),
     worker: job_queue::Worker,
     health: &Health,
     shutdown: CancellationToken,
@@ -102,6 +105,7 @@ async fn work(
     let ended = CancellationToken::new();
     let queueing = tokio::spawn(queue.run(pool.clone(), ended.clone()));
     let sending = tokio::spawn(live.send(pool, ended.clone()));
+    let counting = tokio::spawn(endpoints.run(ended.clone()));
     let logging = tokio::spawn(log_on_signal(status));
     let draining = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
@@ -114,7 +118,7 @@ async fn work(
     ended.cancel();
     logging.abort();
     draining.abort();
-    let _ = tokio::join!(queueing, sending);
+    let _ = tokio::join!(queueing, sending, counting);
     info!("stopped");
     Ok(())
 }

@@ -111,8 +111,16 @@ async fn without_metrics_there_are_none() {
 #[tokio::test]
 async fn both_names_switch_the_scheduler_off_and_health_stays_up_and_says_so() {
     let database = TestDatabase::migrated().await;
-    for variable in ["JOBS_SCHEDULER_ENABLED", "QUARKUS_SCHEDULER_ENABLED"] {
-        let worker = Worker::ready(database.url(), &[(variable, "false")]).await;
+    let (ours, known) = ("JOBS_SCHEDULER_ENABLED", "QUARKUS_SCHEDULER_ENABLED");
+    // What one Deployment enables, the other name pauses.
+    let pauses: [&[(&str, &str)]; 4] = [
+        &[(ours, "false")],
+        &[(known, "false")],
+        &[(ours, "true"), (known, "false")],
+        &[(ours, "false"), (known, "true")],
+    ];
+    for environment in pauses {
+        let worker = Worker::ready(database.url(), environment).await;
 
         let enqueued = jobs(
             &database,
@@ -130,7 +138,7 @@ async fn both_names_switch_the_scheduler_off_and_health_stays_up_and_says_so() {
     }
     assert_eq!(
         database.value("SELECT count(*) FROM job WHERE attempt = 0").await,
-        "2"
+        "4"
     );
 }
 

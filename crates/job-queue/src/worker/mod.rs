@@ -150,7 +150,13 @@ impl Worker {
     ) -> prometheus::Result<Worker> {
         let kinds: Vec<_> = registry.kinds().collect();
         let filter = settings.filter.to_string();
-        worker_info(metrics, &settings.pool, &filter, &settings.version)?;
+        worker_info(
+            metrics,
+            &settings.pool,
+            &filter,
+            &settings.version,
+            settings.enabled,
+        )?;
         Ok(Worker(Arc::new(Shared {
             id: Uuid::now_v7(),
             metrics: Metrics::new(metrics, &kinds)?,
