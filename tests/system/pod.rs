@@ -31,7 +31,7 @@ pub(crate) struct Pod {
     environment: Vec<(&'static str, String)>,
 }
 
-/// A running API.
+/// A running API, or a worker.
 pub(crate) struct Api {
     pub(crate) process: Process,
     pub(crate) port: u16,
@@ -143,9 +143,23 @@ impl Pod {
         api
     }
 
+    /// A worker, ready. Its probes and metrics are asked as those of the API are.
+    pub(crate) async fn work(&self) -> Api {
+        let worker = self.listening(&["worker"]).await;
+        test_support::eventually("the worker is ready", async || {
+            worker.get("/q/health/ready").await.status == 200
+        })
+        .await;
+        worker
+    }
+
     /// The API, listening.
     pub(crate) async fn listen(&self) -> Api {
-        let mut process = self.start(API, &[]);
+        self.listening(&[]).await
+    }
+
+    async fn listening(&self, arguments: &[&str]) -> Api {
+        let mut process = self.start(API, arguments);
         process.wait_for_text("\"listening\"").await;
         let said = process.said();
         let line = lines(&said)

@@ -1,4 +1,4 @@
-//! The rules and the dashboard reach the cluster as they are in the files.
+//! The rules and the dashboards reach the cluster as they are in the files.
 
 use std::fs;
 
@@ -28,13 +28,18 @@ fn the_rules_are_embedded_as_they_are() {
 }
 
 #[test]
-fn the_dashboard_is_embedded_byte_for_byte() {
-    let text = fs::read_to_string(chart("order-food").join("files/dashboard.json")).unwrap();
+fn the_dashboards_are_embedded_byte_for_byte() {
     let objects = everything().objects();
-    let dashboard = objects.named("ConfigMap", "order-food-dashboard");
-    assert_eq!(dashboard.text("/data/order-food.json"), text);
-    assert_eq!(dashboard.at("/metadata/labels/grafana_dashboard"), "1");
-    assert_eq!(dashboard.at("/metadata/annotations/grafana_folder"), "Shop");
+    let dashboards = objects.named("ConfigMap", "order-food-dashboard");
+    for (file, key) in [
+        ("dashboard.json", "order-food.json"),
+        ("dashboard-jobs.json", "background-job-health.json"),
+    ] {
+        let text = fs::read_to_string(chart("order-food").join("files").join(file)).unwrap();
+        assert_eq!(dashboards.text(&format!("/data/{key}")), text);
+    }
+    assert_eq!(dashboards.at("/metadata/labels/grafana_dashboard"), "1");
+    assert_eq!(dashboards.at("/metadata/annotations/grafana_folder"), "Shop");
 }
 
 #[test]
@@ -42,6 +47,7 @@ fn monitoring_is_off_where_it_was_not_asked_for() {
     let objects = render("order-food").objects();
     for kind in [
         "ServiceMonitor",
+        "PodMonitor",
         "PrometheusRule",
         "ConfigMap",
         "NetworkPolicy",

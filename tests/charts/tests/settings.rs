@@ -78,6 +78,32 @@ fn every_value_for_a_setting_becomes_a_variable_of_the_program() {
     }
 }
 
+#[test]
+fn compose_passes_every_setting_that_the_chart_has() {
+    let compose = std::fs::read_to_string(repository().join("docker-compose.yml")).unwrap();
+    let schema = std::fs::read_to_string(chart("order-food").join("values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let values = &schema["properties"];
+    let of_workers = &values["workers"]["properties"]["settings"];
+    let mut passed = 0;
+    for (group, prefix) in [
+        (&values["settings"], ""),
+        (&values["jobs"], "JOBS_"),
+        (of_workers, ""),
+    ] {
+        for name in group["properties"].as_object().unwrap().keys() {
+            let variable = format!("{prefix}{}", snake(name).to_uppercase());
+            let is_passed = compose.lines().any(|line| {
+                let (key, _) = line.trim().split_once(':').unwrap_or_default();
+                key == variable
+            });
+            assert!(is_passed, "{variable} is not in docker-compose.yml");
+            passed += 1;
+        }
+    }
+    assert!(passed > 45, "{passed}");
+}
+
 /// A value that the schema allows.
 fn example(kind: &Value) -> Value {
     match (&kind["type"][0], &kind["enum"][0], &kind["maximum"]) {

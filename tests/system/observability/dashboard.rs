@@ -1,54 +1,96 @@
-//! `dashboard.json`: its panels, and that Prometheus accepts its expressions.
+//! The dashboards: their panels, and that Prometheus accepts their expressions.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::promtool;
-use crate::repository;
+use crate::{manual, repository};
 
-/// Beginnings of titles: every figure that the dashboard owes.
-const OWED: [&str; 22] = [
-    "Requests by route",
-    "Errors by status",
-    "Share of orders answered 5xx",
-    "Latency p50 by route",
-    "Latency p95 by route",
-    "Latency p99 by route",
-    "Orders per minute",
-    "Revenue",
-    "Discounts",
-    "Batch size",
-    "Commit time",
-    "Queue length",
-    "Pool use",
-    "Age of the data",
-    "Load history",
-    "Failed and lost runs",
-    "Time of the last run",
-    "Init container duration",
-    "CPU",
-    "Memory",
-    "Replicas and HPA",
-    "Alerts firing",
+/// A dashboard, and the beginnings of the titles of all that it owes.
+struct Dashboard {
+    file: &'static str,
+    uid: &'static str,
+    title: &'static str,
+    variables: &'static [&'static str],
+    owed: &'static [&'static str],
+}
+
+const DASHBOARDS: [Dashboard; 2] = [
+    Dashboard {
+        file: "dashboard.json",
+        uid: "order-food",
+        title: "order-food",
+        variables: &["datasource", "namespace", "route"],
+        owed: &[
+            "Requests by route",
+            "Errors by status",
+            "Share of orders answered 5xx",
+            "Latency p50 by route",
+            "Latency p95 by route",
+            "Latency p99 by route",
+            "Orders per minute",
+            "Revenue",
+            "Discounts",
+            "Batch size",
+            "Commit time",
+            "Queue length",
+            "Pool use",
+            "Age of the data",
+            "Rows left out of the snapshot",
+            "Load history",
+            "Failed and lost runs",
+            "Time of the last run",
+            "Init container duration",
+            "CPU",
+            "Memory",
+            "Replicas and HPA",
+            "Alerts firing",
+        ],
+    },
+    Dashboard {
+        file: "dashboard-jobs.json",
+        uid: "background-job-health",
+        title: "Background Job Health",
+        variables: &["datasource", "namespace"],
+        owed: &[
+            "Queue depth by priority",
+            "Job completion rate vs. failure rate",
+            "DLQ depth over time",
+            "Job duration p50/p95/p99",
+            "Worker pods: CPU",
+            "Worker pods: memory",
+            "HPA scaling events",
+            "Age of the oldest due job",
+            "Waiting time p95 by priority",
+            "Rescued and refused",
+            "Paused",
+            "Deliveries by outcome",
+            "Endpoints by state",
+            "Alerts firing",
+        ],
+    },
 ];
 
-fn dashboard() -> Value {
-    serde_json::from_str(&repository::text("charts/order-food/files/dashboard.json")).unwrap()
+impl Dashboard {
+    fn json(&self) -> Value {
+        let path = format!("charts/order-food/files/{}", self.file);
+        serde_json::from_str(&repository::text(&path)).unwrap()
+    }
+
+    /// Everything on the dashboard that is drawn.
+    fn panels(&self) -> Vec<Value> {
+        let panels = self.json()["panels"].as_array().unwrap().clone();
+        panels
+            .into_iter()
+            .filter(|panel| panel["type"] != "row")
+            .collect()
+    }
 }
 
-/// Everything on the dashboard that is drawn.
-fn panels() -> Vec<Value> {
-    let panels = dashboard()["panels"].as_array().unwrap().clone();
-    panels
-        .into_iter()
-        .filter(|panel| panel["type"] != "row")
-        .collect()
-}
-
-/// Every expression, as Grafana asks it: variables replaced by what they may be.
+/// Every expression of every dashboard, as Grafana asks it: variables replaced by what they may be.
 pub(super) fn expressions() -> Vec<String> {
-    let panels = panels();
+    let panels: Vec<Value> = DASHBOARDS.iter().flat_map(Dashboard::panels).collect();
     let targets = panels
         .iter()
         .flat_map(|panel| panel["targets"].as_array().unwrap());
@@ -65,8 +107,8 @@ pub(super) fn expressions() -> Vec<String> {
 }
 
 #[test]
-fn promtool_accepts_every_expression_of_the_dashboard() {
-    let expressions = expressions();
+fn promtool_accepts_every_expression_of_the_dashboards_and_of_the_runbook() {
+    let expressions = [expressions(), manual::expressions_of_the_runbook()].concat();
     let rules: Vec<Value> = expressions
         .iter()
         .enumerate()
@@ -90,8 +132,14 @@ fn promtool_accepts_every_expression_of_the_dashboard() {
 
 #[test]
 fn every_panel_says_what_it_shows_and_asks_the_chosen_prometheus() {
+    for dashboard in &DASHBOARDS {
+        panels_are_complete(dashboard);
+    }
+}
+
+fn panels_are_complete(dashboard: &Dashboard) {
     let (mut ids, mut cells) = (BTreeSet::new(), BTreeSet::new());
-    for panel in panels() {
+    for panel in dashboard.panels() {
         let title = panel["title"].as_str().unwrap();
         assert!(
             !title.is_empty() && ids.insert(panel["id"].as_u64().unwrap()),
@@ -130,33 +178,70 @@ fn every_panel_says_what_it_shows_and_asks_the_chosen_prometheus() {
 }
 
 #[test]
-fn the_dashboard_has_a_panel_for_everything_that_it_owes() {
-    let titles: Vec<String> = panels()
+fn each_dashboard_has_a_panel_for_everything_that_it_owes() {
+    for dashboard in &DASHBOARDS {
+        let titles: Vec<String> = dashboard
+            .panels()
+            .iter()
+            .map(|panel| panel["title"].as_str().unwrap().to_owned())
+            .collect();
+
+        let owed = dashboard.owed.iter();
+        let missing: Vec<&&str> = owed
+            .filter(|owed| !titles.iter().any(|title| title.starts_with(**owed)))
+            .collect();
+
+        assert_eq!(missing, Vec::<&&str>::new(), "{}", dashboard.file);
+        let json = dashboard.json();
+        assert_eq!(
+            (&json["uid"], &json["title"]),
+            (&json!(dashboard.uid), &json!(dashboard.title))
+        );
+    }
+}
+
+#[test]
+fn the_depth_of_the_queue_is_drawn_stacked() {
+    let panels = DASHBOARDS[1].panels();
+
+    let depth = panels
         .iter()
-        .map(|panel| panel["title"].as_str().unwrap().to_owned())
-        .collect();
+        .find(|panel| panel["title"] == "Queue depth by priority");
 
-    let missing: Vec<&str> = OWED
-        .into_iter()
-        .filter(|owed| !titles.iter().any(|title| title.starts_with(owed)))
-        .collect();
-
-    assert_eq!(missing, Vec::<&str>::new());
+    let stacking = &depth.unwrap()["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"];
+    assert_eq!(stacking, "normal");
 }
 
 #[test]
 fn data_source_namespace_and_route_can_be_chosen() {
-    let dashboard = dashboard();
-    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    for dashboard in &DASHBOARDS {
+        let json = dashboard.json();
+        let variables = json["templating"]["list"].as_array().unwrap();
 
-    let names: Vec<&Value> = variables.iter().map(|variable| &variable["name"]).collect();
+        let names: Vec<&str> = variables
+            .iter()
+            .map(|variable| variable["name"].as_str().unwrap())
+            .collect();
 
-    assert_eq!(names, ["datasource", "namespace", "route"]);
-    for variable in &variables[1..] {
-        // An empty namespace, as in compose, is one, too.
-        assert_eq!(
-            (&variable["includeAll"], &variable["allValue"]),
-            (&json!(true), &json!(".*"))
+        assert_eq!(names, dashboard.variables);
+        for variable in &variables[1..] {
+            // An empty namespace, as in compose, is one, too.
+            assert_eq!(
+                (&variable["includeAll"], &variable["allValue"]),
+                (&json!(true), &json!(".*"))
+            );
+        }
+    }
+}
+
+#[test]
+fn compose_provisions_every_dashboard() {
+    let compose = repository::text("docker-compose.yml");
+    for dashboard in &DASHBOARDS {
+        let mount = format!(
+            "- ./charts/order-food/files/{}:/etc/grafana/dashboards/",
+            dashboard.file
         );
+        assert!(compose.contains(&mount), "{mount}");
     }
 }

@@ -7,8 +7,8 @@ use test_support::TestDatabase;
 
 use super::promql::{AGGREGATIONS, mentions, unguarded_divisors};
 use super::{dashboard, rules};
-use crate::pod::Pod;
-use crate::repository;
+use crate::pod::{API, Pod};
+use crate::{manual, repository};
 
 /// Metrics of others, `name type exporter` a line.
 const EXTERNAL: &str = "tests/system/observability/external-metrics.txt";
@@ -29,15 +29,36 @@ fn external() -> BTreeMap<String, String> {
     found
 }
 
-/// Names and types of what a pod that took an order exports.
-async fn exported() -> BTreeMap<String, String> {
+/// What a pod that took an order exports, and a worker that leads.
+struct Scraped {
+    api: BTreeMap<String, String>,
+    worker: BTreeMap<String, String>,
+}
+
+async fn scraped() -> Scraped {
     let database = TestDatabase::empty().await;
     let pod = Pod::on(&database);
     let api = pod.bring_up().await;
     let placed = api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#).await;
     assert_eq!(placed.status, 200);
-    let answer = api.get("/metrics").await;
-    let text = answer.text();
+    let worker = pod.work().await;
+    let paused = pod
+        .run(API, &["jobs", "pause", "kind:order.webhook", "--reason", "test"])
+        .await;
+    assert_eq!(paused.code, Some(0), "{paused:?}");
+    test_support::eventually("the worker leads, and knows of the pause", async || {
+        let text = worker.get("/q/metrics").await.text().to_owned();
+        text.contains("\njobs_queue_depth{") && text.contains("\njobs_paused{")
+    })
+    .await;
+    Scraped {
+        api: exported(api.get("/metrics").await.text()),
+        worker: exported(worker.get("/q/metrics").await.text()),
+    }
+}
+
+/// Names and types of the metrics in a text.
+fn exported(text: &str) -> BTreeMap<String, String> {
     // Only what has a sample: a type may be announced without any.
     let lines = text.lines().map(|line| Ok(line.to_owned()));
     let scrape = prometheus_parse::Scrape::parse(lines).expect("the text format of Prometheus");
@@ -59,11 +80,13 @@ async fn exported() -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn every_metric_of_rules_and_dashboard_is_exported_or_on_the_list_of_external_ones() {
-    let (exported, external) = (exported().await, external());
+    let (Scraped { api, worker }, external) = (scraped().await, external());
+    let exported: BTreeMap<String, String> = api.into_iter().chain(worker).collect();
     let rules = rules::rules();
     let alerts = rules.iter().map(|rule| (rule.alert.clone(), rule.expr.clone()));
     let panels = dashboard::expressions()
         .into_iter()
+        .chain(manual::expressions_of_the_runbook())
         .map(|text| ("dashboard".to_owned(), text));
     let mut used = BTreeSet::new();
 
@@ -115,4 +138,41 @@ async fn every_metric_of_rules_and_dashboard_is_exported_or_on_the_list_of_exter
         Vec::<&String>::new(),
         "{EXTERNAL} has what order-food exports"
     );
+}
+
+#[tokio::test]
+async fn a_worker_exports_nothing_that_says_that_an_api_lives() {
+    let Scraped { api, worker } = scraped().await;
+
+    let own = [
+        "database_",
+        "http_requests_",
+        "order_",
+        "orders_",
+        "dataset_",
+        "bootstrap_",
+        "snapshot_",
+    ];
+    let confused: Vec<&String> = worker
+        .keys()
+        .filter(|name| own.iter().any(|start| name.starts_with(start)))
+        .collect();
+    assert_eq!(confused, Vec::<&String>::new());
+    assert!(api.contains_key("database_up") && worker.contains_key("jobs_worker_info"));
+
+    // The backlog of each queue raises the alert.
+    let rules = rules::rules();
+    let backlog = rules
+        .iter()
+        .find(|rule| rule.alert == "CriticalQueueBacklog")
+        .unwrap();
+    let depths: Vec<&String> = worker
+        .keys()
+        .filter(|name| name.starts_with("reporting_") && name.ends_with("_queue_depth"))
+        .collect();
+    assert!(depths.len() >= 4, "{depths:?}");
+    for depth in depths {
+        let compared = format!("({depth}{{priority=\"critical\"}}) > 100");
+        assert!(backlog.expr.contains(&compared), "{depth} raises no alert");
+    }
 }

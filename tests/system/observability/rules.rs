@@ -8,14 +8,18 @@ use super::promtool;
 use crate::repository;
 
 /// The alerts for the person on call.
-const ALERTS: [&str; 14] = [
+const ALERTS: [&str; 19] = [
     "BootstrapRunLost",
     "BootstrapSlow",
+    "CriticalQueueBacklog",
     "CronJobConsecutiveFailures",
     "DataStale",
     "DatabaseUnreachable",
+    "DeadLetterQueueGrowing",
     "HpaAtMaximum",
     "InitContainerFailed",
+    "JobFailureRateHigh",
+    "JobsNotProcessed",
     "OrderErrorBudgetBurn",
     "OrderFoodDown",
     "OrderLatencyHigh",
@@ -23,6 +27,7 @@ const ALERTS: [&str; 14] = [
     "OutcomeUnknown",
     "SnapshotRowsSkipped",
     "SnapshotStale",
+    "WebhookEndpointDown",
 ];
 
 #[derive(Deserialize)]
@@ -32,6 +37,8 @@ struct Rules {
 
 #[derive(Deserialize)]
 struct Group {
+    name: String,
+    interval: Option<String>,
     rules: Vec<Rule>,
 }
 
@@ -81,10 +88,49 @@ struct Expected {
     exp_labels: BTreeMap<String, String>,
 }
 
+fn groups() -> Vec<Group> {
+    let rules: Rules = yaml_serde::from_str(&repository::text("charts/order-food/files/rules.yaml")).unwrap();
+    rules.groups
+}
+
 /// Every rule of every group.
 pub(super) fn rules() -> Vec<Rule> {
-    let rules: Rules = yaml_serde::from_str(&repository::text("charts/order-food/files/rules.yaml")).unwrap();
-    rules.groups.into_iter().flat_map(|group| group.rules).collect()
+    groups().into_iter().flat_map(|group| group.rules).collect()
+}
+
+#[test]
+fn the_alerts_of_jobs_are_a_group_that_is_evaluated_each_30_s() {
+    let groups = groups();
+    let group = groups
+        .iter()
+        .find(|group| group.name == "background_jobs")
+        .unwrap();
+
+    let mut found: Vec<(&str, &str, &str)> = group
+        .rules
+        .iter()
+        .map(|rule| {
+            (
+                rule.alert.as_str(),
+                rule.r#for.as_str(),
+                rule.labels["severity"].as_str(),
+            )
+        })
+        .collect();
+    found.sort_unstable();
+
+    assert_eq!(group.interval.as_deref(), Some("30s"));
+    assert_eq!(
+        found,
+        [
+            ("CriticalQueueBacklog", "2m", "critical"),
+            ("DeadLetterQueueGrowing", "5m", "warning"),
+            ("JobFailureRateHigh", "5m", "warning"),
+            ("JobsNotProcessed", "10m", "critical"),
+            ("JobsNotProcessed", "1m", "warning"),
+            ("WebhookEndpointDown", "10m", "warning"),
+        ]
+    );
 }
 
 #[test]
