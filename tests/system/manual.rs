@@ -1,6 +1,6 @@
-//! The commands of docs/OPERATIONS.md work on a running system.
+//! The commands of docs/OPERATIONS.md and of docs/operations/job_runbook.md work on a running system.
 //!
-//! Its kubectl commands need a cluster: `make e2e-k8s` runs them.
+//! Their kubectl commands need a cluster: `make e2e-k8s` runs them.
 
 use test_support::TestDatabase;
 
@@ -42,6 +42,10 @@ fn manual() -> String {
     repository::text("docs/OPERATIONS.md")
 }
 
+fn runbook() -> String {
+    repository::text("docs/operations/job_runbook.md")
+}
+
 /// The chapters that say what to type for an alert or a question.
 fn on_call(manual: &str) -> &str {
     let (_, rest) = manual.split_once("\n## Alerts\n").unwrap();
@@ -57,6 +61,22 @@ fn is_for_a_cluster(block: &Block) -> bool {
 pub(crate) fn cluster_commands() -> Vec<String> {
     let found = blocks(on_call(&manual())).into_iter().filter(is_for_a_cluster);
     found.map(|block| block.text).collect()
+}
+
+/// The blocks of the runbook for a cluster, in their order; its namespace is `order-food`.
+pub(crate) fn cluster_commands_of_the_runbook() -> Vec<String> {
+    let blocks = blocks(&runbook()).into_iter();
+    let found = blocks.filter(|block| block.language == "sh" && is_for_a_cluster(block));
+    found.map(|block| block.text).collect()
+}
+
+/// The expressions of the runbook, a line each.
+pub(crate) fn expressions_of_the_runbook() -> Vec<String> {
+    let blocks = blocks(&runbook()).into_iter();
+    let found = blocks.filter(|block| block.language == "promql");
+    found
+        .flat_map(|block| block.text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }
 
 const ORDER: &str = r#"{"items":[{"productId":"1","quantity":1}]}"#;
@@ -161,20 +181,98 @@ async fn every_statement_of_the_manual_is_understood_by_the_database() {
     assert!(count >= 8, "{count}");
 }
 
+/// A job whose payload does not fit its kind: the worker makes a dead letter of it.
+const UNFIT: &str = "INSERT INTO job (kind, priority, payload, timeout_ms) VALUES ('maintenance.job_retention', 4, '\"?\"', 1000)";
+
+#[tokio::test]
+async fn every_command_of_the_runbook_works_on_a_running_system() {
+    let database = TestDatabase::migrated().await;
+    let pod = Pod::on(&database);
+    let worker = pod.work().await;
+    database.execute(UNFIT).await;
+    let dead = "SELECT count(*) FROM job_dead WHERE reason = 'permanent'";
+    test_support::eventually("a dead letter", async || database.value(dead).await == "1").await;
+    let id = database.value("SELECT id FROM job_dead").await;
+    let pod = pod.with("DEAD", id);
+
+    let mut commands = 0;
+    for block in blocks(&runbook()) {
+        if block.language != "sh" || is_for_a_cluster(&block) {
+            assert!(["sh", "text", "yaml", "promql"].contains(&block.language.as_str()));
+            continue;
+        }
+        let output = pod.shell(&repository::path(""), &block.text).await;
+        let what = format!("{}: {}{}", block.section, block.text, output.stderr);
+        assert_eq!(output.code, Some(0), "{what}");
+        for (command, question, answer) in EFFECTS_OF_JOBS {
+            if block.text.contains(command) {
+                assert_eq!(database.value(question).await, answer, "{command}");
+            }
+        }
+        commands += block.text.lines().count();
+    }
+
+    assert!(commands >= 18, "{commands}");
+    test_support::eventually("the replayed job has failed again", async || {
+        database.value(dead).await == "2"
+    })
+    .await;
+    worker.stop().await;
+}
+
+/// Commands of the runbook, and what must be so afterwards.
+const EFFECTS_OF_JOBS: [(&str, &str, &str); 3] = [
+    ("drain --wait 60s", "SELECT count(*) FROM job_control", "3"),
+    ("resume '*'", "SELECT count(*) FROM job_control", "0"),
+    (
+        "dead-letters replay $DEAD",
+        "SELECT count(*) FROM job_dead WHERE replayed_as IS NOT NULL",
+        "1",
+    ),
+];
+
+#[test]
+fn every_link_of_the_runbook_leads_to_a_file_and_a_heading() {
+    let folder = repository::path("docs/operations");
+    let text = runbook();
+    let links = text
+        .split("](")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap());
+    let mut count = 0;
+    for link in links.filter(|link| !link.starts_with("http")) {
+        let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+        let path = match file {
+            "" => folder.join("job_runbook.md"),
+            file => folder.join(file),
+        };
+        let target = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{link}"));
+        let mut headings = target.lines().filter(|line| line.starts_with('#')).map(anchor);
+        assert!(
+            heading.is_empty() || headings.any(|found| found == heading),
+            "{link}"
+        );
+        count += 1;
+    }
+    assert!(count >= 10, "{count}");
+}
+
+/// What GitHub calls a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches(['#', ' ']).to_lowercase();
+    let kept = kept
+        .chars()
+        .filter(|next| next.is_alphanumeric() || " -_".contains(*next));
+    kept.map(|next| if next == ' ' { '-' } else { next }).collect()
+}
+
 #[test]
 fn every_link_within_the_manual_leads_somewhere() {
     let manual = manual();
-    let anchor = |heading: &str| -> String {
-        let kept = heading.to_lowercase();
-        let kept = kept
-            .chars()
-            .filter(|next| next.is_alphanumeric() || " -_".contains(*next));
-        kept.map(|next| if next == ' ' { '-' } else { next }).collect()
-    };
     let anchors: Vec<String> = manual
         .lines()
         .filter(|line| line.starts_with("##"))
-        .map(|line| anchor(line.trim_start_matches(['#', ' '])))
+        .map(anchor)
         .collect();
 
     let links = manual
