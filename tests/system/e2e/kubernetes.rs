@@ -3,7 +3,7 @@
 //!
 //! The cluster needs neither DNS nor a metrics server, and with `IMAGE_LOADER` no registry.
 
-use super::{Shell, proved, within};
+use super::{Shell, proved, within, workers};
 use crate::manual;
 
 /// Seconds that anything may take that is waited for.
@@ -41,10 +41,10 @@ echo "--set image.repository=${image%:*} --set-string image.tag=${image##*:} --s
   "--set podSecurityContext.runAsUser=$user,podSecurityContext.runAsGroup=$group,podSecurityContext.fsGroup=$group"
 "#;
 
-struct Cluster(Shell);
+pub(super) struct Cluster(Shell);
 
 impl Cluster {
-    fn ok(&self, script: &str) -> String {
+    pub(super) fn ok(&self, script: &str) -> String {
         self.0.ok(script)
     }
 
@@ -73,7 +73,11 @@ impl Cluster {
         .await;
     }
 
-    fn count(&self, from: &str) -> usize {
+    pub(super) fn number(&self, script: &str) -> usize {
+        self.0.number(script)
+    }
+
+    pub(super) fn count(&self, from: &str) -> usize {
         self.0.number(&format!("sql \"SELECT count(*) FROM {from}\""))
     }
 
@@ -102,8 +106,10 @@ async fn charts_and_make_deploy_keep_the_promises_of_the_manual() {
     } else {
         "IfNotPresent"
     };
-    let arguments =
-        format!("--set service.clusterIP={address} --set replicaCount=2 --set drain.waitSeconds=5");
+    let arguments = format!(
+        "--set service.clusterIP={address} --set replicaCount=2 --set drain.waitSeconds=5 {}",
+        workers::ARGUMENTS
+    );
     let shell = shell
         .with("POSTGRES_ARGS", postgres)
         // No run of its own comes in between.
@@ -115,6 +121,7 @@ async fn charts_and_make_deploy_keep_the_promises_of_the_manual() {
     under_traffic(&cluster, &address, policy).await;
     failing_revision(&cluster).await;
     jobs(&cluster);
+    workers::keep_their_promises(&cluster, policy).await;
     scaled(&cluster).await;
     refreshed(&cluster).await;
     suspended(&cluster).await;

@@ -4,6 +4,7 @@ mod compose;
 mod kubernetes;
 mod observability;
 mod traffic;
+mod workers;
 
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
