@@ -278,6 +278,47 @@ stringData:
 {{- end }}
 {{- end }}
 
+{{/* For pods that answer nobody: none may connect to them, and they reach DNS, database, telemetry and `extraEgress`. */}}
+{{- define "shop.networkPolicy" -}}
+{{- with .Values.networkPolicy }}
+{{- if .enabled }}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "shop.fullname" $ }}
+  labels:
+    {{- include "shop.labels" (dict "root" $ "component" "network") | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "shop.selectorLabels" $ | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress: []
+  egress:
+    - ports:
+        - port: 53
+          protocol: UDP
+        - port: 53
+          protocol: TCP
+    - ports:
+        - port: {{ .databasePort }}
+          protocol: TCP
+      {{- with .databaseTo }}
+      to:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+    {{- if ne $.Values.telemetry.endpoint "none" }}
+    - ports:
+        - port: {{ .telemetryPort }}
+          protocol: TCP
+    {{- end }}
+    {{- with .extraEgress }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "shop.extraObjects" -}}
 {{- range .Values.extraObjects }}
 ---

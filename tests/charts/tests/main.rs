@@ -19,6 +19,7 @@ mod jobs;
 mod loader;
 mod manifests;
 mod names;
+mod networks;
 mod notes;
 mod pods;
 mod schema;
