@@ -5,6 +5,8 @@ use std::future::Future;
 
 use actix_web::http::header::HeaderValue;
 use futures_util::TryFutureExt;
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 use tracing::{Instrument, Span, error, info_span};
 
 tokio::task_local! {
@@ -25,6 +27,16 @@ pub(crate) fn request_id() -> Option<String> {
     REQUEST_ID
         .try_with(|id| String::from_utf8_lossy(id.as_bytes()).into_owned())
         .ok()
+}
+
+/// The W3C traceparent of the request that is being answered, for what it leaves to be done; `None`
+/// while it is not sampled.
+pub(crate) fn traceparent() -> Option<String> {
+    Context::map_current(|context| {
+        let span = context.span().span_context().clone();
+        let (trace, id) = (span.trace_id(), span.span_id());
+        (span.is_valid() && span.is_sampled()).then(|| format!("00-{trace}-{id}-01"))
+    })
 }
 
 /// Runs `statement` within a client span called `name` (operation, then table) when the current

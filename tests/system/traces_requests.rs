@@ -4,7 +4,7 @@ use test_support::TestDatabase;
 use test_support::otlp::{Receiver, Span};
 
 use crate::http::Request;
-use crate::pod::Pod;
+use crate::pod::{API, Pod};
 use crate::traces::{named, until};
 
 const POD_UID: &str = "5d1c0b4e-7a52-4c1e-9a37-2f8b1f6f0e12";
@@ -249,4 +249,68 @@ async fn a_sampler_that_is_off_leaves_no_span_of_any_request() {
     let stored = |span: &Span| span.service_name == "order-food" && span.name.starts_with("INSERT");
     assert!(!spans.iter().any(stored));
     assert!(!spans.iter().any(|span| span.trace_id == TRACE));
+}
+
+#[tokio::test]
+async fn the_job_of_an_order_is_linked_to_the_request_that_placed_it() {
+    let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
+    let pod = traced(&database, &receiver)
+        .await
+        .with("WEBHOOK_ALLOW_PRIVATE", "true");
+    // Nobody answers there: an attempt is a span all the same.
+    let added = pod
+        .run(
+            API,
+            &[
+                "webhooks",
+                "add",
+                "http://127.0.0.1:9/",
+                "--events",
+                "order.placed",
+            ],
+        )
+        .await;
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let (api, worker) = (pod.serve().await, pod.work().await);
+
+    let traceparent = format!("00-{TRACE}-{CALLER}-01");
+    let order = Request::order(r#"{"items":[{"productId":"1","quantity":1}]}"#);
+    let placed = api.send(&order.header("traceparent", &traceparent)).await;
+
+    assert_eq!(placed.status, 200);
+    let is_delivery = |span: &&Span| {
+        span.name == "job.execute"
+            && span
+                .attributes
+                .get("job.kind")
+                .is_some_and(|kind| kind == "order.webhook")
+    };
+    let spans = receiver
+        .wait_for(|spans| spans.iter().any(|span| is_delivery(&span)))
+        .await;
+    let job = spans.iter().find(is_delivery).unwrap();
+    let request = servers(&spans)
+        .into_iter()
+        .find(|span| span.trace_id == TRACE)
+        .unwrap();
+    assert_eq!(job.links, [(TRACE.to_owned(), request.span_id.clone())]);
+    assert_eq!(job.service_name, "order-food-workers");
+    for (name, value) in [
+        ("job.queue", "notification"),
+        ("job.priority", "critical"),
+        ("job.attempt", "1"),
+    ] {
+        assert_eq!(job.attributes[name], value, "{name}");
+    }
+    assert!(job.status_error && has_exception(job), "{job:?}");
+
+    // A request that is not sampled leaves no context.
+    let unsampled = Request::order(r#"{"items":[{"productId":"1","quantity":1}]}"#);
+    let placed = api
+        .send(&unsampled.header("traceparent", &format!("00-{TRACE}-{CALLER}-00")))
+        .await;
+    assert_eq!(placed.status, 200);
+    let contexts = "SELECT count(trace_ctx) || ' of ' || count(*) FROM job WHERE kind = 'order.webhook'";
+    assert_eq!(database.value(contexts).await, "1 of 2");
+    worker.stop().await;
 }

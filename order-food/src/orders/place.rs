@@ -14,6 +14,7 @@ use super::{CouponCheck, IdempotencyClaim, NewOrder, NotStored, Order, OrderAnsw
 use crate::coupons::{self, Accepted, CouponError};
 use crate::jobs::OrderWebhook;
 use crate::reference_data::{ApiKeyId, Snapshot};
+use crate::spans;
 use crate::state::AppState;
 use crate::webhooks::{Delivery, Event};
 
@@ -127,10 +128,11 @@ async fn replayed_or(
 fn webhooks(state: &AppState, snapshot: &Snapshot, order: Uuid) -> serde_json::Result<Vec<NewJob>> {
     let mut jobs = Vec::new();
     for endpoint in &*snapshot.webhook_endpoints {
-        let job = NewJob::of::<OrderWebhook>(&Delivery {
+        let delivery = Delivery {
             endpoint: *endpoint,
             event: Event::OrderPlaced { order },
-        })?;
+        };
+        let job = NewJob::of::<OrderWebhook>(&delivery)?.trace(spans::traceparent());
         jobs.extend(state.queue.admit(job).ok().flatten());
     }
     Ok(jobs)

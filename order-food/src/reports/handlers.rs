@@ -18,6 +18,7 @@ use crate::http::{ApiError, ErrorBody, body};
 use crate::job_status::JobAnswer;
 use crate::jobs::reporting_export::ReportingExport;
 use crate::paging::Parameters;
+use crate::spans;
 use crate::state::AppState;
 
 /// Days of a report, at most: a year and a leap day.
@@ -139,6 +140,7 @@ pub(crate) async fn start_export(
     let job = NewJob::of::<ReportingExport>(&export)
         .map_err(unwritable)?
         .owner(caller.key)
+        .trace(spans::traceparent())
         .public(id)
         .unique(id.to_string());
     let job = state.queue.admit(job).map_err(|_| ApiError::QueueFull)?;

@@ -21,6 +21,14 @@ async fn a_setting_of_jobs_that_cannot_be_used_is_exit_2_and_named() {
         ("JOBS_RETRY_MAX_ATTEMPTS_BULK", "1001"),
         ("JOBS_SCHEDULER_ENABLED", "perhaps"),
         ("IDEMPOTENCY_SWEEP_IN", "nowhere"),
+        ("WEBHOOK_ENDPOINT_CONCURRENCY", "0"),
+        ("WEBHOOK_ENDPOINT_CONCURRENCY", "101"),
+        ("WEBHOOK_SECRET_OVERLAP", "-1"),
+        ("WEBHOOK_SECRET_OVERLAP", "2592001"),
+        ("WEBHOOK_SWITCH_OFF_AFTER", "2592001"),
+        ("WEBHOOK_SWITCH_OFF_AFTER", "3d"),
+        ("WEBHOOK_ALLOW_PRIVATE", "perhaps"),
+        ("EXPORT_ROWS_PER_SECOND", "10000001"),
     ] {
         let environment = [
             ("DATABASE_URL", "postgres://a:s3cret-word@127.0.0.1:1/food"),

@@ -34,6 +34,8 @@ pub struct Span {
     pub attributes: BTreeMap<String, String>,
     /// Events in their order.
     pub events: Vec<Event>,
+    /// Trace id and span id of each span that it is linked to.
+    pub links: Vec<(String, String)>,
     /// True when the status is Error.
     pub status_error: bool,
     /// Text of the status.
@@ -254,6 +256,11 @@ fn from_wire(span: wire::Span, resource: &BTreeMap<String, String>) -> Span {
                 name: event.name.clone(),
                 attributes: attributes(&event.attributes),
             })
+            .collect(),
+        links: span
+            .links
+            .iter()
+            .map(|link| (hex(&link.trace_id), hex(&link.span_id)))
             .collect(),
         status_error: status.code() == StatusCode::Error,
         status_message: status.message,
