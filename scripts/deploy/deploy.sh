@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make deploy`: images, then the releases postgres, database-load and order-food on the current context, tried by `helm test`.
+# `make deploy`: images, then the releases postgres, database-load and order-food with its workers on the current context, tried by `helm test`.
 # NAMESPACE, ENVIRONMENT, POSTGRES=external, OBSERVABILITY=1 (Jaeger, of JAEGER_IMAGE), REGISTRY choose; TIMEOUT bounds each release; IMAGE_LOADER is a command that brings
 # images to another kind of cluster; SKIP_BUILD=1 takes the images that are there; POSTGRES_ARGS, DATABASE_LOAD_ARGS and
 # ORDER_FOOD_ARGS are more words for helm.
@@ -120,5 +120,7 @@ and ask it:
 
 $(example)
 DONE
+[[ -z $(kube get deployment order-food-workers -o name 2>/dev/null) ]] || echo "
+Background jobs: kubectl exec -n $namespace deployment/order-food-workers -- order-food jobs stats"
 [[ ${OBSERVABILITY:-0} == 0 ]] || echo "
 Traces: kubectl port-forward -n $namespace svc/jaeger 16686, then http://localhost:16686"

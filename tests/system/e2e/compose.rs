@@ -136,6 +136,7 @@ async fn the_system_serves_fails_and_recovers_in_containers() {
     proved("down and up: healthy, the order is still there; up again while it runs");
 
     data_files(&compose).await;
+    workers(&compose).await;
 
     let before = compose.orders();
     let traffic = Traffic::start(&[compose.port]);
@@ -178,6 +179,30 @@ fn images(shell: &Shell) {
         );
     }
     proved("images: built, the revision in their labels, user 10001, no shell");
+}
+
+/// A job is done by the worker; paused by its settings it does nothing; killed, it goes on later.
+async fn workers(compose: &Compose) {
+    let (shell, port) = (&compose.shell, compose.port);
+    let jobs = "compose exec -T order-food-workers order-food jobs";
+    compose.is_healthy("order-food-workers").await;
+    shell.ok(&format!("{jobs} enqueue reporting.refresh --wait 60s"));
+    let up = |setting: &str| shell.ok(&format!("PORT={port} {setting} compose up --detach"));
+
+    up("QUARKUS_SCHEDULER_ENABLED=false");
+    compose.is_healthy("order-food-workers").await;
+    let (code, said) = shell.run(&format!("{jobs} enqueue maintenance.job_retention --wait 2s"));
+    assert_eq!(code, 8, "{said}");
+    let health = "compose exec -T order-food-workers order-food health --url http://127.0.0.1:8080/q/health";
+    assert!(shell.ok(health).contains(r#""enabled":false"#));
+    shell.ok("docker kill $(compose ps --quiet order-food-workers)");
+    up("");
+    compose.is_healthy("order-food-workers").await;
+    within(BOUND, "the job that waited is done", async || {
+        shell.ok("sql \"SELECT count(*) FROM job WHERE kind = 'maintenance.job_retention'\"") == "0"
+    })
+    .await;
+    proved("the worker did a job, was paused and killed, and did what had waited");
 }
 
 fn a_failing_load(compose: &Compose) {
