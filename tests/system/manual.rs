@@ -1,4 +1,4 @@
-//! The commands of docs/OPERATIONS.md and of docs/operations/job_runbook.md work on a running system.
+//! The commands of docs/OPERATIONS.md and of the runbook of jobs work on a running system.
 //!
 //! Their kubectl commands need a cluster: `make e2e-k8s` runs them.
 

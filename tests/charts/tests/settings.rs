@@ -64,7 +64,7 @@ fn every_value_for_a_setting_becomes_a_variable_of_the_program() {
                     "{name} is not given to {deployment}"
                 );
             }
-            // The table of five priorities names the first variable in full: JOBS_…_CRITICAL, _HIGH, ….
+            // A list of five names its first variable in full: JOBS_…_CRITICAL, _HIGH, ….
             let (_, priority) = variable_name.rsplit_once('_').unwrap();
             let is_known = |before| {
                 known.contains(&format!("{before}{variable_name}"))

@@ -63,7 +63,7 @@ async fn receiver(cluster: &Cluster, policy: &str) {
 }
 
 async fn killed(cluster: &Cluster) {
-    // Something that runs for longer than it takes to kill its worker: an attempt that waits for a lock.
+    // An attempt that waits for a lock runs for longer than it takes to kill its worker.
     cluster.ok("kube exec postgres-0 -c postgres -- bash -c \
         \"psql -U shop -d shop -qc 'BEGIN; LOCK TABLE webhook_endpoints; SELECT pg_sleep(20)'\" >/dev/null 2>&1 &
         sleep 1");
