@@ -53,6 +53,10 @@ pub(crate) struct General {
     /// How long all of it may take; what was not published by then is rolled back, exit 6
     #[arg(long, global = true, value_name = "TIME", default_value = "15m", value_parser = duration)]
     pub(crate) timeout: Duration,
+    /// Work on each database of this TOML file: [[target]] with name, region and url_file; standbys
+    /// replay
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) targets: Option<PathBuf>,
     /// Answer with one JSON value on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -89,7 +93,7 @@ pub(crate) enum Command {
     Coupons(Coupons),
 }
 
-#[derive(Debug, Default, PartialEq, Eq, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct Run {
     /// Profile to load: a name in the data folder, or a path; may be repeated. Without it: those of
     /// the settings.

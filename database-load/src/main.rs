@@ -12,6 +12,7 @@ use commands::Commands;
 use database::Database;
 use database_load::settings::Settings;
 use database_load::{RunOptions, coupons};
+use one_shot::targets::{self, Target, Targets};
 use process::failure::{ExitCode, Failure, OrExit as _};
 use process::report::{self, ProcessOutcome};
 use process::telemetry::{self, Role};
@@ -48,29 +49,48 @@ fn execute(
 ) -> Result<ProcessOutcome, Failure> {
     let settings = Settings::load(general.config.clone())?;
     let telemetry = telemetry::start(SERVICE, Role::Member, &settings.telemetry)?;
-    let database =
-        Database::direct(&settings.database, SERVICE).or_exit(ExitCode::Usage, "database settings")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .or_exit(ExitCode::Unexpected, "start the runtime")?;
-    let commands = Commands {
-        settings: &settings,
-        database: &database,
-        telemetry: &telemetry,
-        run_options: RunOptions {
-            wait_timeout: general.wait_timeout,
-            lock_timeout: general.lock_timeout,
-            timeout: general.timeout,
-            build: settings.telemetry.version().to_owned(),
-            trigger: settings.trigger,
-            cancel,
-        },
-        json: general.json,
-        has_answered,
+    let execute = async |database: &database::Settings, command: Command| {
+        let database = Database::direct(database, SERVICE).or_exit(ExitCode::Usage, "database settings")?;
+        let commands = Commands {
+            settings: &settings,
+            database: &database,
+            telemetry: &telemetry,
+            run_options: RunOptions {
+                wait_timeout: general.wait_timeout,
+                lock_timeout: general.lock_timeout,
+                timeout: general.timeout,
+                build: settings.telemetry.version().to_owned(),
+                trigger: settings.trigger,
+                cancel: cancel.clone(),
+            },
+            json: general.json,
+            has_answered,
+        };
+        commands.execute(command).await
     };
-    let result = runtime.block_on(commands.execute(command));
+    let result = match (&general.targets, command) {
+        (None, command) => runtime.block_on(execute(&settings.database, command)),
+        (Some(file), Command::Run(run)) if !run.dry_run => {
+            let targets = Targets {
+                all: targets::read(file)?,
+                service: SERVICE,
+                wait_timeout: general.wait_timeout,
+                json: general.json,
+                stop: cancel.clone(),
+            };
+            let work = async |target: &Target| {
+                let database = target.settings(&settings.database);
+                execute(&database, Command::Run(run.clone())).await
+            };
+            runtime.block_on(targets.each(&settings.database, work))
+        }
+        _ => Err(Failure::new(ExitCode::Usage, "--targets goes with run")),
+    };
     // A scan that was interrupted ends by itself.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result.inspect_err(|failure| tracing::debug!(exit_code = failure.code as u8, "the command failed"))

@@ -42,6 +42,10 @@ pub(crate) struct Options {
     /// exit 6 [default: 5m]
     #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
     pub(crate) timeout: Option<Duration>,
+    /// Work on each database of this TOML file: [[target]] with name, region and url_file (up, wait,
+    /// roles apply); standbys replay
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) targets: Option<PathBuf>,
     /// Write the answer as one JSON object to standard output, and the log as JSON to standard
     /// error
     #[arg(long, global = true)]
@@ -59,7 +63,7 @@ fn some_time(text: &str) -> Result<Duration, String> {
     process::duration::within(Duration::from_secs(1)..=DAY)(text)
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Apply what is missing (the default)
     #[command(after_help = "Example:\n  database-migration up --to 3")]
@@ -123,7 +127,7 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Roles {
     /// Make the roles, set their passwords, and grant and revoke until everybody has the rights
     /// they should have
@@ -141,7 +145,17 @@ pub(crate) enum Roles {
     Check,
 }
 
-#[derive(Debug, Args)]
+impl Command {
+    /// Whether `--targets` can do it: what a standby replays, or has to wait for.
+    pub(crate) fn goes_to_targets(&self) -> bool {
+        matches!(
+            self,
+            Self::Up { .. } | Self::Wait { .. } | Self::Roles(Roles::Apply)
+        )
+    }
+}
+
+#[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Back {
     /// How many migrations

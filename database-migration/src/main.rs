@@ -11,9 +11,11 @@ use clap::Parser as _;
 use database::Database;
 use database_migration::Migrator;
 use database_migration::roles::Names;
+use one_shot::targets::{self, Target, Targets};
 use process::failure::{ExitCode, Failure, OrExit as _};
 use process::report::{self, ProcessOutcome};
 use process::telemetry::{self, Role, Telemetry};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use cli::{Arguments, Command, Options};
@@ -46,27 +48,59 @@ fn run(
     telemetry: &Telemetry,
     output: Output,
 ) -> Result<ProcessOutcome, Failure> {
-    let call = Call {
-        migrator: migrator(&arguments.options, settings)?,
-        roles: &settings.roles,
-        telemetry,
-        output,
+    let Arguments { command, options } = arguments;
+    let command = command.unwrap_or(Command::Up { to: None });
+    let stop = process::signals::shutdown();
+    let call = |database: &database::Settings| {
+        Ok::<_, Failure>(Call {
+            migrator: migrator(&options, settings, database, &stop)?,
+            roles: &settings.roles,
+            telemetry,
+            output,
+        })
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .or_exit(ExitCode::Unexpected, "start the runtime")?;
-    let command = arguments.command.unwrap_or(Command::Up { to: None });
-    runtime.block_on(call.run(command))
+    let Some(file) = &options.targets else {
+        return runtime.block_on(call(&settings.database)?.run(command));
+    };
+    if !command.goes_to_targets() {
+        let message = "--targets goes with up, wait and roles apply";
+        return Err(Failure::new(ExitCode::Usage, message));
+    }
+    let targets = Targets {
+        all: targets::read(file)?,
+        service: SERVICE,
+        wait_timeout: wait_timeout(&options, settings),
+        json: output.json,
+        stop: stop.clone(),
+    };
+    let work = async |target: &Target| {
+        let call = call(&target.settings(&settings.database))?;
+        call.run(command.clone()).await
+    };
+    runtime.block_on(targets.each(&settings.database, work))
 }
 
-fn migrator(options: &Options, settings: &Settings) -> Result<Migrator, Failure> {
-    let database = Database::direct(&settings.database, SERVICE)
+fn wait_timeout(options: &Options, settings: &Settings) -> Duration {
+    let set = Duration::from_secs(settings.wait_timeout_s);
+    options.wait_timeout.unwrap_or(set)
+}
+
+fn migrator(
+    options: &Options,
+    settings: &Settings,
+    database: &database::Settings,
+    stop: &CancellationToken,
+) -> Result<Migrator, Failure> {
+    let database = Database::direct(database, SERVICE)
         .map_err(|invalid| Failure::new(ExitCode::Usage, invalid.to_string()))?;
     let mut migrator =
         Migrator::new(database).or_exit(ExitCode::Unexpected, "read the embedded migrations")?;
     let seconds = |option: Option<Duration>, setting| option.unwrap_or(Duration::from_secs(setting));
-    migrator.wait_timeout = seconds(options.wait_timeout, settings.wait_timeout_s);
+    migrator.wait_timeout = wait_timeout(options, settings);
     migrator.lock_timeout = seconds(options.lock_timeout, settings.lock_timeout_s);
     migrator.timeout = seconds(options.timeout, settings.timeout_s);
     if migrator.timeout < migrator.wait_timeout.max(migrator.lock_timeout) {
@@ -81,6 +115,6 @@ fn migrator(options: &Options, settings: &Settings) -> Result<Migrator, Failure>
     migrator.trigger = settings.trigger;
     migrator.roles =
         Names::new(&settings.roles).map_err(|invalid| Failure::new(ExitCode::Usage, invalid.to_string()))?;
-    migrator.stop = process::signals::shutdown();
+    migrator.stop = stop.clone();
     Ok(migrator)
 }

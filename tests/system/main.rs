@@ -34,6 +34,7 @@ mod settings;
 mod soak;
 mod start;
 mod stop;
+mod targets;
 mod tls;
 mod traces;
 mod traces_requests;

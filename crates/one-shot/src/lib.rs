@@ -10,6 +10,7 @@ pub mod heartbeat;
 pub mod run_record;
 pub mod session;
 mod side_channel;
+pub mod targets;
 
 pub use deadline::{Deadline, StopReason};
 pub use heartbeat::Heartbeat;

@@ -27,6 +27,12 @@ impl ProcessOutcome {
             line: Some(line.into()),
         }
     }
+
+    /// The last log line.
+    #[must_use]
+    pub fn line(&self) -> Option<&str> {
+        self.line.as_deref()
+    }
 }
 
 /// Without a last line.

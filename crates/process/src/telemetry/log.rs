@@ -99,6 +99,9 @@ where
         line.insert("timestamp".into(), timestamp().into());
         line.insert("level".into(), metadata.level().as_str().into());
         line.insert("target".into(), metadata.target().into());
+        if let Some(region) = super::region::region() {
+            line.insert("target_region".into(), region.as_ref().into());
+        }
         event.record(&mut Fields(&mut line));
         if let Some(span) = context.lookup_current() {
             line.insert("span".into(), describe(&span));

@@ -9,6 +9,7 @@ mod endpoint;
 mod export;
 mod log;
 mod pod_trace;
+mod region;
 mod sampling;
 mod settings;
 mod standard;
@@ -31,6 +32,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt};
 
+pub use region::set_region;
 pub use sampling::RequestSampler;
 pub use settings::{ENVIRONMENT, Environment, LogFormat, NotAnEnvironment, Settings, Written};
 
@@ -88,6 +90,7 @@ static SENDING: OnceLock<SdkTracerProvider> = OnceLock::new();
 /// `Usage`, naming the environment variable, for a setting that is not valid; `Unexpected` if
 /// called twice.
 pub fn start(service: &'static str, role: Role, settings: &Settings) -> Result<Telemetry, Failure> {
+    set_region(&settings.target_region);
     let prepared = prepare(service, settings, std::io::stderr)?;
     prepared
         .dispatch
@@ -223,6 +226,9 @@ impl Telemetry {
             }
             _ => span.set_parent(self.pod_trace.parent()),
         };
+        if let Some(region) = region::region() {
+            span.set_attribute("target.region", region.to_string());
+        }
         if let Err(error) = adopted {
             tracing::debug!(%error, "the first span does not join the trace of the pod's start");
         }

@@ -28,6 +28,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("OTEL_SDK_DISABLED", "telemetry.sdk_disabled"),
     ("OTEL_TRACES_SAMPLER", "telemetry.sampler"),
     ("OTEL_TRACES_SAMPLER_ARG", "telemetry.sampler_arg"),
+    ("TARGET_REGION", "telemetry.target_region"),
     ("POD_UID", "telemetry.pod_uid"),
     ("TRACEPARENT", "telemetry.traceparent"),
 ];
@@ -77,6 +78,8 @@ pub struct Settings {
     /// Share of traces kept by the `traceidratio` samplers, 0 to 1; default 1, and 0.01 for
     /// production's default sampler.
     pub sampler_arg: Written,
+    /// Region of the database that is worked on, on JSON log lines and first spans.
+    pub target_region: String,
     /// The pod's uid, 32 hex digits with or without dashes: the id of the trace of its start.
     pub pod_uid: String,
     /// W3C trace context that the start joins; goes before `pod_uid`.
@@ -119,6 +122,7 @@ impl Default for Settings {
             sdk_disabled: "false".into(),
             sampler: String::new(),
             sampler_arg: Written::default(),
+            target_region: String::new(),
             pod_uid: String::new(),
             traceparent: String::new(),
         }
