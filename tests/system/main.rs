@@ -18,6 +18,7 @@ mod repository;
 mod crash;
 mod database_urls;
 mod exits;
+mod failover;
 mod identity;
 mod logs;
 mod lost;

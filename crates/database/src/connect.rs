@@ -98,9 +98,17 @@ impl Database {
     /// [`ConnectError`], within twice the connect time-out (150 ms more for each further host), and a
     /// few seconds behind a pooler or for a token.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
+        self.connect_driven(spawn).await
+    }
+
+    /// The same, with the client of `drive`, which drives the connection.
+    pub(crate) async fn connect_driven(
+        &self,
+        drive: impl FnOnce(Opened) -> Client,
+    ) -> Result<Client, ConnectError> {
         let opened = self.open(None).await?;
         let host = opened.host;
-        let client = spawn(opened);
+        let client = drive(opened);
         let detect = async || self.detect(&client, host).await;
         let pooling = self.pooling.get_or_try_init(detect).await?;
         if self.route == Route::Direct {

@@ -4,6 +4,7 @@
 
 pub mod amount;
 mod azure;
+mod canceled_waits;
 mod certificate;
 pub mod channels;
 mod connect;
@@ -27,6 +28,7 @@ mod url;
 mod value;
 pub mod version;
 
+pub use canceled_waits::CanceledWaits;
 pub use connect::Database;
 pub use connect_error::ConnectError;
 pub use listen::Listener;

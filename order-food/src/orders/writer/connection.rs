@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use database::Database;
 use database::pool::LOCK_TIMEOUT;
+use database::{CanceledWaits, Database};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 use uuid::Uuid;
@@ -18,11 +18,13 @@ use super::statement::{
     BEGIN_COUNTING, Checks, Claims, Columns, Jobs, STORE, STORE_CHECKED, STORE_CLAIMING, STORE_LISTED,
     Template, has_claims, has_jobs, has_listed, limited_code, limited_codes, needs_checks, version, versions,
 };
+use super::write_error::WriteError;
 use crate::orders::{Cause, Unredeemable};
 
 /// A connection with the writer's statements prepared on it.
 pub(super) struct WriterConnection {
     client: Client,
+    canceled_waits: CanceledWaits,
     store: Prepared,
     store_claiming: Prepared,
     store_listed: Prepared,
@@ -45,6 +47,11 @@ struct Prepared {
 #[derive(Debug, thiserror::Error)]
 #[error("no answer from the database within {} ms", .0.as_millis())]
 struct NoAnswer(Duration);
+
+/// The server has answered with success before the synchronous standby had the commit.
+#[derive(Debug, thiserror::Error)]
+#[error("the wait for the synchronous standby was canceled (01000): committed here, and perhaps not there")]
+struct WaitCanceled;
 
 /// What the listed and the checked statement answer; the listed one admits and counts nothing.
 #[derive(Default)]
@@ -108,7 +115,7 @@ impl WriterConnection {
     /// Whatever stands in the way, within twice the connect time-out and the limits of a few
     /// statements.
     pub(super) async fn open(database: &Database, limits: Limits) -> Result<WriterConnection, Cause> {
-        let client = database.connect().await.map_err(cause)?;
+        let (client, canceled_waits) = database.connect_counting().await.map_err(cause)?;
         let prepared = async {
             client.batch_execute(&limits.session()).await?;
             // Sent together: one round trip.
@@ -127,6 +134,7 @@ impl WriterConnection {
             .map_err(cause::<Error>)?;
         Ok(WriterConnection {
             client,
+            canceled_waits,
             store,
             store_claiming,
             store_listed,
@@ -149,6 +157,7 @@ impl WriterConnection {
     /// [`WriteError`].
     pub(super) async fn write(&self, batch: &[QueuedOrder]) -> Result<Vec<Option<WriteOutcome>>, WriteError> {
         let (claims, listed) = (has_claims(batch), has_listed(batch));
+        let canceled_waits = self.canceled_waits.count();
         let written = if needs_checks(batch) || (claims && listed) {
             self.write_checked(batch).await
         } else if claims {
@@ -160,7 +169,12 @@ impl WriterConnection {
             let stored = self.execute(&self.store, &columns.parameters(), batch).await;
             stored.map(|_| vec![Some(WriteOutcome::Stored); batch.len()])
         };
-        written.map_err(WriteError::of)
+        match written {
+            Ok(_) if self.canceled_waits.count() != canceled_waits => {
+                Err(WriteError::Unconfirmed(cause(WaitCanceled)))
+            }
+            written => written.map_err(WriteError::of),
+        }
     }
 
     async fn write_listed(&self, batch: &[QueuedOrder]) -> Result<Vec<Option<WriteOutcome>>, Error> {
@@ -327,81 +341,4 @@ pub(super) async fn within<T>(
 
 fn cause<E: std::error::Error + Send + Sync + 'static>(error: E) -> Cause {
     Arc::new(error)
-}
-
-/// A batch was not answered with success.
-#[derive(Debug)]
-pub(super) enum WriteError {
-    /// The connection ended before the outcome came: the batch may be stored.
-    Lost(Cause),
-    /// The server refused it and rolled it back.
-    RolledBack(Recovery, Cause),
-}
-
-/// What to do about a refused batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Recovery {
-    /// Send it again: it ran into another transaction (40001, 40P01).
-    Repeat,
-    /// Send it again over a new connection: this one's plans are outdated (0A000, 26000).
-    Reconnect,
-    /// One order's data are to blame (classes 21, 22, 23, 54): halve the batch until it stands
-    /// alone.
-    Bisect,
-    /// One order waits for a lock or takes too long (55P03, 57014): halve the batch until it stands
-    /// alone, and send that one again while there is time.
-    BisectSlow,
-    /// No order can be stored over this connection (25006: the server is read-only).
-    FailAndReconnect,
-    /// No order can be stored now.
-    Fail,
-}
-
-impl WriteError {
-    pub(super) fn of(error: Error) -> WriteError {
-        // Without a SQLSTATE it is about the socket; FATAL and PANIC end the session, perhaps right
-        // after COMMIT.
-        let ended = error.as_db_error().is_none_or(|refusal| {
-            matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
-        });
-        let recovery = error.code().map(Recovery::of);
-        match recovery {
-            Some(recovery) if !ended => WriteError::RolledBack(recovery, Arc::new(error)),
-            _ => WriteError::Lost(Arc::new(error)),
-        }
-    }
-}
-
-impl Recovery {
-    fn of(code: &SqlState) -> Recovery {
-        match code {
-            code if [
-                SqlState::T_R_SERIALIZATION_FAILURE,
-                SqlState::T_R_DEADLOCK_DETECTED,
-            ]
-            .contains(code) =>
-            {
-                Recovery::Repeat
-            }
-            code if [
-                SqlState::FEATURE_NOT_SUPPORTED,
-                SqlState::INVALID_SQL_STATEMENT_NAME,
-            ]
-            .contains(code) =>
-            {
-                Recovery::Reconnect
-            }
-            code if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) => {
-                Recovery::BisectSlow
-            }
-            code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Recovery::FailAndReconnect,
-            code if ["21", "22", "23", "54"]
-                .iter()
-                .any(|class| code.code().starts_with(class)) =>
-            {
-                Recovery::Bisect
-            }
-            _ => Recovery::Fail,
-        }
-    }
 }

@@ -16,6 +16,7 @@ mod queue;
 mod retry;
 mod statement;
 mod worker;
+mod write_error;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use crate::orders::idempotency::KeyGuard;
 use crate::orders::{Cause, NewOrder, NotStored, Unredeemable};
@@ -215,6 +216,18 @@ impl SharedOrder {
         self.state
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+}
+
+/// Tells each order that it is stored, and perhaps not for long.
+pub(super) fn unconfirmed(batch: Vec<QueuedOrder>, cause: &Cause) {
+    warn!(
+        orders = batch.len(),
+        error = process::failure::line(&**cause),
+        "orders may be lost in a failover"
+    );
+    for queued in batch {
+        queued.answer(WriteOutcome::Unknown(cause.clone()));
     }
 }
 

@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
-use super::connection::{Limits, Recovery, WriteError, WriterConnection, within};
-use super::queue::{DeadlinePassed, QueuedOrder, WriteOutcome, answer, to_be_sent};
+use super::connection::{Limits, WriterConnection, within};
+use super::queue::{DeadlinePassed, QueuedOrder, WriteOutcome, answer, to_be_sent, unconfirmed};
 use super::statement::limited_code;
+use super::write_error::{Recovery, WriteError};
 use crate::metrics::ShopMetrics;
 use crate::orders::Cause;
 
@@ -147,6 +148,10 @@ impl RetryTask {
                     queued.in_doubt = true;
                 }
                 self.later(piece).await;
+            }
+            Err(WriteError::Unconfirmed(cause)) => {
+                self.connection = Some(connection);
+                unconfirmed(piece, &cause);
             }
             Err(WriteError::RolledBack(recovery, cause)) => {
                 if !matches!(recovery, Recovery::FailAndReconnect | Recovery::Reconnect) {

@@ -13,9 +13,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::connection::{Limits, Recovery, WriteError, WriterConnection, within};
-use super::queue::{QueuedOrder, WriteOutcome, answer, to_be_sent};
+use super::connection::{Limits, WriterConnection, within};
+use super::queue::{QueuedOrder, WriteOutcome, answer, to_be_sent, unconfirmed};
 use super::retry::{MAX_PAUSE, MIN_PAUSE, RetryQueue};
+use super::write_error::{Recovery, WriteError};
 use crate::metrics::ShopMetrics;
 use crate::orders::Cause;
 
@@ -176,6 +177,7 @@ impl Worker {
                 }
                 self.retries.retry(batch);
             }
+            Err(WriteError::Unconfirmed(cause)) => unconfirmed(batch, &cause),
             Err(WriteError::RolledBack(recovery, cause)) => {
                 batch.iter().for_each(QueuedOrder::undone);
                 match recovery {

@@ -1,8 +1,9 @@
 //! A cluster for one test alone: to be stopped, crashed, or spoken to in TLS.
 
 use std::path::Path;
+use std::process::Command;
 
-use super::programs::temporary_folder;
+use super::programs::{self, temporary_folder};
 use super::server::Server;
 use super::tls::{self, Tls};
 use crate::database::{connect, settings};
@@ -76,6 +77,27 @@ impl OwnCluster {
         self.start_again();
         server.start();
         Self { server, tls: None }
+    }
+
+    /// Ends a standby's recovery with `pg_ctl promote`; returns when it takes writes.
+    pub fn promote(&self) {
+        let pg_ctl = programs::folder().join("pg_ctl");
+        let output = programs::command_as_owner(&pg_ctl.display().to_string())
+            .args(["promote", "-w", "-D"])
+            .arg(self.server.data())
+            .current_dir("/")
+            .output()
+            .expect("run pg_ctl");
+        assert!(output.status.success(), "pg_ctl promote: {output:?}");
+    }
+
+    /// Sends a signal to all processes of the server, the first one first: `KILL` is a crash of the
+    /// machine, `STOP` a frozen one until `CONT`.
+    pub fn signal(&self, name: &str) {
+        let first = self.process_id().to_string();
+        let script = "children=$(cat /proc/$1/task/$1/children) && kill -s $0 $1 $children";
+        let status = Command::new("sh").args(["-c", script, name, &first]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -s {name}");
     }
 
     /// Stops the server; returns when it has ended.

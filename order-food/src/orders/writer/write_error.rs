@@ -1,0 +1,88 @@
+//! Classification of what went wrong with a batch: stored or not, and what to do about it.
+
+use std::sync::Arc;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::{Severity, SqlState};
+
+use crate::orders::Cause;
+
+/// A batch was not answered with success.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// The connection ended before the outcome came: the batch may be stored.
+    Lost(Cause),
+    /// It is stored here, and a standby that takes over may not have it. Sent again, it would be
+    /// found and nothing would be waited for.
+    Unconfirmed(Cause),
+    /// The server refused it and rolled it back.
+    RolledBack(Recovery, Cause),
+}
+
+/// What to do about a refused batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recovery {
+    /// Send it again: it ran into another transaction (40001, 40P01).
+    Repeat,
+    /// Send it again over a new connection: this one's plans are outdated (0A000, 26000).
+    Reconnect,
+    /// One order's data are to blame (classes 21, 22, 23, 54): halve the batch until it stands
+    /// alone.
+    Bisect,
+    /// One order waits for a lock or takes too long (55P03, 57014): halve the batch until it stands
+    /// alone, and send that one again while there is time.
+    BisectSlow,
+    /// No order can be stored over this connection (25006: the server is read-only).
+    FailAndReconnect,
+    /// No order can be stored now.
+    Fail,
+}
+
+impl WriteError {
+    pub(super) fn of(error: Error) -> WriteError {
+        // Without a SQLSTATE it is about the socket; FATAL and PANIC end the session, perhaps right
+        // after COMMIT.
+        let ended = error.as_db_error().is_none_or(|refusal| {
+            matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+        });
+        let recovery = error.code().map(Recovery::of);
+        match recovery {
+            Some(recovery) if !ended => WriteError::RolledBack(recovery, Arc::new(error)),
+            _ => WriteError::Lost(Arc::new(error)),
+        }
+    }
+}
+
+impl Recovery {
+    fn of(code: &SqlState) -> Recovery {
+        match code {
+            code if [
+                SqlState::T_R_SERIALIZATION_FAILURE,
+                SqlState::T_R_DEADLOCK_DETECTED,
+            ]
+            .contains(code) =>
+            {
+                Recovery::Repeat
+            }
+            code if [
+                SqlState::FEATURE_NOT_SUPPORTED,
+                SqlState::INVALID_SQL_STATEMENT_NAME,
+            ]
+            .contains(code) =>
+            {
+                Recovery::Reconnect
+            }
+            code if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) => {
+                Recovery::BisectSlow
+            }
+            code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Recovery::FailAndReconnect,
+            code if ["21", "22", "23", "54"]
+                .iter()
+                .any(|class| code.code().starts_with(class)) =>
+            {
+                Recovery::Bisect
+            }
+            _ => Recovery::Fail,
+        }
+    }
+}
