@@ -157,7 +157,8 @@ pub(crate) fn problem(error: &Error) -> Option<String> {
         Problem::Revoked => "it was revoked (sslcrl)".into(),
         Problem::UnknownRevocationStatus => "sslcrl holds no list of the authority that signed it".into(),
         Problem::UnknownIssuer => {
-            "none of the trusted authorities signed it; name the file of the one that did in sslrootcert"
+            "none of the trusted authorities signed it; name the file of the one that did in sslrootcert, \
+             or for sslrootcert=system in SSL_CERT_FILE"
                 .into()
         }
         Problem::NotValidForNameContext { expected, presented } if presented.is_empty() => format!(

@@ -139,11 +139,12 @@ fn trusted(provider: &Arc<CryptoProvider>, options: &TlsOptions) -> Result<Trust
             }
         }
         None => {
-            let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if added == 0 {
-                return Err(invalid(
-                    "is not set, and the system has no trusted authorities".into(),
-                ));
+            roots = process::tls::roots()
+                .map_err(|error| invalid(format!("the system's authorities: {error}")))?;
+            if roots.is_empty() {
+                let problem =
+                    "is not set, and the system has no trusted authorities; name a file in SSL_CERT_FILE";
+                return Err(invalid(problem.into()));
             }
         }
     }

@@ -26,6 +26,24 @@ pub enum NoTls {
 /// # Errors
 /// [`NoTls`].
 pub fn client() -> Result<rustls::ClientConfig, NoTls> {
+    Ok(trusting(roots()?)?)
+}
+
+/// Trusts these authorities; none for requests that are not encrypted.
+///
+/// # Errors
+/// When rustls refuses its own defaults.
+pub fn trusting(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, rustls::Error> {
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The authorities that the system trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+///
+/// # Errors
+/// [`NoTls::Authorities`] when the variables name something that cannot be used.
+pub fn roots() -> Result<rustls::RootCertStore, NoTls> {
     let loaded = rustls_native_certs::load_native_certs();
     let mut roots = rustls::RootCertStore::empty();
     let (usable, _) = roots.add_parsable_certificates(loaded.certs);
@@ -46,7 +64,5 @@ pub fn client() -> Result<rustls::ClientConfig, NoTls> {
             problem,
         });
     }
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(roots)
 }

@@ -6,13 +6,12 @@
 mod answer;
 mod source;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
@@ -169,14 +168,7 @@ impl Tokens {
                 .map_err(|ended| ended.to_string())?
                 .map_err(|error| error.to_string())?,
             // Nothing is encrypted, so no authority is needed.
-            _ => {
-                let provider = Arc::new(rustls::crypto::ring::default_provider());
-                ClientConfig::builder_with_provider(provider)
-                    .with_safe_default_protocol_versions()
-                    .map_err(|error| error.to_string())?
-                    .with_root_certificates(RootCertStore::empty())
-                    .with_no_client_auth()
-            }
+            _ => process::tls::trusting(RootCertStore::empty()).map_err(|error| error.to_string())?,
         };
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)

@@ -45,6 +45,9 @@ fn with(url: &str, identities: &Identities) -> Settings {
     })
 }
 
+/// What a case changes.
+type Change<'a> = dyn Fn(&Identities, &mut Settings) + 'a;
+
 async fn failure(settings: &Settings) -> ConnectError {
     database(settings).connect().await.unwrap_err()
 }
@@ -183,7 +186,7 @@ async fn a_service_that_fails_is_waited_for() {
 #[tokio::test]
 async fn what_waiting_cannot_help_is_one_clear_line() {
     let wrong = identity::token("https://management.azure.com", 1);
-    let cases: [(Place, &dyn Fn(&Identities, &mut Settings), &str); 5] = [
+    let cases: [(Place, &Change, &str); 5] = [
         (
             Place::Machine,
             &|_, settings| settings.azure_client_id = Some("another".into()),

@@ -1,6 +1,5 @@
 //! Export of finished spans, in the background and within time limits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -98,20 +97,13 @@ fn build_client(tls: bool) -> anyhow::Result<blocking::Client> {
     let builder = blocking::Client::builder()
         .timeout(REQUEST_TIMEOUT)
         .redirect(redirect::Policy::none());
-    let provider = rustls::crypto::ring::default_provider();
-    let builder = if tls {
-        // Another part of the process may have installed one before.
-        let _ = provider.install_default();
-        builder
+    let tls = if tls {
+        crate::tls::client()?
     } else {
-        // Without this the client would read all certificates of the system, for nothing.
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        builder.tls_backend_preconfigured(tls)
+        // Nothing is encrypted, so the certificates of the system need not be read.
+        crate::tls::trusting(rustls::RootCertStore::empty())?
     };
-    Ok(builder.build()?)
+    Ok(builder.tls_backend_preconfigured(tls).build()?)
 }
 
 /// Says once when the collector cannot be reached, and once when it can be again.
@@ -148,9 +140,16 @@ impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanEx
                 tracing::info!(endpoint = self.endpoint, "spans reach the collector again");
             }
             Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
+                let error = error.to_string();
+                let hint = match error.contains("certificate") {
+                    true => {
+                        "; trusted are the authorities of the system, or those of the file in SSL_CERT_FILE"
+                    }
+                    false => self.hint,
+                };
                 tracing::warn!(
                     endpoint = self.endpoint,
-                    error = format!("{error}{}", self.hint),
+                    error = format!("{error}{hint}"),
                     "spans are lost until the collector can be reached; said once"
                 );
             }

@@ -1,5 +1,6 @@
 //! Tests of spans, of their export and of the time that it may take.
 
+mod certificate;
 mod lines;
 mod standard;
 
