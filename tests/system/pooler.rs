@@ -24,9 +24,10 @@ async fn a_pooler_of_transactions_is_refused_by_each_program_and_no_lock_stays()
     for size in [1, 20] {
         let pooler = Pooler::start(&cluster.url(), Pooling::Transaction, size);
         let pod = Pod::at(pooler.url());
-        for program in ALL {
+        let worker = (API, &["worker"][..]);
+        for (program, arguments) in ALL.map(|program| (program, &[][..])).into_iter().chain([worker]) {
             let started = Instant::now();
-            let output = pod.run(program, &[]).await;
+            let output = pod.run(program, arguments).await;
             assert_eq!(output.code, Some(2), "{program}: {}", output.stderr);
             let last = output.stderr.lines().last().unwrap();
             assert!(
@@ -59,7 +60,8 @@ async fn a_direct_url_beside_the_pooler_brings_a_pod_up_that_reads_through_the_p
         };
         tokio::join!(answers(20), answers(20), answers(20), answers(20));
 
-        // A load is seen at once: the notification comes past the pooler.
+        let jobs = pod.run(API, &["jobs", "list"]).await;
+        assert_eq!(jobs.code, Some(0), "{}", jobs.stderr);
         let client = cluster.client().await;
         let row = client
             .query_one("SELECT count(*) FROM orders", &[])

@@ -149,7 +149,14 @@ impl Queue {
     /// When the database does not answer within 2 s.
     pub async fn sample(&self, pool: &Pool) -> anyhow::Result<()> {
         let mut connection = pool.get().await?;
-        self.sample_on(&mut connection).await?;
+        // Behind a pooler that pools transactions, a statement outside of one may meet two sessions.
+        let sample = async {
+            connection.batch_execute("BEGIN READ ONLY").await?;
+            self.sample_on(&mut connection).await?;
+            connection.batch_execute("COMMIT").await?;
+            anyhow::Ok(())
+        };
+        timeout(STATEMENT_LIMIT, sample).await??;
         connection.release();
         Ok(())
     }

@@ -1,7 +1,12 @@
 //! Enqueueing: three forms, transactions, unique keys, capacities.
 
+use std::time::Duration;
+
+use database::Database;
+use database::pool::Pool;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use job_queue::{Columns, NewJob, Overflow, Priority, Queue, QueueFull};
+use test_support::{Pooler, Pooling};
 use tokio_postgres::types::ToSql;
 
 use crate::harness::{Act, Other, Place, job, settings};
@@ -82,6 +87,25 @@ async fn a_unique_job_is_left_out_while_its_like_waits_or_runs() {
     place.until("all are completed", "job", 0).await;
     worker.stop().await;
     assert_eq!(place.enqueue(&unique()).await.len(), 2);
+}
+
+#[tokio::test]
+async fn depths_are_counted_behind_a_pooler_that_gives_each_transaction_another_session() {
+    let place = Place::new().await;
+    place.enqueue(&[job(Act::Nothing), job(Act::Nothing)]).await;
+    let pooler = Pooler::start(place.database.url(), Pooling::RoundRobin, 4);
+    let database = Database::new(&test_support::settings(pooler.url()), "test").unwrap();
+    let pool = Pool::new(&database, 4, Duration::from_secs(5));
+    let queue = Queue::new([9; 5], &prometheus::Registry::new()).unwrap();
+
+    for _ in 0..20 {
+        let samples = (0..4).map(|_| queue.sample(&pool));
+        for sample in futures_util::future::join_all(samples).await {
+            sample.unwrap();
+        }
+    }
+
+    assert_eq!(queue.depth(Priority::Default), 2);
 }
 
 #[tokio::test]
