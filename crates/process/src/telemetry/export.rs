@@ -1,10 +1,13 @@
 //! Export of finished spans, in the background and within time limits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use opentelemetry::KeyValue;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -67,16 +70,21 @@ pub(super) fn provider(
 
 /// Sends one batch per call, once.
 pub(super) fn exporter(endpoint: &Url) -> anyhow::Result<Watched<SpanExporter>> {
+    let causes = Causes::default();
+    let client = Noting {
+        client: client(endpoint)?,
+        causes: causes.clone(),
+    };
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(client(endpoint)?)
+        .with_http_client(client)
         .with_endpoint(endpoint.as_str())
         .with_protocol(Protocol::HttpBinary)
         .with_timeout(REQUEST_TIMEOUT)
         .with_retry_policy(RetryPolicy::disabled())
         .build()
         .context("span exporter")?;
-    Ok(Watched::new(exporter, endpoint))
+    Ok(Watched::new(exporter, endpoint, causes))
 }
 
 /// The HTTP client, made on a thread of its own: a blocking client must not be made in async code.
@@ -106,6 +114,31 @@ fn build_client(tls: bool) -> anyhow::Result<blocking::Client> {
     Ok(builder.tls_backend_preconfigured(tls).build()?)
 }
 
+/// Why the last request failed; the exporter itself says `network error` for everything.
+type Causes = Arc<Mutex<Option<String>>>;
+
+/// Keeps the reasons of failed requests.
+#[derive(Debug)]
+struct Noting {
+    client: blocking::Client,
+    causes: Causes,
+}
+
+#[async_trait]
+impl HttpClient for Noting {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        // The address may hold a password.
+        let without_url = |error: HttpError| match error.downcast::<reqwest::Error>() {
+            Ok(error) => HttpError::from(error.without_url()),
+            Err(error) => error,
+        };
+        let answer = self.client.send_bytes(request).await.map_err(without_url);
+        let cause = answer.as_ref().err().map(|error| crate::failure::line(&**error));
+        *self.causes.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+        answer
+    }
+}
+
 /// Says once when the collector cannot be reached, and once when it can be again.
 #[derive(Debug)]
 pub(super) struct Watched<E> {
@@ -115,10 +148,11 @@ pub(super) struct Watched<E> {
     /// The end of a sentence, about an address that looks wrong.
     hint: &'static str,
     failing: AtomicBool,
+    causes: Causes,
 }
 
 impl<E> Watched<E> {
-    fn new(exporter: E, endpoint: &Url) -> Self {
+    fn new(exporter: E, endpoint: &Url, causes: Causes) -> Self {
         let shown = format!("{}{}", endpoint.origin().ascii_serialization(), endpoint.path());
         Self {
             exporter,
@@ -128,6 +162,7 @@ impl<E> Watched<E> {
                 _ => "",
             },
             failing: AtomicBool::new(false),
+            causes,
         }
     }
 }
@@ -140,7 +175,8 @@ impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanEx
                 tracing::info!(endpoint = self.endpoint, "spans reach the collector again");
             }
             Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
-                let error = error.to_string();
+                let cause = self.causes.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let error = cause.unwrap_or_else(|| error.to_string());
                 let hint = match error.contains("certificate") {
                     true => {
                         "; trusted are the authorities of the system, or those of the file in SSL_CERT_FILE"
