@@ -53,7 +53,9 @@ async fn grid(widths: &[u32], dark: bool) {
 }
 
 async fn check(browser: &Browser) -> Vec<String> {
-    browser.devtools("Runtime.evaluate", json!({ "expression": AXE })).await;
+    browser
+        .devtools("Runtime.evaluate", json!({ "expression": AXE }))
+        .await;
     let axe = browser.driver().execute_async(RUN, vec![]).await.unwrap();
     let axe: Vec<String> = axe.convert().unwrap();
     let measured: Vec<String> = serde_json::from_value(browser.evaluate(MEASURE, vec![]).await).unwrap();

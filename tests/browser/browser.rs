@@ -53,7 +53,10 @@ impl Browser {
     /// The path and query of the page that is shown.
     pub(crate) async fn path(&self) -> String {
         let url = self.driver.current_url().await.expect("an address");
-        url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+        url.query().map_or_else(
+            || url.path().to_owned(),
+            |query| format!("{}?{query}", url.path()),
+        )
     }
 
     /// All elements that match now.
@@ -104,7 +107,11 @@ impl Browser {
     pub(crate) async fn lacks(&self, css: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.all(css).await.is_empty() {
-            assert!(Instant::now() < deadline, "{css} is still there on {}", self.path().await);
+            assert!(
+                Instant::now() < deadline,
+                "{css} is still there on {}",
+                self.path().await
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -138,7 +145,8 @@ impl Browser {
 
     /// Shows pages on a screen `width` CSS pixels wide, in the dark or not.
     pub(crate) async fn screen(&self, width: u32, height: u32, dark: bool) {
-        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        let metrics =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         let scheme = if dark { "dark" } else { "light" };
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
@@ -149,7 +157,9 @@ impl Browser {
     /// the Content-Security-Policy.
     pub(crate) async fn console(&self) -> Vec<String> {
         let log = self.driver.browser_log().await.expect("the browser's log");
-        log.into_iter().map(|entry| format!("{} {}", entry.level, entry.message)).collect()
+        log.into_iter()
+            .map(|entry| format!("{} {}", entry.level, entry.message))
+            .collect()
     }
 }
 
@@ -186,4 +196,3 @@ fn capabilities(process: &Driver, scripts: Scripts) -> Capabilities {
     }
     capabilities
 }
-

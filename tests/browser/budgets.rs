@@ -22,9 +22,20 @@ async fn a_first_visit_is_light() {
         let loaded: Vec<(String, u64, u64)> = serde_json::from_value(loaded).unwrap();
         let sum: u64 = loaded.iter().map(|(_, wire, _)| wire).sum();
         println!("{sum} bytes: {loaded:#?}");
-        assert!(loaded.iter().all(|(name, wire, _)| name.starts_with(&shop.origin()) && *wire > 0), "{loaded:?}");
+        assert!(
+            loaded
+                .iter()
+                .all(|(name, wire, _)| name.starts_with(&shop.origin()) && *wire > 0),
+            "{loaded:?}"
+        );
         assert!(loaded.len() <= 6 && sum <= most, "{sum} bytes in {loaded:?}");
-        let of = |ending: &str| -> u64 { loaded.iter().filter(|(name, ..)| name.ends_with(ending)).map(|(_, _, body)| body).sum() };
+        let of = |ending: &str| -> u64 {
+            loaded
+                .iter()
+                .filter(|(name, ..)| name.ends_with(ending))
+                .map(|(_, _, body)| body)
+                .sum()
+        };
         assert!((1..=6_000).contains(&of(".css")), "{loaded:?}");
         assert!((1..=6_000).contains(&of(".js")), "{loaded:?}");
     }

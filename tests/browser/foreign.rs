@@ -44,7 +44,12 @@ async fn another_origin_cannot_change_the_cart_or_order() {
     for host in ["localhost", "127.0.0.1"] {
         for form in ["add", "order"] {
             browser.open(&format!("http://{host}:{port}/")).await;
-            browser.evaluate("document.getElementById(arguments[0]).submit()", vec![json!(form)]).await;
+            browser
+                .evaluate(
+                    "document.getElementById(arguments[0]).submit()",
+                    vec![json!(form)],
+                )
+                .await;
             browser.shows("h1", "Not done").await;
         }
         browser.open(&format!("http://{host}:{port}/")).await;
@@ -52,7 +57,11 @@ async fn another_origin_cannot_change_the_cart_or_order() {
             const done = arguments[1];
             fetch(arguments[0] + '/cart/change', { method: 'POST', credentials: 'include', body: new URLSearchParams({ add: 1 }) })
                 .then(answer => done('read ' + answer.status), error => done('refused'))";
-        let fetched = browser.driver().execute_async(fetched, vec![json!(origin)]).await.unwrap();
+        let fetched = browser
+            .driver()
+            .execute_async(fetched, vec![json!(origin)])
+            .await
+            .unwrap();
         assert_eq!(*fetched.json(), json!("refused"));
     }
 
@@ -76,7 +85,11 @@ async fn another_origin_can_neither_frame_the_shop_nor_reach_into_its_window() {
         const done = arguments[1];
         const shop = window.open(arguments[0]);
         setTimeout(() => { let seen; try { seen = shop.closed } catch { seen = 'error' } done(seen) }, 1500)";
-    let cut_off = browser.driver().execute_async(opened, vec![json!(origin)]).await.unwrap();
+    let cut_off = browser
+        .driver()
+        .execute_async(opened, vec![json!(origin)])
+        .await
+        .unwrap();
 
     // Cross-Origin-Opener-Policy: for its opener, the window is as good as closed.
     assert_eq!(*cut_off.json(), json!(true));

@@ -75,7 +75,10 @@ async fn tab_goes_through_the_menu_in_reading_order() {
 #[tokio::test]
 async fn a_person_orders_by_the_keyboard_alone() {
     let shop = Shop::open().await;
-    for (done, (scripts, width)) in [(Scripts::On, 1440), (Scripts::Off, 1440), (Scripts::On, 320)].into_iter().enumerate() {
+    for (done, (scripts, width)) in [(Scripts::On, 1440), (Scripts::Off, 1440), (Scripts::On, 320)]
+        .into_iter()
+        .enumerate()
+    {
         let browser = shop.visitor(scripts).await;
         browser.screen(width, 700, false).await;
         browser.open("/").await;

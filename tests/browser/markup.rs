@@ -16,24 +16,40 @@ const NAMES: [&str; 6] = [
 
 #[tokio::test]
 async fn products_named_like_markup_are_shown_as_text_on_every_page() {
-    let line = |(index, name): (usize, &&str)| format!("{},\"{}\",5.00,\"{}\",\n", index + 1, name.replace('"', "\"\""), name.replace('"', "\"\""));
+    let line = |(index, name): (usize, &&str)| {
+        format!(
+            "{},\"{}\",5.00,\"{}\",\n",
+            index + 1,
+            name.replace('"', "\"\""),
+            name.replace('"', "\"\"")
+        )
+    };
     let products: String = NAMES.iter().enumerate().map(line).collect();
     let shop = Shop::selling(&products).await;
     let browser = shop.visitor(Scripts::On).await;
     let name_of = "return document.querySelector(arguments[0])?.textContent ?? null";
     let nothing_ran = async || {
         assert!(browser.evaluate("return typeof attacked", vec![]).await == "undefined");
-        assert!(browser.all("main script, main style, main img, [onload], [onerror]").await.is_empty());
+        assert!(
+            browser
+                .all("main script, main style, main img, [onload], [onerror]")
+                .await
+                .is_empty()
+        );
         assert_eq!(browser.console().await, [""; 0]);
     };
 
     browser.open("/").await;
     for (index, name) in NAMES.iter().enumerate() {
         let product = index + 1;
-        let heading = browser.evaluate(name_of, vec![json!(format!("#p{product} h3"))]).await;
+        let heading = browser
+            .evaluate(name_of, vec![json!(format!("#p{product} h3"))])
+            .await;
         assert_eq!(heading, *name);
         browser.click(&format!("#p{product} .add")).await;
-        browser.shows("#cart-link", &format!("${product}", product = product * 5)).await;
+        browser
+            .shows("#cart-link", &format!("${product}", product = product * 5))
+            .await;
     }
     nothing_ran().await;
 
@@ -58,6 +74,8 @@ async fn products_named_like_markup_are_shown_as_text_on_every_page() {
     nothing_ran().await;
     browser.open("/orders").await;
     nothing_ran().await;
-    browser.open("/?q=%3Cscript%3Eattacked%3D1%3C/script%3E%22%3E").await;
+    browser
+        .open("/?q=%3Cscript%3Eattacked%3D1%3C/script%3E%22%3E")
+        .await;
     nothing_ran().await;
 }

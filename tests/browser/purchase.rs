@@ -15,11 +15,16 @@ async fn a_person_searches_fills_a_cart_applies_a_coupon_and_orders_once() {
 
         browser.shows("h1", "Order ").await;
         browser.shows(".notice", "Thank you").await;
-        browser.shows(".receipt", "Pepperoni Pizza\t2\t$15.99\t$31.98").await;
+        browser
+            .shows(".receipt", "Pepperoni Pizza\t2\t$15.99\t$31.98")
+            .await;
         browser.shows(".totals", "−$4.50").await;
         browser.shows(".totals .total dd", "$40.47").await;
         let order = browser.path().await;
-        let stored = shop.database.rows("SELECT total, coupon_code FROM orders ORDER BY id DESC LIMIT 1").await;
+        let stored = shop
+            .database
+            .rows("SELECT total, coupon_code FROM orders ORDER BY id DESC LIMIT 1")
+            .await;
         assert_eq!(stored, [["40.47", "SAVE10"]], "{scripts:?}");
         assert_eq!(shop.orders().await, done + 1, "{scripts:?}");
 
@@ -68,7 +73,9 @@ async fn fill_a_cart(browser: &Browser) {
     browser.shows("#p8 .sum", "$31.98").await;
     browser.fill("#code", "save10").await;
     browser.click(".coupon button:not([name])").await;
-    browser.shows(".coupon .error", "Capital and small letters differ").await;
+    browser
+        .shows(".coupon .error", "Capital and small letters differ")
+        .await;
     browser.fill("#code", "SAVE10").await;
     browser.click(".coupon button:not([name])").await;
     browser.shows(".totals .discount", "−$4.50").await;

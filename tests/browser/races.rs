@@ -14,7 +14,9 @@ async fn ten_fast_clicks_are_ten_units() {
     let click = "for (let i = 0; i < 10; i++) document.querySelector(arguments[0]).click()";
     browser.evaluate(click, vec![json!("#p1 .add")]).await;
     browser.evaluate(click, vec![json!("#p7 .add")]).await;
-    browser.evaluate("document.getElementById('cart-link').click()", vec![]).await;
+    browser
+        .evaluate("document.getElementById('cart-link').click()", vec![])
+        .await;
 
     browser.shows("#p1 .sum", "$129.90").await;
     browser.shows("#p7 .sum", "$139.90").await;
@@ -96,15 +98,20 @@ async fn without_a_connection_nothing_pretends_to_be_in_the_cart() {
     browser.open("/").await;
     browser.click("#p1 .add").await;
     browser.shows("#cart-link", "$12.99").await;
-    let offline = |is: bool| json!({ "offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+    let offline =
+        |is: bool| json!({ "offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
     browser.devtools("Network.enable", json!({})).await;
-    browser.devtools("Network.emulateNetworkConditions", offline(true)).await;
+    browser
+        .devtools("Network.emulateNetworkConditions", offline(true))
+        .await;
 
     browser.click("#p1 .add").await;
 
     browser.shows("#trouble", "no connection").await;
     browser.shows("#p1 .quantity", "1").await;
-    browser.devtools("Network.emulateNetworkConditions", offline(false)).await;
+    browser
+        .devtools("Network.emulateNetworkConditions", offline(false))
+        .await;
     browser.click("#p1 .add").await;
     browser.shows("#p1 .quantity", "2").await;
     browser.shows("#cart-link", "$25.98").await;

@@ -104,7 +104,9 @@ impl Shop {
 }
 
 fn port(said: &str) -> u16 {
-    let parsed = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let parsed = said
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let listening = parsed.into_iter().find(|line| line["message"] == "listening");
     let port = listening.and_then(|line| line["port"].as_u64()).expect("a port");
     port.try_into().expect("a port")

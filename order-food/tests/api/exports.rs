@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
-use test_support::{Process, eventually};
+use test_support::{Worker, eventually};
 
 use crate::client::{Answer, Request};
 use crate::fixtures::{ANALYST, PANCAKES, PIZZA};
@@ -14,7 +14,7 @@ use crate::harness::TestApp;
 /// An API and a worker that share a folder.
 struct Shop {
     app: TestApp,
-    _worker: Process,
+    _worker: Worker,
     _folder: tempfile::TempDir,
 }
 
@@ -23,15 +23,8 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         let location = folder.path().to_str().unwrap().to_owned();
         let app = TestApp::with(|settings| settings.reports.location = Some(location.clone())).await;
-        let mut all = vec![
-            ("DATABASE_URL", app.database.url()),
-            ("BIND_ADDRESS", "127.0.0.1"),
-            ("PORT", "0"),
-            ("JOBS_POLL_MS", "100"),
-            ("REPORT_LOCATION", &location),
-        ];
-        all.extend_from_slice(environment);
-        let worker = Process::spawn(env!("CARGO_BIN_EXE_order-food"), ["worker"], &all);
+        let all = [&[("REPORT_LOCATION", location.as_str())], environment].concat();
+        let worker = Worker::start(env!("CARGO_BIN_EXE_order-food"), app.database.url(), &all).await;
         Shop {
             app,
             _worker: worker,

@@ -1,8 +1,8 @@
 //! The commands of operators, their exit codes and their records.
 
-use test_support::TestDatabase;
+use test_support::{TestDatabase, Worker};
 
-use crate::harness::{Worker, jobs, jobs_json, jobs_with, until};
+use crate::harness::{PROGRAM, jobs, jobs_json, jobs_with, until};
 
 const RETENTION: &str = "maintenance.job_retention";
 
@@ -135,7 +135,7 @@ async fn a_full_queue_refuses_the_command() {
 #[tokio::test]
 async fn a_pause_is_kept_to_until_it_is_ended_and_a_drain_waits() {
     let database = TestDatabase::migrated().await;
-    let worker = Worker::ready(database.url(), &[]).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
 
     let drained = jobs_json(&database, &["drain", "--wait", "10s"]).await;
     let pending = jobs(&database, &["enqueue", RETENTION, "--wait", "1s"]).await;

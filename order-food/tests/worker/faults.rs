@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use test_support::{OwnCluster, Stop, TestDatabase, eventually};
+use test_support::{OwnCluster, Stop, TestDatabase, Worker, eventually};
 use tokio_postgres::Client;
 
-use crate::harness::{Worker, jobs, jobs_json, until};
+use crate::harness::{PROGRAM, jobs, jobs_json, until};
 
 const RETENTION: &str = "maintenance.job_retention";
 
@@ -35,14 +35,14 @@ async fn running(database: &TestDatabase, attempt: u16) {
 #[tokio::test]
 async fn a_job_of_a_killed_worker_is_run_again_and_completed_once() {
     let database = TestDatabase::migrated().await;
-    let killed = Worker::ready(database.url(), &[]).await;
+    let killed = Worker::ready(PROGRAM, database.url(), &[]).await;
     let held = holding(&database).await;
     enqueue(&database).await;
     running(&database, 1).await;
 
     killed.process.signal("KILL");
     drop(held);
-    let other = Worker::ready(database.url(), &[]).await;
+    let other = Worker::ready(PROGRAM, database.url(), &[]).await;
 
     until(
         &database,
@@ -71,13 +71,13 @@ async fn a_job_that_takes_three_workers_with_it_is_poison_and_others_go_on() {
     let held = holding(&database).await;
     enqueue(&database).await;
     for attempt in 1..=3 {
-        let worker = Worker::start(database.url(), &[]).await;
+        let worker = Worker::start(PROGRAM, database.url(), &[]).await;
         running(&database, attempt).await;
         worker.process.signal("KILL");
     }
     drop(held);
 
-    let other = Worker::ready(database.url(), &[]).await;
+    let other = Worker::ready(PROGRAM, database.url(), &[]).await;
 
     until(
         &database,
@@ -94,13 +94,13 @@ async fn a_job_that_takes_three_workers_with_it_is_poison_and_others_go_on() {
 #[tokio::test]
 async fn the_end_of_an_attempt_of_a_frozen_worker_is_refused() {
     let database = TestDatabase::migrated().await;
-    let frozen = Worker::ready(database.url(), &[]).await;
+    let frozen = Worker::ready(PROGRAM, database.url(), &[]).await;
     let held = holding(&database).await;
     enqueue(&database).await;
     running(&database, 1).await;
     frozen.process.signal("STOP");
     drop(held);
-    let other = Worker::ready(database.url(), &[]).await;
+    let other = Worker::ready(PROGRAM, database.url(), &[]).await;
     until(
         &database,
         "the other has done it",
@@ -143,7 +143,7 @@ async fn the_end_of_an_attempt_of_a_frozen_worker_is_refused() {
 #[tokio::test]
 async fn sigterm_gives_back_what_is_not_done_and_does_not_count_it() {
     let database = TestDatabase::migrated().await;
-    let worker = Worker::ready(database.url(), &[("SHUTDOWN_TIMEOUT", "0")]).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[("SHUTDOWN_TIMEOUT", "0")]).await;
     let _held = holding(&database).await;
     enqueue(&database).await;
     running(&database, 1).await;
@@ -160,7 +160,7 @@ async fn an_immediate_restart_of_postgresql_loses_no_job() {
     let mut cluster = OwnCluster::start();
     let database = database::Database::new(&cluster.settings(), "test").unwrap();
     database_migration::up(&database).await.unwrap();
-    let worker = Worker::ready(&cluster.url(), &[]).await;
+    let worker = Worker::ready(PROGRAM, &cluster.url(), &[]).await;
     let insert = "INSERT INTO job (kind, priority, timeout_ms, payload)
         SELECT 'maintenance.job_retention', 2, 60000, 'null' FROM generate_series(1, 300)";
     cluster.client().await.batch_execute(insert).await.unwrap();

@@ -1,13 +1,18 @@
 //! Probes and metrics of a worker.
 
-use test_support::TestDatabase;
+use test_support::{TestDatabase, Worker};
 
-use crate::harness::{Worker, jobs, until};
+use crate::harness::{PROGRAM, jobs, until};
 
 #[tokio::test]
 async fn probes_have_the_form_of_microprofile_and_aliases() {
     let database = TestDatabase::migrated().await;
-    let worker = Worker::ready(database.url(), &[("WORKER_PRIORITY_FILTER", "high, critical")]).await;
+    let worker = Worker::ready(
+        PROGRAM,
+        database.url(),
+        &[("WORKER_PRIORITY_FILTER", "high, critical")],
+    )
+    .await;
 
     let health = worker.json("/q/health").await;
 
@@ -47,7 +52,7 @@ async fn probes_have_the_form_of_microprofile_and_aliases() {
 #[tokio::test]
 async fn metrics_have_both_sets_of_names_and_none_of_the_apis() {
     let database = TestDatabase::migrated().await;
-    let worker = Worker::ready(database.url(), &[]).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
     jobs(&database, &["enqueue", "maintenance.job_retention", "--wait"]).await;
     until(&database, "all is done", "SELECT count(*) FROM job", "0").await;
     let empty = r#"jobs_queue_depth{kind="maintenance.job_retention",priority="bulk"} 0"#;
@@ -100,7 +105,7 @@ async fn metrics_have_both_sets_of_names_and_none_of_the_apis() {
 #[tokio::test]
 async fn without_metrics_there_are_none() {
     let database = TestDatabase::migrated().await;
-    let worker = Worker::ready(database.url(), &[("ENABLE_METRICS", "false")]).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[("ENABLE_METRICS", "false")]).await;
 
     let (one, other) = (worker.get("/q/metrics").await, worker.get("/metrics").await);
 
@@ -120,7 +125,7 @@ async fn both_names_switch_the_scheduler_off_and_health_stays_up_and_says_so() {
         &[(ours, "false"), (known, "true")],
     ];
     for environment in pauses {
-        let worker = Worker::ready(database.url(), environment).await;
+        let worker = Worker::ready(PROGRAM, database.url(), environment).await;
 
         let enqueued = jobs(
             &database,
@@ -145,7 +150,7 @@ async fn both_names_switch_the_scheduler_off_and_health_stays_up_and_says_so() {
 #[tokio::test]
 async fn a_worker_waits_for_the_schema_and_says_so_on_its_probes() {
     let database = TestDatabase::empty().await;
-    let waiting = Worker::start(database.url(), &[("WAIT_TIMEOUT", "3")]).await;
+    let waiting = Worker::start(PROGRAM, database.url(), &[("WAIT_TIMEOUT", "3")]).await;
 
     let ready = waiting.get("/q/health").await;
     let live = waiting.get("/q/health/live").await;

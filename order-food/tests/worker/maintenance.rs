@@ -1,8 +1,8 @@
 //! The kinds `maintenance.*`.
 
-use test_support::TestDatabase;
+use test_support::{TestDatabase, Worker};
 
-use crate::harness::{Worker, jobs_json, until};
+use crate::harness::{PROGRAM, jobs_json, until};
 
 #[tokio::test]
 async fn the_purge_removes_expired_keys_and_no_others_and_the_schedule_starts_it() {
@@ -16,7 +16,7 @@ async fn the_purge_removes_expired_keys_and_no_others_and_the_schedule_starts_it
         )
         .await;
 
-    let worker = Worker::ready(database.url(), &[("IDEMPOTENCY_SWEEP_IN", "workers")]).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[("IDEMPOTENCY_SWEEP_IN", "workers")]).await;
 
     until(
         &database,
@@ -53,7 +53,7 @@ async fn retention_removes_what_is_beyond_its_age() {
         .await;
 
     let environment = [("JOBS_AUDIT_RETENTION", "86400"), ("JOBS_RETENTION", "5400")];
-    let worker = Worker::ready(database.url(), &environment).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &environment).await;
 
     until(
         &database,

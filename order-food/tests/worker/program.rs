@@ -1,8 +1,8 @@
 //! Settings that cannot be used, the log, signals.
 
-use test_support::{Process, TestDatabase, eventually};
+use test_support::{Process, TestDatabase, Worker, eventually};
 
-use crate::harness::{PROGRAM, Worker, jobs, until};
+use crate::harness::{PROGRAM, jobs, until};
 
 #[tokio::test]
 async fn a_setting_of_jobs_that_cannot_be_used_is_exit_2_and_named() {
@@ -82,7 +82,7 @@ async fn a_database_that_does_not_answer_is_exit_3() {
 #[tokio::test]
 async fn sigusr1_writes_what_runs_into_the_log() {
     let database = TestDatabase::migrated().await;
-    let worker = Worker::ready(database.url(), &[]).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
 
     worker.process.signal("USR1");
 
@@ -99,8 +99,8 @@ async fn sigusr1_writes_what_runs_into_the_log() {
 #[tokio::test]
 async fn two_workers_with_one_pod_name_are_two_workers() {
     let database = TestDatabase::migrated().await;
-    let one = Worker::ready(database.url(), &[]).await;
-    let other = Worker::ready(database.url(), &[("WORKER_POOL", "critical")]).await;
+    let one = Worker::ready(PROGRAM, database.url(), &[]).await;
+    let other = Worker::ready(PROGRAM, database.url(), &[("WORKER_POOL", "critical")]).await;
 
     let listed = jobs(&database, &["workers"]).await;
 

@@ -1,5 +1,5 @@
 //! For tests only: throw-away PostgreSQL servers, databases cloned from a migrated template, an
-//! OTLP receiver, and the real binaries as child processes.
+//! OTLP receiver, and the real binaries as child processes, a worker among them.
 //!
 //! Nothing here returns an error: a failure here is a failed test.
 #![expect(
@@ -17,6 +17,7 @@ pub mod otlp;
 mod panics;
 mod process;
 mod soak;
+mod worker;
 
 pub use binaries::binary;
 pub use cluster::{Cluster, OwnCluster, Pooler, Pooling, Stop, Tls};
@@ -24,6 +25,7 @@ pub use database::{TestDatabase, settings};
 pub use panics::{panic_at, panic_at_line};
 pub use process::{Output, Process};
 pub use soak::scaled;
+pub use worker::Worker;
 
 use std::time::{Duration, Instant};
 

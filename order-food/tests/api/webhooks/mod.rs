@@ -3,6 +3,7 @@
 mod commands;
 mod delivery;
 mod orders;
+mod receiver;
 mod status;
 
 use serde_json::Value;
