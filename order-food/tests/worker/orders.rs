@@ -1,8 +1,8 @@
 //! The kinds `orders.*`: placed orders that are accepted or rejected without anybody.
 
-use test_support::TestDatabase;
+use test_support::{TestDatabase, Worker};
 
-use crate::harness::{Worker, until};
+use crate::harness::{PROGRAM, until};
 
 /// 1,500 orders of each age, in hours; those of 50 hours are from before the life cycle. Each
 /// second one was counted for a promotion.
@@ -48,7 +48,7 @@ async fn database() -> TestDatabase {
 async fn orders_beyond_the_window_are_rejected_and_those_from_before_the_life_cycle_are_left_alone() {
     let database = database().await;
 
-    let worker = Worker::ready(database.url(), &[]).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
 
     until(
         &database,
@@ -74,7 +74,7 @@ async fn orders_beyond_the_window_are_rejected_and_those_from_before_the_life_cy
 async fn orders_that_nobody_answers_in_time_are_rejected() {
     let database = database().await;
 
-    let worker = Worker::ready(database.url(), &[("ORDER_ANSWER_WITHIN", "1800")]).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[("ORDER_ANSWER_WITHIN", "1800")]).await;
 
     let expected = "1 rejected not_answered 1500, 30 rejected not_answered 1500";
     until(&database, "both ages are rejected", STATES, expected).await;
@@ -96,7 +96,7 @@ async fn placed_orders_are_accepted_where_that_is_set() {
         .await;
     let environment = [("ORDER_AUTO_ACCEPT", "true"), ("ORDER_READY_MINUTES", "35")];
 
-    let worker = Worker::ready(database.url(), &environment).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &environment).await;
 
     let accepted = "SELECT count(*) || ' ' || bool_and(ready_at = changed_at + interval '35 min')
         FROM order_states WHERE status = 'accepted' AND order_id IN (
