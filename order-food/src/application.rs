@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info};
 
 use crate::auth::Authenticator;
+use crate::console;
 use crate::docs::Documents;
 use crate::health::Readiness;
 use crate::http::cors::Cors;
@@ -43,6 +44,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A server that listens already; [`Application::run`] serves until it is told to stop.
 pub struct Application {
     server: Server,
+    console: Option<(Server, u16)>,
     port: u16,
     settings: Settings,
     /// For reads; a pooler may pool it.
@@ -126,6 +128,7 @@ impl Application {
             ),
         )?;
         let port = listener.local_addr().or_exit(ExitCode::Input, "PORT")?.port();
+        let console = console::start(&settings, &state, &registry)?;
         let documents = web::Data::new(Documents::new(routes::openapi_json(), routes::openapi_yaml()));
         let registry = web::Data::new(registry);
         let limits = web::Data::from(state.limits.clone());
@@ -160,6 +163,7 @@ impl Application {
         let server = server.listen(listener).or_exit(ExitCode::Input, "PORT")?.run();
         Ok(Application {
             server,
+            console,
             port,
             settings,
             database,
@@ -176,6 +180,11 @@ impl Application {
         self.port
     }
 
+    /// The port of the console, where it has one.
+    pub fn console_port(&self) -> Option<u16> {
+        self.console.as_ref().map(|(_, port)| *port)
+    }
+
     /// Serves until the shutdown token is cancelled: then `/ready` turns 503, the drain wait
     /// passes, and requests in flight finish. `startup` is the span of the start: it ends with the
     /// first snapshot.
@@ -186,6 +195,7 @@ impl Application {
     pub async fn run(self, startup: Span) -> Result<ExitCode, Failure> {
         let Application {
             server,
+            console,
             port,
             settings,
             database,
@@ -197,6 +207,7 @@ impl Application {
         } = self;
         let handle = server.handle();
         let serving = tokio::spawn(server);
+        let console = console.map(|(server, _)| (server.handle(), tokio::spawn(server)));
         info!(port, "listening");
 
         let ready = health.subscribe();
@@ -245,6 +256,10 @@ impl Application {
             info!(drain_wait_s = settings.drain_wait_s, "stopping");
             draining.cancel();
             tokio::time::sleep(Duration::from_secs(settings.drain_wait_s)).await;
+        }
+        if let Some((handle, serving)) = console {
+            handle.stop(outcome.is_ok()).await;
+            let _ = serving.await;
         }
         handle.stop(outcome.is_ok()).await;
         if let Some(sweeping) = sweeping {

@@ -3,6 +3,7 @@
 mod application;
 mod auth;
 pub mod commands;
+pub mod console;
 mod coupons;
 mod docs;
 mod health;

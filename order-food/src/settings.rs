@@ -10,7 +10,7 @@ use serde::Deserialize;
 use shop::HashKeys;
 
 use crate::http::Origin;
-use crate::{jobs, orders, rate_limit, reports, storefront, webhooks};
+use crate::{console, jobs, orders, rate_limit, reports, storefront, webhooks};
 
 /// The settings of order-food; keys, units and defaults stand in `config/default.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,6 +47,7 @@ pub struct Settings {
     pub reports: reports::Settings,
     pub storefront: storefront::Settings,
     pub webhooks: webhooks::Settings,
+    pub console: console::Settings,
     pub database: database::Settings,
     pub telemetry: telemetry::Settings,
 }
@@ -217,6 +218,7 @@ fn source(file: Option<PathBuf>) -> process::settings::Source {
             reports::ENVIRONMENT,
             storefront::ENVIRONMENT,
             webhooks::ENVIRONMENT,
+            console::ENVIRONMENT,
             database::ENVIRONMENT,
             telemetry::ENVIRONMENT,
             jobs::pause_by_either_name().as_slice(),

@@ -35,10 +35,10 @@ pub use priority::{Priority, PriorityFilter, UnknownPriority};
 pub use queue::{Capacities, Queue, QueueFull};
 pub use registry::{Registry, Schedule, Unusable};
 pub use run::Run;
-pub use store::operate;
 pub use store::{
     CancelTarget, Cancelled, Columns, PublicJob, cancel, enqueue, enqueue_on, find_public, insert_from,
 };
+pub use store::{browse, operate};
 pub use worker::{Observer, PlainSpans, RunningJob, Worker, WorkerSettings, WorkerStatus};
 
 /// The build of this program as [`NewJob::min_build`] counts it: raised when a payload changes in

@@ -50,8 +50,9 @@ impl Authenticator {
         if snapshot.has_stale_keys(self.keys_max_age) {
             return Err(ApiError::KeysStale);
         }
-        let record =
-            find(&snapshot, &self.hash_keys, key).ok_or(ApiError::Forbidden("the API key is not valid"))?;
+        let record = self
+            .find(&snapshot, key)
+            .ok_or(ApiError::Forbidden("the API key is not valid"))?;
         if !scopes.iter().any(|scope| record.scopes.contains(*scope)) {
             return Err(ApiError::Forbidden("the API key may not do this"));
         }
@@ -63,6 +64,15 @@ impl Authenticator {
             hash,
             scopes,
         })
+    }
+
+    /// The usable key with this text.
+    pub(crate) fn find<'a>(&self, snapshot: &'a Snapshot, text: &[u8]) -> Option<&'a ApiKey> {
+        let record = self
+            .hash_keys
+            .iter()
+            .find_map(|hash_key| snapshot.api_keys.by_hash.get(&hash_key.hash(text)))?;
+        is_unexpired(snapshot, record).then_some(record)
     }
 
     /// Whether a key that was authorized may still be used, with at least one of `scopes`; for
@@ -94,13 +104,7 @@ fn sent_key(headers: &HeaderMap) -> Result<&[u8], ApiError> {
     Ok(key)
 }
 
-fn find<'a>(snapshot: &'a Snapshot, hash_keys: &HashKeys, key: &[u8]) -> Option<&'a ApiKey> {
-    let record = hash_keys
-        .iter()
-        .find_map(|hash_key| snapshot.api_keys.by_hash.get(&hash_key.hash(key)))?;
-    is_unexpired(snapshot, record).then_some(record)
-}
-
-fn is_unexpired(snapshot: &Snapshot, record: &ApiKey) -> bool {
+/// Whether a key may be used yet.
+pub(crate) fn is_unexpired(snapshot: &Snapshot, record: &ApiKey) -> bool {
     record.expires_at.is_none_or(|expiry| snapshot.now() < expiry)
 }

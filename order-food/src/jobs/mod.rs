@@ -2,6 +2,7 @@
 
 mod idempotency_purge;
 mod job_retention;
+pub(crate) mod operator_bulk;
 mod orders_answer;
 mod reporting_backfill;
 pub(crate) mod reporting_export;
@@ -99,6 +100,7 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
             RejectUnanswered::every(&settings.orders),
             RejectUnanswered::periodic(),
         )
+        .job(operator_bulk::OperatorBulk { pool: pool.clone() })
         .job(idempotency_purge::IdempotencyPurge { pool: pool.clone() })
         .job(job_retention::JobRetention {
             pool: pool.clone(),

@@ -73,7 +73,6 @@ impl Live {
 
     /// Changes whenever an order was placed or changed, here or elsewhere, merged. A board reads
     /// again then, and every 15 s without.
-    #[expect(dead_code, reason = "for boards that show more than one order")]
     pub(crate) fn board(&self) -> watch::Receiver<u64> {
         self.0.board.subscribe()
     }

@@ -79,6 +79,11 @@ impl EventStreams {
         })
     }
 
+    /// Cancelled when streams end because the process is about to stop.
+    pub(crate) fn draining(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
     /// A place for a stream.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ mod place;
 mod queries;
 mod request;
 mod settings;
-mod states;
+pub(crate) mod states;
 pub(crate) mod status;
 mod store;
 mod writer;

@@ -36,15 +36,15 @@ pub(crate) async fn present_states(
 }
 
 /// Which orders a page holds.
-pub(super) struct ByStatus<'a> {
-    pub(super) statuses: &'a [OrderStatus],
+pub(crate) struct ByStatus<'a> {
+    pub(crate) statuses: &'a [OrderStatus],
     /// Of this key; `None`: of any.
-    pub(super) key: Option<ApiKeyId>,
+    pub(crate) key: Option<ApiKeyId>,
     /// `None`: from the newest.
-    pub(super) before: Option<Cursor>,
-    pub(super) limit: i64,
+    pub(crate) before: Option<Cursor>,
+    pub(crate) limit: i64,
     /// Placed orders with a lower id are left out.
-    pub(super) placed_since: Uuid,
+    pub(crate) placed_since: Uuid,
 }
 
 /// The parts of a page, by states; each reads an index from the newest order on. `{own}` limits it
@@ -107,7 +107,7 @@ struct Id {
 }
 
 /// The ids of the orders in one of these states, newest first; to be called in a transaction.
-pub(super) async fn ids_by_status(
+pub(crate) async fn ids_by_status(
     connection: &mut AsyncPgConnection,
     page: &ByStatus<'_>,
 ) -> QueryResult<Vec<Uuid>> {

@@ -34,13 +34,14 @@ pub(crate) struct Limits {
     orders: Option<Buckets>,
     coupons: Option<Buckets>,
     carts: Option<Buckets>,
+    log_ins: Option<Buckets>,
     proxies: Vec<Network>,
     /// The clock of the buckets counts from here.
     started: Instant,
     refused: IntCounterVec,
 }
 
-/// What a visitor of the storefront does, each limited for itself.
+/// What a visitor of the pages does, each limited for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// An order that is stored, or may be.
@@ -49,6 +50,8 @@ pub(crate) enum Action {
     WrongCoupon,
     /// A change of the cart.
     CartChange,
+    /// A try to log in to the console.
+    LogIn,
 }
 
 /// Set on a request of an address without tokens: the time until it has one.
@@ -90,6 +93,7 @@ impl Limits {
             orders: of(Settings::of_orders(orders_per_address), Action::Order),
             coupons: of(Settings::of_coupons(), Action::WrongCoupon),
             carts: of(Settings::of_carts(), Action::CartChange),
+            log_ins: of(Settings::of_log_ins(), Action::LogIn),
             proxies: settings.trusted_proxies.clone(),
             started: Instant::now(),
             refused,
@@ -157,6 +161,7 @@ impl Limits {
             Action::Order => self.orders.as_ref(),
             Action::WrongCoupon => self.coupons.as_ref(),
             Action::CartChange => self.carts.as_ref(),
+            Action::LogIn => self.log_ins.as_ref(),
         }
     }
 
@@ -193,6 +198,7 @@ impl Action {
             Action::Order => "storefront_order",
             Action::WrongCoupon => "storefront_coupon",
             Action::CartChange => "storefront_cart",
+            Action::LogIn => "console_log_in",
         }
     }
 }

@@ -66,6 +66,11 @@ impl Settings {
         Rate::per_minute(120, 0)
     }
 
+    /// Tries to log in to the console: 10 in a minute.
+    pub(super) fn of_log_ins() -> Option<Rate> {
+        Rate::per_minute(10, 0)
+    }
+
     pub(super) fn of_addresses(&self) -> Option<Rate> {
         Rate::per_minute(self.per_address, self.per_address_burst)
     }

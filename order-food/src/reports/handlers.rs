@@ -22,7 +22,7 @@ use crate::spans;
 use crate::state::AppState;
 
 /// Days of a report, at most: a year and a leap day.
-const MAX_DAYS: i64 = 366;
+pub(crate) const MAX_DAYS: i64 = 366;
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

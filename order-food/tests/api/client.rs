@@ -187,9 +187,32 @@ impl Connection {
         answer
     }
 
+    /// Sends a request for a page, which the API's description knows nothing of.
+    pub(crate) async fn visit(&mut self, request: &Request) -> Answer {
+        self.send(request.bytes()).await;
+        self.answer().await.expect("an answer")
+    }
+
     /// Sends bytes as they are.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.output.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Reads until a line contains the text; false when the server closes before.
+    pub(crate) async fn until(&mut self, text: &str) -> bool {
+        while let Some(line) = line(&mut self.input).await {
+            if line.contains(text) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The status of an answer that has no end; its headers and body are left unread.
+    pub(crate) async fn status_alone(&mut self, request: &Request) -> u16 {
+        self.send(request.bytes()).await;
+        let line = line(&mut self.input).await.expect("an answer");
+        line.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
     /// Closes the way to the server; answers may still come.

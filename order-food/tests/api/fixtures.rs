@@ -18,6 +18,10 @@ pub(crate) const ANALYST: &str = "analyst-key";
 pub(crate) const SECOND_ANALYST: &str = "second-analyst-key";
 /// May see and cancel the jobs of all keys.
 pub(crate) const OPERATOR: &str = "operator-key";
+/// May see what operators see, and change nothing.
+pub(crate) const VIEWER: &str = "viewer-key";
+/// May move orders.
+pub(crate) const KITCHEN: &str = "kitchen-key";
 /// May read its own orders only.
 pub(crate) const READER: &str = "reader-key";
 /// May place orders only.
@@ -113,6 +117,8 @@ fn api_keys() -> String {
         (ANALYST, 3, "view_reports", "NULL", "NULL"),
         (SECOND_ANALYST, 3, "view_reports", "NULL", "NULL"),
         (OPERATOR, 3, "operate", "NULL", "NULL"),
+        (VIEWER, 3, "view_operations", "NULL", "NULL"),
+        (KITCHEN, 3, "manage_orders", "NULL", "NULL"),
         (READER, 1, "read_orders", "NULL", "NULL"),
         (WRITER, 1, "create_order", "now() + interval '1 day'", "NULL"),
         (EXPIRED, 1, both, "now() - interval '1 ms'", "NULL"),

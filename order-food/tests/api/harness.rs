@@ -24,6 +24,7 @@ pub(crate) struct TestApp {
 /// The server alone.
 pub(crate) struct Server {
     address: SocketAddr,
+    console: Option<SocketAddr>,
     shutdown: CancellationToken,
     thread: Option<JoinHandle<Result<ExitCode, Failure>>>,
 }
@@ -60,12 +61,17 @@ impl Server {
             let _prepared = prepare();
             actix_web::rt::System::new().block_on(async move {
                 let application = Application::build(settings, RequestSampler::off(), token)?;
-                ports.send(application.port()).unwrap();
+                ports
+                    .send((application.port(), application.console_port()))
+                    .unwrap();
                 application.run(tracing::Span::none()).await
             })
         });
+        let (port, console) = port.recv().expect("a server that starts");
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Server {
-            address: SocketAddr::from(([127, 0, 0, 1], port.recv().expect("a server that starts"))),
+            address: at(port),
+            console: console.map(at),
             shutdown,
             thread: Some(thread),
         }
@@ -73,6 +79,11 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the console is.
+    pub(crate) fn console(&self) -> SocketAddr {
+        self.console.expect("a server with a console")
     }
 
     /// What SIGTERM does.

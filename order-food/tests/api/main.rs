@@ -11,6 +11,7 @@ mod baskets;
 mod bodies;
 mod builders;
 mod client;
+mod console;
 mod contract;
 mod cors;
 mod coupons;

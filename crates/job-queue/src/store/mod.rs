@@ -1,5 +1,6 @@
 //! All SQL of the queue.
 
+pub mod browse;
 mod cancel;
 mod claim;
 mod control;

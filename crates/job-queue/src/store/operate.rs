@@ -40,8 +40,13 @@ pub enum DeadLetters {
         /// `None`: all.
         limit: Option<i64>,
     },
-    /// Those that died longer ago than so many seconds.
-    OlderThan(f64),
+    /// Those that died longer ago than so many seconds, of a kind or of all.
+    OlderThan {
+        /// `None`: of every kind.
+        kind: Option<String>,
+        /// Seconds.
+        age_s: f64,
+    },
     /// All.
     All,
 }
@@ -309,7 +314,10 @@ async fn on_dead(
             since = *since_s;
             most = limit.unwrap_or(PIECE).min(PIECE);
         }
-        DeadLetters::OlderThan(seconds) => older = Some(*seconds),
+        DeadLetters::OlderThan { kind, age_s } => {
+            of_kind = kind.as_deref();
+            older = Some(*age_s);
+        }
         DeadLetters::All => {}
     }
     let rows: Vec<Row> = diesel::sql_query(sql)

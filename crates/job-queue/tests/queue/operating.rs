@@ -70,9 +70,15 @@ async fn dead_letters_are_chosen_by_id_kind_and_age() {
     let other = operate::purge(&mut connection, &of_kind("test.other", None))
         .await
         .unwrap();
-    let old = operate::purge(&mut connection, &DeadLetters::OlderThan(60.0))
-        .await
-        .unwrap();
+    let old = operate::purge(
+        &mut connection,
+        &DeadLetters::OlderThan {
+            kind: None,
+            age_s: 60.0,
+        },
+    )
+    .await
+    .unwrap();
     let one = operate::purge(&mut connection, &DeadLetters::Ids(vec![ids[1], 999_999]))
         .await
         .unwrap();

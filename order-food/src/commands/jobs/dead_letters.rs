@@ -63,7 +63,10 @@ impl Desk {
                 chosen, older_than, ..
             } => {
                 let chosen = match older_than {
-                    Some(age) => DeadLetters::OlderThan(age.as_secs_f64()),
+                    Some(age) => DeadLetters::OlderThan {
+                        kind: None,
+                        age_s: age.as_secs_f64(),
+                    },
                     None => by_id_or_all(chosen)?,
                 };
                 self.change(Change::Purge, chosen).await
@@ -140,7 +143,7 @@ fn describe(chosen: &DeadLetters) -> String {
     match chosen {
         DeadLetters::Ids(ids) => ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" "),
         DeadLetters::Kind { kind, .. } => format!("kind:{kind}"),
-        DeadLetters::OlderThan(seconds) => format!("older than {seconds} s"),
+        DeadLetters::OlderThan { age_s, .. } => format!("older than {age_s} s"),
         DeadLetters::All => "all".to_owned(),
     }
 }

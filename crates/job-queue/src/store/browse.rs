@@ -1,0 +1,192 @@
+//! Reads for pages: bounded in rows looked at, whatever the number of jobs.
+
+use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, SmallInt, Text};
+use diesel::{QueryResult, QueryableByName};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+
+use crate::kind::Kind;
+use crate::priority::Priority;
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Jsonb)]
+    row: Value,
+}
+
+/// Which jobs to look for; `None` is any.
+#[derive(Clone, Debug, Default)]
+pub struct JobQuery {
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Of this priority.
+    pub priority: Option<Priority>,
+    /// `Some(true)`: running; `Some(false)`: queued.
+    pub running: Option<bool>,
+    /// Whose last error contains this text.
+    pub error: Option<String>,
+    /// With an id below this one.
+    pub before: Option<i64>,
+}
+
+/// Which dead letters to look for; `None` is any.
+#[derive(Clone, Debug, Default)]
+pub struct DeadQuery {
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// With this reason.
+    pub reason: Option<String>,
+    /// Whose last error contains this text.
+    pub error: Option<String>,
+    /// Those too that were replayed.
+    pub replayed: bool,
+    /// With an id below this one.
+    pub before: Option<i64>,
+}
+
+/// A page of rows.
+#[derive(Clone, Debug)]
+pub struct Newest {
+    /// At most 50, newest first, without payloads.
+    pub rows: Vec<Value>,
+    /// Rows below this id were not looked at: `before` of the next page.
+    pub older_than: Option<i64>,
+}
+
+/// Rows of a page.
+const PAGE: usize = 50;
+/// Rows that are looked at for one page.
+const LOOKED_AT: i64 = 20_000;
+
+/// Counts stop at 10,001; the oldest of each kind comes from the claim index, so that kinds are
+/// hopped over rather than read.
+const PRIORITIES: &str = "
+    WITH RECURSIVE kinds AS (
+        (SELECT priority, kind FROM job WHERE state = 0 ORDER BY priority, kind LIMIT 1)
+        UNION ALL
+        SELECT next.priority, next.kind FROM kinds, LATERAL (
+            SELECT priority, kind FROM job
+            WHERE state = 0 AND (priority, kind) > (kinds.priority, kinds.kind) ORDER BY priority, kind LIMIT 1
+        ) AS next
+    )
+    SELECT jsonb_build_object('priority', priority,
+        'waiting', (SELECT count(*) FROM (
+            SELECT 1 FROM job WHERE state = 0 AND job.priority = known.priority LIMIT 10001) AS waiting),
+        'running', (SELECT count(*) FROM job WHERE state = 1 AND job.priority = known.priority),
+        'oldest_s', coalesce((
+            SELECT round(extract(epoch FROM now() - min(oldest.run_at))::numeric, 1) FROM kinds, LATERAL (
+                SELECT run_at FROM job
+                WHERE state = 0 AND job.priority = kinds.priority AND job.kind = kinds.kind AND run_at <= now()
+                ORDER BY run_at LIMIT 1
+            ) AS oldest WHERE kinds.priority = known.priority), 0)) AS row
+    FROM generate_series(0, 4) AS known(priority) ORDER BY priority";
+
+/// One row more than a page shows that there are more; the last row tells how far was looked.
+const NEWEST: &str = "
+    WITH looked_at AS MATERIALIZED (
+        SELECT id, kind, priority, state, attempt, run_at, last_error FROM job
+        WHERE $5::bigint IS NULL OR id < $5 ORDER BY id DESC LIMIT $6
+    )
+    (SELECT to_jsonb(looked_at) AS row FROM looked_at
+    WHERE ($1::text IS NULL OR kind = $1) AND ($2::smallint IS NULL OR priority = $2)
+        AND ($3::boolean IS NULL OR (state = 1) = $3) AND ($4::text IS NULL OR strpos(last_error, $4) > 0)
+    ORDER BY id DESC LIMIT 51)
+    UNION ALL
+    SELECT jsonb_build_object('looked_at', count(*), 'oldest', min(id)) FROM looked_at";
+
+const DEAD: &str = "
+    WITH looked_at AS MATERIALIZED (
+        SELECT id, kind, reason, attempt, died_at, last_error, replayed_as FROM job_dead
+        WHERE $5::bigint IS NULL OR id < $5 ORDER BY id DESC LIMIT $6
+    )
+    (SELECT to_jsonb(looked_at) AS row FROM looked_at
+    WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR reason = $2)
+        AND ($3::boolean OR replayed_as IS NULL) AND ($4::text IS NULL OR strpos(last_error, $4) > 0)
+    ORDER BY id DESC LIMIT 51)
+    UNION ALL
+    SELECT jsonb_build_object('looked_at', count(*), 'oldest', min(id)) FROM looked_at";
+
+const COUNT_DEAD: &str = "
+    SELECT to_jsonb(count(*)) AS row FROM (
+        SELECT 1 FROM job_dead WHERE replayed_as IS NULL AND ($1::text IS NULL OR kind = $1) LIMIT $2) AS dead";
+
+const OF_KIND: &str = "
+    SELECT to_jsonb(job) AS row FROM job WHERE state = 1 AND kind = $1
+    UNION ALL
+    (SELECT to_jsonb(job) FROM job WHERE state = 0 AND priority = $2 AND kind = $1 ORDER BY run_at, id LIMIT 20)";
+
+/// The five priorities with `waiting` (at most 10,001), `running` and `oldest_s`, the age of the
+/// oldest due job in seconds.
+///
+/// # Errors
+/// Whatever the database says; the same of all functions here.
+pub async fn priorities(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Value>> {
+    let rows: Vec<Row> = diesel::sql_query(PRIORITIES).load(connection).await?;
+    Ok(rows.into_iter().map(|row| row.row).collect())
+}
+
+/// Jobs that wait or run, newest first, among the 20,000 below `before`.
+pub async fn newest(connection: &mut AsyncPgConnection, query: &JobQuery) -> QueryResult<Newest> {
+    let rows: Vec<Row> = diesel::sql_query(NEWEST)
+        .bind::<Nullable<Text>, _>(&query.kind)
+        .bind::<Nullable<SmallInt>, _>(query.priority.map(Priority::number))
+        .bind::<Nullable<Bool>, _>(query.running)
+        .bind::<Nullable<Text>, _>(&query.error)
+        .bind::<Nullable<BigInt>, _>(query.before)
+        .bind::<BigInt, _>(LOOKED_AT)
+        .load(connection)
+        .await?;
+    Ok(page(rows))
+}
+
+/// Dead letters, newest first, among the 20,000 below `before`.
+pub async fn dead(connection: &mut AsyncPgConnection, query: &DeadQuery) -> QueryResult<Newest> {
+    let rows: Vec<Row> = diesel::sql_query(DEAD)
+        .bind::<Nullable<Text>, _>(&query.kind)
+        .bind::<Nullable<Text>, _>(&query.reason)
+        .bind::<Bool, _>(query.replayed)
+        .bind::<Nullable<Text>, _>(&query.error)
+        .bind::<Nullable<BigInt>, _>(query.before)
+        .bind::<BigInt, _>(LOOKED_AT)
+        .load(connection)
+        .await?;
+    Ok(page(rows))
+}
+
+fn page(rows: Vec<Row>) -> Newest {
+    let mut rows: Vec<Value> = rows.into_iter().map(|row| row.row).collect();
+    let extent = rows.pop().unwrap_or_default();
+    let member = |row: &Value, name: &str| row.get(name).and_then(Value::as_i64);
+    let has_more = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let older_than = match has_more {
+        true => rows.last().and_then(|row| member(row, "id")),
+        false if member(&extent, "looked_at") == Some(LOOKED_AT) => member(&extent, "oldest"),
+        false => None,
+    };
+    Newest { rows, older_than }
+}
+
+/// How many dead letters, not replayed, there are of a kind or in all; at most `bound`.
+pub async fn count_dead(
+    connection: &mut AsyncPgConnection,
+    kind: Option<&str>,
+    bound: i64,
+) -> QueryResult<i64> {
+    let row: Row = diesel::sql_query(COUNT_DEAD)
+        .bind::<Nullable<Text>, _>(kind)
+        .bind::<BigInt, _>(bound)
+        .get_result(connection)
+        .await?;
+    Ok(row.row.as_i64().unwrap_or_default())
+}
+
+/// The running jobs of a kind, and the first 20 that wait with its own priority; with payloads.
+pub async fn of_kind(connection: &mut AsyncPgConnection, kind: Kind) -> QueryResult<Vec<Value>> {
+    let rows: Vec<Row> = diesel::sql_query(OF_KIND)
+        .bind::<Text, _>(kind.name)
+        .bind::<SmallInt, _>(kind.priority.number())
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.row).collect())
+}

@@ -1,0 +1,430 @@
+//! The kitchen's board: open orders in three columns, one press to the next state.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::{StatusCode, header};
+use askama::Template;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use diesel_async::AsyncPgConnection;
+use futures_util::stream::unfold;
+use shop::order_status::allowed;
+use shop::{Actor, OrderStatus, Reason, pick_up_code};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::right::Right;
+use super::view::{Banner, Cell, Facts, Frame, Row, Section, Table};
+use super::visit::{DONE, Refusal, Visit, render};
+use crate::live::EVENT_STREAM;
+use crate::orders::states::{ByStatus, ids_by_status, present_states};
+use crate::orders::status::queries::{history, state};
+use crate::orders::status::{NotChanged, ReadyIn, StatusChange, change_status};
+use crate::orders::{Order, orders_of};
+
+/// Orders that one board shows; more are told of.
+const MOST: i64 = 500;
+
+/// States that a board shows.
+const OPEN: [OrderStatus; 4] = [
+    OrderStatus::Placed,
+    OrderStatus::Accepted,
+    OrderStatus::Preparing,
+    OrderStatus::Ready,
+];
+
+/// Minutes to choose from when an order is accepted.
+const MINUTES: [i32; 5] = [10, 15, 20, 30, 45];
+
+#[derive(Template)]
+#[template(path = "console/board.html")]
+struct Board {
+    frame: Frame,
+    banner: Option<Banner>,
+    category: String,
+    text: String,
+    categories: Vec<String>,
+    /// What must be cooked: name and units.
+    all_day: Vec<(String, u64)>,
+    columns: [Column; 3],
+    is_more: bool,
+    can_change: bool,
+    minutes: Vec<i32>,
+    usual: i32,
+    /// What staff may say: name and words.
+    reasons: Vec<(&'static str, String)>,
+}
+
+struct Column {
+    heading: &'static str,
+    tickets: Vec<Ticket>,
+}
+
+struct Ticket {
+    id: Uuid,
+    code: String,
+    version: i32,
+    at: DateTime<Utc>,
+    age: String,
+    is_late: bool,
+    ready: Option<DateTime<Utc>>,
+    lines: Vec<(u64, String)>,
+    total: String,
+    coupon: Option<String>,
+    moves: Vec<Move>,
+}
+
+/// A press on a ticket.
+struct Move {
+    to: &'static str,
+    label: &'static str,
+    asks_minutes: bool,
+    asks_reason: bool,
+}
+
+fn moves(from: OrderStatus) -> Vec<Move> {
+    let label = |to| match (from, to) {
+        (_, OrderStatus::Accepted) => "Accept",
+        (OrderStatus::Ready, OrderStatus::Preparing) => "Back to the kitchen",
+        (_, OrderStatus::Preparing) => "Start",
+        (_, OrderStatus::Ready) => "Ready",
+        (_, OrderStatus::PickedUp) => "Picked up",
+        (_, OrderStatus::Rejected) => "Reject",
+        (_, OrderStatus::Cancelled) => "Cancel",
+        (_, other) => other.name(),
+    };
+    let entry = |to: OrderStatus| Move {
+        to: to.name(),
+        label: label(to),
+        asks_minutes: to == OrderStatus::Accepted,
+        asks_reason: matches!(to, OrderStatus::Rejected | OrderStatus::Cancelled),
+    };
+    allowed(from, Actor::Staff).map(entry).collect()
+}
+
+/// GET /orders.
+pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let snapshot = visit.snapshot.clone().ok_or(Refusal::Missing)?;
+    let now = snapshot.now();
+    let since = now - visit.console.state.order_open_window;
+    let placed_since = Uuid::from_u128(u128::try_from(since.timestamp_millis()).unwrap_or(0) << 80);
+    let (orders, states) = visit
+        .read(async |connection: &mut AsyncPgConnection| {
+            let page = ByStatus {
+                statuses: &OPEN,
+                key: None,
+                before: None,
+                limit: MOST + 1,
+                placed_since,
+            };
+            let ids = ids_by_status(connection, &page).await?;
+            let states = present_states(connection, &ids, None).await?;
+            Ok((orders_of(connection, &ids).await?, states))
+        })
+        .await?;
+    let is_more = orders.len() as i64 > MOST;
+    let state_of = states
+        .iter()
+        .map(|state| (state.order_id, state))
+        .collect::<BTreeMap<_, _>>();
+    let (category, text) = (visit.field("category"), visit.field("q"));
+    let mut categories: Vec<String> = Vec::new();
+    let mut all_day = BTreeMap::new();
+    let mut columns = [
+        ("New", Vec::new()),
+        ("Preparing", Vec::new()),
+        ("Ready", Vec::new()),
+    ]
+    .map(|(heading, tickets)| Column { heading, tickets });
+    // The oldest first.
+    for order in orders.iter().rev().take(MOST as usize) {
+        let Some(present) = state_of.get(&order.id) else {
+            continue;
+        };
+        let status = OrderStatus::parse(&present.status).unwrap_or(OrderStatus::Placed);
+        for line in &order.lines {
+            if !categories.iter().any(|known| **known == *line.category) {
+                categories.push(line.category.to_string());
+            }
+        }
+        let Some(ticket) = ticket(order, status, present, now, category, text) else {
+            continue;
+        };
+        if status != OrderStatus::Ready {
+            for (units, name) in &ticket.lines {
+                *all_day.entry(name.clone()).or_insert(0) += units;
+            }
+        }
+        let column = match status {
+            OrderStatus::Placed => 0,
+            OrderStatus::Ready => 2,
+            _ => 1,
+        };
+        if let Some(column) = columns.get_mut(column) {
+            column.tickets.push(ticket);
+        }
+    }
+    categories.sort();
+    let done = visit.field("done");
+    let banner = DONE.iter().find(|(name, _)| Some(*name) == done);
+    let board = Board {
+        frame: visit.frame(),
+        banner: banner.map(|(_, text)| Banner {
+            text: (*text).into(),
+            bad: false,
+        }),
+        category: category.unwrap_or_default().to_owned(),
+        text: text.unwrap_or_default().to_owned(),
+        categories,
+        all_day: all_day.into_iter().collect(),
+        columns,
+        is_more,
+        can_change: visit.may(Right::ManageOrders),
+        minutes: MINUTES.to_vec(),
+        usual: visit.console.state.order_ready_minutes.minutes(),
+        reasons: Actor::Staff
+            .reasons()
+            .iter()
+            .map(|reason| (reason.name(), reason.name().replace('_', " ")))
+            .collect(),
+    };
+    Ok(render(StatusCode::OK, &board))
+}
+
+/// The ticket of an order; `None` when it is not what is looked for.
+fn ticket(
+    order: &Order,
+    status: OrderStatus,
+    present: &crate::live::Change,
+    now: DateTime<Utc>,
+    category: Option<&str>,
+    text: Option<&str>,
+) -> Option<Ticket> {
+    let code = pick_up_code(order.id.as_u128());
+    let plain = |text: &str| text.replace('-', "").to_lowercase();
+    if let Some(text) = text.map(plain)
+        && !plain(&code).contains(&text)
+        && !order.id.simple().to_string().contains(&text)
+    {
+        return None;
+    }
+    let lines: Vec<(u64, String)> = order
+        .lines
+        .iter()
+        .filter(|line| category.is_none_or(|category| *line.category == *category))
+        .map(|line| (line.quantity.units().into(), line.name.to_string()))
+        .collect();
+    if lines.is_empty() {
+        return None;
+    }
+    let placed = order.id.get_timestamp().map(|timestamp| timestamp.to_unix());
+    let at =
+        placed.and_then(|(seconds, nanos)| DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos));
+    let at = at.unwrap_or(present.changed_at);
+    let age = (now - at).num_seconds().max(0);
+    Some(Ticket {
+        id: order.id,
+        code,
+        version: present.version,
+        at,
+        age: format!("{}:{:02}", age / 60, age % 60),
+        is_late: status != OrderStatus::Ready && present.ready_at.is_some_and(|ready| ready < now),
+        ready: present.ready_at,
+        lines,
+        total: order.totals.total.to_string(),
+        coupon: order.coupon_code.as_ref().map(|code| code.as_str().to_owned()),
+        moves: moves(status),
+    })
+}
+
+/// POST /orders/{id}: changes the state, unless somebody was faster.
+pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let id = Uuid::try_parse(visit.path("id")).map_err(|_| Refusal::Missing)?;
+    let invalid = |problem: &str| Refusal::Invalid(problem.to_owned());
+    let to = visit.field("to").and_then(|name| OrderStatus::parse(name).ok());
+    let to = to.ok_or_else(|| invalid("The state is not known."))?;
+    let version: i32 = visit
+        .field("version")
+        .and_then(|version| version.parse().ok())
+        .ok_or_else(|| invalid("The version is missing."))?;
+    let reason = match visit.field("reason") {
+        Some(name) => Some(Reason::parse(name).map_err(|_| invalid("The reason is not known."))?),
+        None => None,
+    };
+    let ready_in = match visit.field("minutes") {
+        Some(text) => {
+            let minutes = text.parse().map_err(|_| invalid("Minutes are a number."))?;
+            Some(ReadyIn::new(minutes).map_err(|error| invalid(&error.to_string()))?)
+        }
+        None => None,
+    };
+    let Some(session) = &visit.session else {
+        return Err(Refusal::Missing);
+    };
+    let change = StatusChange {
+        order: id,
+        to,
+        actor: Actor::Staff,
+        key: session.key,
+        via: Some("console"),
+        ready_in,
+        reason,
+        note: visit.field("note"),
+        versions: Some(&[version]),
+    };
+    let done = match change_status(&visit.console.state, &change).await {
+        Ok(_) => "moved",
+        Err(NotChanged::OtherVersion { .. } | NotChanged::NotAllowed { .. }) => "faster",
+        Err(NotChanged::NotFound) => return Err(Refusal::Missing),
+        Err(NotChanged::ReasonRequired { .. }) => return Err(invalid("Say why: the customer sees it.")),
+        Err(error @ (NotChanged::Unavailable(_) | NotChanged::Unknown(_))) => {
+            return Err(Refusal::Database(error.to_string()));
+        }
+        Err(error) => return Err(Refusal::Invalid(error.to_string())),
+    };
+    let category = visit.field("category");
+    let path = category.map_or_else(
+        || "/orders".to_owned(),
+        |category| {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("category", category)
+                .finish();
+            format!("/orders?{query}")
+        },
+    );
+    Ok(visit.back(&path, done))
+}
+
+/// GET /orders/{id}: lines, amounts and history of one order.
+pub(super) async fn order(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let id = Uuid::try_parse(visit.path("id")).map_err(|_| Refusal::Missing)?;
+    let (orders, state, steps) = visit
+        .read(async |connection: &mut AsyncPgConnection| {
+            let orders = orders_of(connection, &[id]).await?;
+            let state = state(connection, id, None).await?;
+            let steps = match &state {
+                Some(state) => history(connection, state).await?,
+                None => Vec::new(),
+            };
+            Ok((orders, state, steps))
+        })
+        .await?;
+    let (Some(order), Some(state)) = (orders.first(), state) else {
+        return Err(Refusal::Missing);
+    };
+    let facts = Facts {
+        heading: "Order".into(),
+        rows: vec![
+            ("id".into(), Cell::Code(id.to_string())),
+            ("state".into(), Cell::Text(state.status.name().replace('_', " "))),
+            ("since".into(), Cell::Time(state.changed_at)),
+            ("ready".into(), Cell::time(state.ready_at)),
+            ("placed by key".into(), Cell::Code(order.api_key.to_string())),
+            ("subtotal".into(), Cell::number(order.totals.subtotal)),
+            ("discount".into(), Cell::number(order.totals.discount)),
+            ("total".into(), Cell::number(order.totals.total)),
+            (
+                "coupon".into(),
+                Cell::Text(
+                    order
+                        .coupon_code
+                        .as_ref()
+                        .map_or("–", |code| code.as_str())
+                        .to_owned(),
+                ),
+            ),
+        ],
+    };
+    let lines = Table {
+        caption: "Lines".into(),
+        head: vec!["Units", "Product", "Category", "Price"],
+        rows: order
+            .lines
+            .iter()
+            .map(|line| Row {
+                cells: vec![
+                    Cell::number(line.quantity.units()),
+                    Cell::Text(line.name.to_string()),
+                    Cell::Text(line.category.to_string()),
+                    Cell::number(line.unit_price),
+                ],
+                ..Row::default()
+            })
+            .collect(),
+        ..Table::default()
+    };
+    let steps = Table {
+        caption: "History".into(),
+        head: vec!["State", "Since", "Reason"],
+        rows: steps
+            .iter()
+            .map(|step| Row {
+                cells: vec![
+                    Cell::Text(step.status.name().replace('_', " ")),
+                    Cell::Time(step.at),
+                    Cell::Text(
+                        step.reason
+                            .map_or("–".into(), |reason| reason.name().replace('_', " ")),
+                    ),
+                ],
+                ..Row::default()
+            })
+            .collect(),
+        ..Table::default()
+    };
+    let title = format!("Order {}", pick_up_code(id.as_u128()));
+    Ok(visit.page(
+        title,
+        vec![
+            Section::Facts(facts),
+            Section::Table(lines),
+            Section::Table(steps),
+        ],
+    ))
+}
+
+/// Time without news after which a comment is sent: a browser that has gone is noticed by it.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// GET /orders/events: a line whenever orders changed, here or on another replica.
+pub(super) async fn events(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let state = &visit.console.state;
+    let place = state
+        .streams
+        .place()
+        .map_err(|_| Refusal::Database("as many streams are open as there may be".into()))?;
+    let news = state.live.board();
+    let draining = state.streams.draining();
+    let stream = unfold(
+        (visit, place, news, true),
+        move |(visit, place, mut news, first)| {
+            let draining = draining.clone();
+            async move {
+                if first {
+                    return Some((
+                        Ok::<_, actix_web::Error>(Bytes::from_static(b"retry: 2000\n\n")),
+                        (visit, place, news, false),
+                    ));
+                }
+                let line: &'static [u8] = tokio::select! {
+                    () = draining.cancelled() => return None,
+                    change = timeout(HEARTBEAT, news.changed()) => match change {
+                        Ok(Ok(())) => b"data: orders\n\n",
+                        Ok(Err(_)) => return None,
+                        Err(_) => b":\n\n",
+                    },
+                };
+                // A revoked key hears nothing more.
+                visit
+                    .is_still_in()
+                    .then(|| (Ok(Bytes::from_static(line)), (visit, place, news, false)))
+            }
+        },
+    );
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, EVENT_STREAM))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(stream))
+}

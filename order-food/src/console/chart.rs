@@ -1,0 +1,106 @@
+//! Charts as SVG, drawn on the server.
+
+use std::fmt;
+
+/// Bars over names, from the left to the right.
+pub(super) struct Chart {
+    pub(super) title: String,
+    /// Names, values, and the values as people read them.
+    pub(super) bars: Vec<(String, f64, String)>,
+}
+
+const WIDTH: f64 = 960.0;
+const HEIGHT: f64 = 240.0;
+const BELOW: f64 = 24.0;
+const ABOVE: f64 = 20.0;
+
+/// A picture for those who see it: the table beside it says the same.
+impl fmt::Display for Chart {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let most = self.bars.iter().map(|bar| bar.1).fold(0.0, f64::max);
+        write!(
+            out,
+            r#"<figure><svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{}">"#,
+            Escaped(&self.title)
+        )?;
+        let count = self.bars.len().max(1);
+        let step = WIDTH / count as f64;
+        let room = HEIGHT - BELOW - ABOVE;
+        // As many names as find room.
+        let every = count.div_ceil(12);
+        for (index, (name, value, shown)) in self.bars.iter().enumerate() {
+            let height = if most > 0.0 { room * value / most } else { 0.0 };
+            let (x, y) = (step * index as f64, ABOVE + room - height);
+            write!(
+                out,
+                r#"<rect x="{:.1}" y="{y:.1}" width="{:.1}" height="{height:.1}"><title>{}: {}</title></rect>"#,
+                x + step * 0.1,
+                step * 0.8,
+                Escaped(name),
+                Escaped(shown),
+            )?;
+            if index % every == 0 {
+                write!(
+                    out,
+                    r#"<text x="{:.1}" y="{:.1}">{}</text>"#,
+                    x + step * 0.1,
+                    HEIGHT - 6.0,
+                    Escaped(name)
+                )?;
+            }
+        }
+        let top = self.bars.iter().find(|bar| bar.1 >= most && most > 0.0);
+        if let Some((_, _, shown)) = top {
+            write!(out, r#"<text x="0" y="14">{}</text>"#, Escaped(shown))?;
+        }
+        write!(
+            out,
+            "</svg><figcaption>{}</figcaption></figure>",
+            Escaped(&self.title)
+        )
+    }
+}
+
+/// Text between tags and in attributes.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '&' => out.write_str("&amp;")?,
+                '<' => out.write_str("&lt;")?,
+                '>' => out.write_str("&gt;")?,
+                '"' => out.write_str("&quot;")?,
+                other => write!(out, "{other}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_text_and_no_bar_is_higher_than_the_picture() {
+        let chart = Chart {
+            title: "a \"b\"".into(),
+            bars: vec![("<x>".into(), 3.0, "3".into()), ("y".into(), 0.0, "0".into())],
+        };
+        let svg = chart.to_string();
+
+        assert!(svg.contains("&lt;x&gt;") && !svg.contains("<x>"), "{svg}");
+        assert!(svg.contains(r#"aria-label="a &quot;b&quot;""#), "{svg}");
+        assert!(svg.contains(r#"height="196.0""#), "{svg}");
+        assert!(
+            Chart {
+                title: String::new(),
+                bars: Vec::new()
+            }
+            .to_string()
+            .ends_with("</figure>")
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! Every route of the console with the right that it needs, and the one door to all of them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use pages::Site;
+
+use super::right::Right;
+use super::visit::{Refusal, Visit, see_other};
+use super::{Console, audit, board, dead_letters, jobs, loads, login, sales, session, system, webhooks};
+
+/// The largest form that is read.
+pub(super) const MOST_BYTES: usize = 256 * 1024;
+
+type Answer = Pin<Box<dyn Future<Output = Result<HttpResponse, Refusal>>>>;
+
+struct Route {
+    method: Method,
+    path: &'static str,
+    right: Right,
+    handler: fn(Visit) -> Answer,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $right:ident $handler:path;)*) => {
+        &[$(Route {
+            method: Method::$method,
+            path: $path,
+            right: Right::$right,
+            handler: |visit| Box::pin($handler(visit)),
+        }),*]
+    };
+}
+
+const ROUTES: &[Route] = routes! {
+    GET "/login" Nothing login::show;
+    POST "/login" Nothing login::log_in;
+    POST "/logout" Session login::log_out;
+    GET "/" Session login::home;
+    GET "/orders" SeeOrders board::show;
+    GET "/orders/events" SeeOrders board::events;
+    GET "/orders/{id}" SeeOrders board::order;
+    POST "/orders/{id}" ManageOrders board::change;
+    GET "/jobs" SeeOperations jobs::list;
+    GET "/jobs/{id}" SeeOperations jobs::show;
+    POST "/jobs/{id}/cancel" Operate jobs::cancel_job;
+    POST "/jobs/{id}/run" Operate jobs::run_now;
+    POST "/jobs/pause" Operate jobs::pause;
+    POST "/jobs/resume" Operate jobs::resume;
+    GET "/dead" SeeOperations dead_letters::list;
+    GET "/dead/{id}" SeeOperations dead_letters::show;
+    POST "/dead/change" Operate dead_letters::change;
+    POST "/dead/all" Operate dead_letters::change_all;
+    GET "/webhooks" SeeOperations webhooks::list;
+    POST "/webhooks/{id}/test" Operate webhooks::test;
+    POST "/webhooks/{id}/rotate" Operate webhooks::rotate;
+    POST "/webhooks/{id}/disable" Operate webhooks::disable;
+    POST "/webhooks/{id}/enable" Operate webhooks::enable;
+    GET "/sales" SeeOperations sales::show;
+    POST "/sales/export" Operate sales::export;
+    GET "/loads" SeeOperations loads::show;
+    GET "/system" SeeOperations system::show;
+    GET "/audit" SeeOperations audit::show;
+    GET "/audit.csv" SeeOperations audit::csv;
+};
+
+/// Every route: method, path, the right that it needs.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str, Right)> {
+    ROUTES
+        .iter()
+        .map(|route| (route.method.as_str(), route.path, route.right))
+}
+
+/// Answers any request: finds the route, checks session, origin and right, and adds the headers
+/// that all answers have.
+pub(super) async fn answer(
+    request: HttpRequest,
+    payload: web::Payload,
+    console: web::Data<Console>,
+) -> HttpResponse {
+    let console = console.into_inner();
+    let site = Site::of(
+        request.headers(),
+        None,
+        console.state.limits.trusts_peer(request.peer_addr()),
+    );
+    let mut response = match request.path().strip_prefix("/assets/") {
+        Some(name) => match console.assets.file(name) {
+            Some(file) => file.respond(&request),
+            None => HttpResponse::NotFound().finish(),
+        },
+        None => page(&request, payload, &console, &site).await,
+    };
+    console.headers.apply(&site, response.headers_mut());
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.insert(
+        header::HeaderName::from_static("x-robots-tag"),
+        HeaderValue::from_static("noindex"),
+    );
+    response
+}
+
+async fn page(
+    request: &HttpRequest,
+    payload: web::Payload,
+    console: &Arc<Console>,
+    site: &Site,
+) -> HttpResponse {
+    let snapshot = console.state.snapshots.get();
+    let session = snapshot
+        .as_ref()
+        .filter(|snapshot| !snapshot.has_stale_keys(console.state.authenticator.keys_max_age))
+        .and_then(|snapshot| session::of(&console.signer, site, request.headers(), snapshot));
+    let method = match request.method() {
+        &Method::HEAD => Method::GET,
+        other => other.clone(),
+    };
+    let found = find(request.path(), &method);
+    let mut visit = Visit {
+        console: console.clone(),
+        request: request.clone(),
+        site: site.clone(),
+        session,
+        snapshot,
+        parts: Vec::new(),
+        fields: Vec::new(),
+    };
+    let route = match found {
+        Found::Route(route, parts) => {
+            visit.parts = parts;
+            route
+        }
+        Found::OtherMethods(allowed) => {
+            let mut response = visit.told(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Not here",
+                "This address does not do that.",
+            );
+            if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+                response.headers_mut().insert(header::ALLOW, allowed);
+            }
+            return response;
+        }
+        Found::Nothing => return visit.refuse(Refusal::Missing),
+    };
+    if !site.may_change(&method, request.headers()) {
+        let text = "Only a page of this console may do that.";
+        return visit.told(StatusCode::FORBIDDEN, "Not allowed", text);
+    }
+    if route.right != Right::Nothing {
+        match &visit.session {
+            None if method == Method::GET => return see_other("/login"),
+            None => {
+                let text = "You are not logged in, or your key was revoked: log in again.";
+                return visit.told(StatusCode::FORBIDDEN, "Not logged in", text);
+            }
+            Some(session) if !session.may(route.right) => {
+                let text = "Your API key has not the scope for that.";
+                return visit.told(StatusCode::FORBIDDEN, "Not allowed", text);
+            }
+            Some(_) => {}
+        }
+        if route.right.changes() && console.read_only {
+            let text = "This console is read only (CONSOLE_READ_ONLY).";
+            return visit.told(StatusCode::FORBIDDEN, "Not allowed", text);
+        }
+    }
+    let text = match method {
+        Method::GET => request.query_string().as_bytes().to_vec(),
+        _ => match payload.to_bytes_limited(MOST_BYTES).await {
+            Ok(Ok(bytes)) => bytes.to_vec(),
+            _ => {
+                let text = "The form is larger than 256 KiB, or did not arrive.";
+                return visit.told(StatusCode::PAYLOAD_TOO_LARGE, "Not done", text);
+            }
+        },
+    };
+    visit.fields = url::form_urlencoded::parse(&text).into_owned().collect();
+    match (route.handler)(visit.clone()).await {
+        Ok(response) => response,
+        Err(refusal) => visit.refuse(refusal),
+    }
+}
+
+enum Found {
+    Route(&'static Route, Parts),
+    OtherMethods(String),
+    Nothing,
+}
+
+/// The values of the parts in braces, by name.
+pub(super) type Parts = Vec<(&'static str, String)>;
+
+/// The route of a path; a whole path goes before one with parts in braces.
+fn find(path: &str, method: &Method) -> Found {
+    let path = match path.trim_end_matches('/') {
+        "" => "/",
+        path => path,
+    };
+    let mut found: Vec<(&Route, Parts)> = ROUTES
+        .iter()
+        .filter_map(|route| Some((route, parts(route.path, path)?)))
+        .collect();
+    found.sort_by_key(|(_, parts)| parts.len());
+    let allowed: Vec<&str> = found.iter().map(|(route, _)| route.method.as_str()).collect();
+    let others = allowed.join(", ");
+    match found.into_iter().find(|(route, _)| route.method == *method) {
+        Some((route, parts)) => Found::Route(route, parts),
+        None if others.is_empty() => Found::Nothing,
+        None => Found::OtherMethods(others),
+    }
+}
+
+fn parts(pattern: &'static str, path: &str) -> Option<Parts> {
+    let (mut wanted, mut sent) = (pattern.split('/'), path.split('/'));
+    let mut parts = Vec::new();
+    loop {
+        match (wanted.next(), sent.next()) {
+            (None, None) => return Some(parts),
+            (Some(part), Some(text)) => {
+                let name = part.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
+                match name {
+                    Some(name) if !text.is_empty() => parts.push((name, text.to_owned())),
+                    None if part == text => {}
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        }
+    }
+}

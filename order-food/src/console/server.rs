@@ -1,0 +1,64 @@
+//! The console's own listener.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, web};
+use pages::{Assets, PageHeaders, Signer};
+use process::failure::{ExitCode, Failure, OrExit};
+use tracing::info;
+
+use super::{Console, routes};
+use crate::settings::Settings;
+use crate::state::AppState;
+
+const FILES: [pages::assets::Source; 2] = [
+    ("console.css", include_bytes!("../../assets/console.css")),
+    ("console.js", include_bytes!("../../assets/console.js")),
+];
+
+/// Binds the port of the console and serves it; `None` where it has no port.
+///
+/// # Errors
+/// Exit code 6 when the port cannot be bound.
+pub(crate) fn start(
+    settings: &Settings,
+    state: &AppState,
+    registry: &prometheus::Registry,
+) -> Result<Option<(Server, u16)>, Failure> {
+    let Some(port) = settings.console.port else {
+        return Ok(None);
+    };
+    let address = settings.console.bind_address.as_str();
+    let listener = TcpListener::bind((address, port)).or_exit(
+        ExitCode::Input,
+        format!("CONSOLE_PORT: cannot listen on {address}:{port}"),
+    )?;
+    let port = listener
+        .local_addr()
+        .or_exit(ExitCode::Input, "CONSOLE_PORT")?
+        .port();
+    let console = web::Data::from(Arc::new(Console {
+        state: state.clone(),
+        registry: registry.clone(),
+        assets: Assets::new(&FILES),
+        headers: PageHeaders::new(&[], false),
+        signer: Signer::new(&settings.hash_keys()?),
+        read_only: settings.console.read_only,
+    }));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(console.clone())
+            .app_data(web::PayloadConfig::new(routes::MOST_BYTES))
+            .default_service(web::to(routes::answer))
+    })
+    .disable_signals()
+    .workers(2)
+    .shutdown_timeout(2)
+    .listen(listener)
+    .or_exit(ExitCode::Input, "CONSOLE_PORT")?
+    .run();
+    info!(port, "the console listens");
+    Ok(Some((server, port)))
+}

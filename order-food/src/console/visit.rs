@@ -1,0 +1,288 @@
+//! One request to the console: who makes it, what it sends, and how pages are answered.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use askama::Template;
+use diesel::QueryResult;
+use diesel::result::Error as QueryError;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use pages::Site;
+use serde_json::Value;
+use tracing::warn;
+
+use super::right::Right;
+use super::routes::Parts;
+use super::session::{self, Session};
+use super::view::{Banner, Frame, Page, Section};
+use super::{Console, PAGES};
+use crate::operator_actions::{self, OperatorAction};
+use crate::reference_data::Snapshot;
+
+/// A request that was let in.
+#[derive(Clone)]
+pub(super) struct Visit {
+    pub(super) console: Arc<Console>,
+    pub(super) request: HttpRequest,
+    pub(super) site: Site,
+    /// `None` on the log-in page only.
+    pub(super) session: Option<Session>,
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    pub(super) parts: Parts,
+    /// Fields of the query, or of the form that was sent.
+    pub(super) fields: Vec<(String, String)>,
+}
+
+/// Why there is no page.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// 404.
+    Missing,
+    /// 422, with what is wrong with the form.
+    Invalid(String),
+    /// 503: the database did not answer in time.
+    Database(String),
+}
+
+/// Statements of pages that run longer are ended.
+const STATEMENT_LIMIT: &str = "SET LOCAL statement_timeout = '2s'";
+
+impl Visit {
+    /// The first field with this name; empty fields count as none.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|(field, value)| field == name && !value.trim().is_empty())
+            .map(|(_, value)| value.trim())
+    }
+
+    /// Whether the session could still log in: for answers that last.
+    pub(super) fn is_still_in(&self) -> bool {
+        let state = &self.console.state;
+        let session = state.snapshots.get().and_then(|snapshot| {
+            let headers = self.request.headers();
+            session::of(&self.console.signer, &self.site, headers, &snapshot)
+        });
+        session.is_some()
+    }
+
+    /// A part of the path that is a number.
+    pub(super) fn number(&self, name: &str) -> Result<i64, Refusal> {
+        self.path(name).parse().map_err(|_| Refusal::Missing)
+    }
+
+    /// A part of the path.
+    pub(super) fn path(&self, name: &str) -> &str {
+        let part = self.parts.iter().find(|(part, _)| *part == name);
+        part.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// Whether buttons that need the right are shown.
+    pub(super) fn may(&self, right: Right) -> bool {
+        !(right.changes() && self.console.read_only)
+            && self.session.as_ref().is_some_and(|session| session.may(right))
+    }
+
+    /// Reads in a transaction of one state of the database, bounded to 2 s a statement.
+    pub(super) async fn read<T>(
+        &self,
+        query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, Refusal> {
+        let limited = async |connection: &mut AsyncPgConnection| {
+            connection.batch_execute(STATEMENT_LIMIT).await?;
+            query(connection).await
+        };
+        let pool = &self.console.state.pool;
+        let read = pool.read_one_state(self.console.state.order_deadline, limited);
+        read.await.map_err(|error| Refusal::Database(error.to_string()))
+    }
+
+    /// Acts in a transaction that also records the action; `act` answers the states before and
+    /// after, and `None` after where nothing was there to act on.
+    pub(super) async fn act(
+        &self,
+        action: &'static str,
+        target: &str,
+        act: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<(Option<Value>, Option<Value>)>,
+    ) -> Result<Option<Value>, Refusal> {
+        let key_id = self.session.as_ref().map(|session| session.key);
+        let request_id = crate::spans::request_id();
+        let work = async {
+            let mut connection = self
+                .console
+                .state
+                .pool
+                .get()
+                .await
+                .map_err(|error| Refusal::Database(error.to_string()))?;
+            let done = async {
+                connection.batch_execute("BEGIN").await?;
+                connection.batch_execute(STATEMENT_LIMIT).await?;
+                let (before, after) = act(&mut connection).await?;
+                let record = OperatorAction {
+                    key_id,
+                    via: "console",
+                    action,
+                    target,
+                    before,
+                    after: after.clone(),
+                    outcome: if after.is_some() {
+                        "done"
+                    } else {
+                        "nothing to act on"
+                    },
+                    request_id: request_id.as_deref(),
+                };
+                operator_actions::record(&mut connection, &record).await?;
+                connection.batch_execute("COMMIT").await?;
+                Ok::<_, QueryError>(after)
+            };
+            let after = done.await.map_err(|error| Refusal::Database(error.to_string()))?;
+            // Given back only in a known state: after an error it is closed.
+            connection.release();
+            Ok(after)
+        };
+        tokio::time::timeout(self.console.state.order_deadline, work)
+            .await
+            .unwrap_or_else(|_| Err(Refusal::Database("no answer in time".into())))
+    }
+
+    /// The frame of this visit's pages.
+    pub(super) fn frame(&self) -> Frame {
+        let session = self.session.as_ref();
+        let pages = PAGES
+            .iter()
+            .filter(|(_, _, right)| session.is_some_and(|session| session.may(*right)))
+            .map(|(path, name, _)| (*path, *name));
+        let assets = &self.console.assets;
+        Frame {
+            style: assets.address("console.css").to_owned(),
+            script: assets.address("console.js").to_owned(),
+            pages: pages.collect(),
+            here: self
+                .request
+                .path()
+                .split('/')
+                .nth(1)
+                .unwrap_or_default()
+                .to_owned(),
+            visitor: session.map(|session| session.key.to_string()),
+            read_only: self.console.read_only,
+        }
+    }
+
+    /// A page of sections; above them what the last press did.
+    pub(super) fn page(&self, title: impl Into<String>, sections: Vec<Section>) -> HttpResponse {
+        let banner = self
+            .field("done")
+            .and_then(|done| DONE.iter().find(|(name, _)| *name == done));
+        let banner = banner.map(|(_, text)| Banner {
+            text: (*text).into(),
+            bad: false,
+        });
+        self.write(StatusCode::OK, title.into(), banner, sections)
+    }
+
+    /// A page that tells of a refusal.
+    pub(super) fn refuse(&self, refusal: Refusal) -> HttpResponse {
+        let (status, title, text) = match refusal {
+            Refusal::Missing => (
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "There is nothing at this address: it may be done and gone.".to_owned(),
+            ),
+            Refusal::Invalid(problem) => (StatusCode::UNPROCESSABLE_ENTITY, "Not done", problem),
+            Refusal::Database(error) => {
+                warn!(
+                    error,
+                    path = self.request.path(),
+                    "a page of the console cannot be read"
+                );
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Not available",
+                    "The database did not answer within 2 seconds; nothing was changed. Load the page again."
+                        .to_owned(),
+                )
+            }
+        };
+        self.told(status, title, &text)
+    }
+
+    /// A page with a sentence and nothing else.
+    pub(super) fn told(&self, status: StatusCode, title: &str, text: &str) -> HttpResponse {
+        let banner = Banner {
+            text: text.to_owned(),
+            bad: true,
+        };
+        self.write(status, title.to_owned(), Some(banner), Vec::new())
+    }
+
+    fn write(
+        &self,
+        status: StatusCode,
+        title: String,
+        banner: Option<Banner>,
+        sections: Vec<Section>,
+    ) -> HttpResponse {
+        let page = Page {
+            frame: self.frame(),
+            title,
+            banner,
+            sections,
+        };
+        render(status, &page)
+    }
+
+    /// After a press: back to where it was pressed, which is read anew.
+    pub(super) fn back(&self, path: &str, done: &'static str) -> HttpResponse {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        see_other(&format!("{path}{separator}done={done}"))
+    }
+}
+
+/// What presses did, by their name in the address.
+pub(super) const DONE: [(&str, &str); 14] = [
+    ("moved", "Done."),
+    ("faster", "Somebody was faster: this is the order's state now."),
+    ("paused", "Paused: workers know of it within a second."),
+    ("resumed", "Resumed."),
+    ("cancelled", "Cancelled, or asked to end within 5 seconds."),
+    ("run", "Due now."),
+    ("replayed", "Queued again."),
+    ("purged", "Removed for good."),
+    ("bulk", "Begun in the background: this page shows its progress."),
+    ("nothing", "Nothing was left to act on: somebody was faster."),
+    (
+        "tested",
+        "A test event was queued: its outcome is shown with the endpoint.",
+    ),
+    ("changed", "Changed."),
+    ("exported", "The export has begun: it is listed under Jobs."),
+    ("stopped", "Asked to stop: what is done stays done."),
+];
+
+/// Writes a template.
+pub(super) fn render(status: StatusCode, page: &impl Template) -> HttpResponse {
+    match page.render() {
+        Ok(html) => HttpResponseBuilder::new(status)
+            .insert_header((
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("text/html; charset=utf-8"),
+            ))
+            .body(html),
+        Err(problem) => {
+            tracing::error!(error = %problem, "a page of the console cannot be written");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+/// 303: the browser asks for `path` next.
+pub(super) fn see_other(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, path))
+        .finish()
+}

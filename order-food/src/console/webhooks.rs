@@ -1,0 +1,195 @@
+//! Webhook endpoints: their state, and what operators do to them.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use database::channels::DATASET_PUBLISHED;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use job_queue::{Job, NewJob, enqueue};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::right::Right;
+use super::view::{Action, Cell, Facts, Row, Section, Table};
+use super::visit::{Refusal, Visit};
+use crate::jobs::OrderWebhook;
+use crate::webhooks::endpoints::{self, Endpoint, EndpointId};
+use crate::webhooks::{Delivery, Event, WebhookSecret};
+
+/// For how long the former secret signs beside a new one.
+const OVERLAP: Duration = Duration::from_secs(24 * 3_600);
+
+/// GET /webhooks.
+pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let endpoints = visit.read(endpoints::list).await?;
+    let may = visit.may(Right::Operate);
+    let table = Table {
+        caption: "Endpoints".into(),
+        head: vec![
+            "URL",
+            "Events",
+            "State",
+            "Last delivered",
+            "Last error",
+            "Since",
+            "Id",
+        ],
+        rows: endpoints.iter().map(|endpoint| row(endpoint, may)).collect(),
+        empty: "No endpoint: order-food webhooks add URL makes one.",
+        ..Table::default()
+    };
+    Ok(visit.page("Webhooks", vec![Section::Table(table)]))
+}
+
+fn row(endpoint: &Endpoint, may: bool) -> Row {
+    let state = match (&endpoint.disabled_reason, endpoint.failures) {
+        (Some(reason), _) => Cell::Bad(format!("off ({reason})")),
+        (None, 0) => Cell::Text("active".into()),
+        (None, failures) => Cell::Bad(format!("failing, {failures} times")),
+    };
+    let switch = match endpoint.disabled_at {
+        Some(_) => ("enable", "Enable"),
+        None => ("disable", "Disable"),
+    };
+    let action = |(path, label): (&str, &str)| Action {
+        path: format!("/webhooks/{}/{path}", endpoint.id),
+        label: label.into(),
+        about: endpoint.url.clone(),
+        fields: Vec::new(),
+    };
+    let actions = [("test", "Send a test"), ("rotate", "New secret"), switch];
+    Row {
+        cells: vec![
+            Cell::Text(endpoint.url.clone()),
+            Cell::Text(endpoint.events.join(", ")),
+            state,
+            Cell::time(endpoint.delivered_at),
+            Cell::Text(endpoint.last_error.clone().unwrap_or_else(|| "–".into())),
+            Cell::time(endpoint.failing_since.or(endpoint.disabled_at)),
+            Cell::Code(endpoint.id.to_string()),
+        ],
+        actions: match may {
+            true => actions.map(action).into(),
+            false => Vec::new(),
+        },
+        ..Row::default()
+    }
+}
+
+/// POST /webhooks/{id}/test: queues one delivery of a test event.
+pub(super) async fn test(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let id = id(&visit)?;
+    let delivery = Delivery {
+        endpoint: id,
+        event: Event::test(),
+    };
+    let payload = serde_json::to_string(&delivery).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let job = NewJob::raw(OrderWebhook::KIND.max_attempts(1), payload).public(Uuid::now_v7());
+    let done = visit
+        .act(
+            "webhooks.test",
+            &target(id),
+            async |connection| match endpoints::locked(connection, id).await? {
+                None => Ok((None, None)),
+                Some(_) => Ok((
+                    None,
+                    enqueue(connection, &[job])
+                        .await?
+                        .first()
+                        .map(|id| json!({ "job": id })),
+                )),
+            },
+        )
+        .await?;
+    visit.console.state.queue.wake();
+    done.ok_or(Refusal::Missing)?;
+    Ok(visit.back("/webhooks", "tested"))
+}
+
+/// POST /webhooks/{id}/rotate: shows the new secret, this once.
+pub(super) async fn rotate(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let id = id(&visit)?;
+    let secret = WebhookSecret::generate().map_err(|error| Refusal::Database(error.to_string()))?;
+    let done = visit
+        .act("webhooks.rotate", &target(id), async |connection| {
+            if endpoints::locked(connection, id).await?.is_none() {
+                return Ok((None, None));
+            }
+            endpoints::rotate(connection, id, &secret, OVERLAP).await?;
+            published(connection).await?;
+            Ok((
+                None,
+                Some(json!({ "formerSecretSignsForSeconds": OVERLAP.as_secs() })),
+            ))
+        })
+        .await?;
+    done.ok_or(Refusal::Missing)?;
+    let facts = Facts {
+        heading: "Shown this once: give it to the receiver".into(),
+        rows: vec![
+            ("endpoint".into(), Cell::Code(id.to_string())),
+            ("secret".into(), Cell::Code(secret.reveal().to_string())),
+            (
+                "the former one signs too".into(),
+                Cell::Text("for 24 hours".into()),
+            ),
+        ],
+    };
+    let links = vec![("/webhooks".to_owned(), "Back to the endpoints".to_owned())];
+    Ok(visit.page("New secret", vec![Section::Facts(facts), Section::Links(links)]))
+}
+
+/// POST /webhooks/{id}/disable.
+pub(super) async fn disable(visit: Visit) -> Result<HttpResponse, Refusal> {
+    switch(visit, "webhooks.disable", async |connection, id| {
+        endpoints::disable(connection, id).await
+    })
+    .await
+}
+
+/// POST /webhooks/{id}/enable.
+pub(super) async fn enable(visit: Visit) -> Result<HttpResponse, Refusal> {
+    switch(visit, "webhooks.enable", async |connection, id| {
+        endpoints::enable(connection, id).await
+    })
+    .await
+}
+
+async fn switch(
+    visit: Visit,
+    action: &'static str,
+    change: impl AsyncFn(&mut AsyncPgConnection, EndpointId) -> diesel::QueryResult<Endpoint>,
+) -> Result<HttpResponse, Refusal> {
+    let id = id(&visit)?;
+    let done = visit
+        .act(action, &target(id), async |connection| {
+            let Some(before) = endpoints::locked(connection, id).await? else {
+                return Ok((None, None));
+            };
+            let after = change(connection, id).await?;
+            published(connection).await?;
+            Ok((Some(state(&before)), Some(state(&after))))
+        })
+        .await?;
+    done.ok_or(Refusal::Missing)?;
+    Ok(visit.back("/webhooks", "changed"))
+}
+
+/// API processes read the endpoints anew, as they read new data.
+async fn published(connection: &mut AsyncPgConnection) -> diesel::QueryResult<()> {
+    connection
+        .batch_execute(&format!("NOTIFY {DATASET_PUBLISHED}"))
+        .await
+}
+
+fn state(endpoint: &Endpoint) -> Value {
+    json!({ "url": endpoint.url, "disabled": endpoint.disabled_reason, "failures": endpoint.failures })
+}
+
+fn id(visit: &Visit) -> Result<EndpointId, Refusal> {
+    Uuid::try_parse(visit.path("id")).map_err(|_| Refusal::Missing)
+}
+
+fn target(id: EndpointId) -> String {
+    format!("endpoint {id}")
+}

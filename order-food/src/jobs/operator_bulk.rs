@@ -1,0 +1,114 @@
+//! `operator.bulk`: replays or purges many dead letters for an operator, in pieces.
+
+use std::time::{Duration, Instant};
+
+use database::pool::Pool;
+use diesel::QueryResult;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use job_queue::operate::{self, DeadLetters};
+use job_queue::{Job, JobError, Kind, Outcome, Priority, Run};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::operator_actions::{OperatorAction, record};
+
+/// Acts on dead letters until none is left that existed when it began.
+pub(crate) struct OperatorBulk {
+    pub(super) pool: Pool,
+}
+
+/// What is done to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BulkAction {
+    /// They are queued again.
+    Replay,
+    /// They are removed for good.
+    Purge,
+}
+
+/// The payload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Bulk {
+    pub(crate) action: BulkAction,
+    /// `None`: of every kind.
+    pub(crate) kind: Option<String>,
+    /// The key of who asked.
+    pub(crate) key_id: Option<Uuid>,
+}
+
+impl BulkAction {
+    /// The name in the record of actions.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            BulkAction::Replay => "jobs.replay",
+            BulkAction::Purge => "jobs.purge",
+        }
+    }
+
+    /// Does it to at most 5,000 of them.
+    pub(crate) async fn apply(
+        self,
+        connection: &mut AsyncPgConnection,
+        chosen: &DeadLetters,
+    ) -> QueryResult<Vec<Value>> {
+        match self {
+            BulkAction::Replay => operate::replay(connection, chosen).await,
+            BulkAction::Purge => operate::purge(connection, chosen).await,
+        }
+    }
+}
+
+impl Job for OperatorBulk {
+    const KIND: Kind =
+        Kind::new("operator.bulk", "operator", Priority::High).timeout(Duration::from_secs(3_600));
+    type Payload = Bulk;
+
+    /// Each piece is a transaction with its record: a run that is stopped keeps what it did, and the
+    /// next attempt goes on with the rest.
+    async fn run(&self, run: &Run, bulk: Bulk) -> Result<Outcome, JobError> {
+        let started = Instant::now();
+        let mut changed = 0;
+        loop {
+            run.check()?;
+            // Those that died since it began have died of what they were replayed for.
+            let chosen = DeadLetters::OlderThan {
+                kind: bulk.kind.clone(),
+                age_s: started.elapsed().as_secs_f64(),
+            };
+            let mut connection = self.pool.get().await?;
+            let piece = piece(&mut connection, &bulk, &chosen).await?;
+            connection.release();
+            changed += piece;
+            run.progress(json!({ "changed": changed }));
+            if piece == 0 {
+                return Ok(Outcome::Done);
+            }
+        }
+    }
+}
+
+async fn piece(connection: &mut AsyncPgConnection, bulk: &Bulk, chosen: &DeadLetters) -> QueryResult<usize> {
+    connection.batch_execute("BEGIN").await?;
+    let changed = bulk.action.apply(connection, chosen).await?;
+    if !changed.is_empty() {
+        let target = bulk
+            .kind
+            .as_deref()
+            .map_or("all".to_owned(), |kind| format!("kind:{kind}"));
+        let action = OperatorAction {
+            key_id: bulk.key_id,
+            via: "console",
+            action: bulk.action.name(),
+            target: &format!("dead letters {target}"),
+            before: None,
+            after: Some(json!({ "number": changed.len() })),
+            outcome: "done",
+            request_id: None,
+        };
+        record(connection, &action).await?;
+    }
+    connection.batch_execute("COMMIT").await?;
+    Ok(changed.len())
+}

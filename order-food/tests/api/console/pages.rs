@@ -1,0 +1,190 @@
+//! What the pages show, and what presses do.
+
+use super::{Browser, app};
+use crate::fixtures::{OPERATOR, VIEWER};
+use crate::harness::TestApp;
+
+async fn insert_dead(app: &TestApp, number: u32) {
+    app.database
+        .execute(&format!(
+            "INSERT INTO job_dead (id, kind, priority, created_at, reason, attempt, rescues, timeout_ms, payload, last_error, min_build)
+             SELECT n, 'order.webhook', 1, now(), 'exhausted', 8, 0, 1000,
+                 jsonb_build_object('mail', 'ann@example.org', 'secret', 'hush', 'text', '<script>alert(1)</script>'),
+                 'refused <b>hard</b>', 0 FROM generate_series(1000, 999 + {number}) AS n"
+        ))
+        .await;
+}
+
+async fn count(app: &TestApp, what: &str) -> i64 {
+    let counted = app.database.value(&format!("SELECT count(*) FROM {what}")).await;
+    counted.parse().unwrap()
+}
+
+#[tokio::test]
+async fn every_page_says_what_is_there_and_nothing_of_it_is_markup() {
+    let app = app().await;
+    insert_dead(&app, 3).await;
+    app.database
+        .execute(
+            "INSERT INTO job (kind, priority, timeout_ms, payload, last_error)
+             VALUES ('order.webhook', 1, 1000, '{\"a\": \"</pre><script>\"}', '<i>late</i>')",
+        )
+        .await;
+    let id = app.database.value("SELECT min(id) FROM job").await;
+    let browser = Browser::logged_in(&app, OPERATOR).await;
+    for (path, wanted) in [
+        (
+            "/jobs".to_owned(),
+            vec![
+                "CRITICAL",
+                "BULK",
+                "order.webhook",
+                "No worker runs",
+                "&#60;i&#62;late",
+            ],
+        ),
+        (format!("/jobs/{id}"), vec!["queued", "Run now", "Cancel"]),
+        (
+            "/dead".to_owned(),
+            vec!["exhausted", "Replay the ticked", "All 3 dead letters"],
+        ),
+        (
+            "/dead/1001".to_owned(),
+            vec!["••••@example.org", "Failed attempts"],
+        ),
+        ("/webhooks".to_owned(), vec!["No endpoint"]),
+        ("/sales".to_owned(), vec!["Total by day", "<svg"]),
+        ("/loads".to_owned(), vec!["Migrations, newest first", "orders"]),
+        ("/system".to_owned(), vec!["This replica", "Limited promotions"]),
+        ("/audit".to_owned(), vec!["Nothing was done yet"]),
+    ] {
+        let answer = browser.get(&app, &path).await;
+        let text = answer.text();
+        assert_eq!(answer.status(), 200, "{path}: {text}");
+        for wanted in wanted {
+            assert!(text.contains(wanted), "{path} shows {wanted}: {text}");
+        }
+        for not in [
+            "<script>",
+            "hush",
+            "<i>late",
+            "<b>hard",
+            " style=",
+            " onclick=",
+            "ann@example",
+        ] {
+            assert!(!text.contains(not), "{path} shows no {not}: {text}");
+        }
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("x-robots-tag"), Some("noindex"));
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn pauses_and_their_ends_are_done_once_and_on_record() {
+    let app = app().await;
+    let browser = Browser::logged_in(&app, OPERATOR).await;
+    let pause = browser
+        .post(&app, "/jobs/pause", "scope=priority%3ALOW&reason=lunch")
+        .await;
+    assert_eq!(pause.header("location"), Some("/jobs?done=paused"), "{pause:?}");
+    assert!(browser.get(&app, "/jobs").await.text().contains("lunch"));
+    for (form, status) in [
+        ("scope=priority%3ANONE&reason=x", 422),
+        ("scope=&reason=x", 422),
+        ("scope=*", 422),
+        ("scope=kind%3A'%3B--&reason=x", 422),
+    ] {
+        assert_eq!(
+            browser.post(&app, "/jobs/pause", form).await.status(),
+            status,
+            "{form}"
+        );
+    }
+    for (done, rows) in [("resumed", 0), ("nothing", 0)] {
+        let resume = browser.post(&app, "/jobs/resume", "scope=priority%3ALOW").await;
+        assert_eq!(
+            resume.header("location"),
+            Some(format!("/jobs?done={done}").as_str())
+        );
+        assert_eq!(count(&app, "job_control").await, rows);
+    }
+    let actions = app
+        .database
+        .rows("SELECT action, outcome, via, key_id IS NOT NULL FROM operator_actions ORDER BY id")
+        .await;
+    assert_eq!(
+        actions,
+        [
+            ["jobs.pause", "done", "console", "t"],
+            ["jobs.resume", "done", "console", "t"],
+            ["jobs.resume", "nothing to act on", "console", "t"],
+        ]
+    );
+    let csv = browser.get(&app, "/audit.csv?text=pause").await.text();
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+}
+
+#[tokio::test]
+async fn dead_letters_are_replayed_and_purged_once_however_often_it_is_pressed() {
+    let app = app().await;
+    insert_dead(&app, 4).await;
+    let browser = Browser::logged_in(&app, OPERATOR).await;
+    for done in ["replayed", "nothing"] {
+        let answer = browser
+            .post(&app, "/dead/change", "do=replay&id=1000&id=1001")
+            .await;
+        assert_eq!(
+            answer.header("location"),
+            Some(format!("/dead?done={done}").as_str())
+        );
+        assert_eq!(count(&app, "job").await, 2);
+    }
+    browser.post(&app, "/dead/change", "do=purge&id=1002").await;
+    assert_eq!(count(&app, "job_dead").await, 3);
+    for form in ["do=purge", "do=nothing&id=1", "id=1000", "do=replay&id=x"] {
+        assert_eq!(
+            browser.post(&app, "/dead/change", form).await.status(),
+            422,
+            "{form}"
+        );
+    }
+    let unconfirmed = browser.post(&app, "/dead/all", "do=purge&word=1&typed=2").await;
+    assert_eq!(unconfirmed.status(), 422);
+    let begun = browser.post(&app, "/dead/all", "do=purge&word=1&typed=1").await;
+    assert_eq!(begun.header("location"), Some("/dead?done=bulk"));
+    assert_eq!(count(&app, "job WHERE kind = 'operator.bulk'").await, 1);
+    assert!(browser.get(&app, "/dead").await.text().contains("no worker runs"));
+}
+
+#[tokio::test]
+async fn a_page_asks_for_older_rows_until_there_are_none() {
+    let app = app().await;
+    insert_dead(&app, 120).await;
+    let browser = Browser::logged_in(&app, VIEWER).await;
+    let (mut path, mut seen) = ("/dead?kind=order.webhook".to_owned(), 0);
+    for _ in 0..5 {
+        let text = browser.get(&app, &path).await.text();
+        seen += text.matches("href=\"/dead/1").count();
+        match text
+            .split("<a href=\"")
+            .find(|part| part.contains("rel=\"next\""))
+        {
+            Some(link) => path = link.split('"').next().unwrap().replace("&#38;", "&"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, 120);
+    assert!(
+        !browser
+            .get(&app, "/dead")
+            .await
+            .text()
+            .contains("Replay the ticked")
+    );
+}
