@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::handlers::{READ, own, parse_id, to_json};
 use super::states::{ByStatus, ids_by_status, present_states};
+use super::status::first_id_at;
 use super::{Cursor, Order, OrderAnswer, queries};
 use crate::auth::Caller;
 use crate::http::representation::Representation;
@@ -119,8 +120,7 @@ impl Page {
                 async |connection: &mut _| queries::orders_before(connection, self.before, most, key).await;
             return Ok((state.read("SELECT orders", find).await?, Vec::new()));
         }
-        let now = caller.snapshot.now() - state.order_open_window;
-        let placed_since = Uuid::from_u128(u128::try_from(now.timestamp_millis()).unwrap_or(0) << 80);
+        let placed_since = first_id_at(caller.snapshot.now() - state.order_open_window);
         let find = async |connection: &mut AsyncPgConnection| -> QueryResult<_> {
             let orders = match &self.status {
                 None => queries::orders_before(connection, self.before, most, key).await?,

@@ -23,7 +23,7 @@ use shop::{Actor, OrderStatus, Reason, Transition};
 use uuid::Uuid;
 
 pub(crate) use request::ReadyIn;
-pub(crate) use system::{answer_all, answered_until, unanswered};
+pub(crate) use system::{answer_all, answered_until, first_id_at, unanswered};
 
 use crate::reference_data::ApiKeyId;
 use crate::spans;
