@@ -331,7 +331,7 @@ fn state(
     let max_stale = (settings.snapshot_stale == SnapshotStale::Unready).then_some(snapshot_max_age);
     let limits = Arc::new(Limits::new(
         &settings.rate_limit,
-        settings.storefront.orders_per_address,
+        settings.storefront.visitors_orders(),
         registry,
     )?);
     let queue = Queue::new(settings.jobs.capacities(), registry)?;

@@ -91,16 +91,16 @@ impl Cors {
             .then(|| origin.clone())
     }
 
-    /// Adds to any response, errors included, what lets the page read it. Credentials are allowed
-    /// for the API alone: the storefront has cookies.
-    pub(crate) fn permit(&self, allowed: Option<HeaderValue>, is_api: bool, response: &mut HeaderMap) {
+    /// Adds to any response, errors included, what lets the page read it; credentials only where no
+    /// cookies are looked at.
+    pub(crate) fn permit(&self, allowed: Option<HeaderValue>, has_cookies: bool, response: &mut HeaderMap) {
         if !self.any {
             response.append(header::VARY, HeaderValue::from_static("Origin"));
         }
         let Some(origin) = allowed else { return };
         response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
-        if self.credentials && is_api {
+        if self.credentials && !has_cookies {
             response.insert(
                 header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
                 HeaderValue::from_static("true"),

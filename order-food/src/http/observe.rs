@@ -67,7 +67,7 @@ pub(crate) async fn observe(
     }
     let request_id = request_id(request.headers());
     let allowed_origin = observer.cors.allowed(request.headers());
-    let is_api = request.path().starts_with("/api/");
+    let has_cookies = has_cookies(request.path());
     let span = open_span(&observer, &request);
     let leaves_http = leaves_http(&request);
 
@@ -86,7 +86,7 @@ pub(crate) async fn observe(
 
     observer
         .cors
-        .permit(allowed_origin, is_api, response.headers_mut());
+        .permit(allowed_origin, has_cookies, response.headers_mut());
     // While draining, a client that keeps its connection goes elsewhere before the connection is
     // cut between two requests.
     if leaves_http || observer.draining.is_cancelled() {
@@ -214,6 +214,12 @@ fn open_span(observer: &Observer, request: &ServiceRequest) -> Span {
         adopt(&span, parent);
     }
     span
+}
+
+/// Whether the path is one of the storefront, which knows its visitors by cookies.
+fn has_cookies(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next();
+    first.is_some_and(|first| ["", "cart", "checkout", "order", "orders"].contains(&first))
 }
 
 /// The path without the token of an order's link, which opens the order to all that have it.

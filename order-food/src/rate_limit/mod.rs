@@ -63,13 +63,14 @@ const MOST_VISITORS: usize = 16_384;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 impl Limits {
-    /// Makes the tables of the limits that are on, and registers the metric.
+    /// Makes the tables of the limits that are on, and registers the metric. `visitors_orders`:
+    /// orders of an address in ten minutes, where the storefront takes any.
     ///
     /// # Errors
     /// When the registry holds a metric of this name already.
     pub(crate) fn new(
         settings: &Settings,
-        orders_per_address: u32,
+        visitors_orders: Option<u32>,
         registry: &Registry,
     ) -> prometheus::Result<Limits> {
         let refused = Opts::new(
@@ -86,11 +87,15 @@ impl Limits {
         };
         let table = |rate, kind| sized(rate, kind, settings.table_size);
         let visitors = settings.table_size.min(MOST_VISITORS);
-        let of = |rate, action: Action| sized(rate, action.kind(), visitors);
+        // Without a shop that is open there is nothing to limit.
+        let of = |rate: Option<Rate>, action: Action| {
+            visitors_orders?;
+            sized(rate, action.kind(), visitors)
+        };
         Ok(Limits {
             keys: table(settings.of_keys(), "key"),
             addresses: table(settings.of_addresses(), "address"),
-            orders: of(Settings::of_orders(orders_per_address), Action::Order),
+            orders: of(Settings::of_orders(visitors_orders.unwrap_or(0)), Action::Order),
             coupons: of(Settings::of_coupons(), Action::WrongCoupon),
             carts: of(Settings::of_carts(), Action::CartChange),
             log_ins: of(Settings::of_log_ins(), Action::LogIn),

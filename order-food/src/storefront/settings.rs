@@ -46,6 +46,11 @@ impl Settings {
         ]
     }
 
+    /// Orders of an address in ten minutes (0: any number); `None`: none are taken.
+    pub(crate) fn visitors_orders(&self) -> Option<u32> {
+        self.key_id.map(|_| self.orders_per_address)
+    }
+
     /// Checks what is no number.
     ///
     /// # Errors

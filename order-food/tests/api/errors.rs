@@ -213,11 +213,11 @@ async fn odd_targets_do_no_harm() {
         ("OPTIONS * HTTP/1.1\r\nHost: shop\r\n\r\n", 404),
         ("CONNECT example.com:443 HTTP/1.1\r\nHost: shop\r\n\r\n", 404),
         ("GET http://shop/api/product/ HTTP/1.1\r\nHost: shop\r\n\r\n", 200),
-        ("GET // HTTP/1.1\r\nHost: shop\r\n\r\n", 302),
+        ("GET // HTTP/1.1\r\nHost: shop\r\n\r\n", 200),
         ("GET //api//product// HTTP/1.1\r\nHost: shop\r\n\r\n", 200),
         ("GET /api/product?#x HTTP/1.1\r\nHost: shop\r\n\r\n", 200),
         ("GET /api/product/1/?x=/ HTTP/1.0\r\n\r\n", 200),
-        ("GET /? HTTP/1.1\r\nHost: shop\r\n\r\n", 302),
+        ("GET /? HTTP/1.1\r\nHost: shop\r\n\r\n", 200),
     ] {
         let mut connection = app.connection().await;
         connection.send(bytes).await;
