@@ -124,6 +124,9 @@ impl Parts {
 
     /// The cart that came with a request.
     fn cart(&self, request: &HttpRequest) -> Cart {
+        if !request.headers().contains_key(header::COOKIE) {
+            return Cart::default();
+        }
         Cart::read(request.headers(), &self.site(request), &self.signer)
     }
 

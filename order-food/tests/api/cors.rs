@@ -50,7 +50,7 @@ async fn a_preflight_needs_no_key_and_is_204_everywhere() {
         assert_eq!(allowed_origin(&answer), Some("*"));
         assert_eq!(
             answer.header("access-control-allow-methods"),
-            Some("GET, HEAD, POST, OPTIONS")
+            Some("GET, HEAD, POST, PUT, OPTIONS")
         );
         assert_eq!(answer.header("access-control-allow-headers"), Some(HEADERS));
         assert_eq!(answer.header("access-control-max-age"), Some("3600"));
