@@ -30,6 +30,8 @@ require kill procps type -P kill
 require "certificates of authorities" ca-certificates has_certificates
 "$here/tools.sh" --present "${tools[@]}" || require pip python3-pip python3 -m pip --version
 require "a PostgreSQL server (14 to 18)" postgresql "$here/postgres/binaries.sh" --present
+require "a browser" "chromium fonts-dejavu-core" type -P chromium
+require "the browser's driver" chromium-driver type -P chromedriver
 for package in "$@"; do
   require "$package" "$package" type -P "$package"
 done

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use thirtyfour::{By, Capabilities, WebDriver, WebElement};
+use thirtyfour::error::{WebDriverError, WebDriverErrorInner};
+use thirtyfour::{By, Capabilities, Key, WebDriver, WebElement};
 
 use crate::driver::{Driver, program};
 
@@ -79,9 +80,10 @@ impl Browser {
         }
     }
 
-    /// The text of the first element that matches, as it is shown; empty without one.
+    /// The text of the first element that matches, as it is shown; empty where none is seen.
     pub(crate) async fn text(&self, css: &str) -> String {
-        let script = "const e = document.querySelector(arguments[0]); return e ? e.innerText : ''";
+        let script =
+            "const e = document.querySelector(arguments[0]); return e?.checkVisibility() ? e.innerText : ''";
         let text = self.evaluate(script, vec![json!(css)]).await;
         text.as_str().unwrap_or_default().to_owned()
     }
@@ -116,16 +118,34 @@ impl Browser {
         }
     }
 
-    /// Clicks as a mouse does: what covers the element takes the click, and fails the test.
+    /// Clicks as a mouse does, in the middle of the screen: what covers the element takes the click,
+    /// and fails the test.
     pub(crate) async fn click(&self, css: &str) {
-        let clicked = self.find(css).await.click().await;
-        clicked.unwrap_or_else(|error| panic!("click {css}: {error}"));
+        loop {
+            self.find(css).await;
+            let scroll = "document.querySelector(arguments[0])?.scrollIntoView({ block: 'center' })";
+            self.evaluate(scroll, vec![json!(css)]).await;
+            match self
+                .find(css)
+                .await
+                .click()
+                .await
+                .map_err(WebDriverError::into_inner)
+            {
+                // A script has just put another in its place.
+                Err(WebDriverErrorInner::StaleElementReference(_)) => continue,
+                clicked => return clicked.unwrap_or_else(|error| panic!("click {css}: {error}")),
+            }
+        }
     }
 
     /// Replaces the text of a field.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
         let field = self.find(css).await;
-        field.clear().await.expect("an editable field");
+        field
+            .send_keys(Key::Control + "a")
+            .await
+            .expect("a field that takes keys");
         field.send_keys(text).await.expect("a field that takes keys");
     }
 

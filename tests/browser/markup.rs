@@ -59,7 +59,7 @@ async fn products_named_like_markup_are_shown_as_text_on_every_page() {
         assert_eq!(browser.evaluate(name_of, vec![json!(selector)]).await, *name);
     }
     browser.click("#p1 .remove button").await;
-    browser.shows(".notice", NAMES[0]).await;
+    browser.shows("main .notice", NAMES[0]).await;
     browser.click(".undo button").await;
     browser.lacks(".undo").await;
     nothing_ran().await;

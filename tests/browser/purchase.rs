@@ -14,7 +14,7 @@ async fn a_person_searches_fills_a_cart_applies_a_coupon_and_orders_once() {
         browser.click("form[data-checkout] button").await;
 
         browser.shows("h1", "Order ").await;
-        browser.shows(".notice", "Thank you").await;
+        browser.shows("main .notice", "Thank you").await;
         browser
             .shows(".receipt", "Pepperoni Pizza\t2\t$15.99\t$31.98")
             .await;
@@ -64,7 +64,7 @@ async fn fill_a_cart(browser: &Browser) {
 
     browser.shows("h1", "Your cart").await;
     browser.click("#p1 .remove button").await;
-    browser.shows(".notice", "Chicken Waffle was removed").await;
+    browser.shows("main .notice", "Chicken Waffle was removed").await;
     browser.click(".undo button").await;
     browser.shows("#p1 .sum", "$12.99").await;
     browser.fill("#p8 input[name=quantity]", "3\n").await;

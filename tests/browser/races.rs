@@ -1,9 +1,14 @@
 //! Fast fingers, two tabs, and the Back button.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::browser::Scripts;
 use crate::shop::Shop;
+
+/// Conditions of the network for the DevTools protocol.
+fn network(offline: bool, latency_ms: u32) -> Value {
+    json!({ "offline": offline, "latency": latency_ms, "downloadThroughput": -1, "uploadThroughput": -1 })
+}
 
 #[tokio::test]
 async fn ten_fast_clicks_are_ten_units() {
@@ -27,22 +32,27 @@ async fn ten_fast_clicks_are_ten_units() {
 async fn two_tabs_that_change_the_cart_at_once_lose_nothing() {
     let shop = Shop::open().await;
     let browser = shop.visitor(Scripts::On).await;
-    browser.open("/").await;
-    // Frames of the own origin are refused, too: a window it is.
-    let both = "
-        const done = arguments[0];
-        const other = window.open('/');
-        other.addEventListener('load', () => {
-            for (let i = 0; i < 10; i++) {
-                document.querySelector('#p1 .add').click();
-                other.document.querySelector('#p2 .add').click();
-            }
-            done();
-        });";
-    browser.driver().execute_async(both, vec![]).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let driver = browser.driver();
+    let tabs = [driver.window().await.unwrap(), driver.new_tab().await.unwrap()];
+    for tab in &tabs {
+        driver.switch_to_window(tab.clone()).await.unwrap();
+        browser.open("/").await;
+        browser.devtools("Network.enable", json!({})).await;
+        browser
+            .devtools("Network.emulateNetworkConditions", network(false, 300))
+            .await;
+    }
 
-    browser.open("/cart").await;
+    let click = "for (let i = 0; i < 10; i++) document.querySelector(arguments[0]).click()";
+    for (tab, button) in tabs.iter().zip(["#p1 .add", "#p2 .add"]) {
+        driver.switch_to_window(tab.clone()).await.unwrap();
+        browser.evaluate(click, vec![json!(button)]).await;
+    }
+    for tab in &tabs {
+        driver.switch_to_window(tab.clone()).await.unwrap();
+        browser.click("#cart-link").await;
+        browser.shows("h1", "Your cart").await;
+    }
 
     browser.shows("#p1 .sum", "$129.90").await;
     browser.shows("#p2 .sum", "$109.90").await;
@@ -81,7 +91,7 @@ async fn back_after_ordering_shows_an_empty_cart_and_orders_nothing_again() {
             let buttons = browser.all("form[data-checkout] button").await;
             if let [button] = &buttons[..] {
                 button.click().await.unwrap();
-                browser.shows(".notice", "already ordered").await;
+                browser.shows("main .notice", "already ordered").await;
             }
         } else {
             browser.shows("main", "Your cart is empty").await;
@@ -98,11 +108,9 @@ async fn without_a_connection_nothing_pretends_to_be_in_the_cart() {
     browser.open("/").await;
     browser.click("#p1 .add").await;
     browser.shows("#cart-link", "$12.99").await;
-    let offline =
-        |is: bool| json!({ "offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
     browser.devtools("Network.enable", json!({})).await;
     browser
-        .devtools("Network.emulateNetworkConditions", offline(true))
+        .devtools("Network.emulateNetworkConditions", network(true, 0))
         .await;
 
     browser.click("#p1 .add").await;
@@ -110,7 +118,7 @@ async fn without_a_connection_nothing_pretends_to_be_in_the_cart() {
     browser.shows("#trouble", "no connection").await;
     browser.shows("#p1 .quantity", "1").await;
     browser
-        .devtools("Network.emulateNetworkConditions", offline(false))
+        .devtools("Network.emulateNetworkConditions", network(false, 0))
         .await;
     browser.click("#p1 .add").await;
     browser.shows("#p1 .quantity", "2").await;

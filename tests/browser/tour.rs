@@ -31,7 +31,7 @@ pub(crate) async fn tour(browser: &Browser, mut look: impl AsyncFnMut(&str)) {
 
     browser.open("/cart").await;
     browser.click("#p10 .remove button").await;
-    browser.shows(".notice", "Veggie Burger was removed").await;
+    browser.shows("main .notice", "Veggie Burger was removed").await;
     look("cart-removed").await;
     browser.fill("#code", "SAVE11").await;
     browser.click(".coupon button:not([name])").await;
@@ -43,7 +43,7 @@ pub(crate) async fn tour(browser: &Browser, mut look: impl AsyncFnMut(&str)) {
     look("cart-coupon").await;
 
     browser.click("form[data-checkout] button").await;
-    browser.shows(".notice", "Thank you").await;
+    browser.shows("main .notice", "Thank you").await;
     look("order").await;
     browser.open("/orders").await;
     look("orders").await;
