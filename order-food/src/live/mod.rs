@@ -9,8 +9,9 @@
 //! A transaction that stores orders or changes never notifies: it would hold the lock that orders
 //! notifications during its COMMIT.
 //!
-//! `hint` is the payload · `change` what is read · `send` notifies · `follow` listens and reads · `watchers` are those who
-//! wait, and what they wait for · `stream` is the answer with server-sent events.
+//! `hint` is the payload · `change` what is read · `send` notifies · `follow` listens and reads ·
+//! `watchers` are those who wait, and what they wait for · `stream` is the answer with server-sent
+//! events.
 
 mod change;
 mod follow;

@@ -1,9 +1,8 @@
 //! Orders: placing one, reading them back.
 //!
-//! `handlers`, `list`, `events` (HTTP) → `place` (the rules) → `store` → `writer` and `queries` (the database);
-//! `status` is what becomes of an order afterwards;
-//! `request` and `answer` are what goes over the wire; `idempotency` makes repeated requests
-//! harmless.
+//! `handlers`, `list`, `events` (HTTP) → `place` (the rules) → `store` → `writer`, `queries` and
+//! `states` (the database); `status` is what becomes of an order afterwards; `request` and `answer`
+//! are what goes over the wire; `idempotency` makes repeated requests harmless.
 
 mod answer;
 pub(crate) mod events;

@@ -47,7 +47,8 @@ struct Arguments {
     /// Folder for the database's files, on a real disk
     #[arg(long, default_value = "/var/tmp")]
     folder: PathBuf,
-    /// Folder for order-path.json, .svg and .md (order-path-large.… for `large` alone, order-status.… for `status`)
+    /// Folder for order-path.json, .svg and .md (order-path-large.… for `large` alone,
+    /// order-status.… for `status`)
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
     /// Seconds of each measured run
