@@ -112,7 +112,7 @@ function foresee(product, units) {
     shown.className = "quantity"
     shown.textContent = "0"
     add.before(shown)
-    add.textContent = "+"
+    add.textContent = ""
   }
   shown.firstChild.data = Math.max(0, Number(shown.firstChild.data) + units)
   const count = document.querySelector("#cart-link .count")
