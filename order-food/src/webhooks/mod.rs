@@ -2,8 +2,8 @@
 //!
 //! `endpoints` are the rows that operators change; `url` checks their addresses · `delivery` sends
 //! one event to one endpoint: `permits` bound what it occupies, `health` reads the endpoint and
-//! stores the outcome, `states` counts endpoints for metrics, `event` and `secret` make the signed message, `client` and `connect` send it
-//! to addresses that `address` allows.
+//! stores the outcome, `states` counts endpoints for metrics, `event` and `secret` make the signed
+//! message, `client` and `connect` send it to addresses that `address` allows.
 
 mod address;
 mod client;

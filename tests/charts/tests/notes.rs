@@ -75,23 +75,23 @@ fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_
     );
     assert!(warned(&["settings.poolSize=40"]).is_some());
 
-    // (20 + 1 + 30 + 1) · (2 + 3) = 260 beside the 42 of three pods of the API.
+    // (20 + 1 + 30 + 1) · (2 + 3) = 260 beside the 45 of three pods of the API.
     let workers = ["workers.enabled=true", "workers.critical.enabled=true"];
     let warning = warned(&workers).unwrap();
-    assert!(warning.contains("these 302 connections"), "{warning}");
-    let enough = [&workers[..], &["databaseMaxConnections=302"]].concat();
+    assert!(warning.contains("these 305 connections"), "{warning}");
+    let enough = [&workers[..], &["databaseMaxConnections=305"]].concat();
     assert_eq!(warned(&enough), None);
     let more = [&enough[..], &["workers.settings.workerPoolSize=3"]].concat();
     assert!(
-        warned(&more).unwrap().contains("these 354"),
+        warned(&more).unwrap().contains("these 357"),
         "one more for each worker"
     );
     let fixed = [&workers[..], &["workers.autoscaling.enabled=false"]].concat();
-    assert_eq!(warned(&fixed), None, "4 and 6 workers, 92 connections");
+    assert_eq!(warned(&fixed), None, "4 and 6 workers, 95 connections");
     assert!(
         line(&fixed, "Database")
             .unwrap()
-            .contains("up to 92 connections of the 100")
+            .contains("up to 95 connections of the 100")
     );
 }
 

@@ -51,7 +51,7 @@
 {{/* Settings of the API that are settings of the workers, too. */}}
 {{- define "workers.sharedSettings" -}}
 {{- pick .Values.settings "poolWaitMs" "webhookAllowPrivate" "webhookSecretOverlap" "reportTimezone" "reportLocation" "exportRowsPerSecond"
-    "idempotencySweepIn" | toYaml -}}
+    "idempotencySweepIn" "orderAutoAccept" "orderReadyMinutes" "orderAnswerWithin" "orderOpenWindow" | toYaml -}}
 {{- end }}
 
 {{/* The variables of a worker: root, pool. */}}
