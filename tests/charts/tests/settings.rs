@@ -65,7 +65,7 @@ fn every_value_for_a_setting_becomes_a_variable_of_the_program() {
                 );
             }
             // A list of five names its first variable in full: JOBS_…_CRITICAL, _HIGH, ….
-            let (_, priority) = variable_name.rsplit_once('_').unwrap();
+            let (_, priority) = variable_name.rsplit_once('_').unwrap_or_default();
             let is_known = |before| {
                 known.contains(&format!("{before}{variable_name}"))
                     || known.contains(&format!("{before}_{priority}")) && prefix == "JOBS_"
