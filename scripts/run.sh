@@ -108,8 +108,10 @@ lock
 [[ $PORT =~ ^[1-9][0-9]{0,4}$ && $PORT -le 65535 ]] || fail "PORT: expected 1 to 65535"
 # API, console and worker stand beside each other: 8080, 8081, 8082.
 worker_port=$((PORT + 2))
+export CONSOLE_PORT=${CONSOLE_PORT-$((PORT + 1))}
 [[ $worker_port -le 65535 ]] || fail "PORT: expected 1 to 65533"
 ! listening "$worker_port" || fail "the worker's port $worker_port is taken; choose another PORT"
+[[ -z $CONSOLE_PORT ]] || ! listening "$CONSOLE_PORT" || fail "the console's port $CONSOLE_PORT is taken; choose another PORT"
 ! listening "$PORT" || fail "PORT: another program listens on $PORT; choose another port, for example: make run PORT=$((PORT % 65535 + 1))"
 need_cargo
 command -v cc >/dev/null || fail "a C compiler is missing; type: sudo apt-get install gcc libc6-dev"
@@ -171,7 +173,7 @@ done_since "$since"
 
 since=$(milliseconds)
 api=$child
-PORT=$worker_port launch "$binaries/order-food" worker
+PORT=$worker_port CONSOLE_PORT= launch "$binaries/order-food" worker
 worker=$child
 child=$api
 worker_ready() {
@@ -188,7 +190,8 @@ done_since "$since"
 cat <<READY
 
 The shop is at http://localhost:$PORT, the documentation of its API at http://localhost:$PORT/docs; the worker's health is at
-http://localhost:$worker_port/q/health. Ctrl-C stops everything. Order in the shop, or by the API:
+http://localhost:$worker_port/q/health.
+The console of kitchen and operators is at ${CONSOLE_PORT:+http://localhost:$CONSOLE_PORT}: log in with the API key stafftest. Ctrl-C stops everything. Order in the shop, or by the API:
 
 $("$here/example-order.sh")
 

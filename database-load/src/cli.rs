@@ -88,6 +88,9 @@ pub(crate) enum Command {
     /// Say how long ago the sources were compared with success; exit 11 if that is too long.
     #[command(after_help = "Example: database-load freshness --max-age 12h")]
     Freshness(Freshness),
+    /// Say whether a run has written ALIVE_FILE within 60 s, for a probe; exit 1 if it has not.
+    #[command(after_help = "Example: ALIVE_FILE=/tmp/alive database-load alive")]
+    Alive,
     /// Work with bulk coupon files; needs no database and no settings.
     #[command(subcommand)]
     Coupons(Coupons),

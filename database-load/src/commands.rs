@@ -34,8 +34,8 @@ pub(crate) struct Commands<'a> {
 impl Commands<'_> {
     pub(crate) async fn execute(&self, command: Command) -> Result<ProcessOutcome, Failure> {
         match command {
-            // Has been done, without settings.
-            Command::Coupons(_) => Ok(ExitCode::Done.into()),
+            // Have been done, without a database.
+            Command::Coupons(_) | Command::Alive => Ok(ExitCode::Done.into()),
             Command::Run(Run {
                 profiles,
                 force,

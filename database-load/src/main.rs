@@ -13,6 +13,7 @@ use database::Database;
 use database_load::settings::Settings;
 use database_load::{RunOptions, coupons};
 use one_shot::targets::{self, Target, Targets};
+use one_shot::{AliveFile, alive};
 use process::failure::{ExitCode, Failure, OrExit as _};
 use process::report::{self, ProcessOutcome};
 use process::telemetry::{self, Role};
@@ -48,12 +49,17 @@ fn execute(
     cancel: CancellationToken,
 ) -> Result<ProcessOutcome, Failure> {
     let settings = Settings::load(general.config.clone())?;
+    if matches!(command, Command::Alive) {
+        return alive::check(settings.alive_file.as_deref());
+    }
     let telemetry = telemetry::start(SERVICE, Role::Member, &settings.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .or_exit(ExitCode::Unexpected, "start the runtime")?;
+    let _entered = runtime.enter();
+    let _alive = AliveFile::keep(settings.alive_file.as_deref());
     let execute = async |database: &database::Settings, command: Command| {
         let database = Database::direct(database, SERVICE).or_exit(ExitCode::Usage, "database settings")?;
         let commands = Commands {

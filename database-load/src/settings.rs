@@ -31,6 +31,8 @@ pub struct Settings {
     pub api_key_hash_key: Option<SecretString>,
     /// What starts the run.
     pub trigger: Trigger,
+    /// File that a run writes every 5 s; unset or empty: none.
+    pub alive_file: Option<PathBuf>,
     /// How sources are reached.
     pub sources: sources::Settings,
     /// How coupon files are scanned.
@@ -52,6 +54,7 @@ impl Settings {
             ("DATA_DIR", "data_dir"),
             ("API_KEY_HASH_KEY", "api_key_hash_key"),
             ("RUN_TRIGGER", "trigger"),
+            ("ALIVE_FILE", "alive_file"),
         ];
         environment.extend(sources::ENVIRONMENT);
         environment.extend(coupons::ENVIRONMENT);

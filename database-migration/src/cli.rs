@@ -118,6 +118,11 @@ pub(crate) enum Command {
     /// Make the database's roles with their rights, or see whether they are as they should be
     #[command(subcommand, after_help = "Example:\n  database-migration roles check")]
     Roles(Roles),
+    /// Say whether a run has written ALIVE_FILE within 60 s, for a probe
+    ///
+    /// Ends with 1 when it has not. Needs no database.
+    #[command(after_help = "Example:\n  ALIVE_FILE=/tmp/alive database-migration alive")]
+    Alive,
     /// Wait until the database has the version, for --wait-timeout at most
     #[command(after_help = "Example:\n  database-migration wait --for-version 4 --wait-timeout 300")]
     Wait {

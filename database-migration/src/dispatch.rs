@@ -40,6 +40,8 @@ impl Call<'_> {
             Command::Repair => self.repair().await,
             Command::Roles(Roles::Apply) => self.apply_roles().await,
             Command::Roles(Roles::Check) => self.check_roles().await,
+            // Has been done, without a database.
+            Command::Alive => Ok(ExitCode::Done.into()),
             Command::Wait { for_version } => self.wait(for_version).await,
         }
     }

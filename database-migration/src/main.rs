@@ -12,6 +12,7 @@ use database::Database;
 use database_migration::Migrator;
 use database_migration::roles::Names;
 use one_shot::targets::{self, Target, Targets};
+use one_shot::{AliveFile, alive};
 use process::failure::{ExitCode, Failure, OrExit as _};
 use process::report::{self, ProcessOutcome};
 use process::telemetry::{self, Role, Telemetry};
@@ -35,6 +36,9 @@ fn execute(arguments: Arguments) -> Result<ProcessOutcome, Failure> {
         json: arguments.options.json,
     };
     let mut settings = settings::load(arguments.options.config.clone())?;
+    if matches!(arguments.command, Some(Command::Alive)) {
+        return alive::check(settings.alive_file.as_deref());
+    }
     if output.json {
         settings.telemetry.log_format = telemetry::LogFormat::Json;
     }
@@ -63,6 +67,8 @@ fn run(
         .enable_all()
         .build()
         .or_exit(ExitCode::Unexpected, "start the runtime")?;
+    let _entered = runtime.enter();
+    let _alive = AliveFile::keep(settings.alive_file.as_deref());
     let Some(file) = &options.targets else {
         return runtime.block_on(call(&settings.database)?.run(command));
     };

@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) lock_timeout_s: u64,
     pub(crate) timeout_s: u64,
     pub(crate) trigger: Trigger,
+    pub(crate) alive_file: Option<PathBuf>,
     pub(crate) database: database::Settings,
     pub(crate) roles: roles::Settings,
     pub(crate) telemetry: telemetry::Settings,
@@ -26,7 +27,7 @@ pub(crate) struct Settings {
 
 /// Reads the settings; `file` is what `--config` names.
 pub(crate) fn load(file: Option<PathBuf>) -> Result<Settings, Failure> {
-    let own: &[_] = &[("RUN_TRIGGER", "trigger")];
+    let own: &[_] = &[("RUN_TRIGGER", "trigger"), ("ALIVE_FILE", "alive_file")];
     let environment = [
         own,
         database::ENVIRONMENT,

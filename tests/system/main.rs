@@ -20,6 +20,7 @@ mod database_urls;
 mod exits;
 mod failover;
 mod identity;
+mod init_jobs;
 mod logs;
 mod lost;
 mod manual;

@@ -85,6 +85,11 @@ impl Pod {
         self
     }
 
+    pub(crate) fn without(mut self, name: &str) -> Pod {
+        self.environment.retain(|(set, _)| *set != name);
+        self
+    }
+
     pub(crate) fn data(self, folder: &Path) -> Pod {
         self.with("DATA_DIR", folder.display())
     }

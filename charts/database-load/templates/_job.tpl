@@ -14,7 +14,7 @@
 {{- define "load.jobSpec" -}}
 {{- $root := .root -}}
 {{- $loader := include "load.loader" . | fromYaml -}}
-{{- $use := dict "root" $root "loader" $loader "name" .name "trigger" .name -}}
+{{- $use := dict "root" $root "loader" $loader "name" .name "trigger" .name "alive" true -}}
 {{- $attempts := add1 (int .of.backoffLimit) -}}
 {{- $deadline := .of.activeDeadlineSeconds | default (mul $attempts (add (int $loader.timeoutSeconds) 120)) -}}
 {{- if le (int $deadline) (int $loader.timeoutSeconds) -}}

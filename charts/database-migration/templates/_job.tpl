@@ -35,8 +35,10 @@ template:
     restartPolicy: {{ .Values.job.restartPolicy }}
     {{- include "shop.identity" . | nindent 4 }}
     containers:
-      {{- include "migrator.container" (dict "root" . "migrator" .Values "trigger" "job") | nindent 6 }}
+      {{- include "migrator.container" (dict "root" . "migrator" .Values "trigger" "job" "alive" true) | nindent 6 }}
     volumes:
+      - name: temp
+        emptyDir: {}
       {{- include "shop.databaseVolume" (dict "root" . "role" "migrator") | nindent 6 }}
       {{- with .Values.volumes }}
       {{- toYaml . | nindent 6 }}

@@ -84,21 +84,22 @@ migrator, loader, secondary or none).
 {{- $admin := .root.Values.initJobs.grantDbRoles -}}
 {{- $parts := dict "DB_HOST" $admin.host "DB_PORT" ($admin.port | toString) "DB_NAME" $admin.databaseName "DB_USER" $admin.adminUser "DB_SSLMODE" $admin.sslmode "DB_PASSWORD_FILE" "/etc/order-food/admin/postgres-admin-password" -}}
 {{- range $name, $value := $parts }}{{ $env = append $env (dict "name" $name "value" $value) }}{{ end -}}
-{{- range $admin.passwords -}}
-{{- $env = append $env (dict "name" (printf "ROLE_%s_PASSWORD_FILE" (upper .)) "value" (printf "/etc/order-food/role-passwords/%s" .)) -}}
-{{- end -}}
+{{- $env = append $env (dict "name" "ROLE_PASSWORDS_DIR" "value" "/etc/order-food/role-passwords") -}}
 {{- else if ne .step.database "none" -}}
 {{- $env = include "shop.env" (dict "root" .root "image" .image "role" .step.database "trigger" "job") | fromYamlArray -}}
 {{- end -}}
 {{- if eq .step.database "loader" -}}
 {{- $env = concat $env (include "shop.hashKeyEnv" .root | fromYamlArray) (list (dict "name" "TMPDIR" "value" "/tmp")) -}}
 {{- end -}}
+{{- if .alive }}{{ $env = concat $env (include "shop.aliveEnv" . | fromYamlArray) }}{{ end -}}
 {{- include "shop.mergeEnv" (dict "own" (toYaml $env) "extra" (.job.extraEnv | default list)) -}}
 {{- end }}
 
-{{/* root, job (whose timeoutSeconds, size, resources, extraEnv and extraEnvFrom count), step. */}}
+{{/* alive (whether it is probed), root, job (whose timeoutSeconds, size, resources, extraEnv and extraEnvFrom count), step. */}}
 {{- define "init.container" -}}
 {{- $image := .step.image -}}
+{{- $alive := and .alive (kindIs "string" $image) (ne .step.database "none") -}}
+{{- $program := get (dict "databaseMigration" "database-migration" "databaseLoad" "database-load") (toString $image) -}}
 {{- if kindIs "string" $image }}{{ $image = index .root.Values.images $image }}{{ end -}}
 - name: {{ .step.name }}
   image: {{ include "shop.image" (dict "root" .root "image" $image) | quote }}
@@ -110,7 +111,7 @@ migrator, loader, secondary or none).
     {{- include "shop.args" (dict "args" .step.args "timeoutSeconds" .job.timeoutSeconds) | nindent 4 }}
     {{- end }}
   env:
-    {{- include "init.env" (dict "root" .root "job" .job "step" .step "image" $image) | nindent 4 }}
+    {{- include "init.env" (dict "root" .root "job" .job "step" .step "image" $image "alive" $alive) | nindent 4 }}
   {{- with .job.extraEnvFrom }}
   envFrom:
     {{- toYaml . | nindent 4 }}
@@ -120,6 +121,9 @@ migrator, loader, secondary or none).
   securityContext:
     {{- toYaml .root.Values.securityContext | nindent 4 }}
   terminationMessagePolicy: FallbackToLogsOnError
+  {{- if $alive }}
+  {{- include "shop.aliveProbe" $program | nindent 2 }}
+  {{- end }}
   volumeMounts:
     - name: temp
       mountPath: /tmp
@@ -159,7 +163,7 @@ migrator, loader, secondary or none).
   secret:
     secretName: {{ $admin.passwordsSecret }}
     defaultMode: 288 # 0440
-    optional: {{ empty $admin.passwords }}
+    optional: true
 {{- else if ne $database "none" }}
 {{ include "shop.databaseVolume" (dict "root" $root "role" $database) }}
 {{- end }}
@@ -209,7 +213,7 @@ template:
     {{- end }}
     containers:
       {{- with last $job.steps }}
-      {{- include "init.container" (dict "root" $root "job" (.of | default $job) "step" .) | nindent 6 }}
+      {{- include "init.container" (dict "root" $root "job" (.of | default $job) "step" . "alive" true) | nindent 6 }}
       {{- end }}
     volumes:
       {{- include "init.volumes" (dict "root" $root "job" $job) | nindent 6 }}

@@ -61,6 +61,14 @@
   value: {{ .Values.drain.waitSeconds | quote }}
 - name: SHUTDOWN_TIMEOUT
   value: {{ .Values.drain.shutdownTimeoutSeconds | quote }}
+{{- if .Values.console.enabled }}
+- name: CONSOLE_PORT
+  value: "8081"
+- name: CONSOLE_BIND_ADDRESS
+  value: 0.0.0.0
+- name: CONSOLE_READ_ONLY
+  value: {{ .Values.console.readOnly | quote }}
+{{- end }}
 {{- include "food.variables" (dict "values" .Values.settings) }}
 {{- include "food.variables" (dict "values" .Values.jobs "prefix" "JOBS_") }}
 {{- include "food.objectStoreEnv" . }}

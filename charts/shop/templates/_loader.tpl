@@ -1,7 +1,7 @@
 {{/*
 The container of database-load, in Job and CronJob as in the pod of order-food.
-Everything takes: root, loader (the values that say what is loaded and how), name (of this use: the key of its profile), and
-trigger (what starts the run), if need be.
+Everything takes: root, loader (the values that say what is loaded and how), name (of this use: the key of its profile), and,
+if need be, trigger (what starts the run) and alive (whether it is probed).
 */}}
 
 {{- define "loader.container" -}}
@@ -15,6 +15,7 @@ trigger (what starts the run), if need be.
     {{- include "shop.args" . | nindent 4 }}
   env:
     {{- $own := printf "%s\n%s\n%s" (include "shop.env" (dict "root" $root "image" .image "role" "loader" "trigger" $.trigger)) (include "shop.hashKeyEnv" $root) (include "loader.env" .) -}}
+    {{- if $.alive }}{{ $own = printf "%s\n%s" $own (include "shop.aliveEnv" .) }}{{ end -}}
     {{- include "shop.mergeEnv" (dict "own" $own "extra" .extraEnv) | nindent 4 }}
   {{- with .extraEnvFrom }}
   envFrom:
@@ -25,6 +26,9 @@ trigger (what starts the run), if need be.
   securityContext:
     {{- toYaml $root.Values.securityContext | nindent 4 }}
   terminationMessagePolicy: FallbackToLogsOnError
+  {{- if $.alive }}
+  {{- include "shop.aliveProbe" "database-load" | nindent 2 }}
+  {{- end }}
   volumeMounts:
     {{- include "shop.databaseMount" (dict "root" $root "role" "loader") | nindent 4 }}
     - name: load-temp

@@ -177,6 +177,24 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
+{{/*
+Of containers that run once and are no init containers, which take no probes: whether the run hangs, which the program tells by a
+file. Takes the program's name.
+*/}}
+{{- define "shop.aliveProbe" -}}
+livenessProbe:
+  exec:
+    command: [/usr/local/bin/{{ . }}, alive]
+  periodSeconds: 30
+  timeoutSeconds: 10
+  failureThreshold: 3
+{{- end }}
+
+{{- define "shop.aliveEnv" -}}
+- name: ALIVE_FILE
+  value: /tmp/alive
+{{- end }}
+
 {{/* The chart's variables but for those that are in `extra`, then these: own (YAML), extra (a list). */}}
 {{- define "shop.mergeEnv" -}}
 {{- $named := list -}}
@@ -307,6 +325,12 @@ spec:
       to:
         {{- toYaml . | nindent 8 }}
       {{- end }}
+    {{- if eq ($.Values.database.auth | default "password") "azure" }}
+    # Tokens of the identity.
+    - ports:
+        - port: 443
+          protocol: TCP
+    {{- end }}
     {{- if ne $.Values.telemetry.endpoint "none" }}
     - ports:
         - port: {{ .telemetryPort }}

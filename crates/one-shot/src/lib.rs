@@ -4,6 +4,7 @@
 //! All statements are unnamed (`query_typed`), so that one costs one round trip.
 
 pub mod advisory_lock;
+pub mod alive;
 pub mod deadline;
 pub mod exit_code;
 pub mod heartbeat;
@@ -12,6 +13,7 @@ pub mod session;
 mod side_channel;
 pub mod targets;
 
+pub use alive::AliveFile;
 pub use deadline::{Deadline, StopReason};
 pub use heartbeat::Heartbeat;
 pub use run_record::{RunRecord, Trigger};

@@ -15,6 +15,9 @@ use super::Role;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// Folder with a file for each password, named as its role: `app`. A role with a file of its
+    /// own, and one without any, is left out.
+    pub passwords_dir: Option<PathBuf>,
     /// Owns the tables, and cannot log in.
     pub owner: String,
     /// `database-migration` logs in as this.
@@ -41,6 +44,7 @@ pub struct Settings {
 
 /// Environment variables and the settings that they set.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
+    ("ROLE_PASSWORDS_DIR", "roles.passwords_dir"),
     ("ROLE_OWNER", "roles.owner"),
     ("ROLE_MIGRATOR", "roles.migrator"),
     ("ROLE_MIGRATOR_PASSWORD_FILE", "roles.migrator_password_file"),
@@ -149,8 +153,11 @@ impl Passwords {
     /// [`Invalid`] names the setting.
     pub fn read(settings: &Settings) -> Result<Self, Invalid> {
         let mut passwords = BTreeMap::new();
+        let folder = settings.passwords_dir.as_deref();
+        let mut in_folder = folder.map(files).transpose()?.unwrap_or_default();
         for role in Role::ALL {
-            if let Some(file) = settings.password_file(role) {
+            let file = in_folder.remove(&role);
+            if let Some(file) = settings.password_file(role).or(file.as_deref()) {
                 passwords.insert(role, password(role, file)?);
             }
         }
@@ -160,6 +167,38 @@ impl Passwords {
     pub(super) fn of(&self, role: Role) -> Option<&SecretString> {
         self.0.get(&role)
     }
+}
+
+/// The files of a folder, each named as a role that logs in; names that begin with a dot are those
+/// by which Kubernetes replaces a Secret.
+fn files(folder: &Path) -> Result<BTreeMap<Role, PathBuf>, Invalid> {
+    let shown = folder.display();
+    let invalid = |problem: String| Invalid {
+        setting: "roles.passwords_dir".into(),
+        problem,
+    };
+    let unreadable = |error| invalid(format!("cannot read {shown}: {error}"));
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') {
+            continue;
+        }
+        let role = Role::ALL
+            .into_iter()
+            .find(|role| role.logs_in() && role.to_string() == *name);
+        let unknown = || {
+            let roles = Role::ALL.into_iter().filter(|role| role.logs_in());
+            let roles: Vec<String> = roles.map(|role| role.to_string()).collect();
+            invalid(format!(
+                "{shown} holds {name}, which is none of {}",
+                roles.join(", ")
+            ))
+        };
+        files.insert(role.ok_or_else(unknown)?, folder.join(&*name));
+    }
+    Ok(files)
 }
 
 /// The password in a file, as the programs that log in with it read theirs.
@@ -222,6 +261,7 @@ impl Default for Settings {
     fn default() -> Self {
         let name = |role: Role| format!("order_food_{role}");
         Self {
+            passwords_dir: None,
             owner: name(Role::Owner),
             migrator: name(Role::Migrator),
             migrator_password_file: None,
@@ -239,6 +279,8 @@ impl Default for Settings {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     fn refusal(change: impl FnOnce(&mut Settings)) -> String {
@@ -261,6 +303,43 @@ mod tests {
         let message = refusal(|it| it.readonly = it.app.clone());
 
         assert_eq!(message, "roles.readonly: has the name of roles.app");
+    }
+
+    #[test]
+    fn a_folder_holds_the_passwords_of_some_roles_and_nothing_else() {
+        let folder = std::env::temp_dir().join(format!("role-passwords-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("..data")).unwrap();
+        for (file, password) in [("app", "one"), ("loader", "two"), ("own", "three")] {
+            std::fs::write(folder.join(file), password).unwrap();
+        }
+        let settings = Settings {
+            passwords_dir: Some(folder.clone()),
+            loader_password_file: Some(folder.join("own")),
+            ..Settings::default()
+        };
+
+        let refusal = Passwords::read(&settings).unwrap_err().to_string();
+        let expected = "holds own, which is none of migrator, app, loader, worker, readonly";
+        assert!(
+            refusal.starts_with("roles.passwords_dir: ") && refusal.ends_with(expected),
+            "{refusal}"
+        );
+
+        std::fs::rename(folder.join("own"), folder.join(".own")).unwrap();
+        let settings = Settings {
+            loader_password_file: Some(folder.join(".own")),
+            ..settings
+        };
+        let passwords = Passwords::read(&settings).unwrap();
+        let of = |role| {
+            passwords
+                .of(role)
+                .map(|password| password.expose_secret().to_owned())
+        };
+        assert_eq!(of(Role::App).as_deref(), Some("one"));
+        assert_eq!(of(Role::Loader).as_deref(), Some("three"));
+        assert_eq!(of(Role::Worker), None);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

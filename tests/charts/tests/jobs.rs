@@ -179,3 +179,45 @@ fn the_test_of_database_load_runs_verify_and_that_of_the_migration_status() {
         assert!(without.of("Pod").is_empty());
     }
 }
+
+#[test]
+fn a_job_that_hangs_is_found_by_a_probe_of_its_own_program() {
+    let renderings = [
+        render("database-migration").objects(),
+        render("database-load").set("job.enabled=true").objects(),
+        render("init-jobs")
+            .own_values("ci/everything-values.yaml")
+            .objects(),
+    ];
+    let mut probed = 0;
+    for object in renderings.iter().flat_map(|objects| &objects.0) {
+        let Some(pod) = object.pod().filter(|_| object.kind() != "Pod") else {
+            continue;
+        };
+        for container in pod.spec["initContainers"].as_array().into_iter().flatten() {
+            assert!(
+                container["livenessProbe"].is_null(),
+                "{}: Kubernetes takes none",
+                pod.of
+            );
+        }
+        let container = &pod.spec["containers"][0];
+        let image = container["image"].as_str().unwrap();
+        let program = image.split(':').next().unwrap();
+        if !["database-migration", "database-load"].contains(&program) {
+            continue;
+        }
+        let command = json!([format!("/usr/local/bin/{program}"), "alive"]);
+        assert_eq!(
+            container["livenessProbe"]["exec"]["command"], command,
+            "{}",
+            pod.of
+        );
+        let file = variable(container, "ALIVE_FILE").as_str().unwrap();
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let folder = mounts.iter().find(|mount| mount["mountPath"] == "/tmp");
+        assert!(folder.is_some() && file.starts_with("/tmp/"), "{}", pod.of);
+        probed += 1;
+    }
+    assert!(probed > 10, "{probed}");
+}

@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 
 /// A pod's container of database-load, and the volumes that it mounts, by name, without what must
 /// differ: which key of the ConfigMap is its profile, under which name of release, what to do
-/// with unreachable sources, and what starts it.
+/// with unreachable sources, what starts it, and the probe, which an init container cannot have.
 fn use_of(pod: &Pod<'_>) -> (Value, Vec<Value>) {
     let mut container = pod.container("database-load").clone();
-    for variable in container["env"].as_array_mut().unwrap() {
+    container.as_object_mut().unwrap().remove("livenessProbe");
+    let variables = container["env"].as_array_mut().unwrap();
+    variables.retain(|variable| variable["name"] != "ALIVE_FILE");
+    for variable in variables {
         if variable["name"] == "ON_UNREACHABLE" || variable["name"] == "RUN_TRIGGER" {
             variable["value"] = Value::Null;
         }

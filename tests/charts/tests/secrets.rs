@@ -53,6 +53,7 @@ fn collect(value: &Value, secrets: &mut Secrets) {
         Value::Object(fields) => {
             if let Some(secret) = fields.get("secret") {
                 let keys = secrets.entry(text(&secret["secretName"])).or_default();
+                // A volume without items takes all keys.
                 let items = secret["items"].as_array().into_iter().flatten();
                 keys.extend(items.map(|item| text(&item["key"])));
             }
