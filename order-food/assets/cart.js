@@ -59,9 +59,9 @@ function successor({ id, name, value }, home) {
   const named = name ? [...(home ?? document).querySelectorAll(`[name="${CSS.escape(name)}"]`)] : []
   return (
     named.find(element => element.value === value) ??
-    (home && (named[0] ?? home.querySelector("button"))) ??
+    (home ? (named[0] ?? home.querySelector("button")) : null) ??
     document.querySelector("[aria-invalid], .undo button") ??
-    (id && byId(id)) ??
+    (id ? byId(id) : null) ??
     document.querySelector("main")
   )
 }

@@ -13,6 +13,7 @@ const AXE: &str = include_str!("axe-core/axe.min.js");
 /// Violations, and what axe could not decide, each with its element.
 const RUN: &str = "
     const done = arguments[0];
+    scrollTo(0, 0);
     axe.run(document, { resultTypes: ['violations', 'incomplete'] }).then(found => done(
         [...found.violations, ...found.incomplete].flatMap(rule => rule.nodes.map(node =>
             `${rule.id}: ${node.html.slice(0, 200)} ${[...node.any, ...node.all].map(check => check.message)}`))));";
