@@ -15,6 +15,7 @@ mod metrics;
 mod operator_actions;
 pub mod orders;
 mod paging;
+mod pieces;
 mod products;
 mod rate_limit;
 mod reference_data;

@@ -6,7 +6,8 @@ use database::pool::Pool;
 use job_queue::{Job, JobError, Kind, NewJob, Outcome, Overflow, Priority, Run};
 use tracing::info;
 
-use crate::orders::expiry::{PIECE, remove_piece};
+use crate::orders::expiry::remove_piece;
+use crate::pieces;
 
 /// Removes expired keys, at most 5,000 a statement. Again is harmless: expired ones alone go.
 pub(super) struct IdempotencyPurge {
@@ -23,17 +24,14 @@ impl Job for IdempotencyPurge {
     type Payload = ();
 
     async fn run(&self, run: &Run, (): ()) -> Result<Outcome, JobError> {
-        let mut removed = 0;
-        loop {
+        let removed = pieces::remove_all(|| async {
             run.check()?;
             let mut connection = self.pool.get().await?;
-            let piece = remove_piece(&mut connection).await?;
+            let removed = remove_piece(&mut connection).await?;
             connection.release();
-            removed += piece;
-            if i64::try_from(piece).is_ok_and(|piece| piece < PIECE) {
-                break;
-            }
-        }
+            Ok::<_, JobError>(removed)
+        });
+        let removed = removed.await?;
         if removed > 0 {
             info!(removed, "expired idempotency keys removed");
         }

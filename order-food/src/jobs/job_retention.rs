@@ -10,6 +10,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use job_queue::{Job, JobError, Kind, NewJob, Outcome, Overflow, Priority, Run, operate};
 use tracing::info;
 
+use crate::pieces;
+
 /// Removes rows in pieces of 5,000. Dead letters that were not replayed stay.
 pub(super) struct JobRetention {
     pub(super) pool: Pool,
@@ -34,18 +36,15 @@ impl Job for JobRetention {
     type Payload = ();
 
     async fn run(&self, run: &Run, (): ()) -> Result<Outcome, JobError> {
-        let mut removed = 0;
-        loop {
+        let removed = pieces::remove_all(|| async {
             run.check()?;
             let mut connection = self.pool.get().await?;
-            let piece = operate::remove_old(&mut connection, self.retention.as_secs_f64()).await?
-                + remove_actions(&mut connection, self.audit_retention).await?;
+            let jobs = operate::remove_old(&mut connection, self.retention.as_secs_f64()).await?;
+            let actions = remove_actions(&mut connection, self.audit_retention).await?;
             connection.release();
-            removed += piece;
-            if piece == 0 {
-                break;
-            }
-        }
+            Ok::<_, JobError>(jobs + actions)
+        });
+        let removed = removed.await?;
         if removed > 0 {
             info!(removed, "rows beyond their retention removed");
         }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use database::pool::{Pool, ReadError};
+use database::pool::Pool;
 use diesel::QueryResult;
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tracing::{debug, warn};
 
+use crate::pieces;
+
 /// Rows removed by one statement: few enough to hold no lock for long.
-pub(crate) const PIECE: i64 = 5_000;
+const PIECE: i64 = 5_000;
 /// How long one piece may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -28,7 +30,7 @@ const DELETE_EXPIRED: &str = "
 /// or not, so only space depends on this.
 pub(crate) async fn sweep(pool: Pool, interval: Duration) {
     loop {
-        match remove_expired(&pool).await {
+        match pieces::remove_all(|| pool.read(LIMIT, remove_piece)).await {
             Ok(0) => {}
             Ok(removed) => debug!(removed, "expired idempotency keys removed"),
             Err(error) => warn!(
@@ -37,17 +39,6 @@ pub(crate) async fn sweep(pool: Pool, interval: Duration) {
             ),
         }
         tokio::time::sleep(interval).await;
-    }
-}
-
-async fn remove_expired(pool: &Pool) -> Result<usize, ReadError> {
-    let mut removed = 0;
-    loop {
-        let piece = pool.read(LIMIT, remove_piece).await?;
-        removed += piece;
-        if piece < usize::try_from(PIECE).unwrap_or(usize::MAX) {
-            return Ok(removed);
-        }
     }
 }
 
