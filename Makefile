@@ -81,12 +81,12 @@ fuzz: ## Give every parser CASES=200000 random inputs, about 15 min (PACKAGES='o
 	PROPTEST_CASES=$(or $(CASES),200000) cargo test --release --locked $(if $(PACKAGES),$(addprefix -p ,$(PACKAGES)),--workspace) --lib --bins --tests -- --nocapture fuzz_
 
 .PHONY: bench
-bench: ## Measure the order path, about 10 min (SECONDS=5 ROUNDS=3 ONLY=post64,reads,… OUT=target/bench to choose)
+bench: ## Measure the order path, about 10 min (SECONDS=5 ROUNDS=3 ONLY=post64,webhooks,export,… ORDERS=1000000 BEFORE=order-food-of-before OUT=target/bench to choose)
 	@scripts/bench.sh orders $(bench_options)
 
 .PHONY: bench-large
 bench-large: ## Measure with 10 million orders stored (ORDERS=… to choose); needs 15 GB of disk
-	@scripts/bench.sh orders --only large $(if $(ORDERS),--orders $(ORDERS)) $(filter-out --only $(ONLY),$(bench_options))
+	@scripts/bench.sh orders --only large $(filter-out --only $(ONLY),$(bench_options))
 
 .PHONY: bench-status
 bench-status: ## Measure changes of orders, and streams of them with 1,000 clients, about 2 min (SECONDS=5 ROUNDS=3 to choose)
@@ -101,9 +101,10 @@ bench-load: ## Measure database-load: first load, unchanged sources, a changed p
 	@scripts/bench.sh load $(if $(RUNS),--runs $(RUNS)) $(if $(OUT),--out $(OUT))
 
 .PHONY: bench-jobs
-bench-jobs: ## Measure the job queue against pgbench doing the bare statements, about 3 min (SECONDS=10 WAITING=1000000 to choose)
+bench-jobs: ## Measure the job queue against pgbench doing the same statements, about 6 min (SECONDS=10 ROUNDS=3 WAITING=1000000 OPEN=60 ONLY=enqueue,idle,throughput,critical,open to choose)
 	@scripts/postgres/binaries.sh >/dev/null
-	cargo bench --locked -p job-queue --bench jobs -- $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WAITING),--waiting $(WAITING))
+	cargo bench --locked -p job-queue --bench jobs -- $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WAITING),--waiting $(WAITING)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OPEN),--open $(OPEN)) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: bench-coupons
 bench-coupons: ## Measure the coupon scanner against decompression alone, about 10 min (SCALE=1.0 ROUNDS=3 OUT=target/bench to choose); needs 5 GB of disk
@@ -141,7 +142,8 @@ e2e-k8s: ## Prove charts and `make deploy` on the current Kubernetes context, ab
 		$(E2E) e2e::kubernetes || { kubectl -n "$$NAMESPACE" get pods,jobs,events -o wide; exit 1; }
 
 bench_options = $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
-	$(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
+	$(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT)) \
+	$(if $(ORDERS),--orders $(ORDERS)) $(if $(BEFORE),--before $(BEFORE))
 
 .PHONY: lint
 lint: lint-format lint-comments lint-scripts lint-readme lint-clippy lint-docs ## Check format, scripts, clippy and rustdoc; every warning is an error
