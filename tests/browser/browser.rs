@@ -26,7 +26,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser; `origin` (`http://127.0.0.1:8080`) stands before the paths that are opened.
+    /// Starts a browser; `origin` (`http://127.0.0.1:8080`) stands before the paths opened.
     pub(crate) async fn start(origin: &str, scripts: Scripts) -> Browser {
         let process = Driver::start().await;
         let driver = WebDriver::new(process.url(), capabilities(&process, scripts)).await;
@@ -118,7 +118,7 @@ impl Browser {
         }
     }
 
-    /// Clicks as a mouse does, in the middle of the screen: what covers the element takes the click,
+    /// Clicks as a mouse does, in the middle of the screen: what covers the element takes it,
     /// and fails the test.
     pub(crate) async fn click(&self, css: &str) {
         loop {

@@ -205,7 +205,7 @@ pub(crate) fn order_title(code: impl Display) -> String {
 }
 
 pub(crate) fn order_again(code: impl Display) -> String {
-    format!("Order {code} again")
+    format!("{ORDER_AGAIN}: {code}")
 }
 
 pub(crate) fn already_ordered(time: impl Display) -> String {
