@@ -57,15 +57,18 @@ struct Arguments {
     /// Times that the servers take turns
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// What to measure; all but `large` and `status` by default
+    /// What to measure; all but `status`, `large`, `webhooks` and `export` by default
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
-    /// Orders in the table of `large`
+    /// Orders in the table of `large` and `export`
     #[arg(long, default_value_t = 10_000_000)]
     orders: u64,
     /// Connections of the server that makes one transaction per order
     #[arg(long, default_value_t = 32)]
     transactions: usize,
+    /// An earlier build of order-food that `webhooks` compares this one with
+    #[arg(long)]
+    before: Option<PathBuf>,
     /// Threads of wrk
     #[arg(long, default_value_t = 1)]
     threads: u64,
@@ -93,6 +96,10 @@ enum Section {
     Status,
     /// Millions of orders in the table
     Large,
+    /// Orders with a webhook endpoint and without
+    Webhooks,
+    /// Orders while all are exported
+    Export,
 }
 
 const DEFAULT: [Section; 8] = [
@@ -148,6 +155,8 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
             Section::Reads => sections::reads::measure(&setup, &mut report)?,
             Section::Status => sections::status::measure(&setup, &mut report)?,
             Section::Large => sections::large::measure(&setup, &mut report)?,
+            Section::Webhooks => sections::webhooks::measure(&setup, &mut report)?,
+            Section::Export => sections::export::measure(&setup, &mut report)?,
         }
     }
     report.finish(&setup);

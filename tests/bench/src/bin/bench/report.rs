@@ -77,6 +77,16 @@ impl Report {
         self.target(what, measured, ("≤", most), unit, measured <= most);
     }
 
+    /// A figure that is told, without a target.
+    pub(crate) fn told(&mut self, what: &str, measured: f64, unit: &str) {
+        self.targets.push(Target {
+            what: what.to_owned(),
+            measured: format!("{measured:.2} {unit}"),
+            wanted: "told".to_owned(),
+            met: true,
+        });
+    }
+
     fn target(&mut self, what: &str, measured: f64, (sign, bound): (&str, f64), unit: &str, met: bool) {
         self.targets.push(Target {
             what: what.to_owned(),

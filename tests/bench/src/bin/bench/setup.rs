@@ -1,7 +1,7 @@
 //! What all measurements share: PostgreSQL, a database to copy, servers, and checks of rows.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -131,7 +131,7 @@ impl Setup {
     }
 
     pub(crate) fn order_food(&self, database: &Database) -> anyhow::Result<Server> {
-        self.start("order-food", database, &[])
+        self.start(&self.binaries.join("order-food"), &[], database, &[])
     }
 
     /// The same with other settings.
@@ -144,12 +144,34 @@ impl Setup {
     }
 
     pub(crate) fn floor(&self, database: &Database) -> anyhow::Result<Server> {
-        self.start("bench-floor", database, &[])
+        self.start(&self.binaries.join("bench-floor"), &[], database, &[])
     }
 
     pub(crate) fn one_transaction(&self, database: &Database) -> anyhow::Result<Server> {
         let size = self.arguments.transactions.to_string();
-        self.start("bench-one-transaction", database, &[("POOL_SIZE", size)])
+        let program = self.binaries.join("bench-one-transaction");
+        self.start(&program, &[], database, &[("POOL_SIZE", size)])
+    }
+
+    /// A worker that may deliver to this machine.
+    pub(crate) fn worker(&self, database: &Database, more: &[(&str, String)]) -> anyhow::Result<Server> {
+        let own = [("WEBHOOK_ALLOW_PRIVATE", "true".to_owned())];
+        let program = self.binaries.join("order-food");
+        self.start(&program, &["worker"], database, &[&own, more].concat())
+    }
+
+    /// Runs a command of order-food, such as `jobs pause …`.
+    pub(crate) fn order_food_command(&self, database: &Database, arguments: &[&str]) -> anyhow::Result<()> {
+        let output = Command::new(self.binaries.join("order-food"))
+            .args(arguments)
+            .env("DATABASE_URL", &database.url)
+            .env("WEBHOOK_ALLOW_PRIVATE", "true")
+            .env("JAEGER_ENDPOINT", "none")
+            .output()
+            .context("run order-food")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "order-food {arguments:?}: {said}");
+        Ok(())
     }
 
     /// Bare actix-web with the bytes that `like` answers.
@@ -168,7 +190,13 @@ impl Setup {
     }
 
     /// Prometheus on, 1 % of the requests traced, everything else as it is by default.
-    fn start(&self, program: &str, database: &Database, more: &[(&str, String)]) -> anyhow::Result<Server> {
+    pub(crate) fn start(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+        database: &Database,
+        more: &[(&str, String)],
+    ) -> anyhow::Result<Server> {
         let port = free_port()?;
         let collector = format!("http://127.0.0.1:{}/v1/traces", self.collector.port);
         let mut environment = vec![
@@ -181,10 +209,9 @@ impl Setup {
             ("OTEL_TRACES_SAMPLER_ARG", "0.01".to_owned()),
         ];
         environment.extend_from_slice(more);
-        let none: [&str; 0] = [];
-        let path = self.binaries.join(program);
-        let log = self.log(&format!("{program}-{}", database.name));
-        Server::start(&path, none, &environment, (port, "/ready"), &log)
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let log = self.log(&format!("{name}-{}-{port}", database.name));
+        Server::start(program, arguments, &environment, (port, "/ready"), &log)
     }
 
     fn log(&self, name: &str) -> PathBuf {

@@ -1,4 +1,5 @@
-//! A collector of spans that answers 200 and discards them, so that tracing costs what it costs.
+//! A collector of spans, or a receiver of webhooks, that answers 200 and discards what it is sent,
+//! so that tracing and deliveries cost what they cost.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
@@ -12,32 +13,43 @@ const MOST_BYTES: usize = 16 << 20;
 pub(crate) struct Collector {
     pub(crate) port: u16,
     bytes: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
 }
 
 impl Collector {
     pub(crate) fn start() -> anyhow::Result<Collector> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
-        let bytes = Arc::new(AtomicU64::new(0));
-        let counter = bytes.clone();
-        std::thread::spawn(move || serve(listener, counter));
-        Ok(Collector { port, bytes })
+        let (bytes, requests) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let counters = (bytes.clone(), requests.clone());
+        std::thread::spawn(move || serve(listener, counters));
+        Ok(Collector {
+            port,
+            bytes,
+            requests,
+        })
     }
 
-    /// Bytes of spans received so far.
+    /// Requests received so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Bytes received so far.
     pub(crate) fn received(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 }
 
-fn serve(listener: TcpListener, counter: Arc<AtomicU64>) -> std::io::Result<()> {
+fn serve(listener: TcpListener, counters: (Arc<AtomicU64>, Arc<AtomicU64>)) -> std::io::Result<()> {
     let app = move || {
-        let counter = counter.clone();
+        let (bytes, requests) = counters.clone();
         let limit = web::PayloadConfig::new(MOST_BYTES);
         App::new()
             .app_data(limit)
             .default_service(web::to(move |body: web::Bytes| {
-                counter.fetch_add(body.len() as u64, Ordering::Relaxed);
+                bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+                requests.fetch_add(1, Ordering::Relaxed);
                 async { HttpResponse::Ok().content_type("application/x-protobuf").finish() }
             }))
     };

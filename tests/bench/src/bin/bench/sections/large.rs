@@ -134,7 +134,7 @@ fn pages(setup: &Setup, report: &mut Report, full: &Database) -> anyhow::Result<
 
 /// Fills the tables with orders of two lines each, older than any that will come, in the order of
 /// their ids.
-fn fill(setup: &Setup, database: &Database) -> anyhow::Result<()> {
+pub(super) fn fill(setup: &Setup, database: &Database) -> anyhow::Result<()> {
     for (id, key, scopes) in [
         (
             "018f4e5a-0000-7000-8000-0000000000b1",
@@ -154,7 +154,7 @@ fn fill(setup: &Setup, database: &Database) -> anyhow::Result<()> {
         .replace("$1", &wanted.to_string());
     let orders = format!(
         "INSERT INTO orders (id, created_at, api_key_id, coupon_code, subtotal, discount, total)
-         SELECT {id}, now() - interval '1 day',
+         SELECT {id}, now() - interval '1 day' - ({wanted} - n) * interval '10 ms',
                 CASE WHEN n % {RARE_ONE_IN} = 0 THEN '018f4e5a-0000-7000-8000-0000000000b2'::uuid
                      ELSE '018f4e5a-0000-7000-8000-0000000000a1' END,
                 CASE WHEN n % 2 = 0 THEN 'SAVE10' END, 35.97, 3.60, 32.37"

@@ -2,6 +2,7 @@
 
 pub(crate) mod cold;
 pub(crate) mod coupons;
+pub(crate) mod export;
 pub(crate) mod keyed;
 pub(crate) mod large;
 pub(crate) mod post256;
@@ -10,6 +11,7 @@ pub(crate) mod promotions;
 pub(crate) mod reads;
 pub(crate) mod single;
 pub(crate) mod status;
+pub(crate) mod webhooks;
 
 const FLOOR: &str = "floor: checks, prices, stores nothing";
 const ORDER_FOOD: &str = "order-food";
