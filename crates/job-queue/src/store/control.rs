@@ -1,7 +1,7 @@
 //! What a worker does beside its jobs: heartbeat, controls, progress, and the leader's duties.
 
 use serde_json::Value;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, ToStatement};
 use uuid::Uuid;
 
 use super::Columns;
@@ -185,14 +185,16 @@ pub(crate) async fn lead(client: &Client) -> Result<bool, Error> {
     row.try_get(0)
 }
 
+/// Runs `statement`, which is [`RESCUE`]: planned anew each time, or prepared.
 pub(crate) async fn rescue(
     client: &Client,
+    statement: &(impl ToStatement + ?Sized),
     lost_ms: i64,
     overtime_ms: i64,
     attempts: &[i16],
 ) -> Result<Vec<Rescued>, Error> {
     let rows = client
-        .query(RESCUE, &[&(lost_ms as f64), &(overtime_ms as f64), &attempts])
+        .query(statement, &[&(lost_ms as f64), &(overtime_ms as f64), &attempts])
         .await?;
     client.execute(FORGET_WORKERS, &[&((lost_ms * 2) as f64)]).await?;
     rows.iter()

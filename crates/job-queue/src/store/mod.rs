@@ -15,7 +15,7 @@ mod public;
 pub use cancel::{CancelTarget, Cancelled, cancel};
 pub(crate) use claim::{CLAIM, ClaimedJob, Wanted, claim};
 pub(crate) use control::{
-    Rescued, Waiting, WorkerRow, dead_letters, enter_slot, heartbeat, lead, paused, progress,
+    RESCUE, Rescued, Waiting, WorkerRow, dead_letters, enter_slot, heartbeat, lead, paused, progress,
     release_orphans, rescue, sign_off, waiting,
 };
 pub(crate) use depth::depths;

@@ -11,7 +11,8 @@ use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
 use super::operate::{self, DeadLetters};
-use super::{CLAIM, CancelTarget, FailedAttempts, Finisher, Wanted, cancel, claim, rescue};
+use super::{CLAIM, CancelTarget, FailedAttempts, Finisher, RESCUE, Wanted, cancel, claim, rescue};
+use crate::worker::SESSION;
 
 const KIND: &str = "model.kind";
 const MOST: i16 = 4;
@@ -57,6 +58,7 @@ struct Agent {
 /// Statements of the model itself, prepared once as those of a worker are.
 struct Prepared {
     claim: Statement,
+    rescue: Statement,
     insert: Statement,
     sign_on: Statement,
     sign_off: Statement,
@@ -115,13 +117,11 @@ async fn interleavings(number: usize, seed: u8) -> usize {
     let database = TestDatabase::migrated().await;
     let mut diesel = database.database().connect_diesel().await.unwrap();
     let client = database.client().await;
-    client
-        .batch_execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off")
-        .await
-        .unwrap();
+    client.batch_execute(SESSION).await.unwrap();
     let mut agents = Vec::new();
     for _ in 0..WORKERS {
         let (id, own) = (Uuid::now_v7(), database.client().await);
+        own.batch_execute(SESSION).await.unwrap();
         let finisher = Finisher::prepare(own, id).await.unwrap();
         agents.push(Agent {
             id,
@@ -133,6 +133,7 @@ async fn interleavings(number: usize, seed: u8) -> usize {
     let mut model = Model {
         prepared: Prepared {
             claim: client.prepare(CLAIM).await.unwrap(),
+            rescue: client.prepare(RESCUE).await.unwrap(),
             insert: client.prepare(INSERT).await.unwrap(),
             sign_on: client.prepare(SIGN_ON).await.unwrap(),
             sign_off: client.prepare(SIGN_OFF).await.unwrap(),
@@ -304,7 +305,9 @@ impl Model {
             .filter(|agent| agent.is_alive)
             .map(|agent| agent.id)
             .collect();
-        let rescued = rescue(&self.client, 600_000, 600_000, &[MOST; 5]).await.unwrap();
+        let rescued = rescue(&self.client, &self.prepared.rescue, 600_000, 600_000, &[MOST; 5])
+            .await
+            .unwrap();
         let lost = |known: &Known| matches!(known.state, State::Running(id) if !alive.contains(&id));
         let expected = self.jobs.values().filter(|known| lost(known)).count();
         assert_eq!(rescued.len(), expected);

@@ -235,6 +235,7 @@ async fn rescue(shared: &Shared, client: &Client) -> anyhow::Result<()> {
         .collect();
     let rescued = store::rescue(
         client,
+        store::RESCUE,
         whole_ms(heartbeat * 6),
         whole_ms(heartbeat * 2),
         &attempts,

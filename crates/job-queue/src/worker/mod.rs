@@ -248,7 +248,7 @@ impl Shared {
 }
 
 /// Session settings: plans are made once and never from what the table holds at that moment.
-const SESSION: &str = "
+pub(crate) const SESSION: &str = "
     SET statement_timeout = '10s'; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '10s';
     SET idle_session_timeout = 0; SET default_transaction_isolation = 'read committed';
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; SET TIME ZONE 'UTC'";
