@@ -42,8 +42,8 @@ pub(crate) struct Options {
     /// exit 6 [default: 5m]
     #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
     pub(crate) timeout: Option<Duration>,
-    /// Work on each database of this TOML file: [[target]] with name, region and url_file (up, wait,
-    /// roles apply); standbys replay
+    /// Work on each database of this TOML file: [[target]] with name, region and url_file (up,
+    /// wait, roles apply); standbys replay
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) targets: Option<PathBuf>,
     /// Write the answer as one JSON object to standard output, and the log as JSON to standard

@@ -95,8 +95,8 @@ impl Database {
     /// A connection. It ends when the client is dropped; the caller sets time-outs.
     ///
     /// # Errors
-    /// [`ConnectError`], within twice the connect time-out (150 ms more for each further host), and a
-    /// few seconds behind a pooler or for a token.
+    /// [`ConnectError`], within twice the connect time-out (150 ms more for each further host), and
+    /// a few seconds behind a pooler or for a token.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
         self.connect_driven(spawn).await
     }

@@ -44,8 +44,8 @@ pub struct Settings {
     pub password: Option<SecretString>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
-    /// `password` (default), or `azure`: a token of Microsoft Entra ID for a managed identity, in place
-    /// of the password.
+    /// `password` (default), or `azure`: a token of Microsoft Entra ID for a managed identity, in
+    /// place of the password.
     pub auth: Option<String>,
     /// Which managed identity; default the one that the machine has.
     pub azure_client_id: Option<String>,

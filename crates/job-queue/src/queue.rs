@@ -149,7 +149,7 @@ impl Queue {
     /// When the database does not answer within 2 s.
     pub async fn sample(&self, pool: &Pool) -> anyhow::Result<()> {
         let mut connection = pool.get().await?;
-        // Behind a pooler that pools transactions, a statement outside of one may meet two sessions.
+        // A pooler that pools transactions may send a statement outside of one to two sessions.
         let sample = async {
             connection.batch_execute("BEGIN READ ONLY").await?;
             self.sample_on(&mut connection).await?;

@@ -53,7 +53,6 @@ pub(crate) fn lines() -> String {
 
 /// The status of an order, for those that have one: some ended early, the last ones are still open.
 fn state(number: u64) -> String {
-    const REASONS: [&str; 4] = ["customer_asked", "item_unavailable", "too_busy", "kitchen_closed"];
     const OPEN: [&str; 3] = ["ready", "preparing", "accepted"];
     const EACH: u64 = 4;
     let first_open = ORDERS - EACH * OPEN.len() as u64;
@@ -63,17 +62,21 @@ fn state(number: u64) -> String {
             .and_then(|place| OPEN.get(place));
         return format!(r#""status":"{}","#, status.unwrap_or(&"picked_up"));
     }
-    let (status, every) = if number % 2 == 0 {
+    let (status, every) = if number.is_multiple_of(2) {
         ("rejected", 70)
     } else {
         ("cancelled", 45)
     };
-    if number % every != 0 {
+    if !number.is_multiple_of(every) {
         return String::new();
     }
     let reason = match status {
-        "cancelled" => REASONS[0],
-        _ => REASONS[1 + usize::try_from(number / every % 3).unwrap_or_default()],
+        "cancelled" => "customer_asked",
+        _ => match number / every % 3 {
+            0 => "item_unavailable",
+            1 => "too_busy",
+            _ => "kitchen_closed",
+        },
     };
     format!(r#""status":"{status}","reason":"{reason}","#)
 }

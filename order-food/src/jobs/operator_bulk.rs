@@ -65,8 +65,8 @@ impl Job for OperatorBulk {
         Kind::new("operator.bulk", "operator", Priority::High).timeout(Duration::from_secs(3_600));
     type Payload = Bulk;
 
-    /// Each piece is a transaction with its record: a run that is stopped keeps what it did, and the
-    /// next attempt goes on with the rest.
+    /// Each piece is a transaction with its record: a run that is stopped keeps what it did, and
+    /// the next attempt goes on with the rest.
     async fn run(&self, run: &Run, bulk: Bulk) -> Result<Outcome, JobError> {
         let started = Instant::now();
         let mut changed = 0;

@@ -1,5 +1,5 @@
-//! The examples of Secrets from elsewhere: each makes every Secret and key that the charts read, and
-//! fits the schemas of its operator. No password stands in what the charts render.
+//! The examples of Secrets from elsewhere: each makes every Secret and key that the charts read,
+//! and fits the schemas of its operator. No password stands in what the charts render.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -140,7 +140,7 @@ impl Setup {
         database: &Database,
         settings: &[(&str, String)],
     ) -> anyhow::Result<Server> {
-        self.start("order-food", database, settings)
+        self.start(&self.binaries.join("order-food"), &[], database, settings)
     }
 
     pub(crate) fn floor(&self, database: &Database) -> anyhow::Result<Server> {
