@@ -173,7 +173,7 @@ done_since "$since"
 
 since=$(milliseconds)
 api=$child
-PORT=$worker_port CONSOLE_PORT= launch "$binaries/order-food" worker
+PORT=$worker_port CONSOLE_PORT='' launch "$binaries/order-food" worker
 worker=$child
 child=$api
 worker_ready() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::{Condition, NormalizePath, from_fn};
 use actix_web::{App, HttpServer, web};
+use chrono_tz::Tz;
 use database::Database;
 use database::pool::Pool;
 use job_queue::Queue;
@@ -133,7 +134,15 @@ impl Application {
         let registry = web::Data::new(registry);
         let limits = web::Data::from(state.limits.clone());
         let hash_keys = &state.authenticator.hash_keys;
-        let storefront = Storefront::new(&settings, state.limits.clone(), hash_keys)?;
+        // The settings of the reports are checked.
+        let zone = settings.reports.time_zone.parse().unwrap_or(Tz::UTC);
+        let keys_max_age = Duration::from_secs(settings.snapshot_max_age_s);
+        let storefront = Storefront::new(
+            settings.storefront.clone(),
+            (zone, keys_max_age),
+            state.limits.clone(),
+            hash_keys,
+        )?;
         let enable_metrics = settings.enable_metrics;
         let limit_addresses = state.limits.counts_addresses();
         let shared = state.clone();

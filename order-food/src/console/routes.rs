@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use pages::Site;
 
 use super::right::Right;
-use super::visit::{Refusal, Visit, see_other};
+use super::visit::{Parts, Refusal, Visit, see_other};
 use super::{Console, audit, board, dead_letters, jobs, loads, login, sales, session, system, webhooks};
 
 /// The largest form that is read.
@@ -193,9 +193,6 @@ enum Found {
     OtherMethods(String),
     Nothing,
 }
-
-/// The values of the parts in braces, by name.
-pub(super) type Parts = Vec<(&'static str, String)>;
 
 /// The route of a path; a whole path goes before one with parts in braces.
 fn find(path: &str, method: &Method) -> Found {

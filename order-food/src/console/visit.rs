@@ -14,12 +14,14 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::right::Right;
-use super::routes::Parts;
 use super::session::{self, Session};
 use super::view::{Banner, Frame, Page, Section};
 use super::{Console, PAGES};
 use crate::operator_actions::{self, OperatorAction};
 use crate::reference_data::Snapshot;
+
+/// The values of the parts of a path that stand in braces, by name.
+pub(super) type Parts = Vec<(&'static str, String)>;
 
 /// A request that was let in.
 #[derive(Clone)]

@@ -1,9 +1,13 @@
 //! The cart: a cookie that the browser keeps and that is read like a request.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pages::{Signer, Site};
 use shop::{CouponCode, ProductId, Quantity};
+
+use crate::orders::{Item, OrderRequest, Text};
 
 /// Products with quantities, and a coupon code that was accepted.
 ///
@@ -58,6 +62,21 @@ impl Attempt {
 }
 
 impl Cart {
+    /// The order of it, as a client of the API would send it.
+    pub(super) fn order_request(&self) -> OrderRequest<'_> {
+        let item = |(id, quantity): &(ProductId, Quantity)| Item {
+            product_id: Some(Text(Cow::Owned(id.to_string()))),
+            quantity: Some(quantity.units().into()),
+        };
+        OrderRequest {
+            items: Some(self.lines().iter().map(item).collect()),
+            coupon_code: self
+                .coupon
+                .as_ref()
+                .map(|code| Text(Cow::Borrowed(code.as_str()))),
+        }
+    }
+
     /// The cart of a request's cookie; an empty one when it has none that can be used.
     pub(crate) fn read(headers: &actix_web::http::header::HeaderMap, site: &Site, signer: &Signer) -> Cart {
         site.cookie(headers, NAME)

@@ -3,23 +3,21 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use shop::{CouponCode, ProductId, Quantity};
+use shop::{ProductId, Quantity};
 
 use super::cart::{Attempt, Cart};
-use super::cart_page::{Remarks, cart_page};
+use super::cart_page::{Remarks, cart_page, check};
 use super::form::{Form, menu_address};
 use super::frame::{Badge, Frame};
 use super::menu::Card;
 use super::picture::Picture;
-use super::pricing::{self, coupon_sentence, typed_code};
+use super::pricing::{coupon_sentence, typed_code};
 use super::texts as t;
-use super::{Storefront, rendered, see_other};
+use super::{Storefront, keep, rendered, see_other};
 use crate::coupons::CouponError;
 use crate::http::ApiError;
-use crate::orders::{CouponCheck, PlaceError, Unredeemable, totals};
-use crate::orders::{NotStored, coupon_use};
+use crate::orders::{NotStored, PlaceError, Unredeemable};
 use crate::rate_limit::Action;
-use crate::reference_data::Snapshot;
 use crate::state::AppState;
 
 /// The parts of a menu that one change of the cart changes.
@@ -210,26 +208,6 @@ fn is_guess(problem: &PlaceError) -> bool {
     )
 }
 
-/// Whether `code` is good for the cart: also for what only the database knows, while it answers.
-/// The order checks it again.
-pub(super) async fn check(
-    state: &AppState,
-    snapshot: &Snapshot,
-    cart: &Cart,
-    code: &CouponCode,
-) -> Result<(), PlaceError> {
-    let lines = pricing::price(snapshot, cart).lines;
-    let (_, check) = totals(snapshot, &lines, Some(code))?;
-    if check == CouponCheck::None {
-        return Ok(());
-    }
-    let read = async |connection: &mut _| coupon_use(connection, code, check).await;
-    match state.read("SELECT coupon", read).await {
-        Ok(Some(unredeemable)) => Err(NotStored::from(unredeemable).into()),
-        Ok(None) | Err(_) => Ok(()),
-    }
-}
-
 /// What every change begins with: the form, the limit, the cart.
 async fn begin(
     request: &HttpRequest,
@@ -248,7 +226,7 @@ async fn begin(
 
 fn changed(request: &HttpRequest, storefront: &Storefront, cart: Cart, target: &str) -> HttpResponse {
     let mut response = see_other(target);
-    super::checkout::keep(&mut response, cookie(request, storefront, &cart));
+    keep(&mut response, cookie(request, storefront, &cart));
     response
 }
 

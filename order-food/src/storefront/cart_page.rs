@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use shop::{Money, ProductId, Totals};
+use shop::{CouponCode, Money, ProductId, Totals};
 
 use super::cart::Cart;
-use super::cart_changes::check;
 use super::form::Form;
 use super::frame::{Badge, Frame};
 use super::picture::{self, Picture, tint};
@@ -15,7 +14,7 @@ use super::pricing::{Coupon, PricedCart, ZERO, coupon_sentence, price, seen_text
 use super::texts as t;
 use super::{Storefront, links, page};
 use crate::http::ApiError;
-use crate::orders::{OrderLine, PlaceError};
+use crate::orders::{CouponCheck, NotStored, OrderLine, PlaceError, coupon_use, totals};
 use crate::reference_data::Snapshot;
 use crate::state::AppState;
 
@@ -261,5 +260,25 @@ fn difference(storefront: &Storefront, snapshot: &Snapshot, line: &OrderLine) ->
             show(product.price),
         )),
         Some(_) => None,
+    }
+}
+
+/// Whether `code` is good for the cart: also for what only the database knows, while it answers.
+/// The order checks it again.
+pub(super) async fn check(
+    state: &AppState,
+    snapshot: &Snapshot,
+    cart: &Cart,
+    code: &CouponCode,
+) -> Result<(), PlaceError> {
+    let lines = price(snapshot, cart).lines;
+    let (_, check) = totals(snapshot, &lines, Some(code))?;
+    if check == CouponCheck::None {
+        return Ok(());
+    }
+    let read = async |connection: &mut _| coupon_use(connection, code, check).await;
+    match state.read("SELECT coupon", read).await {
+        Ok(Some(unredeemable)) => Err(NotStored::from(unredeemable).into()),
+        Ok(None) | Err(_) => Ok(()),
     }
 }

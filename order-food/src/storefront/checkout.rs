@@ -1,13 +1,12 @@
 //! Ordering: exactly one order for each attempt, whatever is clicked, lost or sent again.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
-use shop::{Money, ProductId, Quantity};
+use shop::Money;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -18,10 +17,10 @@ use super::form::Form;
 use super::links::{self, OwnOrders};
 use super::pricing::{coupon_sentence, seen};
 use super::texts as t;
-use super::{Storefront, see_other};
+use super::{Storefront, keep, see_other};
 use crate::http::ApiError;
 use crate::orders::{
-    IdempotencyClaim, IdempotencyKey, Item, NotStored, OrderRequest, PlaceError, Placed, Shown, Text, place,
+    IdempotencyClaim, IdempotencyKey, NotStored, PlaceError, Placed, Shown, place,
 };
 use crate::rate_limit::Action;
 use crate::reference_data::{ApiKeyId, Snapshot};
@@ -176,7 +175,7 @@ async fn placed(
     };
     let deadline = Instant::now() + state.order_deadline;
     loop {
-        let request = order_request(cart);
+        let request = cart.order_request();
         let placing = place(
             state,
             snapshot,
@@ -191,20 +190,6 @@ async fn placed(
             }
             placed => return placed,
         }
-    }
-}
-
-pub(super) fn order_request(cart: &Cart) -> OrderRequest<'_> {
-    let item = |(id, quantity): &(ProductId, Quantity)| Item {
-        product_id: Some(Text(Cow::Owned(id.to_string()))),
-        quantity: Some(quantity.units().into()),
-    };
-    OrderRequest {
-        items: Some(cart.lines().iter().map(item).collect()),
-        coupon_code: cart
-            .coupon
-            .as_ref()
-            .map(|code| Text(Cow::Borrowed(code.as_str()))),
     }
 }
 
@@ -347,13 +332,6 @@ fn ordered(
     keep(&mut response, cart.cookie(&site, &storefront.signer));
     keep(&mut response, own.cookie(&site, &storefront.signer));
     response
-}
-
-/// Adds a `Set-Cookie`.
-pub(super) fn keep(response: &mut HttpResponse, cookie: String) {
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
 }
 
 fn order_id(answer: &[u8]) -> Result<Uuid, ApiError> {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -77,32 +77,31 @@ impl std::ops::Deref for Storefront {
 }
 
 impl Storefront {
-    /// The storefront of these settings; times are shown in the zone of the reports.
+    /// The storefront of these settings, which shows times in `zone` and believes keys that could not
+    /// be read for `keys_max_age`.
     ///
     /// # Errors
     /// Exit code 2 when a setting cannot be used.
     pub(crate) fn new(
-        settings: &crate::settings::Settings,
+        settings: Settings,
+        (zone, keys_max_age): (Tz, Duration),
         limits: Arc<Limits>,
         hash_keys: &HashKeys,
     ) -> Result<Storefront, Failure> {
-        // The settings of the reports are checked.
-        let zone = settings.reports.time_zone.parse().unwrap_or(Tz::UTC);
-        let storefront = settings.storefront.clone();
         let is_https = |origin: &crate::http::Origin| origin.as_str().starts_with("https://");
-        let strict_transport = storefront.public_origin.as_ref().is_some_and(is_https);
+        let strict_transport = settings.public_origin.as_ref().is_some_and(is_https);
         let assets = Assets::new(&ASSETS);
         Ok(Storefront(Arc::new(Parts {
-            currency: storefront.currency()?,
+            currency: settings.currency()?,
             zone,
             signer: Signer::new(hash_keys),
-            headers: PageHeaders::new(&storefront.image_hosts, strict_transport),
+            headers: PageHeaders::new(&settings.image_hosts, strict_transport),
             urls: Urls::of(&assets),
             assets,
             limits,
-            keys_max_age: Duration::from_secs(settings.snapshot_max_age_s),
+            keys_max_age,
             ready_menu: menu::ReadyMenu::default(),
-            settings: storefront,
+            settings,
         })))
     }
 }
@@ -189,4 +188,11 @@ pub(crate) async fn asset(
         .file(&name)
         .ok_or(ApiError::NotFound("resource"))?;
     Ok(file.respond(&request))
+}
+
+/// Adds a `Set-Cookie`.
+fn keep(response: &mut HttpResponse, cookie: String) {
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
 }

@@ -105,7 +105,7 @@ pub(crate) async fn again(
     }
     let mut response = see_other(&target);
     let cookie = cart.cookie(&storefront.site(&request), &storefront.signer);
-    super::checkout::keep(&mut response, cookie);
+    super::keep(&mut response, cookie);
     Ok(response)
 }
 

@@ -132,7 +132,6 @@ mod tests {
     use super::*;
     use crate::orders::priced;
     use crate::storefront::cart::Cart;
-    use crate::storefront::checkout::order_request;
 
     const PRODUCTS: i64 = 8;
 
@@ -200,7 +199,7 @@ mod tests {
                     prop_assert_eq!(shown.totals, Some(ZERO));
                     continue;
                 }
-                match priced(&snapshot, order_request(&sold)) {
+                match priced(&snapshot, sold.order_request()) {
                     Ok(order) => {
                         prop_assert_eq!(shown.totals, Some(order.totals));
                         prop_assert_eq!(shown.lines, order.lines);
@@ -209,7 +208,7 @@ mod tests {
                     Err(problem) => {
                         prop_assert_eq!(shown.coupon, coupon_sentence(&problem).map_or(Coupon::None, Coupon::Refused));
                         sold.coupon = None;
-                        let plain = priced(&snapshot, order_request(&sold)).unwrap();
+                        let plain = priced(&snapshot, sold.order_request()).unwrap();
                         prop_assert_eq!(shown.totals, Some(plain.totals));
                     }
                 }
