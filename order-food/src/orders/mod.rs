@@ -36,8 +36,8 @@ pub(crate) use place::{PlaceError, Placed, Shown, place, totals};
 pub(crate) use queries::{coupon_use, orders_at, orders_of};
 pub(crate) use request::{Item, OrderRequest, Text};
 pub(crate) use settings::ENVIRONMENT;
-pub(crate) use status::ReadyIn;
 pub use settings::Settings;
+pub(crate) use status::ReadyIn;
 pub(crate) use store::OrderStore;
 #[cfg(feature = "bench")]
 pub use store::Substitute;

@@ -19,9 +19,7 @@ use super::pricing::{coupon_sentence, seen};
 use super::texts as t;
 use super::{Storefront, keep, see_other};
 use crate::http::ApiError;
-use crate::orders::{
-    IdempotencyClaim, IdempotencyKey, NotStored, PlaceError, Placed, Shown, place,
-};
+use crate::orders::{IdempotencyClaim, IdempotencyKey, NotStored, PlaceError, Placed, Shown, place};
 use crate::rate_limit::Action;
 use crate::reference_data::{ApiKeyId, Snapshot};
 use crate::state::AppState;

@@ -11,7 +11,7 @@ use crate::harness::{PROGRAM, jobs, jobs_json, until};
 const RETENTION: &str = "maintenance.job_retention";
 
 /// Holds the table that the job writes to, so that the job runs until its lock time-out (1 s).
-async fn holding(database: &TestDatabase) -> Client {
+pub(crate) async fn holding(database: &TestDatabase) -> Client {
     let client = database.client().await;
     client
         .batch_execute("BEGIN; LOCK TABLE operator_actions")

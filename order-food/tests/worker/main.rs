@@ -5,6 +5,7 @@
     reason = "what fails in a test's helper is a failed test"
 )]
 
+mod bulk;
 mod commands;
 mod faults;
 mod harness;

@@ -1,0 +1,58 @@
+//! `operator.bulk`: what operators do to many dead letters.
+
+use test_support::{TestDatabase, Worker};
+
+use crate::faults::holding;
+use crate::harness::{PROGRAM, until};
+
+/// Dead letters of two kinds, more than one piece of each; the worker knows neither kind.
+async fn database(action: &str) -> TestDatabase {
+    let database = TestDatabase::migrated().await;
+    database
+        .execute(&format!(
+            "INSERT INTO job_dead (id, kind, priority, created_at, died_at, reason, attempt, rescues, timeout_ms, payload, min_build)
+             SELECT n, CASE WHEN n % 2 = 0 THEN 'kind.even' ELSE 'kind.odd' END, 2, now(), now() - interval '1 h', 'permanent', 1, 0,
+                 1000, 'null', 0 FROM generate_series(100000, 123999) AS n;
+             INSERT INTO job (kind, priority, timeout_ms, payload)
+             VALUES ('operator.bulk', 1, 60000, '{{\"action\": \"{action}\", \"kind\": \"kind.even\", \"key_id\": null}}')"
+        ))
+        .await;
+    database
+}
+
+const DEAD: &str = "
+    SELECT string_agg(line, ', ' ORDER BY line) FROM (
+        SELECT kind || ' ' || count(*) AS line FROM job_dead WHERE replayed_as IS NULL GROUP BY kind
+    ) AS lines";
+const RECORDED: &str = "SELECT sum((after ->> 'number')::int) FROM operator_actions WHERE via = 'console'";
+
+#[tokio::test]
+async fn all_of_a_kind_are_purged_in_pieces_that_are_on_record() {
+    let database = database("purge").await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
+
+    until(&database, "one kind is gone", DEAD, "kind.odd 12000").await;
+    until(&database, "all pieces are recorded", RECORDED, "12000").await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_in_between_replays_none_twice() {
+    let database = database("replay").await;
+    // The record of a piece waits for this, and its transaction with it.
+    let held = holding(&database).await;
+    let killed = Worker::ready(PROGRAM, database.url(), &[]).await;
+    let running = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND state = 1";
+    until(&database, "it runs", running, "1").await;
+    killed.process.signal("KILL");
+    drop(held);
+    let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
+
+    // The lost worker's job is given to another one after its heartbeat has been missed.
+    until(&database, "one kind is replayed", DEAD, "kind.odd 12000").await;
+    let queued = "SELECT count(*) || ' ' || count(DISTINCT id) FROM job WHERE kind = 'kind.even'";
+    assert_eq!(database.value(queued).await, "12000 12000");
+    let twice = "SELECT count(*) - count(DISTINCT replayed_as) FROM job_dead WHERE replayed_as IS NOT NULL";
+    assert_eq!(database.value(twice).await, "0");
+    worker.stop().await;
+}
