@@ -1,6 +1,7 @@
 // The console's script: local times, and pages that renew themselves without moving focus.
 const age = (at) => {
   const seconds = Math.max(0, Math.floor((Date.now() - at) / 1000));
+  if (seconds >= 86400) return `${Math.floor(seconds / 86400)} d`;
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 };
 const local = (root) => {

@@ -229,7 +229,10 @@ fn ticket(
         code,
         version: present.version,
         at,
-        age: format!("{}:{:02}", age / 60, age % 60),
+        age: match age / 86_400 {
+            0 => format!("{}:{:02}", age / 60, age % 60),
+            days => format!("{days} d"),
+        },
         is_late: status != OrderStatus::Ready && present.ready_at.is_some_and(|ready| ready < now),
         ready: present.ready_at,
         lines,

@@ -11,8 +11,6 @@ pub(super) struct Chart {
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 240.0;
-const BELOW: f64 = 24.0;
-const ABOVE: f64 = 20.0;
 
 /// A picture for those who see it: the table beside it says the same.
 impl fmt::Display for Chart {
@@ -25,12 +23,9 @@ impl fmt::Display for Chart {
         )?;
         let count = self.bars.len().max(1);
         let step = WIDTH / count as f64;
-        let room = HEIGHT - BELOW - ABOVE;
-        // As many names as find room.
-        let every = count.div_ceil(12);
         for (index, (name, value, shown)) in self.bars.iter().enumerate() {
-            let height = if most > 0.0 { room * value / most } else { 0.0 };
-            let (x, y) = (step * index as f64, ABOVE + room - height);
+            let height = if most > 0.0 { HEIGHT * value / most } else { 0.0 };
+            let (x, y) = (step * index as f64, HEIGHT - height);
             write!(
                 out,
                 r#"<rect x="{:.1}" y="{y:.1}" width="{:.1}" height="{height:.1}"><title>{}: {}</title></rect>"#,
@@ -39,25 +34,16 @@ impl fmt::Display for Chart {
                 Escaped(name),
                 Escaped(shown),
             )?;
-            if index % every == 0 {
-                write!(
-                    out,
-                    r#"<text x="{:.1}" y="{:.1}">{}</text>"#,
-                    x + step * 0.1,
-                    HEIGHT - 6.0,
-                    Escaped(name)
-                )?;
-            }
         }
-        let top = self.bars.iter().find(|bar| bar.1 >= most && most > 0.0);
-        if let Some((_, _, shown)) = top {
-            write!(out, r#"<text x="0" y="14">{}</text>"#, Escaped(shown))?;
+        write!(out, "</svg><figcaption>{}", Escaped(&self.title))?;
+        // Words beside the picture, where their contrast is that of all text.
+        if let (Some(first), Some(last)) = (self.bars.first(), self.bars.last()) {
+            write!(out, "; from {} to {}", Escaped(&first.0), Escaped(&last.0))?;
         }
-        write!(
-            out,
-            "</svg><figcaption>{}</figcaption></figure>",
-            Escaped(&self.title)
-        )
+        if let Some((name, _, shown)) = self.bars.iter().find(|bar| bar.1 >= most && most > 0.0) {
+            write!(out, "; the most is {} ({})", Escaped(shown), Escaped(name))?;
+        }
+        write!(out, "</figcaption></figure>")
     }
 }
 
@@ -93,7 +79,7 @@ mod tests {
 
         assert!(svg.contains("&lt;x&gt;") && !svg.contains("<x>"), "{svg}");
         assert!(svg.contains(r#"aria-label="a &quot;b&quot;""#), "{svg}");
-        assert!(svg.contains(r#"height="196.0""#), "{svg}");
+        assert!(svg.contains(r#"height="240.0""#), "{svg}");
         assert!(
             Chart {
                 title: String::new(),

@@ -13,7 +13,8 @@ use super::{Console, routes};
 use crate::settings::Settings;
 use crate::state::AppState;
 
-const FILES: [pages::assets::Source; 2] = [
+const FILES: [pages::assets::Source; 3] = [
+    ("icon.svg", include_bytes!("../../assets/icon.svg")),
     ("console.css", include_bytes!("../../assets/console.css")),
     ("console.js", include_bytes!("../../assets/console.js")),
 ];

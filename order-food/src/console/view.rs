@@ -23,6 +23,7 @@ pub(super) struct Frame {
     pub(super) style: String,
     /// Address of the script.
     pub(super) script: String,
+    pub(super) icon: String,
     /// Pages that the session may see: address and name.
     pub(super) pages: Vec<(&'static str, &'static str)>,
     /// The first path segment of this page.
@@ -212,6 +213,12 @@ pub(super) fn utc(time: &DateTime<Utc>) -> String {
 }
 
 impl Table {
+    /// Whether the values of a column are numbers.
+    fn is_number(&self, column: &usize) -> bool {
+        let cells = self.rows.iter().filter_map(|row| row.cells.get(*column));
+        cells.clone().count() > 0 && cells.clone().all(Cell::is_number)
+    }
+
     fn has_actions(&self) -> bool {
         self.ticked.is_none() && self.rows.iter().any(|row| !row.actions.is_empty())
     }

@@ -162,6 +162,7 @@ impl Visit {
         Frame {
             style: assets.address("console.css").to_owned(),
             script: assets.address("console.js").to_owned(),
+            icon: assets.address("icon.svg").to_owned(),
             pages: pages.collect(),
             here: self
                 .request

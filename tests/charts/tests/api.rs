@@ -186,7 +186,7 @@ fn the_service_leads_from_port_80_to_8080() {
     );
     assert_eq!(service.at("/spec/type"), "ClusterIP");
     let balanced = everything().objects();
-    let spec = balanced.only("Service").at("/spec").clone();
+    let spec = balanced.of("Service")[0].at("/spec").clone();
     assert_eq!(
         (
             &spec["type"],
@@ -196,6 +196,40 @@ fn the_service_leads_from_port_80_to_8080() {
         (&json!("LoadBalancer"), &json!(8081), &json!(30080))
     );
     assert_eq!(spec["externalTrafficPolicy"], "Local");
+}
+
+#[test]
+fn the_console_has_a_service_of_its_own_and_no_ingress() {
+    let off = render("order-food").objects();
+    assert!(
+        !off.only("Deployment").0["spec"]
+            .to_string()
+            .contains("CONSOLE_PORT")
+    );
+    let objects = everything().objects();
+    let console = objects.of("Service")[1];
+    assert!(
+        console
+            .at("/metadata/name")
+            .as_str()
+            .unwrap()
+            .ends_with("-console")
+    );
+    assert_eq!(console.at("/spec/type"), "ClusterIP");
+    assert_eq!(
+        console.at("/spec/ports/0"),
+        &json!({"name": "console", "port": 9081, "targetPort": "console", "protocol": "TCP"})
+    );
+    for kind in ["Ingress", "HTTPRoute"] {
+        for route in objects.of(kind) {
+            assert!(!route.0.to_string().contains("console"), "{kind}");
+        }
+    }
+    let rules = objects.of("NetworkPolicy")[0].at("/spec/ingress").to_string();
+    assert!(
+        rules.contains(r#""port":"console""#) && rules.contains("operators"),
+        "{rules}"
+    );
 }
 
 #[test]
@@ -358,10 +392,15 @@ fn the_monitor_scrapes_the_service_and_no_test() {
         (&json!("http"), &json!("/metrics"), &json!("15s"))
     );
     let selector = monitor.at("/spec/selector/matchLabels");
-    assert!(charts_tests::object::selects(
-        selector,
-        objects.only("Service").at("/metadata/labels")
-    ));
+    let services = objects.of("Service");
+    let chosen = services
+        .iter()
+        .map(|service| charts_tests::object::selects(selector, service.at("/metadata/labels")));
+    assert_eq!(
+        chosen.collect::<Vec<_>>(),
+        [true, false],
+        "the API and not the console"
+    );
     let refusal = everything().set("metrics.enabled=false").refusal();
     assert!(refusal.contains("serviceMonitor.enabled"), "{refusal}");
 }

@@ -212,7 +212,7 @@ fn pods_of_tests_and_jobs_are_never_chosen_by_a_selector() {
         })
         .collect();
         let selectors: Vec<Value> = objects.iter().flat_map(&selectors).collect();
-        assert_eq!(selectors.len(), 6);
+        assert_eq!(selectors.len(), 7);
         let mut served = 0;
         for object in objects.iter().flat_map(|objects| &objects.0) {
             let Some(pod) = object.pod() else { continue };
