@@ -341,6 +341,7 @@ fn state(
     let limits = Arc::new(Limits::new(
         &settings.rate_limit,
         settings.storefront.visitors_orders(),
+        settings.console.port.is_some(),
         registry,
     )?);
     let queue = Queue::new(settings.jobs.capacities(), registry)?;

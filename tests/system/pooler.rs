@@ -68,9 +68,10 @@ async fn a_direct_url_beside_the_pooler_brings_a_pod_up_that_reads_through_the_p
             .await
             .unwrap();
         assert!(row.get::<_, i64>(0) >= 80);
+        // For the data of the shop, and for changes of orders.
         let pooled = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'order-food'
             AND query LIKE '%LISTEN%'";
-        assert_eq!(client.query_one(pooled, &[]).await.unwrap().get::<_, i64>(0), 1);
+        assert_eq!(client.query_one(pooled, &[]).await.unwrap().get::<_, i64>(0), 2);
         assert_eq!(api.stop().await.code, Some(0));
         drop(client);
         assert_eq!(left_over(&cluster).await, 0);

@@ -177,20 +177,24 @@ impl Queue {
     /// Samples the depths each second and sends the notifications, until `stop` is cancelled.
     /// Without it, workers find new jobs by looking each second.
     pub async fn run(self, pool: Pool, stop: CancellationToken) {
+        // Whatever it waits for: a database that hangs must not hold up the end.
+        stop.run_until_cancelled(self.work(&pool)).await;
+    }
+
+    async fn work(&self, pool: &Pool) {
         let mut sampling = tokio::time::interval(SAMPLE);
         sampling.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut warned: Option<Instant> = None;
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
                 () = self.0.enqueued.notified() => {
-                    if let Err(error) = notify(&pool).await {
+                    if let Err(error) = notify(pool).await {
                         debug!(error = %error, "workers were not notified");
                     }
                     tokio::time::sleep(DEBOUNCE).await;
                 }
                 _ = sampling.tick() => {
-                    if let Err(error) = self.sample(&pool).await {
+                    if let Err(error) = self.sample(pool).await {
                         debug!(error = %error, "queued jobs were not counted");
                     }
                     let full = Priority::ALL

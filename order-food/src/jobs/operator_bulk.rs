@@ -62,7 +62,7 @@ impl BulkAction {
 
 impl Job for OperatorBulk {
     const KIND: Kind =
-        Kind::new("operator.bulk", "operator", Priority::High).timeout(Duration::from_secs(3_600));
+        Kind::new("operator.bulk", "maintenance", Priority::High).timeout(Duration::from_secs(3_600));
     type Payload = Bulk;
 
     /// Each piece is a transaction with its record: a run that is stopped keeps what it did, and

@@ -64,13 +64,15 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 impl Limits {
     /// Makes the tables of the limits that are on, and registers the metric. `visitors_orders`:
-    /// orders of an address in ten minutes, where the storefront takes any.
+    /// orders of an address in ten minutes, where the storefront takes any. `has_console`: whether
+    /// tries to log in are limited.
     ///
     /// # Errors
     /// When the registry holds a metric of this name already.
     pub(crate) fn new(
         settings: &Settings,
         visitors_orders: Option<u32>,
+        has_console: bool,
         registry: &Registry,
     ) -> prometheus::Result<Limits> {
         let refused = Opts::new(
@@ -98,7 +100,9 @@ impl Limits {
             orders: of(Settings::of_orders(visitors_orders.unwrap_or(0)), Action::Order),
             coupons: of(Settings::of_coupons(), Action::WrongCoupon),
             carts: of(Settings::of_carts(), Action::CartChange),
-            log_ins: of(Settings::of_log_ins(), Action::LogIn),
+            log_ins: has_console
+                .then(|| sized(Settings::of_log_ins(), Action::LogIn.kind(), visitors))
+                .flatten(),
             proxies: settings.trusted_proxies.clone(),
             started: Instant::now(),
             refused,

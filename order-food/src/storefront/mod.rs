@@ -77,8 +77,8 @@ impl std::ops::Deref for Storefront {
 }
 
 impl Storefront {
-    /// The storefront of these settings, which shows times in `zone` and believes keys that could not
-    /// be read for `keys_max_age`.
+    /// The storefront of these settings, which shows times in `zone` and believes keys that could
+    /// not be read for `keys_max_age`.
     ///
     /// # Errors
     /// Exit code 2 when a setting cannot be used.

@@ -184,7 +184,7 @@ async fn keys_are_stored_as_hashes_only() {
 
     let rows = app.database.rows("SELECT api_keys::text FROM api_keys").await;
 
-    assert_eq!(rows.len(), 13);
+    assert_eq!(rows.len(), 15);
     assert!(!rows.concat().concat().contains(APITEST));
 }
 

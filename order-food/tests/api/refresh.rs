@@ -1,7 +1,7 @@
 //! New data are served without a restart.
 
 use process::failure::ExitCode;
-use test_support::{TestDatabase, eventually, panic_at_line};
+use test_support::{eventually, panic_at_line};
 
 use crate::client::Request;
 use crate::fixtures::PIZZA;
@@ -69,7 +69,7 @@ async fn notifications_are_heard_again_after_the_listener_was_cut_off() {
 
 #[tokio::test]
 async fn a_panic_while_reading_the_data_ends_the_server_with_what_happened() {
-    let app = TestApp::over(TestDatabase::migrated().await, |_| ());
+    let app = TestApp::start().await;
     let mut server = Server::start_with(settings(app.database.settings()), || {
         panic_at_line("the shop's data were read", 1)
     });

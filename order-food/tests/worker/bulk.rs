@@ -48,7 +48,8 @@ async fn a_worker_that_is_killed_in_between_replays_none_twice() {
     drop(held);
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
 
-    // The lost worker's job is given to another one after its heartbeat has been missed.
+    let rescued = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND rescues = 0";
+    until(&database, "the lost worker's job is rescued", rescued, "0").await;
     until(&database, "one kind is replayed", DEAD, "kind.odd 12000").await;
     let queued = "SELECT count(*) || ' ' || count(DISTINCT id) FROM job WHERE kind = 'kind.even'";
     assert_eq!(database.value(queued).await, "12000 12000");

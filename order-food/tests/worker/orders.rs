@@ -33,7 +33,7 @@ const STATES: &str = "
 const WRONG: &str = "
     SELECT count(*) FROM order_events
     FULL JOIN order_states USING (order_id, version)
-    FULL JOIN job ON payload ->> 'order' = order_id::text AND kind = 'order.webhook'
+    FULL JOIN (SELECT * FROM job WHERE kind = 'order.webhook') AS job ON payload ->> 'order' = order_id::text
     WHERE order_events.actor IS DISTINCT FROM 'system' OR order_events.actor_id IS NOT NULL
         OR order_states.status IS DISTINCT FROM order_events.to_status
         OR job.payload ->> 'status' IS DISTINCT FROM order_events.to_status";

@@ -110,20 +110,21 @@ const CHOSEN_DEAD: &str = "
     AND ($3::float8 IS NULL OR died_at >= now() - $3 * interval '1 second')
     AND ($4::float8 IS NULL OR died_at < now() - $4 * interval '1 second')";
 
-/// New ids are given in the order of the rows, so that both sides pair by position. Of dead letters
+/// New ids are given in the order of the rows, so that both sides pair by position: in an array,
+/// because a join of two such tables compares each row with each. Of dead letters
 /// with one unique key only the newest is replayed, and none while a job with that key lives.
 fn replay_statement() -> String {
     format!(
         "WITH chosen AS MATERIALIZED (
             SELECT * FROM job_dead WHERE replayed_as IS NULL AND {CHOSEN_DEAD} ORDER BY id LIMIT $5 FOR UPDATE
         ),
+        ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY kind, unique_key ORDER BY id DESC) AS age FROM chosen
+        ),
         replayed AS MATERIALIZED (
-            SELECT *, row_number() OVER (ORDER BY id) AS position FROM chosen
-            WHERE unique_key IS NULL OR NOT EXISTS (
-                SELECT 1 FROM job WHERE job.kind = chosen.kind AND job.unique_key = chosen.unique_key
-            ) AND NOT EXISTS (
-                SELECT 1 FROM chosen AS newer
-                WHERE newer.kind = chosen.kind AND newer.unique_key = chosen.unique_key AND newer.id > chosen.id
+            SELECT *, row_number() OVER (ORDER BY id) AS position FROM ranked
+            WHERE unique_key IS NULL OR age = 1 AND NOT EXISTS (
+                SELECT 1 FROM job WHERE job.kind = ranked.kind AND job.unique_key = ranked.unique_key
             )
         ),
         queued AS (
@@ -134,13 +135,13 @@ fn replay_statement() -> String {
             FROM replayed ORDER BY position
             RETURNING id
         ),
-        numbered AS (
-            SELECT id, row_number() OVER (ORDER BY id) AS position FROM queued
+        numbered AS MATERIALIZED (
+            SELECT array_agg(id ORDER BY id) AS ids FROM queued
         )
-        UPDATE job_dead SET replayed_as = numbered.id, replayed_at = now()
-        FROM numbered JOIN replayed USING (position)
+        UPDATE job_dead SET replayed_as = ids[position], replayed_at = now()
+        FROM replayed, numbered
         WHERE job_dead.id = replayed.id
-        RETURNING jsonb_build_object('id', job_dead.id, 'kind', job_dead.kind, 'replayed_as', numbered.id) AS row"
+        RETURNING jsonb_build_object('id', job_dead.id, 'kind', job_dead.kind, 'replayed_as', ids[position]) AS row"
     )
 }
 

@@ -6,6 +6,10 @@ fn templates_hold_no_words_of_their_own() {
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        // Those of the console are in a folder of their own.
+        if path.is_dir() {
+            continue;
+        }
         let template = std::fs::read_to_string(&path).unwrap();
         let mut text = String::new();
         let mut rest = template.as_str();
