@@ -187,7 +187,7 @@ impl Cell {
                 Ok(time) => Cell::Time(time.to_utc()),
                 Err(_) => Cell::Text(text.clone()),
             },
-            Some(other) => Cell::Code(other.to_string()),
+            Some(other) => Cell::Code(shortened(other.to_string())),
         }
     }
 
@@ -204,6 +204,15 @@ impl Cell {
     /// A time, or a dash.
     pub(super) fn time(time: Option<DateTime<Utc>>) -> Cell {
         time.map_or_else(|| Cell::Text("–".into()), Cell::Time)
+    }
+}
+
+/// The beginning of a long text: a page shows a hundred of them.
+fn shortened(text: String) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", text.split_at(end).0),
+        None => text,
     }
 }
 
