@@ -10,6 +10,7 @@ mod jobs;
 mod loads;
 mod login;
 mod mask;
+mod order;
 mod right;
 mod routes;
 mod sales;

@@ -10,7 +10,9 @@ use pages::Site;
 
 use super::right::Right;
 use super::visit::{Parts, Refusal, Visit, see_other};
-use super::{Console, audit, board, dead_letters, jobs, loads, login, sales, session, system, webhooks};
+use super::{
+    Console, audit, board, dead_letters, jobs, loads, login, order, sales, session, system, webhooks,
+};
 
 /// The largest form that is read.
 pub(super) const MOST_BYTES: usize = 256 * 1024;
@@ -42,7 +44,7 @@ const ROUTES: &[Route] = routes! {
     GET "/" Session login::home;
     GET "/orders" SeeOrders board::show;
     GET "/orders/events" SeeOrders board::events;
-    GET "/orders/{id}" SeeOrders board::order;
+    GET "/orders/{id}" SeeOrders order::show;
     POST "/orders/{id}" ManageOrders board::change;
     GET "/jobs" SeeOperations jobs::list;
     GET "/jobs/{id}" SeeOperations jobs::show;
