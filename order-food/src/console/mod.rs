@@ -1,6 +1,6 @@
 //! The operator console: pages on a listener of their own, for the kitchen and for operators.
 //!
-//! [`routes`] is the table of all pages with the right that each needs; [`visit`] lets requests in.
+//! [`routes()`] is the table of all pages with the right that each needs; `visit` lets requests in.
 
 mod audit;
 mod board;
