@@ -49,16 +49,10 @@ pub(crate) fn settings(database: database::Settings) -> Settings {
 impl Server {
     /// Starts on a thread with a runtime of its own, as `main` does.
     pub(crate) fn start(settings: Settings) -> Server {
-        Server::start_with(settings, || ())
-    }
-
-    /// The same, with what `prepare` gives alive on the server's thread.
-    pub(crate) fn start_with<T>(settings: Settings, prepare: impl FnOnce() -> T + Send + 'static) -> Server {
         let shutdown = CancellationToken::new();
         let token = shutdown.clone();
         let (ports, port) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let _prepared = prepare();
             actix_web::rt::System::new().block_on(async move {
                 let application = Application::build(settings, RequestSampler::off(), token)?;
                 ports
