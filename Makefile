@@ -126,6 +126,11 @@ e2e-compose: ## Prove images and docker-compose.yml with a real Docker daemon, a
 		trap "$$compose down --volumes --timeout 5 >/dev/null 2>&1" EXIT; trap 'exit 130' INT TERM; \
 		$(E2E) e2e::compose || { $$compose logs --no-color --tail=30; exit 1; }
 
+.PHONY: browser-grid
+browser-grid: ## Look at every page of the shop on a tablet, too, in a real browser with axe
+	@scripts/prerequisites.sh
+	@cargo test --locked -p browser-tests -- --ignored
+
 .PHONY: e2e-observability
 e2e-observability: ## Prove the alerts with a real Prometheus, about 5 min: faults are made and mended, alerts fire and clear
 	@scripts/postgres/binaries.sh >/dev/null && scripts/tools.sh promtool >/dev/null

@@ -190,8 +190,8 @@ done_since "$since"
 cat <<READY
 
 The shop is at http://localhost:$PORT, the documentation of its API at http://localhost:$PORT/docs; the worker's health is at
-http://localhost:$worker_port/q/health.
-The console of kitchen and operators is at ${CONSOLE_PORT:+http://localhost:$CONSOLE_PORT}: log in with the API key stafftest. Ctrl-C stops everything. Order in the shop, or by the API:
+http://localhost:$worker_port/q/health. ${CONSOLE_PORT:+Kitchen and operators: http://localhost:$CONSOLE_PORT, with the API key stafftest. }Ctrl-C stops
+everything. Order in the shop, or by the API:
 
 $("$here/example-order.sh")
 

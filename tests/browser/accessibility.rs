@@ -91,7 +91,7 @@ async fn every_page_is_accessible_by_night() {
 }
 
 #[tokio::test]
-#[ignore = "the rest of the grid, about 1 min"]
+#[ignore = "the rest of the grid: make browser-grid"]
 async fn every_page_is_accessible_on_a_tablet() {
     grid(&[768], false).await;
     grid(&[768], true).await;
