@@ -190,11 +190,6 @@ fn a_configuration_or_secret_that_is_optional_is_named_so() {
             json!([{"configMapRef": {"name": "order-food-config", "optional": true}}])
         );
         for (name, source, key) in [
-            (
-                "JOBS_SCHEDULER_ENABLED",
-                "configMapKeyRef",
-                "JOBS_SCHEDULER_ENABLED",
-            ),
             ("AWS_ACCESS_KEY_ID", "secretKeyRef", "access-key-id"),
             ("AWS_SECRET_ACCESS_KEY", "secretKeyRef", "secret-access-key"),
         ] {
@@ -206,9 +201,15 @@ fn a_configuration_or_secret_that_is_optional_is_named_so() {
             );
         }
         // A variable with a value would win over the ConfigMap.
-        for name in ["JOBS_QUEUE_CAPACITY_CRITICAL", "JOBS_RETRY_MAX_ATTEMPTS_DEFAULT"] {
+        for name in [
+            "JOBS_SCHEDULER_ENABLED",
+            "JOBS_QUEUE_CAPACITY_CRITICAL",
+            "JOBS_RETRY_MAX_ATTEMPTS_DEFAULT",
+        ] {
             assert!(variable(container, name).is_null(), "{name}");
         }
+        // What `kubectl set env --list` shows, and `kubectl apply` may set back.
+        assert_eq!(variable(container, "QUARKUS_SCHEDULER_ENABLED"), "true");
         assert_eq!(pod.spec["serviceAccountName"], "order-food");
     }
 }

@@ -65,8 +65,10 @@
   value: {{ .Values.workers.shutdownTimeoutSeconds | quote }}
 - name: WORKER_POOL
   value: {{ $.pool.pool }}
+{{- if kindIs "bool" .Values.workers.schedulerEnabled }}
 - name: JOBS_SCHEDULER_ENABLED
   value: {{ .Values.workers.schedulerEnabled | quote }}
+{{- end }}
 {{- with $.pool.filter }}
 - name: WORKER_PRIORITY_FILTER
   value: {{ join "," . | quote }}
