@@ -48,12 +48,19 @@ until is_healthy; do
   sleep 0.2
 done
 
-port=$("${compose[@]}" port order-food 8080)
-port=${port##*:}
+# port SERVICE PORT: where the port of a service is on this machine.
+port() {
+  local address
+  address=$("${compose[@]}" port "$1" "$2")
+  echo "${address##*:}"
+}
+
+port=$(port order-food 8080)
 cat <<READY
 
-The shop is at http://localhost:$port, the documentation of its API at http://localhost:$port/docs. 'make logs' shows what
-happens, 'make down' stops everything. Order in the shop, or by the API:
+The shop is at http://localhost:$port, the documentation of its API at http://localhost:$port/docs, the operator console at
+http://localhost:$(port order-food 8081), the worker's health at http://localhost:$(port order-food-workers 8080)/q/health. 'make logs' shows what happens,
+'make down' stops everything. Order in the shop, or by the API:
 
 $(PORT=$port "$here/../example-order.sh")
 READY

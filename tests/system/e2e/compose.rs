@@ -84,13 +84,16 @@ impl Compose {
     }
 }
 
-/// Three ports in a row on which nothing listens.
+/// Seven ports in a row on which nothing listens: three copies of the API and of its console, and a
+/// worker.
 async fn free_ports() -> u16 {
-    for first in (18_080..19_000).step_by(3) {
-        let taken = async |port| Connection::open(port).await.is_ok();
-        if !taken(first).await && !taken(first + 1).await && !taken(first + 2).await {
-            return first;
+    'first: for first in (18_080..19_000).step_by(7) {
+        for port in first..first + 7 {
+            if Connection::open(port).await.is_ok() {
+                continue 'first;
+            }
         }
+        return first;
     }
     panic!("no free ports from 18080 to 19000");
 }
@@ -107,10 +110,14 @@ fn reprice(data: &Path, from: &str, to: &str) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Docker daemon: make e2e-compose"]
 async fn the_system_serves_fails_and_recovers_in_containers() {
+    let port = free_ports().await;
     let compose = Compose {
-        shell: Shell::new(PRELUDE).with("JAEGER_ENDPOINT", "none"),
+        shell: Shell::new(PRELUDE)
+            .with("JAEGER_ENDPOINT", "none")
+            .with("CONSOLE_PORT", format!("{}-{}", port + 3, port + 5))
+            .with("WORKER_PORT", port + 6),
         work: std::env::temp_dir().join(format!("e2e-compose-{}", std::process::id())),
-        port: free_ports().await,
+        port,
     };
     let shell = &compose.shell;
     std::fs::create_dir_all(compose.work.join("empty")).unwrap();
@@ -129,6 +136,7 @@ async fn the_system_serves_fails_and_recovers_in_containers() {
     let path = format!("/api/order/{}", placed.member("id"));
     assert_eq!(compose.get(&path).await, placed.text());
     proved("an order: placed with the key apitest and SAVE10, read back, the same bytes");
+    pages(&compose).await;
     shell.ok("compose down");
     compose.up().await;
     assert_eq!(compose.get(&path).await, placed.text());
@@ -179,6 +187,32 @@ fn images(shell: &Shell) {
         );
     }
     proved("images: built, the revision in their labels, user 10001, no shell");
+}
+
+/// What a new user opens: the shop, the console, the worker's health and metrics.
+async fn pages(compose: &Compose) {
+    compose.is_healthy("order-food-workers").await;
+    let said = compose
+        .shell
+        .ok(&format!("PORT={} scripts/compose/up.sh", compose.port));
+    for (service, port, path, contained) in [
+        ("order-food", "8080", "/", "<title>"),
+        ("order-food", "8080", "/docs", "<title>"),
+        ("order-food", "8081", "/login", "<form"),
+        ("order-food-workers", "8080", "/q/health", r#""status":"UP""#),
+        ("order-food-workers", "8080", "/q/metrics", "jobs_worker_info{"),
+    ] {
+        let address = compose.shell.ok(&format!("compose port {service} {port}"));
+        let (_, published) = address.rsplit_once(':').unwrap();
+        assert!(said.contains(&format!("http://localhost:{published}")), "{said}");
+        let mut connection = Connection::open(published.parse().unwrap()).await.unwrap();
+        let page = connection.send(&Request::get(path)).await.unwrap();
+        assert!(
+            page.status == 200 && page.text().contains(contained),
+            "{path}: {page:?}"
+        );
+    }
+    proved("make up names where shop, console and worker are, and all of them answer");
 }
 
 /// A job is done by the worker; paused by its settings it does nothing; killed, it goes on later.
