@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::promtool;
+use super::rules::ALERTS;
 use crate::{manual, repository};
 
 /// A dashboard, and the beginnings of the titles of all that it owes.
@@ -198,6 +199,22 @@ fn each_dashboard_has_a_panel_for_everything_that_it_owes() {
             (&json!(dashboard.uid), &json!(dashboard.title))
         );
     }
+}
+
+#[test]
+fn each_alert_is_counted_by_one_of_the_dashboards() {
+    let panels: Vec<Value> = DASHBOARDS.iter().flat_map(Dashboard::panels).collect();
+    let counts = panels.iter().filter(|panel| panel["title"] == "Alerts firing");
+    let mut counted: Vec<&str> = counts
+        .flat_map(|panel| {
+            let expression = panel["targets"][0]["expr"].as_str().unwrap();
+            let (_, names) = expression.split_once("alertname=~\"").unwrap();
+            names.split('"').next().unwrap().split('|')
+        })
+        .collect();
+    counted.sort_unstable();
+
+    assert_eq!(counted, ALERTS);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::promtool;
 use crate::repository;
 
 /// The alerts for the person on call.
-const ALERTS: [&str; 19] = [
+pub(super) const ALERTS: [&str; 19] = [
     "BootstrapRunLost",
     "BootstrapSlow",
     "CriticalQueueBacklog",
