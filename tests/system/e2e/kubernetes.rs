@@ -3,7 +3,7 @@
 //!
 //! The cluster needs neither DNS nor a metrics server, and with `IMAGE_LOADER` no registry.
 
-use super::{Shell, proved, within, workers};
+use super::{Shell, init_jobs, proved, within, workers};
 use crate::manual;
 
 /// Seconds that anything may take that is waited for.
@@ -49,7 +49,7 @@ impl Cluster {
     }
 
     /// A command that fails, and what it says.
-    fn fails(&self, script: &str, said: &[&str]) {
+    pub(super) fn fails(&self, script: &str, said: &[&str]) {
         let (code, all) = self.0.run(script);
         assert_ne!(code, 0, "{script}: {all}");
         for part in said {
@@ -122,6 +122,7 @@ async fn charts_and_make_deploy_keep_the_promises_of_the_manual() {
     failing_revision(&cluster).await;
     jobs(&cluster);
     workers::keep_their_promises(&cluster, policy).await;
+    init_jobs::keep_their_promises(&cluster);
     scaled(&cluster).await;
     refreshed(&cluster).await;
     suspended(&cluster).await;

@@ -27,6 +27,7 @@ pub(super) async fn keep_their_promises(cluster: &Cluster, policy: &str) {
     paused(cluster).await;
     rolled_out(cluster).await;
     replayed_and_switched(cluster).await;
+    applied(cluster);
 }
 
 /// Places so many orders, each with one webhook; returns how many have been placed in all.
@@ -146,4 +147,28 @@ async fn replayed_and_switched(cluster: &Cluster) {
     assert_eq!(replayed, 1);
     cluster.ok("rm -rf target/e2e-k8s");
     proved("the kubectl commands of the runbook work");
+}
+
+/// The manifests in a namespace of their own, without pods: what is set by hand lets them be applied again.
+fn applied(cluster: &Cluster) {
+    cluster.ok(r#"other=$namespace-manifests
+        trap 'kubectl delete namespace "$other" --wait=false >/dev/null; rm -rf target/e2e-k8s' EXIT
+        mkdir -p target/e2e-k8s && cp -r k8s target/e2e-k8s/
+        sed -i "s#replicas: .*#replicas: 0#; s#namespace: order-food#namespace: $other#" target/e2e-k8s/k8s/base/*.yaml
+        kubectl create namespace "$other"
+        apply() {
+          kubectl apply -k target/e2e-k8s/k8s/base
+          kubectl apply -f target/e2e-k8s/k8s/base/deployment-workers-critical.yaml -n "$other"
+        }
+        apply
+        for name in JOBS_SCHEDULER_ENABLED QUARKUS_SCHEDULER_ENABLED; do
+          for value in false true; do
+            for pool in order-food-workers order-food-workers-critical; do
+              kubectl set env "deployment/$pool" "$name=$value" -n "$other"
+              kubectl set env "deployment/$pool" --list -n "$other" | grep "^$name=$value$"
+            done
+            apply
+          done
+        done"#);
+    proved("the manifests can be applied again after kubectl set env");
 }

@@ -13,7 +13,7 @@ use crate::{manual, repository};
 /// Metrics of others, `name type exporter` a line.
 const EXTERNAL: &str = "tests/system/observability/external-metrics.txt";
 
-fn external() -> BTreeMap<String, String> {
+pub(super) fn external() -> BTreeMap<String, String> {
     let text = repository::text(EXTERNAL);
     let lines = text
         .lines()

@@ -25,6 +25,19 @@ pub(crate) static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| {
     PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
 });
 
+/// The expressions of the dashboards that ask for metrics of order-food and its workers alone, with
+/// a window of five minutes.
+pub(crate) fn panels_of_own_metrics() -> Vec<String> {
+    let external = metrics::external();
+    let is_own = |expression: &String| {
+        let mut mentions = promql::mentions(expression).into_iter();
+        mentions.all(|mention| mention.metric == "ALERTS" || !external.contains_key(&mention.metric))
+    };
+    let own: Vec<String> = dashboard::expressions().into_iter().filter(is_own).collect();
+    assert!(own.len() > 60, "{}", own.len());
+    own
+}
+
 /// What promtool says; fails the test when promtool is not content.
 fn promtool(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new(&*PROMTOOL)

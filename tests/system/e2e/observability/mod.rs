@@ -1,8 +1,10 @@
 //! A real Prometheus scrapes the running system with the rules of the chart: faults are made and
-//! mended, and the alerts fire and clear.
+//! mended, and the alerts fire and clear. In the end, every panel has drawn something.
 //!
 //! In the rules, and nowhere else, a minute lasts two seconds: `for: 2m` becomes 4s, `[1h]` 120s.
 //! Thresholds stay as they are.
+
+mod jobs;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,18 +14,18 @@ use test_support::{OwnCluster, Process, Stop};
 
 use super::{Shell, proved, within};
 use crate::http::Request;
-use crate::observability::PROMTOOL;
+use crate::observability::{PROMTOOL, panels_of_own_metrics};
 use crate::pod::Pod;
 
 /// Seconds that a minute of the rules lasts.
 const MINUTE: u64 = 2;
 
 /// What may fire beside the faults that are made: their side effects.
-const EXPECTED: &str =
-    "DatabaseUnreachable OrderErrorBudgetBurn DataStale OrderFoodDown OrderLatencyHigh OutcomeUnknown";
+const EXPECTED: &str = "DatabaseUnreachable OrderErrorBudgetBurn DataStale OrderFoodDown OrderLatencyHigh OutcomeUnknown \
+    WebhookEndpointDown CriticalQueueBacklog JobFailureRateHigh DeadLetterQueueGrowing JobsNotProcessed";
 
 /// The rules with their times shortened.
-const SHORTENED: &str = r#"perl -pe 's/(for: |\[)(\d+)([mh])/$1 . $2 * $ENV{MINUTE} * ($3 eq "h" ? 60 : 1) . "s"/ge' \
+const SHORTENED: &str = r#"perl -pe 's/(for: |\[)(\d+)([mh])/$1 . $2 * $ENV{MINUTE} * ($3 eq "h" ? 60 : 1) . "s"/ge; s/(interval: |:)30s/${1}1s/' \
     charts/order-food/files/rules.yaml"#;
 
 struct Prometheus {
@@ -33,8 +35,8 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes a port every second.
-    async fn start(folder: &Path, port: u16) -> Prometheus {
+    /// Scrapes the ports of the API and of a worker every second.
+    async fn start(folder: &Path, api: u16, worker: u16) -> Prometheus {
         let shell = Shell::new("")
             .with("PROMTOOL", PROMTOOL.display())
             .with("MINUTE", MINUTE);
@@ -42,7 +44,9 @@ impl Prometheus {
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
 rule_files: [rules.yaml]
-scrape_configs: [{{job_name: order-food, static_configs: [{{targets: [\"127.0.0.1:{port}\"]}}]}}]"
+scrape_configs:
+  - {{job_name: order-food, static_configs: [{{targets: [\"127.0.0.1:{api}\"]}}]}}
+  - {{job_name: order-food-workers, metrics_path: /q/metrics, static_configs: [{{targets: [\"127.0.0.1:{worker}\"]}}]}}"
         );
         std::fs::write(folder.join("prometheus.yaml"), config).unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -109,19 +113,23 @@ async fn alerts_fire_when_a_fault_is_made_and_clear_when_it_is_mended() {
     let folder = cluster.home().join("prometheus");
     std::fs::create_dir(&folder).unwrap();
     // A refresh every second is one a minute.
-    let pod = Pod::at(&cluster.url()).with("REFRESH_INTERVAL", 1);
-    let api = pod.bring_up().await;
+    let workers = Pod::at(&cluster.url())
+        .with("REFRESH_INTERVAL", 1)
+        .with("WEBHOOK_ALLOW_PRIVATE", true);
+    let api = workers.bring_up().await;
+    let worker = workers.work().await;
+    let receiver = jobs::Receiver::start();
+    receiver.subscribe(&workers).await;
     let port = api.port;
-    let pod = pod.with("PORT", port);
+    let pod = workers.clone().with("PORT", port);
     let customer = tokio::spawn(async move {
         loop {
-            let order = Request::order(r#"{"items":[{"productId":"1","quantity":1}]}"#);
-            if super::traffic::status(port, &order).await == 0 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            super::traffic::status(port, &Request::order(super::traffic::ORDER)).await;
+            super::traffic::status(port, &Request::get("/api/product/unknown")).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
-    let prometheus = Prometheus::start(&folder, port).await;
+    let prometheus = Prometheus::start(&folder, port, worker.port).await;
     within(30, "the API is scraped", async || {
         !prometheus.query("database_up == 1").is_empty()
     })
@@ -134,7 +142,9 @@ async fn alerts_fire_when_a_fault_is_made_and_clear_when_it_is_mended() {
         assert!(alerts.is_empty(), "{alerts:?}");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    proved("all is well, with orders, for as long as the longest `for` lasts: nothing fires");
+    proved("all is well, with orders and jobs, for as long as the longest `for` lasts: nothing fires");
+
+    let worker = jobs::fail_and_recover(&prometheus, &cluster, &workers, worker, &receiver).await;
 
     let unreachable = ["DatabaseUnreachable", "OrderErrorBudgetBurn"];
     cluster.stop(Stop::Fast);
@@ -151,14 +161,22 @@ async fn alerts_fire_when_a_fault_is_made_and_clear_when_it_is_mended() {
 
     api.stop().await;
     prometheus.expect(&["OrderFoodDown"], true).await;
+    proved("the API was missed, although a worker lived");
     let api = pod.serve().await;
     prometheus.expect(&["OrderFoodDown"], false).await;
 
     customer.abort();
+    for expression in panels_of_own_metrics() {
+        // NaN is not above anything: nothing was drawn.
+        let expression = expression.replace("[5m]", "[10s]");
+        let drawn = prometheus.query(&format!("count_over_time((({expression}) > -Inf)[1h:1s])"));
+        assert!(!drawn.is_empty(), "a panel drew nothing: {expression}");
+    }
+    proved("every panel of both dashboards whose metrics are ours has drawn something");
     let fired = r#"count by (alertname) (max_over_time(ALERTS{alertstate="firing"}[1h]))"#;
     for labels in prometheus.query(fired) {
         let name = labels["alertname"].as_str().unwrap();
         assert!(EXPECTED.contains(name), "no fault was made for {name}");
     }
-    drop(api);
+    drop((api, worker));
 }

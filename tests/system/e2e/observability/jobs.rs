@@ -1,0 +1,117 @@
+//! Faults of background jobs: a receiver that refuses, jobs that fail, jobs that nobody takes.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use test_support::OwnCluster;
+
+use super::{Prometheus, proved};
+use crate::pod::{API, Api, Pod};
+
+/// A job whose payload does not fit its kind: its only attempt fails.
+const UNFIT: &str = "INSERT INTO job (kind, priority, payload, timeout_ms) \
+    VALUES ('maintenance.job_retention', 4, '\"?\"', 1000)";
+/// A job that has been due for eleven minutes.
+const OLD: &str = "INSERT INTO job (kind, priority, payload, timeout_ms, run_at) \
+    VALUES ('webhook.endpoint_probe', 3, '{}', 1000, now() - interval '11 min')";
+
+/// Takes webhooks on loopback, and answers 204 or 500.
+pub(super) struct Receiver {
+    url: String,
+    refuses: Arc<AtomicBool>,
+}
+
+impl Receiver {
+    pub(super) fn start() -> Receiver {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let refuses = Arc::new(AtomicBool::new(false));
+        let shared = refuses.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let status = if shared.load(Ordering::Relaxed) {
+                    "500 Internal Server Error"
+                } else {
+                    "204 No Content"
+                };
+                std::thread::spawn(move || answer(&mut stream.unwrap(), status));
+            }
+        });
+        Receiver { url, refuses }
+    }
+
+    /// Becomes an endpoint for the orders that are placed.
+    pub(super) async fn subscribe(&self, pod: &Pod) {
+        run(pod, &["webhooks", "add", &self.url, "--events", "order.placed"]).await;
+    }
+
+    fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::Relaxed);
+    }
+}
+
+/// Reads a request, which ends in two braces as every event does, and answers it.
+fn answer(stream: &mut TcpStream, status: &str) {
+    let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+    while !text.ends_with(b"}}") {
+        match stream.read(&mut buffer) {
+            Ok(length @ 1..) => text.extend_from_slice(&buffer[..length]),
+            _ => return,
+        }
+    }
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let _ = stream.write_all(answer.as_bytes());
+}
+
+async fn run(pod: &Pod, arguments: &[&str]) {
+    let output = pod.run(API, arguments).await;
+    assert_eq!(output.code, Some(0), "{arguments:?}: {output:?}");
+}
+
+/// Makes each fault, mends it, and returns the worker that runs then.
+pub(super) async fn fail_and_recover(
+    prometheus: &Prometheus,
+    cluster: &OwnCluster,
+    pod: &Pod,
+    worker: Api,
+    receiver: &Receiver,
+) -> Api {
+    let database = cluster.client().await;
+    let down = ["WebhookEndpointDown", "CriticalQueueBacklog"];
+    receiver.refuse(true);
+    prometheus.expect(&down, true).await;
+    receiver.refuse(false);
+    prometheus.expect(&down, false).await;
+
+    let failing = ["JobFailureRateHigh", "DeadLetterQueueGrowing"];
+    let fail = async {
+        loop {
+            database.batch_execute(UNFIT).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = prometheus.expect(&failing, true) => {}
+        () = fail => {}
+    }
+    run(pod, &["jobs", "dead-letters", "purge", "--all", "--yes"]).await;
+    prometheus.expect(&failing, false).await;
+
+    let late = ["JobsNotProcessed"];
+    run(pod, &["jobs", "pause", "priority:LOW", "--reason", "test"]).await;
+    database.batch_execute(OLD).await.unwrap();
+    prometheus.expect(&late, true).await;
+    run(pod, &["jobs", "resume", "priority:LOW"]).await;
+    prometheus.expect(&late, false).await;
+    proved("jobs of a paused priority were missed, and not those of a priority that is taken");
+
+    let port = worker.port;
+    worker.stop().await;
+    prometheus.expect(&late, true).await;
+    let worker = pod.clone().with("PORT", port).work().await;
+    prometheus.expect(&late, false).await;
+    worker
+}
