@@ -103,20 +103,27 @@ async fn scripts_of_others_do_not_run_in_pages() {
 
     let inject = "
         const script = document.createElement('script');
-        script.textContent = 'attacked = 1';
-        document.body.append(script);
         const image = document.createElement('img');
+        const refused = [
+            () => { script.textContent = 'attacked = 1' },
+            () => { script.src = 'http://127.0.0.1:1/attack.js' },
+            () => document.body.setAttribute('onclick', 'attacked = 2'),
+            () => { document.body.innerHTML = '<img src=x onerror=attacked=3>' },
+            () => new DOMParser().parseFromString('<p>', 'text/html'),
+            () => trustedTypes.createPolicy('shop', { createScript: text => text }),
+            () => trustedTypes.createPolicy('mine', { createScript: text => text }),
+        ].filter(attempt => { try { attempt(); return false } catch { return true } });
+        script.append('attacked = 4');
         image.src = 'http://127.0.0.1:1/spy.png';
-        document.body.append(image);
-        document.body.setAttribute('onclick', 'attacked = 2');
+        document.body.append(script, image);
         document.body.click();
-        return typeof attacked";
+        return [typeof attacked, refused.length]";
     let attacked = browser.evaluate(inject, vec![]).await;
 
-    assert_eq!(attacked, "undefined");
+    assert_eq!(attacked, json!(["undefined", 7]));
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     let console = browser.console().await.join("\n");
-    for directive in ["script-src", "img-src"] {
+    for directive in ["TrustedScript", "img-src"] {
         assert!(console.contains(directive), "{directive}: {console}");
     }
 }

@@ -95,7 +95,7 @@ impl Storefront {
             currency: settings.currency()?,
             zone,
             signer: Signer::new(hash_keys),
-            headers: PageHeaders::new(&settings.image_hosts, strict_transport),
+            headers: PageHeaders::new(&settings.image_hosts, strict_transport).with_trusted_types(),
             urls: Urls::of(&assets),
             assets,
             limits,

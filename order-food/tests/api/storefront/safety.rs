@@ -164,7 +164,8 @@ async fn every_page_has_the_headers_and_no_inline_script_or_style() {
         assert_eq!(
             policy,
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-             form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'; \
+             require-trusted-types-for 'script'; trusted-types shop"
         );
         assert_eq!(
             page.answer.header("x-content-type-options"),
