@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use shop::Money;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::cart::{Attempt, Cart};
 use super::cart_page::{Remarks, cart_page};
-use super::error_pages::message;
+use super::error_pages::{REFRESH, message};
 use super::form::Form;
 use super::links::{self, OwnOrders};
 use super::pricing::{coupon_sentence, seen};
@@ -28,7 +28,6 @@ use crate::state::AppState;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Seconds until a page that checks is fetched again.
 const REFRESH_S: &str = "2";
-const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
 /// The id in the answer of an order.
 #[derive(Deserialize)]

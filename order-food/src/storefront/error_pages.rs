@@ -2,8 +2,8 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
@@ -14,6 +14,11 @@ use super::texts as t;
 use super::{Storefront, rendered};
 use crate::http::ApiError;
 use crate::spans;
+
+/// Makes a browser fetch the page again after so many seconds.
+pub(super) const REFRESH: HeaderName = HeaderName::from_static("refresh");
+/// Seconds until a page is fetched again that cannot be had right now.
+const AGAIN_S: &str = "5";
 
 #[derive(Template)]
 #[template(path = "message.html")]
@@ -84,10 +89,21 @@ fn error_page(
             response.headers_mut().insert(name, value.clone());
         }
     }
+    if error.status_code() == StatusCode::SERVICE_UNAVAILABLE {
+        fetch_again(request, &mut response);
+    }
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.remove(header::ETAG);
     Ok(response)
+}
+
+/// Lets the browser fetch a page again; what a form answered is left as it is.
+fn fetch_again(request: &HttpRequest, response: &mut HttpResponse) {
+    if request.method() == Method::GET {
+        let seconds = HeaderValue::from_static(AGAIN_S);
+        response.headers_mut().insert(REFRESH, seconds);
+    }
 }
 
 /// A page of few words.
@@ -125,6 +141,7 @@ pub(super) fn unavailable(
         return Err(ApiError::Unavailable);
     }
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    fetch_again(request, &mut response);
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
