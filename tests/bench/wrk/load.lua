@@ -1,5 +1,6 @@
 -- What wrk sends, and one line of JSON at the end. Arguments after `--`:
 --   get PATH               that path, with the API key
+--   page PATH COOKIES      that path, as a browser asks for it
 --   post RUN SHARE CODE…   orders of two different products; SHARE of 100 carry one of the coupon codes; each carries a fresh
 --                          Idempotency-Key that begins with RUN, unless RUN is "-"
 local api_key = "apitest"
@@ -54,6 +55,11 @@ function init(args)
   if args[1] == "get" then
     variants = 1
     ready[1] = wrk.format("GET", args[2], { ["api_key"] = args[3] or api_key })
+  elseif args[1] == "page" then
+    variants = 1
+    local headers = { ["Accept"] = "text/html,application/xhtml+xml,*/*;q=0.8", ["Accept-Encoding"] = "gzip, deflate, br" }
+    if args[3] ~= "" then headers["Cookie"] = args[3] end
+    ready[1] = wrk.format("GET", args[2], headers)
   else
     prepare_orders(args)
   end

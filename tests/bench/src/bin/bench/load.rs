@@ -26,6 +26,8 @@ struct Summary {
 pub(crate) enum Requests<'a> {
     /// A path, under an API key.
     Get(&'a str, &'a str),
+    /// A path as a browser asks for it, with these cookies.
+    Page(&'a str, &'a str),
     /// Orders of two products.
     Orders {
         /// How many of 100 carry a coupon.
@@ -65,6 +67,9 @@ pub(crate) fn send(
     match requests {
         Requests::Get(path, key) => {
             command.args(["get", path, key]);
+        }
+        Requests::Page(path, cookies) => {
+            command.args(["page", path, cookies]);
         }
         Requests::Orders { share, codes, keyed } => {
             let run = if keyed { unique()? } else { "-".to_owned() };

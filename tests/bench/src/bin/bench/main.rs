@@ -48,7 +48,7 @@ struct Arguments {
     #[arg(long, default_value = "/var/tmp")]
     folder: PathBuf,
     /// Folder for order-path.json, .svg and .md (order-path-large.… for `large` alone,
-    /// order-status.… for `status`)
+    /// order-status.… for `status`, storefront.… for `storefront`)
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
     /// Seconds of each measured run
@@ -57,7 +57,7 @@ struct Arguments {
     /// Times that the servers take turns
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// What to measure; all but `status`, `large`, `webhooks` and `export` by default
+    /// What to measure; all but `storefront`, `status`, `large`, `webhooks` and `export` by default
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
     /// Orders in the table of `large` and `export`
@@ -66,7 +66,7 @@ struct Arguments {
     /// Connections of the server that makes one transaction per order
     #[arg(long, default_value_t = 32)]
     transactions: usize,
-    /// An earlier build of order-food that `webhooks` compares this one with
+    /// Another build of order-food that `webhooks` and `storefront` compare this one with
     #[arg(long)]
     before: Option<PathBuf>,
     /// Threads of wrk
@@ -92,6 +92,8 @@ enum Section {
     Coupons,
     /// Products
     Reads,
+    /// Pages of the shop, with a cart and without; with --before, also the size of the program
+    Storefront,
     /// The status of orders, and streams of its changes
     Status,
     /// Millions of orders in the table
@@ -137,6 +139,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
     let name = match only.as_slice() {
         [Section::Large] => "order-path-large",
         [Section::Status] => "order-status",
+        [Section::Storefront] => "storefront",
         _ => "order-path",
     };
     let to = arguments.out.join(name);
@@ -153,6 +156,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
             Section::Cold => sections::cold::measure(&setup, &mut report)?,
             Section::Coupons => sections::coupons::measure(&setup, &mut report)?,
             Section::Reads => sections::reads::measure(&setup, &mut report)?,
+            Section::Storefront => sections::storefront::measure(&setup, &mut report)?,
             Section::Status => sections::status::measure(&setup, &mut report)?,
             Section::Large => sections::large::measure(&setup, &mut report)?,
             Section::Webhooks => sections::webhooks::measure(&setup, &mut report)?,

@@ -130,6 +130,11 @@ impl Setup {
         })
     }
 
+    /// The file of a program that is built beside this one.
+    pub(crate) fn binary(&self, name: &str) -> PathBuf {
+        self.binaries.join(name)
+    }
+
     pub(crate) fn order_food(&self, database: &Database) -> anyhow::Result<Server> {
         self.start(&self.binaries.join("order-food"), &[], database, &[])
     }

@@ -11,6 +11,7 @@ pub(crate) mod promotions;
 pub(crate) mod reads;
 pub(crate) mod single;
 pub(crate) mod status;
+pub(crate) mod storefront;
 pub(crate) mod webhooks;
 
 const FLOOR: &str = "floor: checks, prices, stores nothing";
