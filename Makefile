@@ -81,7 +81,7 @@ fuzz: ## Give every parser CASES=200000 random inputs, about 15 min (PACKAGES='o
 	PROPTEST_CASES=$(or $(CASES),200000) cargo test --release --locked $(if $(PACKAGES),$(addprefix -p ,$(PACKAGES)),--workspace) --lib --bins --tests -- --nocapture fuzz_
 
 .PHONY: bench
-bench: ## Measure the order path, about 10 min (SECONDS=5 ROUNDS=3 ONLY=post64,webhooks,export,… ORDERS=1000000 BEFORE=order-food-of-before OUT=target/bench to choose)
+bench: ## Measure the order path, about 10 min (SECONDS=5 ROUNDS=3 ONLY=post64,storefront,webhooks,export,… ORDERS=1000000 BEFORE=order-food-of-before OUT=target/bench to choose)
 	@scripts/bench.sh orders $(bench_options)
 
 .PHONY: bench-large
@@ -126,10 +126,9 @@ e2e-compose: ## Prove images and docker-compose.yml with a real Docker daemon, a
 		trap "$$compose down --volumes --timeout 5 >/dev/null 2>&1" EXIT; trap 'exit 130' INT TERM; \
 		$(E2E) e2e::compose || { $$compose logs --no-color --tail=30; exit 1; }
 
-.PHONY: browser-grid
-browser-grid: ## Look at every page of the shop on a tablet, too, in a real browser with axe
-	@scripts/prerequisites.sh
-	@cargo test --locked -p browser-tests -- --ignored
+.PHONY: audit-web
+audit-web: ## Measure the shop's pages, about 15 min: Lighthouse, axe on every page at 3 widths by day and night, HTML validity (RELEASE=1 for the release build)
+	@scripts/audit-web.sh
 
 .PHONY: e2e-observability
 e2e-observability: ## Prove the alerts with a real Prometheus, about 5 min: faults are made and mended, alerts fire and clear

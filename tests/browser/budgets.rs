@@ -1,6 +1,6 @@
 //! What a first visit may weigh: bytes on the wire and requests, with an empty cache.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::browser::Scripts;
 use crate::shop::Shop;
@@ -38,6 +38,44 @@ async fn a_first_visit_is_light() {
         };
         assert!((1..=6_000).contains(&of(".css")), "{loaded:?}");
         assert!((1..=6_000).contains(&of(".js")), "{loaded:?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_a_customer_are_as_light_from_their_link_alone() {
+    let shop = Shop::open().await;
+    let browser = shop.visitor(Scripts::On).await;
+    for product in ["#p1 .add", "#p7 .add"] {
+        browser.open("/").await;
+        browser.click(product).await;
+        browser.find(&product.replace(".add", "[name=less]")).await;
+    }
+    browser.open("/cart").await;
+    browser.click("form[data-checkout] button").await;
+    browser.shows("h1", "Order ").await;
+    let order = browser.path().await;
+    browser.open("/").await;
+    browser.click("#p3 .add").await;
+    browser.shows("#cart-link", "1").await;
+
+    for path in ["/", "/cart", "/orders", &order, "/nowhere"] {
+        browser.devtools("Network.clearBrowserCache", json!({})).await;
+        browser.open(path).await;
+        browser.find("#cart-link").await;
+
+        let loaded = browser.evaluate(LOADED, vec![]).await;
+
+        let loaded: Vec<(String, u64, u64)> = serde_json::from_value(loaded).unwrap();
+        let sum: u64 = loaded.iter().map(|(_, wire, _)| wire).sum();
+        // The page, its style and its script at least, and nothing of it from the cache.
+        assert!(
+            loaded.len() >= 3 && loaded.iter().all(|(_, wire, _)| *wire > 0),
+            "{path}: {loaded:?}"
+        );
+        assert!(
+            loaded.len() <= 6 && sum <= 30_000,
+            "{path}: {sum} bytes in {loaded:?}"
+        );
     }
 }
 

@@ -9,13 +9,18 @@
 
 mod browser;
 mod driver;
+mod relay;
 mod shop;
 mod tour;
 
 mod accessibility;
+mod adaptation;
+mod audit;
 mod budgets;
+mod crashes;
 mod foreign;
 mod keyboard;
+mod live;
 mod markup;
 mod purchase;
 mod races;

@@ -1,6 +1,7 @@
 //! A shop that is open: the three programs on a database of a test's own.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,9 +16,14 @@ const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../database-load/
 /// The API key row of the sample data for which the storefront orders.
 const SELLER: &str = "018f4e5a-0000-7000-8000-0000000000c0";
 
+/// The sample key of the kitchen.
+const STAFF: &str = "stafftest";
+
 pub(crate) struct Shop {
     pub(crate) database: TestDatabase,
-    _process: Process,
+    /// `None` after [`Shop::crash`].
+    process: Option<Process>,
+    environment: Vec<(String, String)>,
     _data: Option<TempDir>,
     port: u16,
 }
@@ -44,7 +50,7 @@ impl Shop {
     }
 
     async fn of(data: PathBuf, folder: Option<TempDir>, settings: &[(&str, &str)]) -> Shop {
-        let [load, serve] = ["database-load", "order-food"].map(binary);
+        let load = binary("database-load");
         let database = TestDatabase::migrated().await;
         let data = data.to_str().expect("a path of UTF-8").to_owned();
         let mut environment = vec![
@@ -53,7 +59,6 @@ impl Shop {
             ("STOREFRONT_KEY_ID", SELLER),
             ("CURRENCY", "USD"),
             ("BIND_ADDRESS", "127.0.0.1"),
-            ("PORT", "0"),
             ("HTTP_WORKERS", "1"),
             ("DRAIN_WAIT", "0"),
             ("LOG_FORMAT", "json"),
@@ -61,17 +66,76 @@ impl Shop {
         environment.extend(settings);
         let loaded = Process::spawn(load, [""; 0], &environment).wait_output().await;
         assert_eq!(loaded.code, Some(0), "database-load: {}", loaded.stderr);
-        let mut process = Process::spawn(serve, [""; 0], &environment);
-        process.wait_for_text("\"listening\"").await;
-        let port = port(&process.said());
-        let shop = Shop {
+        let environment = environment
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let mut shop = Shop {
             database,
-            _process: process,
+            process: None,
+            environment,
             _data: folder,
-            port,
+            port: 0,
         };
-        test_support::eventually("the shop is ready", async || shop.is_ready().await).await;
+        shop.start().await;
         shop
+    }
+
+    /// Starts the server, at the port that it had, if it had one.
+    pub(crate) async fn start(&mut self) {
+        let at = self.port.to_string();
+        let mut environment: Vec<(&str, &str)> = self
+            .environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        environment.push(("PORT", &at));
+        let mut process = Process::spawn(binary("order-food"), [""; 0], &environment);
+        process.wait_for_text("\"listening\"").await;
+        self.port = port(&process.said());
+        self.process = Some(process);
+        test_support::eventually("the shop is ready", async || self.is_ready().await).await;
+    }
+
+    /// Kills the server with SIGKILL: it finishes nothing and says nothing.
+    pub(crate) async fn crash(&mut self) {
+        let process = self.process.take().expect("a server that runs");
+        process.signal("KILL");
+        assert_eq!(process.wait_output().await.signal, Some(9));
+    }
+
+    /// The kitchen moves the order with this page to a state.
+    pub(crate) async fn kitchen(&self, order: &str, body: &str) {
+        let id = order.split(['/', '.']).nth(2).expect("an address of an order");
+        let length = body.len();
+        let request = format!(
+            "PUT /api/order/{id}/status HTTP/1.0\r\napi_key: {STAFF}\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
+        let answer = self.exchange(&request).await.expect("an answer");
+        assert!(answer.contains(" 200 "), "{answer}");
+    }
+
+    /// Waits until so many streams of events are open. That a browser closed one shows when the
+    /// second comment cannot be sent, after 30 s.
+    pub(crate) async fn streams_are(&self, wanted: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let open = self.metric("event_streams").await;
+            if open == wanted {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{open} streams are open, not {wanted}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn metric(&self, name: &str) -> String {
+        let answer = self.exchange("GET /metrics HTTP/1.0\r\n\r\n").await;
+        let answer = answer.expect("an answer");
+        let mut lines = answer.lines().filter_map(|line| line.split_once(' '));
+        let found = lines.find(|(metric, _)| *metric == name);
+        found.expect("the metric").1.to_owned()
     }
 
     /// Where browsers see the shop.
@@ -90,15 +154,23 @@ impl Shop {
         self.database.value(&sql).await.parse().expect("a number")
     }
 
+    /// What the server answers.
+    async fn exchange(&self, request: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    /// Where the server listens on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether `GET /ready` answers 200.
     async fn is_ready(&self) -> bool {
-        let ready = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-            stream.write_all(b"GET /ready HTTP/1.0\r\n\r\n").await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            Ok::<_, std::io::Error>(answer)
-        };
+        let ready = self.exchange("GET /ready HTTP/1.0\r\n\r\n");
         ready.await.is_ok_and(|answer| answer.contains(" 200 "))
     }
 }

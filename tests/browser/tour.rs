@@ -1,9 +1,10 @@
 //! Every page of the shop in every state that a visitor can bring about.
 
 use crate::browser::Browser;
+use crate::shop::Shop;
 
 /// Opens one page after the other; `look` is told the name of each.
-pub(crate) async fn tour(browser: &Browser, mut look: impl AsyncFnMut(&str)) {
+pub(crate) async fn tour(shop: &Shop, browser: &Browser, mut look: impl AsyncFnMut(&str)) {
     browser.driver().delete_all_cookies().await.expect("cookies");
     browser.open("/orders").await;
     look("orders-empty").await;
@@ -42,9 +43,29 @@ pub(crate) async fn tour(browser: &Browser, mut look: impl AsyncFnMut(&str)) {
     browser.find(".totals .discount").await;
     look("cart-coupon").await;
 
+    // As if the page were from before prices rose.
+    let cheaper = "document.querySelector('[name=expected_total]').value = '1.00'";
+    browser.evaluate(cheaper, vec![]).await;
+    browser.click("form[data-checkout] button").await;
+    browser.shows(".changed", "now, not $1.00").await;
+    look("cart-changed").await;
+
     browser.click("form[data-checkout] button").await;
     browser.shows("main .notice", "Thank you").await;
     look("order").await;
+    let order = browser.path().await;
+    shop.kitchen(&order, r#"{"status":"accepted","readyInMinutes":20}"#)
+        .await;
+    browser.shows("#status h2", "is accepted").await;
+    look("order-accepted").await;
+    shop.kitchen(&order, r#"{"status":"preparing"}"#).await;
+    shop.kitchen(&order, r#"{"status":"ready"}"#).await;
+    browser.shows("#status h2", "please pick it up").await;
+    look("order-ready").await;
+    shop.kitchen(&order, r#"{"status":"cancelled","reason":"not_collected"}"#)
+        .await;
+    browser.shows("#status h2", "was cancelled").await;
+    look("order-cancelled").await;
     browser.open("/orders").await;
     look("orders").await;
     browser.click(".orders form button").await;
