@@ -49,10 +49,16 @@ pub(crate) fn settings(database: database::Settings) -> Settings {
 impl Server {
     /// Starts on a thread with a runtime of its own, as `main` does.
     pub(crate) fn start(settings: Settings) -> Server {
+        Server::start_with(settings, || ())
+    }
+
+    /// The same, with what `prepare` gives alive on the server's thread.
+    pub(crate) fn start_with<T>(settings: Settings, prepare: impl FnOnce() -> T + Send + 'static) -> Server {
         let shutdown = CancellationToken::new();
         let token = shutdown.clone();
         let (ports, port) = mpsc::channel();
         let thread = std::thread::spawn(move || {
+            let _prepared = prepare();
             actix_web::rt::System::new().block_on(async move {
                 let application = Application::build(settings, RequestSampler::off(), token)?;
                 ports
@@ -88,9 +94,8 @@ impl Server {
     /// How `run` ended, once it did.
     pub(crate) async fn ended(&mut self) -> Result<ExitCode, Failure> {
         let thread = self.thread.take().expect("a server that was not awaited yet");
-        tokio::task::spawn_blocking(|| thread.join().unwrap())
-            .await
-            .unwrap()
+        eventually("the server's end", async || thread.is_finished()).await;
+        thread.join().unwrap()
     }
 
     /// Sends a request on a connection of its own; the answer is checked as every exchange is.

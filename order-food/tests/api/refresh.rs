@@ -1,10 +1,11 @@
 //! New data are served without a restart.
 
-use test_support::eventually;
+use process::failure::ExitCode;
+use test_support::{eventually, panic_at_line};
 
 use crate::client::Request;
 use crate::fixtures::PIZZA;
-use crate::harness::TestApp;
+use crate::harness::{Server, TestApp, settings};
 
 #[tokio::test]
 async fn a_changed_price_is_served_and_charged_and_the_old_tag_is_gone() {
@@ -64,4 +65,28 @@ async fn notifications_are_heard_again_after_the_listener_was_cut_off() {
     app.publish("UPDATE products SET price = 22.00 WHERE id = 7")
         .await;
     assert_eq!(app.get("/api/product/7").await.json()["price"], 22.0);
+}
+
+#[tokio::test]
+async fn a_panic_while_reading_the_data_ends_the_server_with_what_happened() {
+    let app = TestApp::start().await;
+    let mut server = Server::start_with(settings(app.database.settings()), || {
+        panic_at_line("the shop's data were read", 1)
+    });
+    server.until_ready_is(200).await;
+
+    app.publish("UPDATE products SET price = 22.00 WHERE id = 7")
+        .await;
+    let failure = server.ended().await.unwrap_err();
+
+    assert_eq!(failure.code, ExitCode::Unexpected);
+    let line = failure.line();
+    assert!(
+        line.starts_with("the reading of the shop's data has ended: "),
+        "{line}"
+    );
+    assert!(
+        line.contains("panic of a test at the shop's data were read"),
+        "{line}"
+    );
 }

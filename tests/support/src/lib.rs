@@ -22,7 +22,7 @@ mod worker;
 pub use binaries::binary;
 pub use cluster::{Cluster, OwnCluster, Pooler, Pooling, Stop, Tls};
 pub use database::{TestDatabase, settings};
-pub use panics::panic_at;
+pub use panics::{panic_at, panic_at_line};
 pub use process::{Output, Process};
 pub use soak::scaled;
 pub use worker::Worker;
