@@ -78,7 +78,10 @@ fn error_page(
         ApiError::Forbidden(_) => t::FOREIGN,
         ApiError::TooManyRequests { .. } => [t::TOO_MANY, &waiting],
         ApiError::Internal => t::BROKEN,
-        error if error.status_code() == StatusCode::SERVICE_UNAVAILABLE => t::UNAVAILABLE,
+        error if error.status_code() == StatusCode::SERVICE_UNAVAILABLE => match request.method() {
+            &Method::GET => t::UNREADABLE,
+            _ => t::UNAVAILABLE,
+        },
         _ => t::NOT_UNDERSTOOD,
     };
     let mut response = message(request, storefront, words, Some(("/", t::TO_MENU)))?;
@@ -146,5 +149,6 @@ pub(super) fn unavailable(
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.remove(header::ETAG);
+    fetch_again(request, &mut response);
     Ok(response)
 }

@@ -6,6 +6,7 @@ use pages::ShownTime;
 use shop::{Money, Totals};
 
 use super::cart::Attempt;
+use super::error_pages::{message, unavailable};
 use super::form::Form;
 use super::frame::{Badge, Frame};
 use super::links::OwnOrders;
@@ -40,16 +41,35 @@ struct Line<'a> {
 }
 
 /// GET /order/{token}
+///
+/// Where the order was just stored and cannot be read, the page says so and asks again.
 pub(crate) async fn order(
     request: HttpRequest,
     token: web::Path<String>,
     state: web::Data<AppState>,
     storefront: web::Data<Storefront>,
 ) -> Result<HttpResponse, ApiError> {
-    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
-    let order = find(&state, &storefront, &snapshot, &token).await?;
-    let placed_at = storefront.time(links::placed_at(order.id));
     let query = Form::query(&request);
+    let is_stored = query.text("new").or(query.text("again")).is_some() && state.snapshots.get().is_some();
+    match shown(&request, &token, &state, &storefront, &query).await {
+        Err(ApiError::Unavailable) if is_stored => unavailable(
+            &request,
+            message(&request, &storefront, t::STORED_UNREADABLE, None)?,
+        ),
+        shown => shown,
+    }
+}
+
+async fn shown(
+    request: &HttpRequest,
+    token: &str,
+    state: &AppState,
+    storefront: &Storefront,
+    query: &Form,
+) -> Result<HttpResponse, ApiError> {
+    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
+    let order = find(state, storefront, &snapshot, token).await?;
+    let placed_at = storefront.time(links::placed_at(order.id));
     let mut notices = Vec::new();
     if query.text("new").is_some() {
         notices.push(t::ORDERED.to_owned());
@@ -63,9 +83,9 @@ pub(crate) async fn order(
     if query.text("late").is_some() {
         notices.push(t::TOO_LATE.to_owned());
     }
-    let own = OwnOrders::read(request.headers(), &storefront.site(&request), &storefront.signer);
+    let own = OwnOrders::read(request.headers(), &storefront.site(request), &storefront.signer);
     let open = storefront.seller(&snapshot).is_some();
-    let badge = Badge::of(&storefront.cart(&request), &snapshot);
+    let badge = Badge::of(&storefront.cart(request), &snapshot);
     let template = OrderPage {
         frame: storefront.frame(badge, open),
         notices,
@@ -75,9 +95,9 @@ pub(crate) async fn order(
         totals: order.totals,
         discount_code: order.coupon_code.as_ref().map(ToString::to_string),
         link: links::link(order.id, &storefront.signer),
-        status: StatusView::read(&state, &storefront, order.id, own.ids().contains(&order.id)).await?,
+        status: StatusView::read(state, storefront, order.id, own.ids().contains(&order.id)).await?,
     };
-    page(&request, &template)
+    page(request, &template)
 }
 
 /// POST /order/{token}/again: adds the products of an order to the cart.

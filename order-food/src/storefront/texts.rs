@@ -140,6 +140,14 @@ pub(crate) const UNAVAILABLE: [&str; 2] = [
     "Back in a moment",
     "We cannot do this right now; nothing was stored. Please try again.",
 ];
+pub(crate) const UNREADABLE: [&str; 2] = [
+    "Back in a moment",
+    "We cannot show this right now. Please try again.",
+];
+pub(crate) const STORED_UNREADABLE: [&str; 2] = [
+    "Your order was stored",
+    "We cannot show it right now. This page tries again by itself; do not order again.",
+];
 pub(crate) const BROKEN: [&str; 2] = ["Something went wrong", "This is our fault. Please try again."];
 pub(crate) const NOT_UNDERSTOOD: [&str; 2] = [
     "Not understood",
