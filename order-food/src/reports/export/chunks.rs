@@ -49,6 +49,10 @@ pub(crate) struct DailyRow {
     pub(crate) discounts: Amount,
     #[diesel(sql_type = Numeric)]
     pub(crate) total: Amount,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) cancelled_orders: i64,
+    #[diesel(sql_type = Numeric)]
+    pub(crate) cancelled_total: Amount,
 }
 
 /// The orders of a range of days that were there when the export began, by time and id.
@@ -174,7 +178,8 @@ pub(crate) struct Sales {
 }
 
 const NEXT_SALES: &str = "
-    SELECT day, key, orders, units, gross, discounts, total FROM sales_daily
+    SELECT day, key, orders, units, gross, discounts, total, cancelled_orders, cancelled_total
+    FROM sales_daily
     WHERE dimension = $1 AND (day, key) > ($2, $3) AND day <= $4
     ORDER BY day, key LIMIT $5";
 

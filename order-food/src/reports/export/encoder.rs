@@ -68,7 +68,15 @@ impl Encoder {
             ])?,
             (Format::Csv, Data::Sales) => {
                 let key = (by != Dimension::Day).then_some(by.name());
-                let sums = ["orders", "units", "gross", "discounts", "total"];
+                let sums = [
+                    "orders",
+                    "units",
+                    "gross",
+                    "discounts",
+                    "total",
+                    "cancelled_orders",
+                    "cancelled_total",
+                ];
                 encoder.record(["day"].into_iter().chain(key).chain(sums))?;
             }
         }
@@ -136,8 +144,18 @@ impl Encoder {
         let key = (self.request.by != Dimension::Day).then_some(row.key.clone());
         let sums = [row.orders.to_string(), row.units.to_string()];
         let amounts = [row.gross, row.discounts, row.total].map(|amount| amount.0.to_string());
+        let cancelled = [
+            row.cancelled_orders.to_string(),
+            row.cancelled_total.0.to_string(),
+        ];
         let day = [row.day.to_string()];
-        self.record(day.into_iter().chain(key).chain(sums).chain(amounts))
+        self.record(
+            day.into_iter()
+                .chain(key)
+                .chain(sums)
+                .chain(amounts)
+                .chain(cancelled),
+        )
     }
 
     fn sales_json(&mut self, row: &DailyRow) -> io::Result<()> {
@@ -155,6 +173,10 @@ impl Encoder {
             gross: Money,
             discounts: Money,
             total: Money,
+            #[serde(rename = "cancelledOrders")]
+            cancelled_orders: i64,
+            #[serde(rename = "cancelledTotal")]
+            cancelled_total: Money,
         }
         let (by, key) = (self.request.by, row.key.as_str());
         let only = |dimension: Dimension| (by == dimension).then_some(key);
@@ -168,6 +190,8 @@ impl Encoder {
             gross: row.gross.0,
             discounts: row.discounts.0,
             total: row.total.0,
+            cancelled_orders: row.cancelled_orders,
+            cancelled_total: row.cancelled_total.0,
         })
     }
 

@@ -165,10 +165,12 @@ async fn counted_sales_are_exported_by_day_and_key_and_not_before_they_are_count
         .database
         .execute(
             "INSERT INTO sales_watermark (time_zone, cluster, xid, as_of) VALUES ('UTC', 1, 1, now());
-             INSERT INTO sales_daily (dimension, day, key, orders, units, gross, discounts, total) VALUES
-                 ('promotion', '2026-02-28', 'SAVE10', 9, 9, 9, 9, 0), ('promotion', '2026-03-01', '', 1, 2, 3, 0, 3),
-                 ('promotion', '2026-03-01', 'SAVE10', 1, 2, 30, 3.05, 26.95), ('promotion', '2026-03-02', 'SAVE10', 1, 1, 5, 1, 4),
-                 ('promotion', '2026-03-03', 'SAVE10', 9, 9, 9, 9, 0), ('day', '2026-03-01', '2026-03-01', 9, 9, 9, 9, 0)",
+             INSERT INTO sales_daily
+                 (dimension, day, key, orders, units, gross, discounts, total, cancelled_orders, cancelled_total) VALUES
+                 ('promotion', '2026-02-28', 'SAVE10', 9, 9, 9, 9, 0, 9, 9), ('promotion', '2026-03-01', '', 1, 2, 3, 0, 3, 0, 0),
+                 ('promotion', '2026-03-01', 'SAVE10', 2, 4, 30, 3.05, 26.95, 1, 12.5),
+                 ('promotion', '2026-03-02', 'SAVE10', 1, 1, 5, 1, 4, 0, 0),
+                 ('promotion', '2026-03-03', 'SAVE10', 9, 9, 9, 9, 0, 9, 9), ('day', '2026-03-01', '2026-03-01', 9, 9, 9, 9, 0, 9, 9)",
         )
         .await;
     let (text, _) = fixture.file(sales).await;
@@ -182,11 +184,17 @@ async fn counted_sales_are_exported_by_day_and_key_and_not_before_they_are_count
     assert!(matches!(early, Ok(Outcome::Snooze(_))), "{early:?}");
     assert_eq!(
         text,
-        "day,promotion,orders,units,gross,discounts,total\r\n2026-03-01,,1,2,3.00,0.00,3.00\r\n\
-         2026-03-01,SAVE10,1,2,30.00,3.05,26.95\r\n2026-03-02,SAVE10,1,1,5.00,1.00,4.00\r\n"
+        "day,promotion,orders,units,gross,discounts,total,cancelled_orders,cancelled_total\r\n\
+         2026-03-01,,1,2,3.00,0.00,3.00,0,0.00\r\n2026-03-01,SAVE10,2,4,30.00,3.05,26.95,1,12.50\r\n\
+         2026-03-02,SAVE10,1,1,5.00,1.00,4.00,0,0.00\r\n"
     );
-    let first = r#"{"day":"2026-03-01","promotion":null,"orders":1,"units":2,"gross":3.00,"discounts":0.00,"total":3.00}"#;
-    assert_eq!(lines.lines().next(), Some(first));
+    assert_eq!(
+        lines.lines().take(2).collect::<Vec<_>>(),
+        [
+            r#"{"day":"2026-03-01","promotion":null,"orders":1,"units":2,"gross":3.00,"discounts":0.00,"total":3.00,"cancelledOrders":0,"cancelledTotal":0.00}"#,
+            r#"{"day":"2026-03-01","promotion":"SAVE10","orders":2,"units":4,"gross":30.00,"discounts":3.05,"total":26.95,"cancelledOrders":1,"cancelledTotal":12.50}"#,
+        ]
+    );
 }
 
 #[tokio::test]
