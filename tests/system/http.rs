@@ -36,8 +36,13 @@ impl Request {
 
     /// An order placed with the sample key.
     pub(crate) fn order(body: impl ToString) -> Request {
+        Request::post("/api/order", body)
+    }
+
+    /// A body sent with the sample key.
+    pub(crate) fn post(path: &str, body: impl ToString) -> Request {
         Request {
-            line: "POST /api/order".into(),
+            line: format!("POST {path}"),
             headers: "api_key: apitest\r\nContent-Type: application/json\r\n".into(),
             body: body.to_string(),
         }

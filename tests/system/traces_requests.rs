@@ -266,7 +266,7 @@ async fn the_job_of_an_order_is_linked_to_the_request_that_placed_it() {
                 "add",
                 "http://127.0.0.1:9/",
                 "--events",
-                "order.placed",
+                "order.placed,order.status_changed",
             ],
         )
         .await;
@@ -312,5 +312,14 @@ async fn the_job_of_an_order_is_linked_to_the_request_that_placed_it() {
     assert_eq!(placed.status, 200);
     let contexts = "SELECT count(trace_ctx) || ' of ' || count(*) FROM job WHERE kind = 'order.webhook'";
     assert_eq!(database.value(contexts).await, "1 of 2");
+
+    // A change of the order is a request of its own.
+    let id = placed.json()["id"].as_str().unwrap().to_owned();
+    let cancel = Request::post(&format!("/api/order/{id}/cancel"), "{}");
+    let cancelled = api.send(&cancel.header("traceparent", &traceparent)).await;
+    assert_eq!(cancelled.status, 200);
+    let context = "SELECT trace_ctx FROM job WHERE payload ->> 'event' = 'order.status_changed'";
+    let context = database.value(context).await;
+    assert!(context.starts_with(&format!("00-{TRACE}-")), "{context}");
     worker.stop().await;
 }

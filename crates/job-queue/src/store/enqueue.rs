@@ -176,10 +176,11 @@ pub async fn enqueue_on(
 }
 
 /// `INSERT INTO job …` of a job of this kind for each row of `rows`, which stands after FROM, to be
-/// put into a `WITH`; `payload` is an expression of type jsonb. Values other than the kind's, and
-/// the capacity of its priority, do not come in.
+/// put into a `WITH`; `payload` is an expression of type jsonb, `trace` one of type text: the W3C
+/// traceparent or NULL. Values other than the kind's, and the capacity of its priority, do not
+/// come in.
 #[must_use]
-pub fn insert_from(kind: Kind, payload: &str, rows: &str) -> String {
+pub fn insert_from(kind: Kind, payload: &str, trace: &str, rows: &str) -> String {
     let NewJob {
         kind,
         priority,
@@ -189,8 +190,8 @@ pub fn insert_from(kind: Kind, payload: &str, rows: &str) -> String {
     } = NewJob::raw(kind, String::new());
     let max_attempts = max_attempts.map_or("NULL".to_owned(), |attempts| attempts.to_string());
     format!(
-        "INSERT INTO job (kind, priority, payload, timeout_ms, max_attempts) \
-         SELECT '{kind}', {}, {payload}, {timeout_ms}, {max_attempts}::smallint FROM {rows}",
+        "INSERT INTO job (kind, priority, payload, timeout_ms, max_attempts, trace_ctx) \
+         SELECT '{kind}', {}, {payload}, {timeout_ms}, {max_attempts}::smallint, {trace} FROM {rows}",
         priority.number()
     )
 }

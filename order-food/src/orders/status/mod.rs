@@ -134,17 +134,13 @@ pub(crate) async fn change_status(
     change: &StatusChange<'_>,
 ) -> Result<StatusChanged, NotChanged> {
     change.check()?;
-    let request_id = spans::request_id();
+    let (request_id, trace) = (spans::request_id(), spans::traceparent());
+    let origin = (request_id.as_deref(), trace.as_deref());
     // While a statement is sent whose answer did not come, the change may be there.
     let doubt = Cell::new(false);
     let attempt = async |connection: &mut AsyncPgConnection| {
         let in_doubt = doubt.replace(true);
-        let changed = change.attempt(
-            connection,
-            state.order_ready_minutes,
-            request_id.as_deref(),
-            in_doubt,
-        );
+        let changed = change.attempt(connection, state.order_ready_minutes, origin, in_doubt);
         let outcome = spans::database("UPDATE order_states", changed).await;
         doubt.set(match &outcome {
             Ok(_) => false,
@@ -218,7 +214,7 @@ impl StatusChange<'_> {
         &self,
         connection: &mut AsyncPgConnection,
         ready_minutes: ReadyIn,
-        request_id: Option<&str>,
+        (request_id, trace): (Option<&str>, Option<&str>),
         in_doubt: bool,
     ) -> QueryResult<Outcome> {
         let sources = self.sources();
@@ -236,6 +232,7 @@ impl StatusChange<'_> {
             actor_id: Some(self.key),
             via: self.via,
             request_id,
+            trace,
         };
         for _ in 0..MOST_RACES {
             if !sources.is_empty()

@@ -33,6 +33,8 @@ pub(super) struct Statement<'a> {
     /// Where an operator acted; `None`: no operator did.
     pub(super) via: Option<&'static str>,
     pub(super) request_id: Option<&'a str>,
+    /// W3C traceparent of the request, where that is sampled.
+    pub(super) trace: Option<&'a str>,
 }
 
 /// Order, version, time of the change, expected time, jobs of the whole statement.
@@ -56,7 +58,8 @@ static CHANGE: LazyLock<String> = LazyLock::new(|| {
             'endpoint', endpoint.id, 'event', 'order.status_changed', 'order', order_id, 'status', changed.status,
             'version', changed.version, 'changed_at', changed.changed_at, 'ready_at', changed.ready_at,
             'reason', changed.reason))",
-        "changed CROSS JOIN webhook_endpoints AS endpoint
+        "trace_",
+        "input CROSS JOIN changed CROSS JOIN webhook_endpoints AS endpoint
         WHERE endpoint.disabled_at IS NULL AND endpoint.events @> ARRAY['order.status_changed']",
     );
     format!(
@@ -170,7 +173,9 @@ impl QueryFragment<Pg> for Statement<'_> {
         out.push_bind_param::<Nullable<Text>, _>(&self.via)?;
         out.push_sql(" AS via_, ");
         out.push_bind_param::<Nullable<Text>, _>(&self.request_id)?;
-        out.push_sql(" AS request_id_");
+        out.push_sql(" AS request_id_, ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.trace)?;
+        out.push_sql(" AS trace_");
         out.push_sql(&CHANGE);
         Ok(())
     }

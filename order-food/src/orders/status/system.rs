@@ -108,6 +108,7 @@ pub(crate) async fn answer_all(
         actor_id: None,
         via: None,
         request_id: None,
+        trace: None,
     };
     statement.run(connection).await.map(|changed| changed.len())
 }
