@@ -64,10 +64,8 @@ async fn receiver(cluster: &Cluster, policy: &str) {
 }
 
 async fn killed(cluster: &Cluster) {
-    // An attempt that waits for a lock runs for longer than it takes to kill its worker.
-    cluster.ok("kube exec postgres-0 -c postgres -- bash -c \
-        \"psql -U shop -d shop -qc 'BEGIN; LOCK TABLE webhook_endpoints; SELECT pg_sleep(20)'\" >/dev/null 2>&1 &
-        sleep 1");
+    let twice = cluster.number(TWICE);
+    cluster.ok("kube exec receiver -- bash -c 'kill -USR1 1'");
     let placed = place(cluster, 1);
     within(BOUND, "the job runs", async || {
         cluster.count(&format!("{WAITING} AND state = 1")) == 1
@@ -76,6 +74,11 @@ async fn killed(cluster: &Cluster) {
     cluster.ok("kube delete pods -l component=workers --force --grace-period=0");
     cluster.ok("kube rollout status deployment/order-food-workers --timeout=3m; kube rollout status deployment/order-food-workers-critical --timeout=3m");
     all_arrive_once(cluster, placed, "the webhook whose worker was killed").await;
+    assert_eq!(
+        cluster.number(TWICE),
+        twice + 1,
+        "the attempt of the killed worker, and that of another"
+    );
     proved("a worker's pod killed in mid-job: another one ran the job");
 }
 
