@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use test_support::OwnCluster;
 
-use super::{Prometheus, proved};
+use super::{Prometheus, proved, within};
 use crate::pod::{API, Api, Pod};
 
 /// A job whose payload does not fit its kind: its only attempt fails.
@@ -102,6 +102,11 @@ pub(super) async fn fail_and_recover(
 
     let late = ["JobsNotProcessed"];
     run(pod, &["jobs", "pause", "priority:LOW", "--reason", "test"]).await;
+    within(30, "the worker knows of the pause", async || {
+        let paused = r#"jobs_paused{scope="priority:LOW"} == 1"#;
+        !prometheus.query(paused).is_empty()
+    })
+    .await;
     database.batch_execute(OLD).await.unwrap();
     prometheus.expect(&late, true).await;
     run(pod, &["jobs", "resume", "priority:LOW"]).await;
