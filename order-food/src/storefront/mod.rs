@@ -28,6 +28,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use pages::{Assets, Currency, PageHeaders, Representation, ShownTime, Signer, Site};
@@ -57,6 +58,8 @@ pub(crate) struct Parts {
     limits: Arc<Limits>,
     keys_max_age: Duration,
     ready_menu: menu::ReadyMenu,
+    /// The site of the last request that came without a proxy, by its `Host`: nearly all are alike.
+    last_site: ArcSwapOption<(HeaderValue, Arc<Site>)>,
 }
 
 const ASSETS: [pages::assets::Source; 6] = [
@@ -101,6 +104,7 @@ impl Storefront {
             limits,
             keys_max_age,
             ready_menu: menu::ReadyMenu::default(),
+            last_site: ArcSwapOption::default(),
             settings,
         })))
     }
@@ -108,17 +112,26 @@ impl Storefront {
 
 impl Parts {
     /// The origin as the browser of this request sees it.
-    pub(crate) fn site(&self, request: &HttpRequest) -> Site {
+    pub(crate) fn site(&self, request: &HttpRequest) -> Arc<Site> {
+        let headers = request.headers();
         let public = self
             .settings
             .public_origin
             .as_ref()
             .map(crate::http::Origin::as_str);
-        Site::of(
-            request.headers(),
-            public,
-            self.limits.trusts_peer(request.peer_addr()),
-        )
+        let is_proxied = self.limits.trusts_peer(request.peer_addr());
+        let host = headers.get(header::HOST).filter(|_| !is_proxied);
+        let last = self.last_site.load();
+        if let (Some(last), Some(host)) = (last.as_deref(), host)
+            && last.0 == *host
+        {
+            return last.1.clone();
+        }
+        let site = Arc::new(Site::of(headers, public, is_proxied));
+        if let Some(host) = host {
+            self.last_site.store(Some(Arc::new((host.clone(), site.clone()))));
+        }
+        site
     }
 
     /// The cart that came with a request.
