@@ -9,7 +9,7 @@ use super::Target;
 use crate::driver::program;
 
 /// The device that Lighthouse simulates.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Mobile,
     Desktop,
