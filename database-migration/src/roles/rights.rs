@@ -168,8 +168,14 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "job",
-        // Cancelling: a queued job moves to job_dead, a running one is marked.
-        app: &[SELECT, INSERT, only("UPDATE", &["cancel_requested_at"]), DELETE],
+        // Cancelling: a queued job moves to job_dead, a running one is marked. The console makes
+        // one due.
+        app: &[
+            SELECT,
+            INSERT,
+            only("UPDATE", &["cancel_requested_at", "run_at"]),
+            DELETE,
+        ],
         loader: &[],
         worker: &[SELECT, INSERT, UPDATE, DELETE],
         readonly: &[SELECT],
@@ -183,7 +189,13 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "job_dead",
-        app: &[SELECT, INSERT],
+        // Operators replay and purge in the console.
+        app: &[
+            SELECT,
+            INSERT,
+            only("UPDATE", &["replayed_as", "replayed_at"]),
+            DELETE,
+        ],
         loader: &[],
         worker: &[SELECT, INSERT, UPDATE, DELETE],
         readonly: &[SELECT],
@@ -197,7 +209,8 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "job_control",
-        app: &[SELECT],
+        // Operators pause and resume in the console.
+        app: &[SELECT, INSERT, UPDATE, DELETE],
         loader: &[],
         worker: &[SELECT, INSERT, UPDATE, DELETE],
         readonly: &[SELECT],

@@ -76,6 +76,12 @@ async fn the_app_takes_orders_and_changes_neither_schema_nor_ledger_nor_referenc
         "INSERT INTO order_events (order_id, version, from_status, to_status, actor)
          VALUES (gen_random_uuid(), 2, 'placed', 'accepted', 'staff'); SELECT began_at FROM order_life_cycle",
         "SELECT response FROM idempotency_keys; DELETE FROM idempotency_keys WHERE expires_at <= now()",
+        // What operators press in the console.
+        "UPDATE job SET run_at = now(), cancel_requested_at = now() WHERE state = 0",
+        "SELECT id FROM job_dead ORDER BY id LIMIT 1 FOR UPDATE; UPDATE job_dead SET replayed_as = 1, replayed_at = now();
+         DELETE FROM job_dead",
+        "INSERT INTO job_control (scope, paused_by, reason) VALUES ('*', 'key', 'why')
+         ON CONFLICT (scope) DO UPDATE SET paused_by = EXCLUDED.paused_by, reason = EXCLUDED.reason; DELETE FROM job_control",
     ] {
         allowed(&app, sql).await;
     }
@@ -99,6 +105,10 @@ async fn the_app_takes_orders_and_changes_neither_schema_nor_ledger_nor_referenc
         "SELECT row FROM dataset_rows",
         "DELETE FROM bootstrap_runs",
         "UPDATE dataset_versions SET state = 'retired'",
+        "UPDATE job SET payload = '{}'",
+        "UPDATE job_dead SET payload = '{}'",
+        "UPDATE operator_actions SET outcome = 'other'",
+        "DELETE FROM operator_actions",
     ]) {
         refused(&app, sql).await;
     }
