@@ -51,16 +51,12 @@ pub(crate) fn lines() -> String {
     lines
 }
 
-/// The status of an order, for those that have one: some ended early, the last ones are still open.
+/// The status of an order, for those that have one: some ended early, and the last ones have their
+/// whole history. None is open: it would stand on a board for months after its day.
 fn state(number: u64) -> String {
-    const OPEN: [&str; 3] = ["ready", "preparing", "accepted"];
-    const EACH: u64 = 4;
-    let first_open = ORDERS - EACH * OPEN.len() as u64;
-    if let Some(later) = number.checked_sub(first_open) {
-        let status = usize::try_from(later / EACH)
-            .ok()
-            .and_then(|place| OPEN.get(place));
-        return format!(r#""status":"{}","#, status.unwrap_or(&"picked_up"));
+    const WITH_HISTORY: u64 = 12;
+    if number >= ORDERS - WITH_HISTORY {
+        return r#""status":"picked_up","#.to_owned();
     }
     let (status, every) = if number.is_multiple_of(2) {
         ("rejected", 70)

@@ -86,7 +86,7 @@ async fn demo_is_a_whole_shop_and_loading_it_again_touches_no_row() {
         (
             "SELECT string_agg(status || ' ' || orders, ', ' ORDER BY status)
              FROM (SELECT status, count(*) AS orders FROM order_states GROUP BY status) AS states",
-            "accepted 4, cancelled 111, preparing 4, ready 4, rejected 143",
+            "cancelled 111, picked_up 12, rejected 143",
         ),
         (
             "SELECT count(*) FROM order_states JOIN orders ON id = order_id
@@ -100,8 +100,8 @@ async fn demo_is_a_whole_shop_and_loading_it_again_touches_no_row() {
         ),
         (
             "SELECT string_agg(from_status || ' ' || to_status, ', ' ORDER BY version) FROM order_events
-             WHERE order_id = (SELECT min(order_id::text)::uuid FROM order_states WHERE status = 'ready')",
-            "placed accepted, accepted preparing, preparing ready",
+             WHERE order_id = (SELECT min(order_id::text)::uuid FROM order_states WHERE status = 'picked_up')",
+            "placed accepted, accepted preparing, preparing ready, ready picked_up",
         ),
         (
             "SELECT count(*) FROM products WHERE id = 1 AND name = 'Chicken Waffle' AND price = 12.99",
