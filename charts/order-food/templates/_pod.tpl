@@ -68,6 +68,10 @@
   value: 0.0.0.0
 - name: CONSOLE_READ_ONLY
   value: {{ .Values.console.readOnly | quote }}
+{{- with .Values.console.traceUrl }}
+- name: CONSOLE_TRACE_URL
+  value: {{ . | quote }}
+{{- end }}
 {{- end }}
 {{- include "food.variables" (dict "values" .Values.settings) }}
 {{- include "food.variables" (dict "values" .Values.jobs "prefix" "JOBS_") }}

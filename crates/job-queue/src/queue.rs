@@ -137,6 +137,12 @@ impl Queue {
         of(&self.0.depths, priority).map_or(0, |depth| depth.load(Ordering::Relaxed))
     }
 
+    /// Jobs of this process that met the priority full.
+    #[must_use]
+    pub fn overflowed(&self, priority: Priority) -> u64 {
+        self.0.overflow.with_label_values(&[priority.label()]).get()
+    }
+
     /// The most queued jobs of a priority.
     #[must_use]
     pub fn capacity(&self, priority: Priority) -> u64 {

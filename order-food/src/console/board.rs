@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use askama::Template;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::right::Right;
 use super::view::{Banner, Frame};
-use super::visit::{DONE, Refusal, Visit, render};
+use super::visit::{DONE, Refusal, Visit};
 use crate::live::EVENT_STREAM;
 use crate::orders::states::{ByStatus, ids_by_status, present_states};
 use crate::orders::status::{NotChanged, ReadyIn, StatusChange, change_status};
@@ -35,7 +35,7 @@ const OPEN: [OrderStatus; 4] = [
 ];
 
 /// Minutes to choose from when an order is accepted.
-const MINUTES: [i32; 5] = [10, 15, 20, 30, 45];
+pub(super) const MINUTES: [i32; 5] = [10, 15, 20, 30, 45];
 
 #[derive(Template)]
 #[template(path = "console/board.html")]
@@ -49,6 +49,10 @@ struct Board {
     all_day: Vec<(String, u64)>,
     columns: [Column; 3],
     is_more: bool,
+    /// Orders from before the window are shown, and no others.
+    is_old: bool,
+    /// How many there are that are not shown.
+    older: usize,
     can_change: bool,
     minutes: Vec<i32>,
     usual: i32,
@@ -65,6 +69,7 @@ struct Ticket {
     id: Uuid,
     code: String,
     version: i32,
+    status: OrderStatus,
     at: DateTime<Utc>,
     age: String,
     is_late: bool,
@@ -76,14 +81,17 @@ struct Ticket {
 }
 
 /// A press on a ticket.
-struct Move {
-    to: &'static str,
-    label: &'static str,
-    asks_minutes: bool,
-    asks_reason: bool,
+pub(super) struct Move {
+    pub(super) to: &'static str,
+    pub(super) label: &'static str,
+    pub(super) asks_minutes: bool,
+    pub(super) asks_reason: bool,
+    /// The press that takes the order on: one of each ticket.
+    is_main: bool,
 }
 
-fn moves(from: OrderStatus) -> Vec<Move> {
+/// What staff may do with an order of this state.
+pub(super) fn moves_of(from: OrderStatus) -> Vec<Move> {
     let label = |to| match (from, to) {
         (_, OrderStatus::Accepted) => "Accept",
         (OrderStatus::Ready, OrderStatus::Preparing) => "Back to the kitchen",
@@ -99,17 +107,36 @@ fn moves(from: OrderStatus) -> Vec<Move> {
         label: label(to),
         asks_minutes: to == OrderStatus::Accepted,
         asks_reason: matches!(to, OrderStatus::Rejected | OrderStatus::Cancelled),
+        is_main: !matches!(to, OrderStatus::Rejected | OrderStatus::Cancelled)
+            && !(from == OrderStatus::Ready && to == OrderStatus::Preparing),
     };
     allowed(from, Actor::Staff).map(entry).collect()
 }
 
+/// What staff may give as a reason: name and words.
+pub(super) fn reasons() -> Vec<(&'static str, String)> {
+    let reasons = Actor::Staff.reasons().iter();
+    reasons
+        .map(|reason| (reason.name(), reason.name().replace('_', " ")))
+        .collect()
+}
+
 /// GET /orders.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let boards = &visit.console.boards;
+    let page = boards.page(&visit, async || write(&visit).await).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+        .body(page))
+}
+
+async fn write(visit: &Visit) -> Result<Bytes, Refusal> {
     let snapshot = visit.snapshot.clone().ok_or(Refusal::Missing)?;
     let now = snapshot.now();
     let since = now - visit.console.state.order_open_window;
     let placed_since = Uuid::from_u128(u128::try_from(since.timestamp_millis()).unwrap_or(0) << 80);
-    let (orders, states) = visit
+    let is_old = visit.field("old").is_some();
+    let (orders, states, older) = visit
         .read(async |connection: &mut AsyncPgConnection| {
             let page = ByStatus {
                 statuses: &OPEN,
@@ -118,9 +145,16 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
                 limit: MOST + 1,
                 placed_since,
             };
-            let ids = ids_by_status(connection, &page).await?;
+            let (young, old): (Vec<Uuid>, Vec<Uuid>) = ids_by_status(connection, &page)
+                .await?
+                .into_iter()
+                .partition(|id| *id >= placed_since);
+            let (ids, older) = match is_old {
+                true => (old, 0),
+                false => (young, old.len()),
+            };
             let states = present_states(connection, &ids, None).await?;
-            Ok((orders_of(connection, &ids).await?, states))
+            Ok((orders_of(connection, &ids).await?, states, older))
         })
         .await?;
     let is_more = orders.len() as i64 > MOST;
@@ -180,16 +214,16 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         all_day: all_day.into_iter().collect(),
         columns,
         is_more,
+        is_old,
+        older,
         can_change: visit.may(Right::ManageOrders),
         minutes: MINUTES.to_vec(),
         usual: visit.console.state.order_ready_minutes.minutes(),
-        reasons: Actor::Staff
-            .reasons()
-            .iter()
-            .map(|reason| (reason.name(), reason.name().replace('_', " ")))
-            .collect(),
+        reasons: reasons(),
     };
-    Ok(render(StatusCode::OK, &board))
+    let page = board.render();
+    page.map(Bytes::from)
+        .map_err(|error| Refusal::Database(error.to_string()))
 }
 
 /// The ticket of an order; `None` when it is not what is looked for.
@@ -227,6 +261,7 @@ fn ticket(
         id: order.id,
         code,
         version: present.version,
+        status,
         at,
         age: match age / 86_400 {
             0 => format!("{}:{:02}", age / 60, age % 60),
@@ -237,7 +272,7 @@ fn ticket(
         lines,
         total: order.totals.total.to_string(),
         coupon: order.coupon_code.as_ref().map(|code| code.as_str().to_owned()),
-        moves: moves(status),
+        moves: moves_of(status),
     })
 }
 
@@ -277,7 +312,10 @@ pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
         versions: Some(&[version]),
     };
     let done = match change_status(&visit.console.state, &change).await {
-        Ok(_) => "moved",
+        Ok(_) => {
+            visit.console.boards.changed();
+            "moved"
+        }
         Err(NotChanged::OtherVersion { .. } | NotChanged::NotAllowed { .. }) => "faster",
         Err(NotChanged::NotFound) => return Err(Refusal::Missing),
         Err(NotChanged::ReasonRequired { .. }) => return Err(invalid("Say why: the customer sees it.")),
@@ -286,6 +324,9 @@ pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
         }
         Err(error) => return Err(Refusal::Invalid(error.to_string())),
     };
+    if visit.field("from").is_some() {
+        return Ok(visit.back(&format!("/orders/{id}"), done));
+    }
     let category = visit.field("category");
     let path = category.map_or_else(
         || "/orders".to_owned(),

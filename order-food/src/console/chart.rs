@@ -11,6 +11,8 @@ pub(super) struct Chart {
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 240.0;
+/// A single bar is no wall.
+const WIDEST: f64 = 60.0;
 
 /// A picture for those who see it: the table beside it says the same.
 impl fmt::Display for Chart {
@@ -22,7 +24,7 @@ impl fmt::Display for Chart {
             Escaped(&self.title)
         )?;
         let count = self.bars.len().max(1);
-        let step = WIDTH / count as f64;
+        let step = (WIDTH / count as f64).min(WIDEST);
         for (index, (name, value, shown)) in self.bars.iter().enumerate() {
             let height = if most > 0.0 { HEIGHT * value / most } else { 0.0 };
             let (x, y) = (step * index as f64, HEIGHT - height);

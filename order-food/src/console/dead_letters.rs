@@ -4,17 +4,20 @@ use actix_web::HttpResponse;
 use job_queue::browse::{self, DeadQuery};
 use job_queue::operate::{self, DeadLetters};
 use job_queue::{Job, NewJob, enqueue};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::jobs::{details, with_field};
+use super::job::details;
+use super::jobs::with_field;
 use super::right::Right;
-use super::view::{Cell, Field, Form, Row, Section, Table, Ticked};
+use super::view::{Action, Cell, Field, Form, Row, Section, Table, Ticked};
 use super::visit::{Refusal, Visit};
 use crate::jobs::operator_bulk::{Bulk, BulkAction, OperatorBulk};
 
 /// More are counted as "10,000+".
 const COUNTED: i64 = 10_000;
+/// Rows that show of what kind all of them are.
+const SAMPLE: usize = 5;
 
 fn query(visit: &Visit) -> DeadQuery {
     DeadQuery {
@@ -33,7 +36,7 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
         .read(async |connection| {
             Ok((
                 browse::dead(connection, &query).await?,
-                browse::count_dead(connection, query.kind.as_deref(), COUNTED + 1).await?,
+                browse::count_dead(connection, &query, OperatorBulk::KIND.name, COUNTED + 1).await?,
                 browse::of_kind(connection, OperatorBulk::KIND).await?,
                 operate::workers(connection).await?,
             ))
@@ -103,8 +106,12 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
     if !bulk.is_empty() {
         sections.push(Section::Table(running_bulk(&bulk, may, workers.is_empty())));
     }
-    if may && matching > 0 {
-        sections.push(Section::Form(all_form(query.kind.as_deref(), matching)));
+    if may && matching > 0 && !query.replayed {
+        let path = with_field(&visit, "/dead/all", "before", "");
+        sections.push(Section::Links(vec![(
+            path,
+            format!("{}…", all(&query, matching)),
+        )]));
     }
     Ok(visit.page("Dead letters", sections))
 }
@@ -112,16 +119,37 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
 fn running_bulk(jobs: &[Value], may: bool, without_worker: bool) -> Table {
     let row = |job: &Value| {
         let id = job.get("id").map(Value::to_string).unwrap_or_default();
-        let stop = super::view::Action {
+        let stop = Action {
             path: format!("/jobs/{id}/cancel"),
             label: "Stop".into(),
             about: format!("job {id}"),
             fields: Vec::new(),
         };
-        let mut cells = vec![Cell::Link(format!("/jobs/{id}"), id)];
-        cells.extend(Cell::row(job, &["payload", "progress", "created_at"]));
+        let bulk = job.get("payload").cloned().map(serde_json::from_value::<Bulk>);
+        let what = match &bulk {
+            Some(Ok(bulk)) => format!("{} {}", bulk.action.verb(), bulk.target()),
+            _ => "–".to_owned(),
+        };
+        let number = |name| {
+            job.get("progress")
+                .and_then(|progress| progress.get(name)?.as_i64())
+        };
+        let progress = match (number("changed"), number("of")) {
+            (None, _) => "waits".to_owned(),
+            (Some(changed), Some(of)) if of > 0 => format!("{changed} of {of}"),
+            (Some(changed), _) => changed.to_string(),
+        };
+        let progress = match job.get("cancel_requested_at").is_none_or(Value::is_null) {
+            true => progress,
+            false => format!("{progress}, is being stopped"),
+        };
         Row {
-            cells,
+            cells: vec![
+                Cell::Link(format!("/jobs/{id}"), id),
+                Cell::Text(what),
+                Cell::Text(progress),
+                Cell::of(job, "created_at"),
+            ],
             actions: may.then_some(stop).into_iter().collect(),
             ..Row::default()
         }
@@ -137,56 +165,122 @@ fn running_bulk(jobs: &[Value], may: bool, without_worker: bool) -> Table {
     }
 }
 
-fn all_form(kind: Option<&str>, matching: i64) -> Form {
-    let (shown, word) = match matching {
-        COUNTED.. if matching > COUNTED => ("10,000+".to_owned(), "all".to_owned()),
-        matching => (matching.to_string(), matching.to_string()),
+/// What all of them are called.
+fn all(query: &DeadQuery, matching: i64) -> String {
+    let number = match matching {
+        matching if matching > COUNTED => "10,000+".to_owned(),
+        matching => matching.to_string(),
     };
-    let of_kind = kind.map_or_else(
-        || "of every kind".to_owned(),
-        |kind| format!("of the kind {kind}"),
-    );
-    let typed = Field {
-        hint: "Asked for when they are purged: purged ones are gone for good.",
-        ..Field::text("typed", &format!("To purge, type {word}"), "")
-    };
-    Form {
-        heading: format!("All {shown} dead letters {of_kind}"),
-        path: "/dead/all".into(),
-        fields: vec![
-            Field::hidden("kind", kind.unwrap_or_default()),
-            Field::hidden("word", &word),
-            Field {
-                options: vec![
-                    ("replay".into(), "Replay".into()),
-                    ("purge".into(), "Purge".into()),
-                ],
-                ..Field::text("do", "What", "replay")
-            },
-            typed,
-        ],
-        submit: "Begin in the background".into(),
-        ..Form::default()
+    let mut text = format!("All {number} dead letters");
+    for (name, value) in [("kind", &query.kind), ("reason", &query.reason)] {
+        if let Some(value) = value {
+            text += &format!(" of the {name} {value}");
+        }
     }
+    if let Some(error) = &query.error {
+        text += &format!(" with “{error}” in their error");
+    }
+    text
+}
+
+/// GET /dead/all: what would be replayed or purged, and the question whether to.
+pub(super) async fn ask_all(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let query = DeadQuery {
+        before: None,
+        ..query(&visit)
+    };
+    let (sample, matching, workers) = visit
+        .read(async |connection| {
+            Ok((
+                browse::dead(connection, &query).await?,
+                browse::count_dead(connection, &query, OperatorBulk::KIND.name, COUNTED + 1).await?,
+                operate::workers(connection).await?,
+            ))
+        })
+        .await?;
+    let members = ["id", "kind", "reason", "died_at", "last_error"];
+    let row = |dead: &Value| Row {
+        cells: Cell::row(dead, &members),
+        ..Row::default()
+    };
+    let sample = Table {
+        caption: "Some of them".into(),
+        head: vec!["Id", "Kind", "Reason", "Died", "Last error"],
+        rows: sample.rows.iter().take(SAMPLE).map(row).collect(),
+        empty: "None is left.",
+        ..Table::default()
+    };
+    let word = match matching {
+        matching if matching > COUNTED => "all".to_owned(),
+        matching => matching.to_string(),
+    };
+    let form = |what: &str, label: &str, asked: Option<Field>| {
+        let filter = [
+            ("kind", &query.kind),
+            ("reason", &query.reason),
+            ("error", &query.error),
+        ];
+        let mut fields: Vec<Field> = filter
+            .iter()
+            .filter_map(|(name, value)| Some(Field::hidden(name, value.as_ref()?)))
+            .collect();
+        fields.extend([Field::hidden("word", &word), Field::hidden("do", what)]);
+        fields.extend(asked);
+        Section::Form(Form {
+            heading: label.into(),
+            path: "/dead/all".into(),
+            fields,
+            submit: format!("{label} them in the background"),
+            ..Form::default()
+        })
+    };
+    let typed = Field {
+        hint: "Purged ones are gone for good.",
+        ..Field::text("typed", &format!("To confirm, type {word}"), "").required()
+    };
+    let mut sections = vec![Section::Table(sample)];
+    if workers.is_empty() {
+        let text = "No worker runs: what is begun here waits for one (order-food worker).";
+        sections.push(Section::Text(text.into()));
+    }
+    if visit.may(Right::Operate) && matching > 0 {
+        sections.push(form("replay", "Replay", None));
+        sections.push(form("purge", "Purge", Some(typed)));
+    }
+    let back = vec![("/dead".to_owned(), "Back to the dead letters".to_owned())];
+    sections.push(Section::Links(back));
+    Ok(visit.page(all(&query, matching), sections))
 }
 
 /// GET /dead/{id}.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
     let id = visit.number("id")?;
-    let dead = visit
-        .read(async |connection| operate::show_dead(connection, id).await)
-        .await?
-        .ok_or(Refusal::Missing)?;
-    let mut sections = details(&dead);
+    let (dead, payload) = visit
+        .read(async |connection| {
+            Ok((
+                operate::show_dead(connection, id).await?,
+                browse::payload(connection, id).await?,
+            ))
+        })
+        .await?;
+    let dead = dead.ok_or(Refusal::Missing)?;
+    let steps = [
+        ("queued", false),
+        ("running", false),
+        ("done", false),
+        ("dead", true),
+    ];
+    let mut sections = vec![Section::Steps(steps.into())];
+    sections.extend(details(&visit, &dead, &payload));
     if visit.may(Right::Operate) && dead.get("replayed_as").is_none_or(Value::is_null) {
-        for (what, label) in [("replay", "Replay"), ("purge", "Purge")] {
-            sections.push(Section::Form(Form {
-                path: "/dead/change".into(),
-                fields: vec![Field::hidden("id", &id.to_string()), Field::hidden("do", what)],
-                submit: label.into(),
-                ..Form::default()
-            }));
-        }
+        let press = |(what, label): (&str, &str)| Action {
+            path: "/dead/change".into(),
+            label: label.into(),
+            about: String::new(),
+            fields: vec![("id", id.to_string()), ("do", what.to_owned())],
+        };
+        let both = [("replay", "Replay"), ("purge", "Purge")];
+        sections.push(Section::Actions(both.map(press).into()));
     }
     Ok(visit.page(format!("Dead letter {id}"), sections))
 }
@@ -235,28 +329,26 @@ pub(super) async fn change_all(visit: Visit) -> Result<HttpResponse, Refusal> {
             "Nothing was purged: type {word} to confirm."
         )));
     }
+    let value = |name| visit.field(name).map(str::to_owned);
     let bulk = Bulk {
         action,
-        kind: visit.field("kind").map(str::to_owned),
+        kind: value("kind"),
+        reason: value("reason"),
+        error: value("error"),
+        number: visit.field("word").and_then(|word| word.parse().ok()),
         key_id: visit.session.as_ref().map(|session| session.key),
     };
     let public = Uuid::now_v7();
     let job = NewJob::of::<OperatorBulk>(&bulk)
         .map_err(|error| Refusal::Invalid(error.to_string()))?
         .public(public);
-    let target = bulk
-        .kind
-        .as_deref()
-        .map_or("all".to_owned(), |kind| format!("kind:{kind}"));
+    let target = bulk.target();
     visit
-        .act(
-            "jobs.bulk",
-            &format!("dead letters {target}"),
-            async |connection| {
-                let ids = enqueue(connection, &[job]).await?;
-                Ok((None, ids.first().map(|id| serde_json::json!({ "job": id }))))
-            },
-        )
+        .act("jobs.bulk", &target, async |connection| {
+            let ids = enqueue(connection, &[job]).await?;
+            let after = |id| json!({ "action": action.name(), "job": id });
+            Ok((None, ids.first().map(after)))
+        })
         .await?;
     visit.console.state.queue.wake();
     Ok(visit.back("/dead", "bulk"))

@@ -1,13 +1,13 @@
-//! The page of queues, workers and pauses, and that of one job.
+//! The page of queues, workers, pauses and jobs.
 
 use actix_web::HttpResponse;
 use job_queue::browse::{self, JobQuery};
-use job_queue::{CancelTarget, Cancelled, Priority, cancel, operate};
-use serde_json::{Value, json};
+use job_queue::{Priority, operate};
+use serde_json::Value;
 
-use super::mask;
+use super::pauses::{pause_form, pauses_table};
 use super::right::Right;
-use super::view::{Action, Cell, Facts, Field, Form, Row, Section, Table};
+use super::view::{Cell, Field, Form, Row, Section, Table};
 use super::visit::{Refusal, Visit};
 
 /// GET /jobs: priorities, workers, pauses, and the newest jobs that match the filter.
@@ -27,7 +27,7 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
         .read(async |connection| {
             Ok((
                 browse::priorities(connection).await?,
-                operate::pauses(connection).await?,
+                browse::pauses(connection).await?,
                 operate::workers(connection).await?,
                 browse::newest(connection, &query).await?,
             ))
@@ -36,6 +36,7 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
     let may = visit.may(Right::Operate);
     let mut sections = vec![
         Section::Table(priorities_table(&visit, &priorities)),
+        Section::Table(visit.console.flow.table()),
         Section::Table(workers_table(&workers)),
         Section::Table(pauses_table(&pauses, may)),
     ];
@@ -47,7 +48,8 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
     Ok(visit.page("Jobs", sections))
 }
 
-fn priorities_table(visit: &Visit, rows: &[Value]) -> Table {
+/// The priorities with what waits and runs.
+pub(super) fn priorities_table(visit: &Visit, rows: &[Value]) -> Table {
     let queue = &visit.console.state.queue;
     let cells = |row: &Value| {
         let number = row.get("priority").and_then(Value::as_i64).unwrap_or_default();
@@ -64,12 +66,23 @@ fn priorities_table(visit: &Visit, rows: &[Value]) -> Table {
             Cell::Number(shown),
             Cell::of(row, "oldest_s"),
             Cell::of(row, "running"),
-            Cell::number(capacity),
+            match waiting.unsigned_abs() >= capacity {
+                true => Cell::Bad(format!("{capacity}, full")),
+                false => Cell::number(capacity),
+            },
+            Cell::number(priority.map_or(0, |priority| queue.overflowed(priority))),
         ]
     };
     Table {
         caption: "Priorities".into(),
-        head: vec!["Priority", "Waiting", "Oldest due, s", "Running", "Capacity"],
+        head: vec![
+            "Priority",
+            "Waiting",
+            "Oldest due, s",
+            "Running",
+            "Capacity",
+            "Met it full, this replica",
+        ],
         rows: rows
             .iter()
             .map(|row| Row {
@@ -116,44 +129,6 @@ fn workers_table(workers: &[Value]) -> Table {
         rows: workers.iter().map(row).collect(),
         empty: "No worker runs: jobs wait until one starts (order-food worker).",
         ..Table::default()
-    }
-}
-
-fn pauses_table(pauses: &[Value], may: bool) -> Table {
-    let row = |pause: &Value| {
-        let scope = pause.get("scope").and_then(Value::as_str).unwrap_or_default();
-        let resume = Action {
-            path: "/jobs/resume".into(),
-            label: "Resume".into(),
-            about: scope.into(),
-            fields: vec![("scope", scope.into())],
-        };
-        Row {
-            cells: Cell::row(pause, &["scope", "paused_by", "reason", "paused_at"]),
-            actions: may.then_some(resume).into_iter().collect(),
-            ..Row::default()
-        }
-    };
-    Table {
-        caption: "Paused".into(),
-        head: vec!["Scope", "By", "Reason", "Since"],
-        rows: pauses.iter().map(row).collect(),
-        empty: "Nothing is paused.",
-        ..Table::default()
-    }
-}
-
-fn pause_form() -> Form {
-    let scope = Field {
-        hint: "* (everything), priority:LOW or kind:order.webhook",
-        ..Field::text("scope", "Scope", "").required()
-    };
-    Form {
-        heading: "Pause".into(),
-        path: "/jobs/pause".into(),
-        fields: vec![scope, Field::text("reason", "Reason", "").required()],
-        submit: "Pause".into(),
-        ..Form::default()
     }
 }
 
@@ -209,8 +184,8 @@ fn jobs_table(visit: &Visit, found: &browse::Newest) -> Table {
     }
 }
 
-const PRIORITIES: [&str; 5] = ["CRITICAL", "HIGH", "DEFAULT", "LOW", "BULK"];
-const STATES: [&str; 2] = ["queued", "running"];
+pub(super) const PRIORITIES: [&str; 5] = ["CRITICAL", "HIGH", "DEFAULT", "LOW", "BULK"];
+pub(super) const STATES: [&str; 2] = ["queued", "running"];
 
 /// The address of the same page with one field set.
 pub(super) fn with_field(visit: &Visit, path: &str, name: &str, value: &str) -> String {
@@ -223,167 +198,4 @@ pub(super) fn with_field(visit: &Visit, path: &str, name: &str, value: &str) -> 
         .append_pair(name, value)
         .finish();
     format!("{path}?{query}")
-}
-
-/// GET /jobs/{id}.
-pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = visit.number("id")?;
-    let job = visit
-        .read(async |connection| operate::show(connection, id).await)
-        .await?
-        .ok_or(Refusal::Missing)?;
-    let mut sections = details(&job);
-    if visit.may(Right::Operate) {
-        let press = |path: &str, label: &str| Form {
-            path: format!("/jobs/{id}/{path}"),
-            submit: label.into(),
-            ..Form::default()
-        };
-        if job.get("state") == Some(&json!(0)) {
-            sections.push(Section::Form(press("run", "Run now")));
-        }
-        sections.push(Section::Form(press("cancel", "Cancel")));
-    }
-    Ok(visit.page(format!("Job {id}"), sections))
-}
-
-/// The facts of a job or a dead letter, its attempts and its payload.
-pub(super) fn details(job: &Value) -> Vec<Section> {
-    let hidden = ["payload", "attempts", "id"];
-    let rows = job.as_object().into_iter().flatten();
-    let facts = rows
-        .filter(|(name, value)| !hidden.contains(&name.as_str()) && !value.is_null())
-        .map(
-            |(name, _)| match (name.as_str(), job.get(name).and_then(Value::as_u64)) {
-                ("priority", Some(number)) => (name.clone(), named(&PRIORITIES, number)),
-                ("state", Some(number)) => (name.clone(), named(&STATES, number)),
-                _ => (name.replace('_', " "), Cell::of(job, name)),
-            },
-        )
-        .collect();
-    let attempts = job.get("attempts").and_then(Value::as_array);
-    let attempts = Table {
-        caption: "Failed attempts".into(),
-        head: vec!["Attempt", "At", "Worker", "Error"],
-        rows: attempts
-            .into_iter()
-            .flatten()
-            .map(|attempt| Row {
-                cells: Cell::row(attempt, &["attempt", "at", "worker", "error"]),
-                ..Row::default()
-            })
-            .collect(),
-        empty: "None.",
-        ..Table::default()
-    };
-    let payload = mask::masked(job.get("payload").unwrap_or(&Value::Null));
-    let payload = serde_json::to_string_pretty(&payload).unwrap_or_default();
-    vec![
-        Section::Facts(Facts {
-            heading: "State".into(),
-            rows: facts,
-        }),
-        Section::Table(attempts),
-        Section::Folded("Payload".into(), payload),
-    ]
-}
-
-fn named(names: &[&str], number: u64) -> Cell {
-    let name = usize::try_from(number).ok().and_then(|number| names.get(number));
-    Cell::Text(name.map_or_else(|| number.to_string(), |name| (*name).to_owned()))
-}
-
-/// POST /jobs/{id}/cancel.
-pub(super) async fn cancel_job(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = visit.number("id")?;
-    let done = visit
-        .act("jobs.cancel", &format!("job {id}"), async |connection| {
-            let before = operate::show(connection, id).await?.map(without_payload);
-            let after = cancel(connection, CancelTarget::Id(id)).await?;
-            let after = after.map(|cancelled| match cancelled {
-                Cancelled::Queued(_) => json!({ "cancelled": "queued" }),
-                Cancelled::Running(_) => json!({ "cancelled": "running" }),
-            });
-            Ok((before, after))
-        })
-        .await?;
-    let word = if done.is_some() { "cancelled" } else { "nothing" };
-    Ok(visit.back("/jobs", word))
-}
-
-/// POST /jobs/{id}/run.
-pub(super) async fn run_now(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = visit.number("id")?;
-    let done = visit
-        .act("jobs.run_now", &format!("job {id}"), async |connection| {
-            let before = operate::show(connection, id).await?.map(without_payload);
-            Ok((before, operate::run_now(connection, id).await?))
-        })
-        .await?;
-    visit.console.state.queue.wake();
-    let word = if done.is_some() { "run" } else { "nothing" };
-    Ok(visit.back("/jobs", word))
-}
-
-/// What is recorded of a job: payloads may hold more than the record should.
-fn without_payload(mut job: Value) -> Value {
-    if let Some(job) = job.as_object_mut() {
-        job.remove("payload");
-    }
-    job
-}
-
-/// POST /jobs/pause.
-pub(super) async fn pause(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let scope = scope(visit.field("scope"))?;
-    let reason = visit
-        .field("reason")
-        .ok_or_else(|| Refusal::Invalid("Say why: the reason is shown to everybody who looks.".into()))?;
-    let by = visit.session.as_ref().map(|session| session.key.to_string());
-    let by = format!("key {}", by.unwrap_or_default());
-    visit
-        .act("jobs.pause", &scope, async |connection| {
-            let before = operate::pause(connection, &scope, &by, reason).await?;
-            Ok((
-                before,
-                Some(json!({ "scope": scope, "paused_by": by, "reason": reason })),
-            ))
-        })
-        .await?;
-    Ok(visit.back("/jobs", "paused"))
-}
-
-/// POST /jobs/resume.
-pub(super) async fn resume(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let scope = scope(visit.field("scope"))?;
-    let before = visit
-        .act("jobs.resume", &scope, async |connection| {
-            let before = operate::resume(connection, &scope).await?;
-            Ok((before.clone(), before))
-        })
-        .await?;
-    visit.console.state.queue.wake();
-    let word = if before.is_some() { "resumed" } else { "nothing" };
-    Ok(visit.back("/jobs", word))
-}
-
-/// A scope of a pause: everything, a priority, or a kind.
-fn scope(sent: Option<&str>) -> Result<String, Refusal> {
-    let unknown = || Refusal::Invalid("A scope is *, priority:NAME or kind:NAME.".into());
-    let sent = sent.ok_or_else(unknown)?;
-    match sent.split_once(':') {
-        None if sent == "*" => Ok(sent.to_owned()),
-        Some(("priority", name)) => {
-            let priority: Priority = name.parse().map_err(|_| unknown())?;
-            Ok(format!("priority:{priority}"))
-        }
-        Some(("kind", name))
-            if name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) =>
-        {
-            Ok(sent.to_owned())
-        }
-        _ => Err(unknown()),
-    }
 }

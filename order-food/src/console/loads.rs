@@ -1,12 +1,14 @@
 //! Loads of data and migrations: what was compared, what is active, which runs there were.
 
 use actix_web::HttpResponse;
+use chrono::DateTime;
 use diesel::sql_types::{Jsonb, Text};
 use diesel::{QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
-use super::view::{Cell, Row, Section, Table};
+use super::chart::Chart;
+use super::view::{Cell, Row, Section, Table, utc};
 use super::visit::{Refusal, Visit};
 
 #[derive(QueryableByName)]
@@ -19,11 +21,34 @@ const PROFILES: &str = "
     SELECT jsonb_build_object('profile', profile, 'compared_at', max(finished_at) FILTER (WHERE outcome IN ('changed', 'unchanged')),
         'changed_at', max(finished_at) FILTER (WHERE outcome = 'changed'),
         'failed_at', max(finished_at) FILTER (WHERE outcome = 'failed')) AS row
-    FROM bootstrap_runs WHERE task = 'data-load' AND profile IS NOT NULL GROUP BY profile ORDER BY profile";
+    FROM bootstrap_runs WHERE task = 'database-load' AND profile IS NOT NULL GROUP BY profile ORDER BY profile";
 
+/// With what the run that brought them added, changed and retired.
 const VERSIONS: &str = "
-    SELECT to_jsonb(dataset_versions) - 'fingerprint' - 'content_sha256' AS row
-    FROM dataset_versions ORDER BY version DESC LIMIT 50";
+    SELECT to_jsonb(newest) - 'fingerprint' - 'content_sha256' || jsonb_build_object('rows_added', rows_added,
+        'rows_changed', rows_changed, 'rows_retired', rows_retired, 'host', host) AS row
+    FROM (SELECT * FROM dataset_versions ORDER BY version DESC LIMIT 50) AS newest
+    LEFT JOIN bootstrap_runs ON bootstrap_runs.id = newest.run_id ORDER BY newest.version DESC";
+
+/// Every half hour of the last day: seconds since the profile that was compared longest ago was
+/// compared with success.
+const AGES: &str = "
+    WITH compared AS MATERIALIZED (
+        SELECT profile, finished_at FROM bootstrap_runs
+        WHERE task = 'database-load' AND profile IS NOT NULL AND outcome IN ('changed', 'unchanged')
+            AND finished_at > now() - interval '26 hours'
+        UNION ALL
+        SELECT profile, max(finished_at) FROM bootstrap_runs
+        WHERE task = 'database-load' AND profile IS NOT NULL AND outcome IN ('changed', 'unchanged')
+            AND finished_at <= now() - interval '26 hours'
+        GROUP BY profile
+    )
+    SELECT jsonb_build_object('at', at, 'age_s', extract(epoch FROM at - min(last))) AS row
+    FROM generate_series(now() - interval '24 hours', now(), interval '30 minutes') AS at
+    LEFT JOIN LATERAL (
+        SELECT max(finished_at) AS last FROM compared WHERE finished_at <= at GROUP BY profile
+    ) AS profiles ON true
+    GROUP BY at ORDER BY at";
 
 const RUNS: &str = "
     SELECT to_jsonb(bootstrap_runs) || jsonb_build_object(
@@ -78,10 +103,11 @@ pub(super) fn table(
 
 /// GET /loads.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let (profiles, versions, runs, migrations) = visit
+    let (profiles, ages, versions, runs, migrations) = visit
         .read(async |connection| {
             Ok((
                 rows(connection, PROFILES).await?,
+                rows(connection, AGES).await?,
                 rows(connection, VERSIONS).await?,
                 rows(connection, RUNS).await?,
                 rows(connection, MIGRATIONS).await?,
@@ -102,7 +128,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
                 cells: vec![
                     Cell::Text(name.clone()),
                     Cell::Code(format!("database-load plan -p {name}")),
-                    Cell::Code(format!("database-load rollback -p {name}")),
+                    Cell::Code(format!("database-load rollback -p {name} --previous")),
                 ],
                 ..Row::default()
             }
@@ -120,6 +146,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             &profiles,
             "Nothing was loaded yet.",
         ),
+        Section::Chart(ages_chart(&ages)),
         Section::Table(Table {
             caption: "Commands to type: this console carries none of them out".into(),
             head: vec![
@@ -130,20 +157,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             rows: commands,
             ..Table::default()
         }),
-        table(
-            "Versions of the data, newest first",
-            &[
-                ("Version", "version"),
-                ("Profile", "profile"),
-                ("State", "state"),
-                ("Rows", "row_counts"),
-                ("Staged", "staged_at"),
-                ("Active since", "activated_at"),
-                ("Retired", "retired_at"),
-            ],
-            &versions,
-            "None.",
-        ),
+        Section::Table(versions_table(&versions)),
         table(
             "Runs, newest first",
             &[
@@ -178,4 +192,100 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         ),
     ];
     Ok(visit.page("Loads", sections))
+}
+
+/// The age of the data over the last day.
+fn ages_chart(ages: &[Value]) -> Chart {
+    let bar = |row: &Value| {
+        let at = row.get("at").and_then(Value::as_str).unwrap_or_default();
+        let at = DateTime::parse_from_rfc3339(at).map_or_else(|_| at.to_owned(), |at| utc(&at.to_utc()));
+        match row.get("age_s").and_then(Value::as_f64) {
+            Some(age) => (at, age, duration(age)),
+            None => (at, 0.0, "no data yet".to_owned()),
+        }
+    };
+    Chart {
+        title: "Time since the data were last compared with their sources, over the last 24 hours".into(),
+        bars: ages.iter().map(bar).collect(),
+    }
+}
+
+/// Seconds as people read them: `3 h 20 min`.
+fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round();
+    match (minutes / 60.0).floor() {
+        0.0 if minutes < 1.0 => format!("{seconds:.0} s"),
+        0.0 => format!("{minutes:.0} min"),
+        hours => format!("{hours:.0} h {:.0} min", minutes - hours * 60.0),
+    }
+}
+
+fn versions_table(versions: &[Value]) -> Table {
+    let members = [
+        "version",
+        "profile",
+        "state",
+        "row_counts",
+        "rows_added",
+        "rows_changed",
+        "rows_retired",
+        "staged_at",
+        "activated_at",
+        "retired_at",
+        "host",
+    ];
+    let row = |version: &Value| {
+        let mut cells = Cell::row(version, &members);
+        let text = |name| version.get(name).and_then(Value::as_str).unwrap_or_default();
+        let number = version.get("version").map(Value::to_string).unwrap_or_default();
+        cells.push(match text("state") {
+            "retired" if version.get("pruned_at").is_none_or(Value::is_null) => Cell::Code(format!(
+                "database-load rollback -p {} --to {number}",
+                text("profile")
+            )),
+            _ => Cell::Text("–".into()),
+        });
+        Row {
+            cells,
+            ..Row::default()
+        }
+    };
+    Table {
+        caption: "Versions of the data, newest first".into(),
+        head: vec![
+            "Version",
+            "Profile",
+            "State",
+            "Rows",
+            "Added",
+            "Changed",
+            "Retired",
+            "Staged",
+            "Active since",
+            "Retired at",
+            "By",
+            "Back to it",
+        ],
+        rows: versions.iter().map(row).collect(),
+        empty: "None.",
+        ..Table::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_words() {
+        for (seconds, words) in [
+            (0.4, "0 s"),
+            (59.0, "1 min"),
+            (90.0, "2 min"),
+            (3_599.0, "1 h 0 min"),
+            (12_000.0, "3 h 20 min"),
+        ] {
+            assert_eq!(duration(seconds), words, "{seconds}");
+        }
+    }
 }

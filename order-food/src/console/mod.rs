@@ -4,13 +4,18 @@
 
 mod audit;
 mod board;
+mod board_cache;
 mod chart;
 mod dead_letters;
+mod exports;
+mod flow;
+mod job;
 mod jobs;
 mod loads;
 mod login;
 mod mask;
 mod order;
+mod pauses;
 mod right;
 mod routes;
 mod sales;
@@ -38,6 +43,10 @@ pub(crate) struct Console {
     headers: PageHeaders,
     signer: Signer,
     read_only: bool,
+    boards: board_cache::BoardCache,
+    flow: flow::Flow,
+    /// Where traces are looked at, with `{trace_id}` in it.
+    trace_url: Option<String>,
 }
 
 /// Pages of the navigation: address, name, and the right to see them.

@@ -5,10 +5,18 @@ use diesel_async::AsyncPgConnection;
 use shop::pick_up_code;
 use uuid::Uuid;
 
-use super::view::{Cell, Facts, Row, Section, Table};
+use super::board::{MINUTES, Move, moves_of, reasons};
+use super::loads;
+use super::right::Right;
+use super::view::{Cell, Facts, Field, Form, Row, Section, Table};
 use super::visit::{Refusal, Visit};
 use crate::orders::orders_of;
-use crate::orders::status::queries::{history, state};
+use crate::orders::status::queries::state;
+
+/// $1: the id of an order. Its changes, oldest first.
+const HISTORY: &str = "
+    SELECT to_jsonb(order_events) || jsonb_build_object('status', to_status) AS row
+    FROM order_events WHERE order_id = $1::uuid ORDER BY version";
 
 /// GET /orders/{id}.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
@@ -17,11 +25,11 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         .read(async |connection: &mut AsyncPgConnection| {
             let orders = orders_of(connection, &[id]).await?;
             let state = state(connection, id, None).await?;
-            let steps = match &state {
-                Some(state) => history(connection, state).await?,
-                None => Vec::new(),
-            };
-            Ok((orders, state, steps))
+            Ok((
+                orders,
+                state,
+                loads::rows_of(connection, HISTORY, &id.to_string()).await?,
+            ))
         })
         .await?;
     let (Some(order), Some(state)) = (orders.first(), state) else {
@@ -68,32 +76,75 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             .collect(),
         ..Table::default()
     };
-    let steps = Table {
-        caption: "History".into(),
-        head: vec!["State", "Since", "Reason"],
-        rows: steps
-            .iter()
-            .map(|step| Row {
-                cells: vec![
-                    Cell::Text(step.status.name().replace('_', " ")),
-                    Cell::Time(step.at),
-                    Cell::Text(
-                        step.reason
-                            .map_or("–".into(), |reason| reason.name().replace('_', " ")),
-                    ),
-                ],
-                ..Row::default()
-            })
-            .collect(),
-        ..Table::default()
-    };
-    let title = format!("Order {}", pick_up_code(id.as_u128()));
-    Ok(visit.page(
-        title,
-        vec![
-            Section::Facts(facts),
-            Section::Table(lines),
-            Section::Table(steps),
+    let steps = loads::table(
+        "History",
+        &[
+            ("State", "status"),
+            ("Since", "at"),
+            ("By", "actor"),
+            ("Key", "actor_id"),
+            ("Reason", "reason"),
+            ("Note", "note"),
+            ("Request", "request_id"),
         ],
-    ))
+        &steps,
+        "Nothing was changed since it was placed.",
+    );
+    let title = format!("Order {}", pick_up_code(id.as_u128()));
+    let mut sections = vec![Section::Facts(facts), Section::Print];
+    if visit.may(Right::ManageOrders) {
+        sections.extend(
+            moves_of(state.status)
+                .iter()
+                .map(|step| Section::Form(press(&visit, id, state.version, step))),
+        );
+    }
+    sections.extend([Section::Table(lines), steps]);
+    Ok(visit.page(title, sections))
+}
+
+/// The form of one press.
+fn press(visit: &Visit, id: Uuid, version: i32, step: &Move) -> Form {
+    let mut fields = vec![
+        Field::hidden("to", step.to),
+        Field::hidden("version", &version.to_string()),
+        Field::hidden("from", "order"),
+    ];
+    if step.asks_minutes {
+        let usual = visit.console.state.order_ready_minutes.minutes();
+        let mut minutes: Vec<String> = MINUTES.iter().map(i32::to_string).collect();
+        if !MINUTES.contains(&usual) {
+            minutes.insert(0, usual.to_string());
+        }
+        let options = minutes.into_iter().map(|number| (number.clone(), number));
+        fields.push(Field {
+            options: options.collect(),
+            ..Field::text("minutes", "Minutes", &usual.to_string())
+        });
+    }
+    if step.asks_reason {
+        let options = reasons()
+            .into_iter()
+            .map(|(name, words)| (name.to_owned(), words));
+        fields.push(Field {
+            options: options.collect(),
+            place: step.to,
+            ..Field::text(
+                "reason",
+                &format!("Reason to {} it", step.label.to_lowercase()),
+                "",
+            )
+        });
+        fields.push(Field {
+            place: step.to,
+            hint: "For the staff alone.",
+            ..Field::text("note", "Note", "")
+        });
+    }
+    Form {
+        path: format!("/orders/{id}"),
+        fields,
+        submit: step.label.into(),
+        ..Form::default()
+    }
 }

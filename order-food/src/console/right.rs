@@ -35,6 +35,15 @@ impl Right {
         }
     }
 
+    /// As pages tell who may do what.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Right::Operate => "operates",
+            Right::ManageOrders => "moves orders",
+            _ => "looks",
+        }
+    }
+
     /// Whether it changes something, which a console that is read only refuses to all.
     pub fn changes(self) -> bool {
         matches!(self, Right::ManageOrders | Right::Operate)

@@ -11,7 +11,8 @@ use pages::Site;
 use super::right::Right;
 use super::visit::{Parts, Refusal, Visit, see_other};
 use super::{
-    Console, audit, board, dead_letters, jobs, loads, login, order, sales, session, system, webhooks,
+    Console, audit, board, dead_letters, exports, job, jobs, loads, login, order, pauses, sales, session,
+    system, webhooks,
 };
 
 /// The largest form that is read.
@@ -47,22 +48,25 @@ const ROUTES: &[Route] = routes! {
     GET "/orders/{id}" SeeOrders order::show;
     POST "/orders/{id}" ManageOrders board::change;
     GET "/jobs" SeeOperations jobs::list;
-    GET "/jobs/{id}" SeeOperations jobs::show;
-    POST "/jobs/{id}/cancel" Operate jobs::cancel_job;
-    POST "/jobs/{id}/run" Operate jobs::run_now;
-    POST "/jobs/pause" Operate jobs::pause;
-    POST "/jobs/resume" Operate jobs::resume;
+    GET "/jobs/{id}" SeeOperations job::show;
+    POST "/jobs/{id}/cancel" Operate job::cancel_job;
+    POST "/jobs/{id}/run" Operate job::run_now;
+    POST "/jobs/pause" Operate pauses::pause;
+    POST "/jobs/resume" Operate pauses::resume;
     GET "/dead" SeeOperations dead_letters::list;
+    GET "/dead/all" Operate dead_letters::ask_all;
     GET "/dead/{id}" SeeOperations dead_letters::show;
     POST "/dead/change" Operate dead_letters::change;
     POST "/dead/all" Operate dead_letters::change_all;
     GET "/webhooks" SeeOperations webhooks::list;
+    GET "/webhooks/{id}" SeeOperations webhooks::show;
     POST "/webhooks/{id}/test" Operate webhooks::test;
     POST "/webhooks/{id}/rotate" Operate webhooks::rotate;
     POST "/webhooks/{id}/disable" Operate webhooks::disable;
     POST "/webhooks/{id}/enable" Operate webhooks::enable;
     GET "/sales" SeeOperations sales::show;
-    POST "/sales/export" Operate sales::export;
+    POST "/sales/export" Operate exports::begin;
+    GET "/sales/export/{id}" SeeOperations exports::file;
     GET "/loads" SeeOperations loads::show;
     GET "/system" SeeOperations system::show;
     GET "/audit" SeeOperations audit::show;

@@ -2,24 +2,20 @@
 
 use actix_web::HttpResponse;
 use chrono::{Days as Later, NaiveDate};
-use job_queue::{NewJob, enqueue};
-use serde_json::json;
-use uuid::Uuid;
 
 use super::chart::Chart;
-use super::right::Right;
+use super::exports;
 use super::view::{Cell, Field, Form, Row, Section, Table, utc};
 use super::visit::{Refusal, Visit};
-use crate::jobs::reporting_export::ReportingExport;
-use crate::reports::export::ExportRequest;
-use crate::reports::{Days, Dimension, MAX_DAYS, sales};
+use crate::reports::{Days, Dimension, MAX_DAYS, newest_day, sales};
 
 /// Days that are shown when none were asked for.
 const DAYS: u64 = 30;
 
-fn days(visit: &Visit) -> Result<Days, Refusal> {
+/// The days that were asked for; by default those up to `newest`, or to today.
+pub(super) fn days(visit: &Visit, newest: Option<NaiveDate>) -> Result<Days, Refusal> {
     let now = visit.snapshot.as_ref().map(|snapshot| snapshot.now());
-    let today = now.unwrap_or_default().date_naive();
+    let today = newest.unwrap_or_else(|| now.unwrap_or_default().date_naive());
     let day = |name: &str, default: NaiveDate| match visit.field(name) {
         Some(text) => text
             .parse()
@@ -39,7 +35,12 @@ fn days(visit: &Visit) -> Result<Days, Refusal> {
 
 /// GET /sales.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let days = days(&visit)?;
+    // Sales that ended long ago, such as those of sample data, rather than an empty month.
+    let newest = match visit.field("from").or(visit.field("to")) {
+        Some(_) => None,
+        None => visit.read(newest_day).await?,
+    };
+    let days = days(&visit, newest)?;
     let by = visit.field("by").and_then(Dimension::parse).unwrap_or_default();
     let zone = visit.console.state.report_time_zone.clone();
     let found = visit
@@ -89,66 +90,30 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             Cell::number(row.gross.0),
             Cell::number(row.discounts.0),
             Cell::number(row.total.0),
+            Cell::number(row.cancelled_orders),
         ],
         ..Row::default()
     };
     let table = Table {
         caption: format!("Sales by {}", by.name()),
-        head: vec!["Key", "Orders", "Units", "Gross", "Discounts", "Total"],
+        head: vec![
+            "Key",
+            "Orders",
+            "Units",
+            "Gross",
+            "Discounts",
+            "Total",
+            "Orders cancelled",
+        ],
         rows: found.rows.iter().map(row).collect(),
         empty: "Nothing was sold in these days.",
         ..Table::default()
     };
-    let mut sections = vec![
-        Section::Form(filter),
-        Section::Chart(chart),
-        Section::Table(table),
-    ];
-    if visit.may(Right::Operate) && visit.console.state.exports.is_some() {
-        sections.push(Section::Form(Form {
-            heading: "Export".into(),
-            path: "/sales/export".into(),
-            fields: vec![
-                Field::hidden("from", &days.from().to_string()),
-                Field::hidden("to", &days.to().to_string()),
-                Field::choice("data", "What", "orders", &["orders", "sales"]),
-                Field::choice("format", "Format", "csv", &["csv", "jsonl"]),
-            ],
-            submit: "Export in the background".into(),
-            ..Form::default()
-        }));
+    let mut sections = vec![Section::Form(filter)];
+    if !found.rows.is_empty() {
+        sections.push(Section::Chart(chart));
     }
+    sections.push(Section::Table(table));
+    sections.extend(exports::sections(&visit, days).await?);
     Ok(visit.page("Sales", sections))
-}
-
-/// POST /sales/export.
-pub(super) async fn export(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let days = days(&visit)?;
-    let value = |name: &str, default: &str| visit.field(name).unwrap_or(default).to_owned();
-    let request = json!({
-        "data": value("data", "orders"), "format": value("format", "csv"),
-        "from": days.from().to_string(), "to": days.to().to_string(),
-    });
-    let request = ExportRequest::parse(request.to_string().as_bytes())
-        .map_err(|error| Refusal::Invalid(error.to_string()))?;
-    if visit.console.state.exports.is_none() {
-        return Err(Refusal::Invalid(
-            "Exports are not configured (REPORT_LOCATION).".into(),
-        ));
-    }
-    let id = Uuid::now_v7();
-    let mut job =
-        NewJob::of::<ReportingExport>(&request).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    if let Some(session) = &visit.session {
-        job = job.owner(session.key);
-    }
-    let job = job.public(id);
-    visit
-        .act("reports.export", &format!("job {id}"), async |connection| {
-            let ids = enqueue(connection, &[job]).await?;
-            Ok((None, ids.first().map(|id| json!({ "job": id }))))
-        })
-        .await?;
-    visit.console.state.queue.wake();
-    Ok(visit.back("/sales", "exported"))
 }

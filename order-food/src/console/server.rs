@@ -9,6 +9,8 @@ use pages::{Assets, PageHeaders, Signer};
 use process::failure::{ExitCode, Failure, OrExit};
 use tracing::info;
 
+use super::board_cache::BoardCache;
+use super::flow::{self, Flow};
 use super::{Console, routes};
 use crate::settings::Settings;
 use crate::state::AppState;
@@ -40,14 +42,23 @@ pub(crate) fn start(
         .local_addr()
         .or_exit(ExitCode::Input, "CONSOLE_PORT")?
         .port();
-    let console = web::Data::from(Arc::new(Console {
+    let console = Arc::new(Console {
         state: state.clone(),
         registry: registry.clone(),
         assets: Assets::new(&FILES),
         headers: PageHeaders::new(&[], false),
         signer: Signer::new(&settings.hash_keys()?),
         read_only: settings.console.read_only,
-    }));
+        boards: BoardCache::default(),
+        flow: Flow::default(),
+        trace_url: settings
+            .console
+            .trace_url
+            .clone()
+            .filter(|url| url.starts_with("http")),
+    });
+    actix_web::rt::spawn(flow::watch(Arc::downgrade(&console)));
+    let console = web::Data::from(console);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(console.clone())

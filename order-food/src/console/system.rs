@@ -1,16 +1,29 @@
-//! This replica and the whole: build, readiness, pool, figures of its own registry.
+//! This replica and the whole: build, readiness, pool, commits, refusals, rates of orders, queues.
 
 use actix_web::HttpResponse;
+use chrono::{DateTime, Utc};
+use job_queue::browse;
 use prometheus::proto::MetricType;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::jobs::priorities_table;
 use super::loads;
-use super::view::{Cell, Facts, Section};
+use super::view::{Cell, Facts, Row, Section, Table};
 use super::visit::{Refusal, Visit};
 
 const LIMITED: &str = "
     SELECT jsonb_build_object('code', code, 'uses', uses, 'max_uses', max_uses) AS row
     FROM promotions JOIN promotion_uses USING (code) WHERE max_uses IS NOT NULL ORDER BY uses DESC LIMIT 50";
+
+/// Ids begin with the time; counts stop at 100,000.
+const ORDERED: &str = "
+    SELECT jsonb_build_object('within', name, 'orders', (
+        SELECT count(*) FROM (
+            SELECT 1 FROM orders
+            WHERE id >= rpad(lpad(to_hex((1000 * extract(epoch FROM now() - span))::bigint), 12, '0'), 32, '0')::uuid
+            LIMIT 100000) AS counted), 'minutes', extract(epoch FROM span) / 60) AS row
+    FROM (VALUES (1, 'minute', interval '1 min'), (2, 'ten minutes', '10 min'), (3, 'hour', '1 h')) AS spans (number, name, span)
+    ORDER BY number";
 
 /// GET /system: this replica is shown even when the database does not answer.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
@@ -21,6 +34,11 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         .readiness
         .reason()
         .map_or_else(|| Cell::Text("yes".into()), Cell::Bad);
+    let (batches, seconds) = state.metrics.commits();
+    let commits = match batches {
+        0 => "none yet".to_owned(),
+        batches => format!("{batches}, {:.1} ms on average", 1e3 * seconds / batches as f64),
+    };
     let replica = Facts {
         heading: "This replica".into(),
         rows: vec![
@@ -34,6 +52,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
                     |snapshot| Cell::Time(snapshot.now()),
                 ),
             ),
+            ("commits of orders".into(), Cell::Text(commits)),
             (
                 "database connections".into(),
                 Cell::Text(format!(
@@ -43,17 +62,25 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             ),
         ],
     };
-    let mut sections = vec![Section::Facts(replica), figures(&visit)];
-    match visit
-        .read(async |connection| loads::rows(connection, LIMITED).await)
-        .await
-    {
-        Ok(rows) => sections.push(loads::table(
-            "Limited promotions",
-            &[("Code", "code"), ("Uses", "uses"), ("Limit", "max_uses")],
-            &rows,
-            "No promotion is limited.",
-        )),
+    let mut sections = vec![Section::Facts(replica)];
+    let read = visit.read(async |connection| {
+        Ok((
+            loads::rows(connection, ORDERED).await?,
+            browse::priorities(connection).await?,
+            loads::rows(connection, LIMITED).await?,
+        ))
+    });
+    match read.await {
+        Ok((ordered, priorities, limited)) => sections.extend([
+            Section::Table(rates(&ordered)),
+            Section::Table(priorities_table(&visit, &priorities)),
+            loads::table(
+                "Limited promotions",
+                &[("Code", "code"), ("Uses", "uses"), ("Limit", "max_uses")],
+                &limited,
+                "No promotion is limited.",
+            ),
+        ]),
         Err(_) => sections.push(Section::Facts(Facts {
             heading: "Database".into(),
             rows: vec![(
@@ -62,23 +89,56 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             )],
         })),
     }
+    sections.extend([Section::Table(refusals(&visit)), figures(&visit)]);
     Ok(visit.page("System", sections))
+}
+
+/// How many orders all replicas stored.
+fn rates(ordered: &[Value]) -> Table {
+    let row = |row: &Value| {
+        let number = |name| row.get(name).and_then(Value::as_f64).unwrap_or_default();
+        let per_minute = number("orders") / number("minutes").max(1.0);
+        Row {
+            cells: vec![
+                Cell::of(row, "within"),
+                Cell::of(row, "orders"),
+                Cell::Number(format!("{per_minute:.1}")),
+            ],
+            ..Row::default()
+        }
+    };
+    Table {
+        caption: "Orders of all replicas".into(),
+        head: vec!["Within the last", "Orders", "A minute"],
+        rows: ordered.iter().map(row).collect(),
+        ..Table::default()
+    }
+}
+
+/// The last orders that this replica did not store.
+fn refusals(visit: &Visit) -> Table {
+    let row = |(at, reason): (DateTime<Utc>, &'static str)| Row {
+        cells: vec![Cell::Time(at), Cell::Text(reason.to_owned())],
+        ..Row::default()
+    };
+    let last = visit.console.state.metrics.last_refusals();
+    Table {
+        caption: "The last 50 orders that this replica refused, newest first".into(),
+        head: vec!["At", "Why"],
+        rows: last.into_iter().map(row).collect(),
+        empty: "None since its start.",
+        ..Table::default()
+    }
 }
 
 /// The replica's own counters, those that tell of orders and refusals.
 fn figures(visit: &Visit) -> Section {
     let wanted = |name: &str| {
-        [
-            "order_",
-            "orders_",
-            "requests_limited",
-            "event_streams",
-            "snapshot_",
-        ]
-        .iter()
-        .any(|start| name.starts_with(start))
+        ["order_", "orders_", "requests_limited", "event_streams"]
+            .iter()
+            .any(|start| name.starts_with(start))
     };
-    let mut rows = Vec::new();
+    let mut rows: Vec<Value> = Vec::new();
     for family in visit.console.registry.gather() {
         if !wanted(family.name()) {
             continue;
@@ -94,12 +154,11 @@ fn figures(visit: &Visit) -> Section {
                 MetricType::GAUGE => metric.get_gauge().get_value(),
                 _ => continue,
             };
-            rows.push(serde_json::json!({
+            rows.push(json!({
                 "name": family.name(), "labels": labels.join(", "), "value": value.to_string(),
             }));
         }
     }
-    let rows: Vec<Value> = rows;
     loads::table(
         "Counted by this replica since its start",
         &[("Figure", "name"), ("Of", "labels"), ("Value", "value")],

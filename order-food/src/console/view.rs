@@ -51,6 +51,14 @@ pub(super) enum Section {
     /// Text that is folded at first: heading and text.
     Folded(String, String),
     Links(Vec<(String, String)>),
+    /// A sentence.
+    Text(String),
+    /// Presses beside each other.
+    Actions(Vec<Action>),
+    /// Positions in an order, with the present one marked.
+    Steps(Vec<(&'static str, bool)>),
+    /// A button that prints the page, where there are scripts.
+    Print,
 }
 
 /// Rows under headings.
@@ -131,6 +139,10 @@ pub(super) struct Field {
     pub(super) required: bool,
     pub(super) hint: &'static str,
     pub(super) autocomplete: &'static str,
+    /// Values to suggest beside any other.
+    pub(super) suggested: Vec<String>,
+    /// Tells fields of one name apart that stand in several forms of a page.
+    pub(super) place: &'static str,
 }
 
 impl Field {
@@ -185,8 +197,13 @@ impl Cell {
             }),
             Some(Value::String(text)) => match DateTime::parse_from_rfc3339(text) {
                 Ok(time) => Cell::Time(time.to_utc()),
-                Err(_) => Cell::Text(text.clone()),
+                Err(_) => Cell::Text(shortened(text.clone())),
             },
+            Some(Value::Object(counts)) if !counts.is_empty() && counts.values().all(Value::is_number) => {
+                let count =
+                    |(name, number): (&String, &Value)| format!("{} {number}", name.replace('_', " "));
+                Cell::Text(counts.iter().map(count).collect::<Vec<_>>().join(", "))
+            }
             Some(other) => Cell::Code(shortened(other.to_string())),
         }
     }

@@ -171,7 +171,14 @@ impl Visit {
                 .nth(1)
                 .unwrap_or_default()
                 .to_owned(),
-            visitor: session.map(|session| session.key.to_string()),
+            visitor: session.map(|session| {
+                // Whole ids stand in the audit.
+                let key = session.key.simple().to_string();
+                let end = key.get(key.len() - 6..).unwrap_or_default();
+                let may = [Right::Operate, Right::ManageOrders, Right::SeeOperations];
+                let may = may.into_iter().find(|right| session.may(*right));
+                format!("key …{end}, {}", may.map_or("", Right::words))
+            }),
             read_only: self.console.read_only,
         }
     }
@@ -263,7 +270,7 @@ pub(super) const DONE: [(&str, &str); 14] = [
         "A test event was queued: its outcome is shown with the endpoint.",
     ),
     ("changed", "Changed."),
-    ("exported", "The export has begun: it is listed under Jobs."),
+    ("exported", "The export has begun: this page shows its progress."),
     ("stopped", "Asked to stop: what is done stays done."),
 ];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use database::channels::DATASET_PUBLISHED;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use job_queue::{Job, NewJob, enqueue};
+use job_queue::{Job, NewJob, browse, enqueue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -41,12 +41,110 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
     Ok(visit.page("Webhooks", vec![Section::Table(table)]))
 }
 
-fn row(endpoint: &Endpoint, may: bool) -> Row {
-    let state = match (&endpoint.disabled_reason, endpoint.failures) {
+/// GET /webhooks/{id}: the endpoint, what it was sent last, and what waits for it.
+pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let id = id(&visit)?;
+    let about = json!({ "endpoint": id });
+    let kind = OrderWebhook::KIND.name;
+    let (endpoint, delivered, others) = visit
+        .read(async |connection| {
+            Ok((
+                endpoints::find(connection, id).await?,
+                browse::results(connection, kind, &about).await?,
+                browse::about(connection, kind, &about).await?,
+            ))
+        })
+        .await?;
+    let endpoint = endpoint.ok_or(Refusal::Missing)?;
+    let facts = Facts {
+        heading: "Endpoint".into(),
+        rows: vec![
+            ("url".into(), Cell::Text(endpoint.url.clone())),
+            ("events".into(), Cell::Text(endpoint.events.join(", "))),
+            ("state".into(), condition(&endpoint)),
+            ("last delivered".into(), Cell::time(endpoint.delivered_at)),
+            ("added".into(), Cell::Time(endpoint.created_at)),
+            ("next probe".into(), Cell::time(endpoint.probe_at)),
+        ],
+    };
+    let done = Table {
+        caption: "Last deliveries: tests, and one a minute of all others".into(),
+        head: vec!["At", "Event", "Outcome", "Job"],
+        rows: delivered.iter().map(delivered_row).collect(),
+        empty: "None within the retention of results.",
+        ..Table::default()
+    };
+    let not_done = Table {
+        caption: "Not delivered yet, and dead letters".into(),
+        head: vec!["Job", "Event", "State", "Attempts", "Next, or died", "Last error"],
+        rows: others.iter().map(other_row).collect(),
+        empty: "None among the last jobs and dead letters.",
+        ..Table::default()
+    };
+    let mut sections = vec![Section::Facts(facts)];
+    if visit.may(Right::Operate) {
+        sections.push(Section::Actions(actions(&endpoint)));
+    }
+    sections.extend([Section::Table(done), Section::Table(not_done)]);
+    Ok(visit.page("Webhook endpoint", sections))
+}
+
+fn delivered_row(row: &Value) -> Row {
+    let result = row.get("result").unwrap_or(&Value::Null);
+    let text = |name| result.get(name).and_then(Value::as_str).unwrap_or("–").to_owned();
+    let outcome = match (result.get("status"), result.get("error").and_then(Value::as_str)) {
+        (_, Some(error)) => Cell::Bad(error.to_owned()),
+        (Some(status), None) => {
+            let ms = result.get("ms").map(Value::to_string).unwrap_or_default();
+            Cell::Text(format!("HTTP {status} in {ms} ms"))
+        }
+        (None, None) => Cell::Text("–".into()),
+    };
+    Row {
+        cells: vec![
+            Cell::of(row, "finished_at"),
+            Cell::Text(text("event")),
+            outcome,
+            Cell::of(row, "job_id"),
+        ],
+        ..Row::default()
+    }
+}
+
+fn other_row(row: &Value) -> Row {
+    let id = row.get("id").map(Value::to_string).unwrap_or_default();
+    let is_dead = row.get("died_at").is_some();
+    let event = row
+        .get("payload")
+        .and_then(|payload| payload.get("event"))
+        .and_then(Value::as_str);
+    let state = match row.get("reason").and_then(Value::as_str) {
+        Some(reason) => Cell::Bad(format!("dead ({reason})")),
+        None if row.get("state") == Some(&json!(1)) => Cell::Text("running".into()),
+        None => Cell::Text("waits".into()),
+    };
+    Row {
+        cells: vec![
+            Cell::Link(format!("/{}/{id}", if is_dead { "dead" } else { "jobs" }), id),
+            Cell::Text(event.unwrap_or("–").to_owned()),
+            state,
+            Cell::of(row, "attempt"),
+            Cell::of(row, if is_dead { "died_at" } else { "run_at" }),
+            Cell::of(row, "last_error"),
+        ],
+        ..Row::default()
+    }
+}
+
+fn condition(endpoint: &Endpoint) -> Cell {
+    match (&endpoint.disabled_reason, endpoint.failures) {
         (Some(reason), _) => Cell::Bad(format!("off ({reason})")),
         (None, 0) => Cell::Text("active".into()),
         (None, failures) => Cell::Bad(format!("failing, {failures} times")),
-    };
+    }
+}
+
+fn actions(endpoint: &Endpoint) -> Vec<Action> {
     let switch = match endpoint.disabled_at {
         Some(_) => ("enable", "Enable"),
         None => ("disable", "Disable"),
@@ -57,19 +155,24 @@ fn row(endpoint: &Endpoint, may: bool) -> Row {
         about: endpoint.url.clone(),
         fields: Vec::new(),
     };
-    let actions = [("test", "Send a test"), ("rotate", "New secret"), switch];
+    [("test", "Send a test"), ("rotate", "New secret"), switch]
+        .map(action)
+        .into()
+}
+
+fn row(endpoint: &Endpoint, may: bool) -> Row {
     Row {
         cells: vec![
-            Cell::Text(endpoint.url.clone()),
+            Cell::Link(format!("/webhooks/{}", endpoint.id), endpoint.url.clone()),
             Cell::Text(endpoint.events.join(", ")),
-            state,
+            condition(endpoint),
             Cell::time(endpoint.delivered_at),
             Cell::Text(endpoint.last_error.clone().unwrap_or_else(|| "–".into())),
             Cell::time(endpoint.failing_since.or(endpoint.disabled_at)),
             Cell::Code(endpoint.id.to_string()),
         ],
         actions: match may {
-            true => actions.map(action).into(),
+            true => actions(endpoint),
             false => Vec::new(),
         },
         ..Row::default()
@@ -103,7 +206,7 @@ pub(super) async fn test(visit: Visit) -> Result<HttpResponse, Refusal> {
         .await?;
     visit.console.state.queue.wake();
     done.ok_or(Refusal::Missing)?;
-    Ok(visit.back("/webhooks", "tested"))
+    Ok(visit.back(&format!("/webhooks/{id}"), "tested"))
 }
 
 /// POST /webhooks/{id}/rotate: shows the new secret, this once.

@@ -121,6 +121,11 @@ pub(crate) async fn get_result(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (_, _, job) = visible(&request, &id, &state).await?;
+    file_of(&job, &state).await
+}
+
+/// The file that a job has written.
+pub(crate) async fn file_of(job: &PublicJob, state: &AppState) -> Result<HttpResponse, ApiError> {
     let text = |name: &str| job.result.as_ref()?.get(name)?.as_str();
     let (Some(name), Some(content_type)) = (text("object"), text("contentType")) else {
         return Err(NO_RESULT);

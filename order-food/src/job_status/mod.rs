@@ -4,3 +4,4 @@ mod answer;
 pub(crate) mod handlers;
 
 pub(crate) use answer::JobAnswer;
+pub(crate) use handlers::file_of;

@@ -1,6 +1,6 @@
 //! `operator.bulk`: replays or purges many dead letters for an operator, in pieces.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use database::pool::Pool;
 use diesel::QueryResult;
@@ -32,13 +32,50 @@ pub(crate) enum BulkAction {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Bulk {
     pub(crate) action: BulkAction,
-    /// `None`: of every kind.
+    /// `None`: of every kind but this job's own.
     pub(crate) kind: Option<String>,
+    /// With this reason; `None`: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// Whose last error contains this text; `None`: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+    /// How many there were when somebody asked; `None`: more than are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) number: Option<i64>,
     /// The key of who asked.
     pub(crate) key_id: Option<Uuid>,
 }
 
+impl Bulk {
+    /// The name of what is acted on in the record of actions.
+    pub(crate) fn target(&self) -> String {
+        let mut target = String::from("dead letters");
+        for (name, value) in [
+            ("kind", &self.kind),
+            ("reason", &self.reason),
+            ("error", &self.error),
+        ] {
+            if let Some(value) = value {
+                target += &format!(" {name}:{value}");
+            }
+        }
+        match target.ends_with("letters") {
+            true => target + " all",
+            false => target,
+        }
+    }
+}
+
 impl BulkAction {
+    /// The name on pages.
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            BulkAction::Replay => "Replay",
+            BulkAction::Purge => "Purge",
+        }
+    }
+
     /// The name in the record of actions.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -68,20 +105,22 @@ impl Job for OperatorBulk {
     /// Each piece is a transaction with its record: a run that is stopped keeps what it did, and
     /// the next attempt goes on with the rest.
     async fn run(&self, run: &Run, bulk: Bulk) -> Result<Outcome, JobError> {
-        let started = Instant::now();
+        // Those that died since it was asked for have died of what they were replayed for.
+        let chosen = DeadLetters::Matching {
+            kind: bulk.kind.clone(),
+            reason: bulk.reason.clone(),
+            error: bulk.error.clone(),
+            except: Self::KIND.name,
+            before: run.id(),
+        };
         let mut changed = 0;
         loop {
             run.check()?;
-            // Those that died since it began have died of what they were replayed for.
-            let chosen = DeadLetters::OlderThan {
-                kind: bulk.kind.clone(),
-                age_s: started.elapsed().as_secs_f64(),
-            };
             let mut connection = self.pool.get().await?;
             let piece = piece(&mut connection, &bulk, &chosen).await?;
             connection.release();
             changed += piece;
-            run.progress(json!({ "changed": changed }));
+            run.progress(json!({ "changed": changed, "of": bulk.number }));
             if piece == 0 {
                 return Ok(Outcome::Done);
             }
@@ -93,15 +132,12 @@ async fn piece(connection: &mut AsyncPgConnection, bulk: &Bulk, chosen: &DeadLet
     connection.batch_execute("BEGIN").await?;
     let changed = bulk.action.apply(connection, chosen).await?;
     if !changed.is_empty() {
-        let target = bulk
-            .kind
-            .as_deref()
-            .map_or("all".to_owned(), |kind| format!("kind:{kind}"));
+        let target = bulk.target();
         let action = OperatorAction {
             key_id: bulk.key_id,
             via: "console",
             action: bulk.action.name(),
-            target: &format!("dead letters {target}"),
+            target: &target,
             before: None,
             after: Some(json!({ "number": changed.len() })),
             outcome: "done",

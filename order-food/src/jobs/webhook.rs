@@ -26,12 +26,12 @@ impl Job for OrderWebhook {
     type Payload = Delivery;
 
     async fn run(&self, run: &Run, delivery: Delivery) -> Result<Outcome, JobError> {
-        let attempt = self.0.deliver(&delivery, run.id().unsigned_abs()).await?;
+        let attempt = self.0.deliver(&delivery, run.id()).await?;
         match attempt {
             // An operator waits for the outcome: nothing to retry, and no dead letter.
             Attempt::Failed { error, .. } | Attempt::Impossible(error) if delivery.event.is_test() => {
                 let error = process::failure::line(error.as_ref());
-                Ok(Outcome::DoneWith(json!({ "error": error })))
+                Ok(Outcome::DoneWith(delivery.note(json!({ "error": error }))))
             }
             Attempt::Delivered(answer) => Ok(Outcome::DoneWith(answer)),
             Attempt::NotOwed => Ok(Outcome::Done),

@@ -2,8 +2,11 @@
 
 pub(crate) mod handler;
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     exponential_buckets,
@@ -38,7 +41,11 @@ pub(crate) struct ShopMetrics {
     run_running: GaugeVec,
     run_failures: IntGaugeVec,
     run_lost: IntGaugeVec,
+    last_refusals: Arc<Mutex<VecDeque<(DateTime<Utc>, &'static str)>>>,
 }
+
+/// Refusals that are remembered one by one.
+const REMEMBERED: usize = 50;
 
 /// Reasons for which orders are not stored, or perhaps not, that are no fault of the client's.
 const FAULTS: [&str; 3] = ["internal", "outcome_unknown", "unavailable"];
@@ -151,6 +158,7 @@ impl ShopMetrics {
                 "Runs since the last success that ended without a word",
                 &["task", "trigger"],
             )?,
+            last_refusals: Arc::default(),
         };
         // Counted from 0, so that the first one is an increase.
         for reason in FAULTS {
@@ -206,6 +214,22 @@ impl ShopMetrics {
     /// An order was not stored; `reason` is the error's type.
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.with_label_values(&[reason]).inc();
+        let mut last = self.last_refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        last.truncate(REMEMBERED - 1);
+        last.push_front((Utc::now(), reason));
+    }
+
+    /// The last 50 orders that were not stored, newest first: when, by the clock of this machine,
+    /// and the error's type.
+    pub(crate) fn last_refusals(&self) -> Vec<(DateTime<Utc>, &'static str)> {
+        let last = self.last_refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        last.iter().copied().collect()
+    }
+
+    /// Batches that were committed, and the seconds that they took in all.
+    pub(crate) fn commits(&self) -> (u64, f64) {
+        let seconds = &self.commit_seconds;
+        (seconds.get_sample_count(), seconds.get_sample_sum())
     }
 
     /// A request was answered with the order of an earlier one.

@@ -106,3 +106,18 @@ pub(crate) async fn sales(
         rows: rows.into_iter().filter_map(row).collect(),
     })
 }
+
+#[derive(QueryableByName)]
+struct NewestDay {
+    #[diesel(sql_type = Nullable<Date>)]
+    day: Option<chrono::NaiveDate>,
+}
+
+/// The newest day on which something was sold.
+pub(crate) async fn newest_day(connection: &mut AsyncPgConnection) -> QueryResult<Option<chrono::NaiveDate>> {
+    let newest: NewestDay =
+        diesel::sql_query("SELECT max(day) AS day FROM sales_daily WHERE dimension = 'day'")
+            .get_result(connection)
+            .await?;
+    Ok(newest.day)
+}

@@ -44,6 +44,19 @@ pub(crate) async fn list(connection: &mut AsyncPgConnection) -> QueryResult<Vec<
         .await
 }
 
+/// The endpoint.
+pub(crate) async fn find(
+    connection: &mut AsyncPgConnection,
+    id: EndpointId,
+) -> QueryResult<Option<Endpoint>> {
+    webhook_endpoints::table
+        .find(id)
+        .select(Endpoint::as_select())
+        .first(connection)
+        .await
+        .optional()
+}
+
 /// The active endpoints that want this event, oldest first.
 pub(crate) async fn active(
     connection: &mut AsyncPgConnection,

@@ -146,6 +146,15 @@ impl Event {
         }
     }
 
+    /// The name of its type.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Event::OrderPlaced { .. } => EventType::OrderPlaced.name(),
+            Event::OrderStatusChanged { .. } => EventType::OrderStatusChanged.name(),
+            Event::Test { .. } => "endpoint.test",
+        }
+    }
+
     /// Whether an endpoint is only tried.
     pub(crate) fn is_test(&self) -> bool {
         matches!(self, Event::Test { .. })

@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::endpoints::EndpointId;
@@ -85,7 +88,12 @@ const TAKE_TRIAL: &str = "
     UPDATE webhook_endpoints SET trial_until = now() + interval '25 s'
     WHERE id = $1 AND open_until <= now() AND (trial_until IS NULL OR trial_until <= now())";
 
+/// The delivery is noted among the results of jobs, for whoever asks whether deliveries arrive.
 const SUCCEEDED: &str = "
+    WITH noted AS (
+        INSERT INTO job_result (public_id, job_id, kind, created_at, attempt, outcome, result)
+        SELECT gen_random_uuid(), $2, 'order.webhook', now(), 1, 'done', $3 WHERE $2 IS NOT NULL
+    )
     UPDATE webhook_endpoints
     SET failures = 0, failing_since = NULL, open_until = NULL, trial_until = NULL, delivered_at = now()
     WHERE id = $1";
@@ -155,9 +163,16 @@ pub(super) async fn take_trial(
     Ok(taken.execute(connection).await? > 0)
 }
 
-/// Closes the circuit.
-pub(super) async fn succeeded(connection: &mut AsyncPgConnection, endpoint: EndpointId) -> QueryResult<()> {
-    let stored = diesel::sql_query(SUCCEEDED).bind::<SqlUuid, _>(endpoint);
+/// Closes the circuit, and notes the delivery: its job and its outcome.
+pub(super) async fn succeeded(
+    connection: &mut AsyncPgConnection,
+    endpoint: EndpointId,
+    noted: Option<(i64, &Value)>,
+) -> QueryResult<()> {
+    let stored = diesel::sql_query(SUCCEEDED)
+        .bind::<SqlUuid, _>(endpoint)
+        .bind::<Nullable<BigInt>, _>(noted.map(|(job, _)| job))
+        .bind::<Nullable<Jsonb>, _>(noted.map(|(_, outcome)| outcome));
     stored.execute(connection).await.map(drop)
 }
 

@@ -57,3 +57,74 @@ async fn a_worker_that_is_killed_in_between_replays_none_twice() {
     assert_eq!(database.value(twice).await, "0");
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_replay_that_is_stopped_half_way_keeps_what_it_did_and_another_goes_on() {
+    let database = database("replay").await;
+    let of_all = "UPDATE job SET payload = '{\"action\": \"replay\", \"kind\": null, \"key_id\": null}' WHERE kind = 'operator.bulk'";
+    database.execute(of_all).await;
+    // The record of the first piece waits for this.
+    let held = holding(&database).await;
+    // Not taken for lost while it waits on a busy machine.
+    let worker = Worker::ready(PROGRAM, database.url(), &[("JOBS_HEARTBEAT_MS", "2000")]).await;
+    let running = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND state = 1";
+    until(&database, "it runs", running, "1").await;
+    database
+        .execute("UPDATE job SET cancel_requested_at = now() WHERE kind = 'operator.bulk'")
+        .await;
+    // A running attempt is asked every 100 ms, once it has run for half a second.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    drop(held);
+
+    let stopped = "SELECT string_agg(reason, ' ') FROM job_dead WHERE kind = 'operator.bulk'";
+    until(&database, "it is stopped", stopped, "cancelled").await;
+    let replayed = "SELECT count(replayed_as) FROM job_dead";
+    assert_eq!(database.value(replayed).await, "5000");
+
+    let again = "INSERT INTO job (kind, priority, timeout_ms, payload)
+        VALUES ('operator.bulk', 1, 60000, '{\"action\": \"replay\", \"kind\": null, \"key_id\": null}')";
+    database.execute(again).await;
+    until(&database, "the rest is replayed", replayed, "24000").await;
+    let queued = "SELECT count(*) || ' ' || count(DISTINCT id) FROM job WHERE kind LIKE 'kind.%'";
+    assert_eq!(database.value(queued).await, "24000 24000");
+    // Another replay of everything would have begun with the stopped one.
+    until(
+        &database,
+        "no bulk job is left",
+        "SELECT count(*) FROM job WHERE kind = 'operator.bulk'",
+        "0",
+    )
+    .await;
+    assert_eq!(database.value(DEAD).await, "operator.bulk 1");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn only_those_that_the_filter_matched_are_replayed_and_none_that_died_later() {
+    let database = database("purge").await;
+    database
+        .execute(
+            "UPDATE job_dead SET reason = 'exhausted', last_error = 'HTTP 503' WHERE id % 4 = 0;
+             UPDATE job_dead SET died_at = now() + interval '1 min' WHERE id % 8 = 0;
+             UPDATE job SET payload = payload || '{\"kind\": null, \"reason\": \"exhausted\", \"error\": \"503\", \"number\": 3000}'",
+        )
+        .await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
+
+    let left = "SELECT count(*) || ' ' || count(*) FILTER (WHERE last_error IS NOT NULL) FROM job_dead";
+    until(&database, "those that match are gone", left, "21000 3000").await;
+    until(
+        &database,
+        "it is done",
+        "SELECT count(*) FROM job WHERE kind = 'operator.bulk'",
+        "0",
+    )
+    .await;
+    assert_eq!(database.value(left).await, "21000 3000");
+    let target = "SELECT DISTINCT target FROM operator_actions";
+    assert_eq!(
+        database.value(target).await,
+        "dead letters reason:exhausted error:503"
+    );
+    worker.stop().await;
+}

@@ -1,7 +1,7 @@
 //! Reads for pages: bounded in rows looked at, whatever the number of jobs.
 
 use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, SmallInt, Text};
-use diesel::{QueryResult, QueryableByName};
+use diesel::{OptionalExtension, QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
@@ -108,7 +108,41 @@ const DEAD: &str = "
 
 const COUNT_DEAD: &str = "
     SELECT to_jsonb(count(*)) AS row FROM (
-        SELECT 1 FROM job_dead WHERE replayed_as IS NULL AND ($1::text IS NULL OR kind = $1) LIMIT $2) AS dead";
+        SELECT 1 FROM job_dead
+        WHERE replayed_as IS NULL AND ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR reason = $2)
+            AND ($3::text IS NULL OR strpos(last_error, $3) > 0) AND ($1 IS NOT NULL OR kind <> $4)
+        LIMIT $5) AS dead";
+
+const PAUSES: &str = "
+    SELECT to_jsonb(job_control) || jsonb_build_object('running', (
+        SELECT count(*) FROM job WHERE state = 1 AND scope IN ('*', 'kind:' || kind,
+            'priority:' || ('{CRITICAL,HIGH,DEFAULT,LOW,BULK}'::text[])[priority + 1]))) AS row
+    FROM job_control ORDER BY scope";
+
+const PAYLOAD: &str = "
+    SELECT to_jsonb(payload::text) AS row FROM job WHERE id = $1
+    UNION ALL SELECT to_jsonb(payload::text) FROM job_dead WHERE id = $1 LIMIT 1";
+
+const RESULTS: &str = "
+    WITH looked_at AS MATERIALIZED (
+        SELECT public_id, job_id, kind, finished_at, attempt, result FROM job_result
+        ORDER BY finished_at DESC LIMIT 5000
+    )
+    SELECT to_jsonb(looked_at) AS row FROM looked_at WHERE kind = $1 AND result @> $2
+    ORDER BY finished_at DESC LIMIT 20";
+
+const ABOUT: &str = "
+    (SELECT to_jsonb(waiting) AS row FROM (
+        SELECT id, kind, state, attempt, run_at, created_at, last_error, payload FROM job ORDER BY id DESC LIMIT $3
+    ) AS waiting WHERE kind = $1 AND payload @> $2 ORDER BY id DESC LIMIT 20)
+    UNION ALL
+    (SELECT to_jsonb(dead) FROM (
+        SELECT id, kind, reason, attempt, died_at, last_error, payload FROM job_dead ORDER BY id DESC LIMIT $3
+    ) AS dead WHERE kind = $1 AND payload @> $2 ORDER BY id DESC LIMIT 20)";
+
+const FLOW: &str = "
+    SELECT jsonb_build_object('added', n_tup_ins, 'removed', n_tup_del) AS row
+    FROM pg_stat_user_tables WHERE relid = 'job'::regclass";
 
 const OF_KIND: &str = "
     SELECT to_jsonb(job) AS row FROM job WHERE state = 1 AND kind = $1
@@ -167,18 +201,74 @@ fn page(rows: Vec<Row>) -> Newest {
     Newest { rows, older_than }
 }
 
-/// How many dead letters, not replayed, there are of a kind or in all; at most `bound`.
+/// The payload of a job or a dead letter as the database writes it: numbers keep all their digits.
+pub async fn payload(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<String> {
+    let row: Option<Row> = diesel::sql_query(PAYLOAD)
+        .bind::<BigInt, _>(id)
+        .get_result(connection)
+        .await
+        .optional()?;
+    let text = row.and_then(|row| row.row.as_str().map(str::to_owned));
+    Ok(text.unwrap_or_default())
+}
+
+/// What is paused, with `running`: its jobs that have not ended yet.
+pub async fn pauses(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Value>> {
+    let rows: Vec<Row> = diesel::sql_query(PAUSES).load(connection).await?;
+    Ok(rows.into_iter().map(|row| row.row).collect())
+}
+
+/// How many dead letters that were not replayed match; at most `bound`. Those of the kind `except`
+/// count only where it is asked for.
 pub async fn count_dead(
     connection: &mut AsyncPgConnection,
-    kind: Option<&str>,
+    query: &DeadQuery,
+    except: &str,
     bound: i64,
 ) -> QueryResult<i64> {
     let row: Row = diesel::sql_query(COUNT_DEAD)
-        .bind::<Nullable<Text>, _>(kind)
+        .bind::<Nullable<Text>, _>(&query.kind)
+        .bind::<Nullable<Text>, _>(&query.reason)
+        .bind::<Nullable<Text>, _>(&query.error)
+        .bind::<Text, _>(except)
         .bind::<BigInt, _>(bound)
         .get_result(connection)
         .await?;
     Ok(row.row.as_i64().unwrap_or_default())
+}
+
+/// The newest 20 results of a kind among the last 5,000 of all kinds, newest first.
+pub async fn results(
+    connection: &mut AsyncPgConnection,
+    kind: &str,
+    about: &Value,
+) -> QueryResult<Vec<Value>> {
+    let rows: Vec<Row> = diesel::sql_query(RESULTS)
+        .bind::<Text, _>(kind)
+        .bind::<Jsonb, _>(about)
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.row).collect())
+}
+
+/// Jobs and dead letters of a kind with this in their payloads, newest first: 20 of each among the
+/// last 20,000.
+pub async fn about(connection: &mut AsyncPgConnection, kind: &str, about: &Value) -> QueryResult<Vec<Value>> {
+    let rows: Vec<Row> = diesel::sql_query(ABOUT)
+        .bind::<Text, _>(kind)
+        .bind::<Jsonb, _>(about)
+        .bind::<BigInt, _>(LOOKED_AT)
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.row).collect())
+}
+
+/// Jobs that were added to the queue and that left it since the statistics of the database were
+/// last reset: what the database counts of the table, a second old at most.
+pub async fn flow(connection: &mut AsyncPgConnection) -> QueryResult<(i64, i64)> {
+    let row: Row = diesel::sql_query(FLOW).get_result(connection).await?;
+    let number = |name| row.row.get(name).and_then(Value::as_i64).unwrap_or_default();
+    Ok((number("added"), number("removed")))
 }
 
 /// The running jobs of a kind, and the first 20 that wait with its own priority; with payloads.

@@ -47,6 +47,19 @@ pub enum DeadLetters {
         /// Seconds.
         age_s: f64,
     },
+    /// Those that a filter matches and that died before a job was enqueued; `None` is any.
+    Matching {
+        /// Of this kind.
+        kind: Option<String>,
+        /// With this reason.
+        reason: Option<String>,
+        /// Whose last error contains this text.
+        error: Option<String>,
+        /// Of no such kind, where `kind` is any.
+        except: &'static str,
+        /// The job.
+        before: i64,
+    },
     /// All.
     All,
 }
@@ -104,11 +117,14 @@ const LIST_DEAD: &str = "
 
 const SHOW_DEAD: &str = "SELECT to_jsonb(job_dead) AS row FROM job_dead WHERE id = $1";
 
-/// $1 ids, $2 kind, $3 seconds since, $4 older than seconds; each null is any.
+/// $1 ids, $2 kind, $3 seconds since, $4 older than seconds, $6 reason, $7 text of the error, $8
+/// the job before which they died, $9 the kind that is left out; each null is any.
 const CHOSEN_DEAD: &str = "
     ($1::bigint[] IS NULL OR id = ANY ($1)) AND ($2::text IS NULL OR kind = $2)
     AND ($3::float8 IS NULL OR died_at >= now() - $3 * interval '1 second')
-    AND ($4::float8 IS NULL OR died_at < now() - $4 * interval '1 second')";
+    AND ($4::float8 IS NULL OR died_at < now() - $4 * interval '1 second')
+    AND ($6::text IS NULL OR reason = $6) AND ($7::text IS NULL OR strpos(last_error, $7) > 0)
+    AND ($8::bigint IS NULL OR died_at < (SELECT created_at FROM job WHERE id = $8)) AND ($9::text IS NULL OR kind <> $9)";
 
 /// New ids are given in the order of the rows, so that both sides pair by position: in an array,
 /// because a join of two such tables compares each row with each. Of dead letters
@@ -302,31 +318,62 @@ pub async fn purge(connection: &mut AsyncPgConnection, chosen: &DeadLetters) -> 
     on_dead(connection, &purge_statement(), chosen).await
 }
 
+/// The parameters of [`CHOSEN_DEAD`].
+#[derive(Default)]
+struct ChosenBy<'a> {
+    ids: Option<&'a [i64]>,
+    kind: Option<&'a str>,
+    since_s: Option<f64>,
+    age_s: Option<f64>,
+    reason: Option<&'a str>,
+    error: Option<&'a str>,
+    before: Option<i64>,
+    except: Option<&'a str>,
+}
+
 async fn on_dead(
     connection: &mut AsyncPgConnection,
     sql: &str,
     chosen: &DeadLetters,
 ) -> QueryResult<Vec<Value>> {
-    let (mut ids, mut of_kind, mut since, mut older, mut most) = (None, None, None, None, PIECE);
+    let mut chosen_by = ChosenBy::default();
+    let mut most = PIECE;
     match chosen {
-        DeadLetters::Ids(these) => ids = Some(these.as_slice()),
+        DeadLetters::Ids(ids) => chosen_by.ids = Some(ids),
         DeadLetters::Kind { kind, since_s, limit } => {
-            of_kind = Some(kind.as_str());
-            since = *since_s;
+            chosen_by.kind = Some(kind);
+            chosen_by.since_s = *since_s;
             most = limit.unwrap_or(PIECE).min(PIECE);
         }
         DeadLetters::OlderThan { kind, age_s } => {
-            of_kind = kind.as_deref();
-            older = Some(*age_s);
+            chosen_by.kind = kind.as_deref();
+            chosen_by.age_s = Some(*age_s);
+        }
+        DeadLetters::Matching {
+            kind,
+            reason,
+            error,
+            except,
+            before,
+        } => {
+            chosen_by.kind = kind.as_deref();
+            chosen_by.reason = reason.as_deref();
+            chosen_by.error = error.as_deref();
+            chosen_by.except = kind.is_none().then_some(*except);
+            chosen_by.before = Some(*before);
         }
         DeadLetters::All => {}
     }
     let rows: Vec<Row> = diesel::sql_query(sql)
-        .bind::<Nullable<Array<BigInt>>, _>(ids)
-        .bind::<Nullable<Text>, _>(of_kind)
-        .bind::<Nullable<Double>, _>(since)
-        .bind::<Nullable<Double>, _>(older)
+        .bind::<Nullable<Array<BigInt>>, _>(chosen_by.ids)
+        .bind::<Nullable<Text>, _>(chosen_by.kind)
+        .bind::<Nullable<Double>, _>(chosen_by.since_s)
+        .bind::<Nullable<Double>, _>(chosen_by.age_s)
         .bind::<BigInt, _>(most)
+        .bind::<Nullable<Text>, _>(chosen_by.reason)
+        .bind::<Nullable<Text>, _>(chosen_by.error)
+        .bind::<Nullable<BigInt>, _>(chosen_by.before)
+        .bind::<Nullable<Text>, _>(chosen_by.except)
         .load(connection)
         .await?;
     Ok(values(rows))

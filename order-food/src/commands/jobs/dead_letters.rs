@@ -144,6 +144,6 @@ fn describe(chosen: &DeadLetters) -> String {
         DeadLetters::Ids(ids) => ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" "),
         DeadLetters::Kind { kind, .. } => format!("kind:{kind}"),
         DeadLetters::OlderThan { age_s, .. } => format!("older than {age_s} s"),
-        DeadLetters::All => "all".to_owned(),
+        DeadLetters::Matching { .. } | DeadLetters::All => "all".to_owned(),
     }
 }

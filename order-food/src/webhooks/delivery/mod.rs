@@ -28,6 +28,17 @@ pub(crate) struct Delivery {
     pub(crate) event: Event,
 }
 
+impl Delivery {
+    /// The outcome with what was sent where: pages find deliveries by it.
+    pub(crate) fn note(&self, mut outcome: Value) -> Value {
+        if let Some(members) = outcome.as_object_mut() {
+            members.insert("endpoint".into(), json!(self.endpoint));
+            members.insert("event".into(), self.event.name().into());
+        }
+        outcome
+    }
+}
+
 /// The end of an attempt.
 #[derive(Debug)]
 pub(crate) enum Attempt {
@@ -97,13 +108,13 @@ impl Deliverer {
         })
     }
 
-    /// Makes one attempt. `spread` varies delays: deliveries that are put off together do not come
-    /// back together.
+    /// Makes one attempt of the job with this id, which also varies delays: deliveries that are put
+    /// off together do not come back together.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn deliver(&self, delivery: &Delivery, spread: u64) -> anyhow::Result<Attempt> {
-        let pause = Duration::from_millis(500 + spread % 1000);
+    pub(crate) async fn deliver(&self, delivery: &Delivery, job: i64) -> anyhow::Result<Attempt> {
+        let pause = Duration::from_millis(500 + job.unsigned_abs() % 1000);
         let Some(_permit) = self.permits.acquire(delivery.endpoint).await else {
             return Ok(Attempt::Later(pause));
         };
@@ -140,7 +151,7 @@ impl Deliverer {
         if state.open_ms.is_some() && !delivery.event.is_test() && !self.take_trial(delivery).await? {
             return Ok(Attempt::Later(pause));
         }
-        self.send(delivery, &state, at).await
+        self.send(delivery, &state, at, job).await
     }
 
     /// Tries the switched-off endpoints whose probe is due, and switches on those that answer with
@@ -202,6 +213,7 @@ impl Deliverer {
         delivery: &Delivery,
         state: &EndpointState,
         at: DateTime<Utc>,
+        job: i64,
     ) -> anyhow::Result<Attempt> {
         let began = Instant::now();
         let posted = self.post(delivery, state, at).await?;
@@ -210,14 +222,15 @@ impl Deliverer {
         let endpoint = delivery.endpoint;
         match posted {
             Ok(Answer { status, .. }) if status.is_success() => {
+                let outcome = delivery.note(json!({ "status": status.as_u16(), "ms": took_ms }));
                 if state.failures > 0 || state.delivered_long_ago {
+                    // The job of a test keeps its result by itself.
+                    let noted = (!delivery.event.is_test()).then_some((job, &outcome));
                     let mut connection = self.connection().await?;
-                    health::succeeded(&mut connection, endpoint).await?;
+                    health::succeeded(&mut connection, endpoint, noted).await?;
                     connection.release();
                 }
-                Ok(Attempt::Delivered(
-                    json!({ "status": status.as_u16(), "ms": took_ms }),
-                ))
+                Ok(Attempt::Delivered(outcome))
             }
             Ok(Answer { status, .. }) if status == hyper::StatusCode::GONE => {
                 let mut connection = self.connection().await?;

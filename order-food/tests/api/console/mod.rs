@@ -2,6 +2,7 @@
 
 mod access;
 mod board;
+mod operations;
 mod pages;
 
 use crate::client::{Answer, Connection, Request};
