@@ -1,5 +1,6 @@
 //! The command line of `order-food`.
 
+mod demo_traffic;
 mod jobs;
 mod probe;
 mod serve;
@@ -87,6 +88,10 @@ enum Command {
         #[arg(long, value_name = "FILE", conflicts_with = "staff_key")]
         staff_key_file: Option<PathBuf>,
     },
+    /// Place orders with a running server and move them on, for a board to look at; in development
+    /// only.
+    #[command(after_help = "Example: order-food demo-traffic --rate 2/s --minutes 5 --with-failures")]
+    DemoTraffic(demo_traffic::DemoTraffic),
     /// Manage the endpoints that events are sent to.
     Webhooks {
         #[command(subcommand)]
@@ -131,6 +136,10 @@ pub fn run() -> std::process::ExitCode {
             let api_key = smoke_test::key("--api-key-file", api_key, api_key_file)?;
             let staff_key = smoke_test::key("--staff-key-file", staff_key, staff_key_file)?;
             let text = smoke_test::try_order(&url, &api_key.unwrap_or_default(), staff_key.as_deref())?;
+            print(&text)
+        }),
+        Command::DemoTraffic(traffic) => run_beside(|| {
+            let text = demo_traffic::demo_traffic(traffic, arguments.config)?;
             print(&text)
         }),
         Command::Webhooks { action } => {
