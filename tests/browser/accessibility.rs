@@ -26,7 +26,7 @@ const MEASURE: &str = "
     const small = [...document.querySelectorAll('a, button, input:not([type=hidden])')].filter(element => {
         const { width, height } = element.getBoundingClientRect();
         const isSeen = element.checkVisibility() && !element.matches('.skip:not(:focus)');
-        const isInText = element.matches('p a');
+        const isInText = element.matches('p a, td a, dd a') || element.closest('label');
         return isSeen && !isInText && (width < 44 || height < 44);
     });
     return [...wide, ...small.map(element => `too small: ${element.outerHTML.slice(0, 200)}`)];";
@@ -57,7 +57,8 @@ pub(crate) async fn grid(widths: &[u32], dark: bool, pictures: &Path) -> (usize,
     (looks, found)
 }
 
-async fn check(browser: &Browser) -> Vec<String> {
+/// What is wrong with the page that is shown.
+pub(crate) async fn check(browser: &Browser) -> Vec<String> {
     browser
         .devtools("Runtime.evaluate", json!({ "expression": AXE }))
         .await;
@@ -71,7 +72,7 @@ async fn check(browser: &Browser) -> Vec<String> {
 }
 
 /// Takes a picture of the whole page.
-async fn picture(browser: &Browser, file: &Path) {
+pub(crate) async fn picture(browser: &Browser, file: &Path) {
     let whole = json!({ "captureBeyondViewport": true });
     let shot = browser.devtools("Page.captureScreenshot", whole).await;
     std::fs::write(file, base64(&shot["data"])).unwrap();

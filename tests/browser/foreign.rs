@@ -8,7 +8,7 @@ use crate::browser::Scripts;
 use crate::shop::Shop;
 
 /// Serves one page at a port of its own.
-async fn attacker(page: String) -> u16 {
+pub(crate) async fn attacker(page: String) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::browser::Scripts;
 use crate::shop::Shop;
 
-const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 6] = [
     "<script>attacked=1</script>",
     "\" onload=\"attacked=1\" x=\"",
     "</style></title><img src=x onerror=attacked=1>",

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::browser::{Browser, Scripts};
 
 /// The data that the product ships.
-const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../database-load/data");
+pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../database-load/data");
 /// The API key row of the sample data for which the storefront orders.
 const SELLER: &str = "018f4e5a-0000-7000-8000-0000000000c0";
 
@@ -184,7 +184,7 @@ fn port(said: &str) -> u16 {
     port.try_into().expect("a port")
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry").path();
         let target = to.join(entry.file_name().expect("a name"));
