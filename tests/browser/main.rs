@@ -1,4 +1,4 @@
-//! The storefront in a real browser, with scripts and without.
+//! The storefront and the operator console in a real browser, with scripts and without.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -17,6 +17,7 @@ mod accessibility;
 mod adaptation;
 mod audit;
 mod budgets;
+mod console;
 mod crashes;
 mod foreign;
 mod keyboard;

@@ -1,0 +1,189 @@
+//! The operator console in a real browser, with scripts and without.
+
+mod attacks;
+mod board;
+mod pages;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use test_support::{OwnCluster, Process, Worker, binary, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::browser::{Browser, Scripts};
+use crate::shop::{SHIPPED, copy};
+
+/// Keys of the sample data.
+const CUSTOMER: &str = "apitest";
+const STAFF: &str = "stafftest";
+
+/// A server with a console, on a PostgreSQL of its own.
+pub(crate) struct Kitchen {
+    cluster: OwnCluster,
+    server: Replica,
+    folder: TempDir,
+}
+
+/// One process of order-food.
+struct Replica {
+    _process: Process,
+    port: u16,
+    console: u16,
+}
+
+impl Kitchen {
+    /// With the ten products of the default profile.
+    async fn open() -> Kitchen {
+        Kitchen::selling(None).await
+    }
+
+    /// With these products: lines of `id,name,price,category,image_thumbnail`.
+    async fn selling(products: Option<&str>) -> Kitchen {
+        let folder = TempDir::new().expect("a folder");
+        copy(&PathBuf::from(SHIPPED), folder.path());
+        if let Some(products) = products {
+            let products = format!("id,name,price,category,image_thumbnail\n{products}");
+            std::fs::write(folder.path().join("default/products.csv"), products).expect("a file");
+            std::fs::write(folder.path().join("default/orders.jsonl"), "").expect("a file");
+        }
+        let cluster = OwnCluster::start();
+        for program in ["database-migration", "database-load"] {
+            let data = folder.path().to_str().expect("a path of UTF-8");
+            let url = cluster.url();
+            let environment = [("DATABASE_URL", url.as_str()), ("DATA_DIR", data)];
+            let output = Process::spawn(binary(program), [""; 0], &environment)
+                .wait_output()
+                .await;
+            assert_eq!(output.code, Some(0), "{program}: {}", output.stderr);
+        }
+        let server = Replica::start(&cluster.url(), &folder).await;
+        Kitchen {
+            cluster,
+            server,
+            folder,
+        }
+    }
+
+    /// Another process on the same database.
+    async fn replica(&self) -> Replica {
+        Replica::start(&self.cluster.url(), &self.folder).await
+    }
+
+    async fn worker(&self) -> Worker {
+        Worker::ready(binary("order-food"), &self.cluster.url(), &[]).await
+    }
+
+    fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.console)
+    }
+
+    /// Somebody who is not logged in.
+    async fn stranger(&self, scripts: Scripts) -> Browser {
+        Browser::start(&self.origin(), scripts).await
+    }
+
+    /// Somebody who may do everything, on the first page.
+    async fn operator(&self, scripts: Scripts) -> Browser {
+        let browser = self.stranger(scripts).await;
+        browser.open("/login").await;
+        browser.fill("#f-key", STAFF).await;
+        browser.click("form.fields button").await;
+        browser.shows("h1", "Orders").await;
+        browser
+    }
+
+    async fn execute(&self, sql: &str) {
+        self.cluster.client().await.batch_execute(sql).await.expect(sql);
+    }
+
+    /// The first value of the first row, as text.
+    async fn value(&self, sql: &str) -> String {
+        let row = self
+            .cluster
+            .client()
+            .await
+            .query_one(&format!("SELECT ({sql})::text"), &[])
+            .await;
+        row.expect(sql).get(0)
+    }
+
+    /// Places an order of two of a product; its id.
+    async fn order(&self, product: u32) -> String {
+        self.server.order(product).await
+    }
+}
+
+impl Replica {
+    async fn start(database: &str, folder: &TempDir) -> Replica {
+        let exports = folder.path().join("exports");
+        let environment = [
+            ("DATABASE_URL", database),
+            ("BIND_ADDRESS", "127.0.0.1"),
+            ("PORT", "0"),
+            ("CONSOLE_PORT", "0"),
+            ("HTTP_WORKERS", "1"),
+            ("REFRESH_INTERVAL", "1"),
+            ("DRAIN_WAIT", "0"),
+            ("LOG_FORMAT", "json"),
+            ("REPORT_LOCATION", exports.to_str().expect("a path of UTF-8")),
+        ];
+        let mut process = Process::spawn(binary("order-food"), [""; 0], &environment);
+        process.wait_for_text("\"listening\"").await;
+        let said = process.said();
+        let port = |message: &str| {
+            let lines = said
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let line = lines.into_iter().find(|line| line["message"] == message);
+            let port = line.and_then(|line| line["port"].as_u64()).expect("a port");
+            u16::try_from(port).expect("a port")
+        };
+        let replica = Replica {
+            port: port("listening"),
+            console: port("the console listens"),
+            _process: process,
+        };
+        eventually("the server is ready", async || {
+            replica.ask("GET", "/ready", "", "").await.0 == 200
+        })
+        .await;
+        replica
+    }
+
+    async fn order(&self, product: u32) -> String {
+        let body = json!({ "items": [{ "productId": product.to_string(), "quantity": 2 }] }).to_string();
+        let (status, answer) = self.ask("POST", "/api/order", CUSTOMER, &body).await;
+        assert_eq!(status, 200, "{answer}");
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        answer["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Changes the status of an order.
+    async fn change(&self, order: &str, status: &str) {
+        let path = format!("/api/order/{order}/status");
+        let body = json!({ "status": status }).to_string();
+        let (code, answer) = self.ask("PUT", &path, STAFF, &body).await;
+        assert_eq!(code, 200, "{answer}");
+    }
+
+    /// Status and body of an answer; status 0: none came.
+    async fn ask(&self, method: &str, path: &str, key: &str, body: &str) -> (u16, String) {
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.0\r\napi_key: {key}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let exchange = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            Ok::<_, std::io::Error>(answer)
+        };
+        let answer = exchange.await.unwrap_or_default();
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status.unwrap_or(0), body.to_owned())
+    }
+}
