@@ -48,7 +48,7 @@ struct Arguments {
     #[arg(long, default_value = "/var/tmp")]
     folder: PathBuf,
     /// Folder for order-path.json, .svg and .md (order-path-large.… for `large` alone,
-    /// order-status.… for `status`, storefront.… for `storefront`)
+    /// order-status.… for `status`, storefront.… for `storefront`, console.… for `console`)
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
     /// Seconds of each measured run
@@ -57,10 +57,11 @@ struct Arguments {
     /// Times that the servers take turns
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// What to measure; all but `storefront`, `status`, `large`, `webhooks` and `export` by default
+    /// What to measure; by default all but `storefront`, `status`, `large`, `webhooks`, `export` and
+    /// `console`
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
-    /// Orders in the table of `large` and `export`
+    /// Orders in the table of `large`, `export` and `console`
     #[arg(long, default_value_t = 10_000_000)]
     orders: u64,
     /// Connections of the server that makes one transaction per order
@@ -102,6 +103,8 @@ enum Section {
     Webhooks,
     /// Orders while all are exported
     Export,
+    /// Pages of the operator console over full tables, and open boards
+    Console,
 }
 
 const DEFAULT: [Section; 8] = [
@@ -140,6 +143,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
         [Section::Large] => "order-path-large",
         [Section::Status] => "order-status",
         [Section::Storefront] => "storefront",
+        [Section::Console] => "console",
         _ => "order-path",
     };
     let to = arguments.out.join(name);
@@ -161,6 +165,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
             Section::Large => sections::large::measure(&setup, &mut report)?,
             Section::Webhooks => sections::webhooks::measure(&setup, &mut report)?,
             Section::Export => sections::export::measure(&setup, &mut report)?,
+            Section::Console => sections::console::measure(&setup, &mut report)?,
         }
     }
     report.finish(&setup);

@@ -1,6 +1,7 @@
 //! One file for each measurement: its servers, their turns, and its targets.
 
 pub(crate) mod cold;
+pub(crate) mod console;
 pub(crate) mod coupons;
 pub(crate) mod export;
 pub(crate) mod keyed;
