@@ -15,6 +15,11 @@ help: ## List the targets
 run: ## Start everything and serve on http://localhost:8080 (PORT=…, PROFILES=demo, DATABASE_URL=… to choose); Ctrl-C stops it
 	@scripts/run.sh
 
+.PHONY: demo-traffic
+demo-traffic: ## Beside `make run`: orders come and go, and some jobs fail (RATE=2/s MINUTES=5 PORT=8080 to choose)
+	@DATABASE_URL="$${DATABASE_URL:-$$(scripts/postgres/cluster.sh url)}" $${CARGO_TARGET_DIR:-target}/release/order-food demo-traffic \
+		--url http://127.0.0.1:$${PORT:-8080} --rate $${RATE:-2/s} --minutes $${MINUTES:-5} --with-failures
+
 .PHONY: reset
 reset: ## Stop this checkout's private PostgreSQL and forget its data
 	@scripts/postgres/cluster.sh reset
@@ -92,6 +97,10 @@ bench-large: ## Measure with 10 million orders stored (ORDERS=… to choose); ne
 bench-status: ## Measure changes of orders, and streams of them with 1,000 clients, about 2 min (SECONDS=5 ROUNDS=3 to choose)
 	@scripts/bench.sh orders --only status $(filter-out --only $(ONLY),$(bench_options))
 
+.PHONY: bench-console
+bench-console: ## Measure the console's pages with 10 million orders, a million jobs, 100,000 dead letters, and open boards (ORDERS=… to choose); needs 15 GB of disk
+	@scripts/bench.sh orders --only console $(filter-out --only $(ONLY),$(bench_options))
+
 .PHONY: bench-migration
 bench-migration: ## Measure database-migration: nothing to do, and an empty database (RUNS=20 to choose)
 	@scripts/bench.sh migration $(if $(RUNS),--runs $(RUNS))
@@ -129,6 +138,12 @@ e2e-compose: ## Prove images and docker-compose.yml with a real Docker daemon, a
 .PHONY: audit-web
 audit-web: ## Measure the shop's pages, about 15 min: Lighthouse, axe on every page at 3 widths by day and night, HTML validity (RELEASE=1 for the release build)
 	@scripts/audit-web.sh
+
+.PHONY: console-pictures
+console-pictures: ## Make the pictures of docs/CONSOLE.md anew, in a real browser
+	@scripts/prerequisites.sh
+	@cargo test --locked -p browser-tests -- the_pictures_of_the_documentation
+	@cp target/console/console-*.webp docs/
 
 .PHONY: e2e-observability
 e2e-observability: ## Prove the alerts with a real Prometheus, about 5 min: faults are made and mended, alerts fire and clear
