@@ -357,6 +357,7 @@ fn state(
         snapshots,
         pool,
         orders: Arc::new(orders),
+        cells: Arc::new(settings.orders.cells()?),
         queue,
         live: Live::default(),
         streams: EventStreams::new(settings.event_streams, registry, draining.clone())?,

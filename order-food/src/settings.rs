@@ -171,6 +171,7 @@ impl Settings {
         if self.webhooks.allow_private && self.telemetry.production() {
             return refuse("WEBHOOK_ALLOW_PRIVATE", "cannot be true in production");
         }
+        self.orders.cells()?;
         self.jobs.filter()?;
         self.reports.check()?;
         self.storefront.check(self.telemetry.production())?;

@@ -14,7 +14,7 @@ use crate::health::Readiness;
 use crate::http::ApiError;
 use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
-use crate::orders::{OrderStore, ReadyIn};
+use crate::orders::{Cells, OrderStore, ReadyIn};
 use crate::rate_limit::Limits;
 use crate::reference_data::SnapshotHandle;
 use crate::spans;
@@ -29,6 +29,7 @@ pub(crate) struct AppState {
     pub(crate) readiness: Readiness,
     pub(crate) pool: Pool,
     pub(crate) orders: Arc<OrderStore>,
+    pub(crate) cells: Arc<Cells>,
     pub(crate) queue: Queue,
     pub(crate) live: Live,
     pub(crate) streams: EventStreams,

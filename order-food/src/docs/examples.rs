@@ -58,6 +58,7 @@ fn errors(status: &str, allow: &str) -> Vec<ApiError> {
         "409" => vec![ApiError::KeyInUse],
         "413" => vec![ApiError::BodyTooLarge],
         "415" => vec![ApiError::NotJson],
+        "421" => vec![ApiError::OtherCell(7)],
         "429" => vec![ApiError::TooManyRequests {
             caller: "address",
             retry_after_s: 2,

@@ -75,6 +75,9 @@ pub(crate) enum ApiError {
     /// 415: the body is no form.
     #[error("the request body must be application/x-www-form-urlencoded without a content encoding")]
     NotForm,
+    /// 421: not here; the id is that of another cell.
+    #[error("the order, if there is one, is in cell {0}")]
+    OtherCell(u16),
     /// 422: well-formed, but a rule of the shop says no.
     #[error("{message}")]
     Rejected {
@@ -149,6 +152,10 @@ pub(crate) struct ErrorBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false, nullable = false)]
     allowed: Option<Vec<&'static str>>,
+    /// With `other_cell`: the number of the cell to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false, minimum = 0, maximum = 1023)]
+    cell: Option<u16>,
 }
 
 impl ApiError {
@@ -185,6 +192,7 @@ impl ApiError {
             ApiError::StatusChanged(_) => "status_changed",
             ApiError::BodyTooLarge => "payload_too_large",
             ApiError::NotJson | ApiError::NotForm => "unsupported_media_type",
+            ApiError::OtherCell(_) => "other_cell",
             ApiError::TooManyRequests { .. } => "too_many_requests",
             ApiError::HeadersTooLarge => "request_header_fields_too_large",
             ApiError::Internal => "internal",
@@ -258,6 +266,10 @@ impl ApiError {
             ),
             _ => (None, None),
         };
+        let cell = match self {
+            ApiError::OtherCell(cell) => Some(*cell),
+            _ => None,
+        };
         let message = self.to_string();
         response.json(ErrorBody {
             code: status.as_u16(),
@@ -268,6 +280,7 @@ impl ApiError {
             order_id,
             status: current,
             allowed,
+            cell,
         })
     }
 }
@@ -287,6 +300,7 @@ impl ResponseError for ApiError {
             ApiError::StatusChanged(_) => StatusCode::PRECONDITION_FAILED,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::NotJson | ApiError::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ApiError::OtherCell(_) => StatusCode::MISDIRECTED_REQUEST,
             ApiError::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

@@ -43,6 +43,7 @@ pub(crate) struct EventsHeaders {
         (status = 403, description = "The key is not valid or may not read orders", body = ErrorBody),
         (status = 404, description = "The key may see no such order", body = ErrorBody,
             example = json!(ApiError::NotFound("order").example())),
+        (status = 421, description = "Not here, but the order may be in another cell: `cell`. Only where cells are set up", body = ErrorBody),
         (status = 503, description = "The database cannot be reached, or EVENT_STREAMS are open", body = ErrorBody, examples(
             ("unavailable" = (value = json!(ApiError::Unavailable.example()))),
             ("too_many_streams" = (value = json!(ApiError::TooManyStreams.example()))),
@@ -77,7 +78,7 @@ pub(crate) async fn follow(
         })
         .await?
         .pop()
-        .ok_or(ApiError::NotFound("order"))?;
+        .ok_or_else(|| state.cells.missing(id))?;
     if request.method() == Method::HEAD {
         return Ok(HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, EVENT_STREAM))

@@ -149,6 +149,7 @@ fn id_of(answer: &[u8]) -> Option<Uuid> {
         (status = 403, description = "The key is not valid or may not read orders", body = ErrorBody),
         (status = 404, description = "The key may see no such order", body = ErrorBody,
             example = json!(ApiError::NotFound("order").example())),
+        (status = 421, description = "Not here, but the order may be in another cell: `cell`. Only where cells are set up", body = ErrorBody),
         (status = 503, description = "The database cannot be reached", body = ErrorBody),
     )
 )]
@@ -164,7 +165,7 @@ pub(crate) async fn get_order(
             queries::order(connection, id, own(&caller)).await
         })
         .await?;
-    let order = order.ok_or(ApiError::NotFound("order"))?;
+    let order = order.ok_or_else(|| state.cells.missing(id))?;
     let mut response = Representation::private(json(&order)?).respond(&request);
     response.headers_mut().insert(header::LINK, status_link(id));
     Ok(response)

@@ -2,9 +2,10 @@
 //!
 //! `handlers`, `list`, `events` (HTTP) → `place` (the rules) → `store` → `writer`, `queries` and
 //! `states` (the database); `status` is what becomes of an order afterwards; `request` and `answer`
-//! are what goes over the wire; `idempotency` makes repeated requests harmless.
+//! are what goes over the wire; `idempotency` makes repeated requests harmless; `cells` makes ids.
 
 mod answer;
+mod cells;
 pub(crate) mod events;
 pub(crate) mod handlers;
 mod idempotency;
@@ -30,6 +31,7 @@ use crate::reference_data::ApiKeyId;
 use crate::reference_data::Snapshot;
 
 pub(crate) use answer::OrderAnswer;
+pub(crate) use cells::Cells;
 pub use idempotency::{IdempotencyClaim, IdempotencyKey};
 pub(crate) use idempotency::{expiry, sweep};
 pub(crate) use place::{PlaceError, Placed, Shown, place, totals};
@@ -112,7 +114,7 @@ pub enum Unredeemable {
 /// The order of a request, priced as [`place`] does it.
 #[cfg(test)]
 pub(crate) fn priced(snapshot: &Snapshot, request: OrderRequest<'_>) -> Result<Order, PlaceError> {
-    place::price(snapshot, Uuid::nil(), request).map(|(order, _)| order)
+    place::price(snapshot, &Cells::default(), Uuid::nil(), request).map(|(order, _)| order)
 }
 
 impl OrderLine {

@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::request::{Item, MAX_ITEMS, OrderRequest, Text};
-use super::{CouponCheck, IdempotencyClaim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Stored};
+use super::{
+    Cells, CouponCheck, IdempotencyClaim, NewOrder, NotStored, Order, OrderAnswer, OrderLine, Stored,
+};
 use crate::coupons::{self, Accepted, CouponError};
 use crate::jobs::OrderWebhook;
 use crate::reference_data::{ApiKeyId, Snapshot};
@@ -80,7 +82,7 @@ pub(crate) async fn place(
     shown: Option<&Shown>,
 ) -> Result<Placed, PlaceError> {
     let deadline = Instant::now() + state.order_deadline;
-    let priced = price(snapshot, key, request).and_then(|priced| match shown {
+    let priced = price(snapshot, &state.cells, key, request).and_then(|priced| match shown {
         Some(shown) if !shown.is(&priced.0) => Err(PlaceError::NotAsShown),
         _ => Ok(priced),
     });
@@ -141,6 +143,7 @@ fn webhooks(state: &AppState, snapshot: &Snapshot, order: Uuid) -> serde_json::R
 /// The order, checked and priced, and on what its coupon still depends.
 pub(super) fn price(
     snapshot: &Snapshot,
+    cells: &Cells,
     key: ApiKeyId,
     request: OrderRequest<'_>,
 ) -> Result<(Order, CouponCheck), PlaceError> {
@@ -151,7 +154,7 @@ pub(super) fn price(
     };
     let (totals, coupon_check) = totals(snapshot, &lines, coupon_code.as_ref())?;
     let order = Order {
-        id: Uuid::now_v7(),
+        id: cells.new_id(),
         api_key: key,
         lines,
         coupon_code,

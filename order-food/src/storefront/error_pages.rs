@@ -75,6 +75,7 @@ fn error_page(
     };
     let words = match error {
         ApiError::NotFound(_) => t::NOT_FOUND,
+        ApiError::OtherCell(_) => t::ELSEWHERE,
         ApiError::Forbidden(_) => t::FOREIGN,
         ApiError::TooManyRequests { .. } => [t::TOO_MANY, &waiting],
         ApiError::Internal => t::BROKEN,

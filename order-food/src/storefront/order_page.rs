@@ -142,7 +142,7 @@ async fn find(
         .ok_or(ApiError::NotFound("order"))?;
     let read = async |connection: &mut _| orders_of(connection, &[id]).await;
     let mut found = state.read("SELECT orders", read).await?;
-    found.pop().ok_or(ApiError::NotFound("order"))
+    found.pop().ok_or_else(|| state.cells.missing(id))
 }
 
 fn line(line: &OrderLine) -> Line<'_> {

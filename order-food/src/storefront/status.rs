@@ -63,7 +63,7 @@ impl StatusView {
             Ok(Some((present, history)))
         };
         let found = state.read("SELECT order_states", read).await?;
-        let (present, history) = found.ok_or(ApiError::NotFound("order"))?;
+        let (present, history) = found.ok_or_else(|| state.cells.missing(order))?;
         Ok(StatusView::of(storefront, &present, &history, is_own))
     }
 
@@ -158,7 +158,7 @@ pub(crate) async fn cancel(
     let outcome = match change_status(&state, &change).await {
         Ok(_) => "cancelled=1",
         Err(NotChanged::NotAllowed { .. }) => "late=1",
-        Err(NotChanged::NotFound) => return Err(ApiError::NotFound("order")),
+        Err(NotChanged::NotFound) => return Err(state.cells.missing(order)),
         Err(problem) => {
             // The order's page tells what came of it.
             spans::failed(&problem, "whether an order was cancelled is not known");

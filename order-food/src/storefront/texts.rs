@@ -132,6 +132,10 @@ pub(crate) const fn reason(reason: Reason) -> &'static str {
 
 // Pages of their own for what went wrong: heading, then sentence.
 pub(crate) const NOT_FOUND: [&str; 2] = ["Not found", "There is no such page, or its link has expired."];
+pub(crate) const ELSEWHERE: [&str; 2] = [
+    "Ordered elsewhere",
+    "This order was placed with another of our shops. Open its link where you ordered.",
+];
 pub(crate) const FOREIGN: [&str; 2] = [
     "Not done",
     "This was asked for by another site, or by a browser that may not do it. Open the shop and try again.",

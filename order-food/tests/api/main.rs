@@ -10,6 +10,7 @@
 mod baskets;
 mod bodies;
 mod builders;
+mod cells;
 mod client;
 mod console;
 mod contract;

@@ -73,6 +73,17 @@ async fn a_setting_out_of_its_range_is_exit_2_and_one_line_that_names_it() {
         ("CORS_ALLOWED_ORIGINS", "ftp://a"),
         ("CORS_ALLOWED_ORIGINS", "https://a?b"),
         ("CORS_ALLOWED_ORIGINS", "https://one.example,foo"),
+        ("CELL", "1024"),
+        ("CELL", "-1"),
+        ("CELL", "65536"),
+        ("CELL", "1.5"),
+        ("CELL", "berlin"),
+        // Without CELL_SINCE.
+        ("CELL", "0"),
+        ("CELL_SINCE", "yesterday"),
+        ("CELL_SINCE", "2026-01-31"),
+        ("CELL_SINCE", "2026-02-30T12:00:00Z"),
+        ("CELL_SINCE", "1769860800"),
     ];
 
     for some in refused.chunks(5) {
@@ -108,6 +119,8 @@ async fn the_ends_of_every_range_can_be_set() {
         ("POOL_SIZE", "1"),
         ("HTTP_WORKERS", "0"),
         ("CORS_ALLOWED_ORIGINS", "*"),
+        ("CELL", "0"),
+        ("CELL_SINCE", "1970-01-01T00:00:00Z"),
     ];
     let highest = [
         ("WAIT_TIMEOUT", "86400"),
@@ -131,6 +144,8 @@ async fn the_ends_of_every_range_can_be_set() {
             "CORS_ALLOWED_ORIGINS",
             "http://localhost:3000,https://One.example:443",
         ),
+        ("CELL", "1023"),
+        ("CELL_SINCE", "2026-01-31T12:00:00.5+05:30"),
     ];
 
     for ends in [lowest, highest] {
@@ -171,7 +186,9 @@ async fn the_chart_takes_what_the_program_takes_and_nothing_else() {
     for (name, least, greatest) in ranges {
         let values = [least - 1, least, greatest, greatest + 1].map(|value| value.to_string());
         let outputs = values.iter().map(async |value| {
-            let output = run("health", &[(name.as_str(), value), ("PORT", "1")]).await;
+            // A cell needs it.
+            let since = ("CELL_SINCE", "2026-01-31T12:00:00Z");
+            let output = run("health", &[(name.as_str(), value), ("PORT", "1"), since]).await;
             output.code
         });
         // A probe whose settings are good finds no server at the port.

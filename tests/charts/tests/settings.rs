@@ -28,6 +28,21 @@ fn settings_become_variables_that_the_program_has() {
 }
 
 #[test]
+fn a_cell_is_numbered_from_0_on_and_says_since_when() {
+    let objects = render("order-food")
+        .set("settings.cell=0")
+        .set("settings.cellSince=2026-01-31T12:00:00Z")
+        .objects();
+    let pod = objects.pod("Deployment");
+    let container = pod.container("order-food");
+    assert_eq!(variable(container, "CELL"), "0");
+    assert_eq!(variable(container, "CELL_SINCE"), "2026-01-31T12:00:00Z");
+
+    let refusal = render("order-food").set("settings.cell=0").refusal();
+    assert!(refusal.contains("needs settings.cellSince"), "{refusal}");
+}
+
+#[test]
 fn every_value_for_a_setting_becomes_a_variable_of_the_program() {
     let schema = std::fs::read_to_string(chart("order-food").join("values.schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&schema).unwrap();

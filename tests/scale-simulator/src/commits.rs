@@ -295,8 +295,8 @@ impl Simulation {
     }
 
     /// Sends what is queued. Over one connection as `orders::writer` does: half of what waits, a
-    /// second batch behind the first when it is worth it. Over several, each has one batch at a time
-    /// with its part of what waits.
+    /// second batch behind the first when it is worth it. Over several, each has one batch at a
+    /// time, of its part of what waits.
     fn send(&mut self, process: usize) {
         let server = &mut self.processes[process];
         let waiting = server.in_flight + server.queue.len();

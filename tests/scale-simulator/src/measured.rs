@@ -1,4 +1,4 @@
-//! What was measured: the tables "Commit latency" and "Outages" of docs/SCALE.md, as data.
+//! What was measured, as data: the tables of docs/SCALE.md on standbys and on failovers.
 
 use crate::commits::{Load, Machine, Standby};
 use crate::failover::{Cluster, Fault};
@@ -29,7 +29,7 @@ pub const QUIET: Machine = Machine {
 /// Clients and orders per second of the figures of docs/PERFORMANCE.md.
 pub const QUIET_RATES: [(usize, f64); 2] = [(64, 50_000.0), (256, 57_300.0)];
 
-/// A cell of the table "Commit latency".
+/// A figure of the first table.
 #[derive(Clone, Copy, Debug)]
 pub struct Commits {
     /// How far the standby is.
@@ -66,7 +66,7 @@ pub const NEAR_US: f64 = 1_544.0;
 pub const FAR_US: f64 = 31_344.0;
 const NO_STANDBY: f64 = -1.0;
 
-/// Every cell of the table.
+/// The table "Behind a synchronous standby".
 pub const COMMITS: [Commits; 15] = [
     commits(NO_STANDBY, 1, 1, 1e3 / 0.43, 0.43),
     commits(0.0, 1, 1, 1e3 / 1.05, 1.05),
@@ -85,8 +85,8 @@ pub const COMMITS: [Commits; 15] = [
     commits(FAR_US, 1, 256, 1_300.0, 195.0),
 ];
 
-/// A row of the table "Outages" in which a standby took over: seconds until the promotion and, where
-/// they were counted apart, until orders were stored with a standby again.
+/// A row of the table "Failover": seconds until a standby was promoted and, where they were counted
+/// apart, until orders were stored with a standby again.
 #[derive(Clone, Copy, Debug)]
 pub struct Outage {
     /// The settings.

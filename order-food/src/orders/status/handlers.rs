@@ -46,6 +46,7 @@ pub(crate) struct ChangeHeaders {
         (status = 403, description = "The key is not valid or may not read orders", body = ErrorBody),
         (status = 404, description = "The key may see no such order", body = ErrorBody,
             example = json!(ApiError::NotFound("order").example())),
+        (status = 421, description = "Not here, but the order may be in another cell: `cell`. Only where cells are set up", body = ErrorBody),
         (status = 503, description = "The database cannot be reached", body = ErrorBody),
     )
 )]
@@ -64,7 +65,7 @@ pub(crate) async fn get_status(
         Ok(Some(StatusAnswer::of(&state, history)))
     };
     let answer = state.read("SELECT order_states", read).await?;
-    answer.ok_or(ApiError::NotFound("order"))?.respond(&request)
+    answer.ok_or_else(|| state.cells.missing(id))?.respond(&request)
 }
 
 /// Changes the status of an order, or the time at which it is expected to be ready.
@@ -93,6 +94,7 @@ pub(crate) async fn get_status(
             example = json!(ApiError::StatusChanged(3).example())),
         (status = 413, description = "The body is larger than 1 MiB", body = ErrorBody),
         (status = 415, description = "The body is not application/json", body = ErrorBody),
+        (status = 421, description = "Not here, but the order may be in another cell: `cell`. Only where cells are set up", body = ErrorBody),
         (status = 422, description = "A rule of the shop says no", body = ErrorBody,
             example = json!(reason_required_example())),
         (status = 503, description = "unavailable: nothing was changed, try again; outcome_unknown: it may be changed, repeat the request",
@@ -141,6 +143,7 @@ pub(crate) async fn put_status(
             example = json!(ApiError::StatusChanged(3).example())),
         (status = 413, description = "The body is larger than 1 MiB", body = ErrorBody),
         (status = 415, description = "The body is not application/json", body = ErrorBody),
+        (status = 421, description = "Not here, but the order may be in another cell: `cell`. Only where cells are set up", body = ErrorBody),
         (status = 422, description = "A rule of the shop says no", body = ErrorBody,
             example = json!(reason_required_example())),
         (status = 503, description = "unavailable: nothing was changed, try again; outcome_unknown: it may be cancelled, repeat the request",
@@ -189,7 +192,10 @@ async fn change(
     };
     let changed = change_status(state, &change)
         .await
-        .map_err(|problem| answer_to(problem, order))?;
+        .map_err(|problem| match problem {
+            NotChanged::NotFound => state.cells.missing(order),
+            problem => answer_to(problem, order),
+        })?;
     let read = async |connection: &mut AsyncPgConnection| queries::history(connection, &changed.state).await;
     let history = state.read("SELECT order_events", read).await?;
     StatusAnswer::of(&changed.state, history).respond_changed(request)
