@@ -116,7 +116,13 @@ pub(super) async fn fail_and_recover(
     let port = worker.port;
     worker.stop().await;
     prometheus.expect(&late, true).await;
-    let worker = pod.clone().with("PORT", port).work().await;
+    let pod = pod.clone().with("PORT", port);
+    let paused = pod.clone().with("JOBS_SCHEDULER_ENABLED", false).work().await;
     prometheus.expect(&late, false).await;
-    worker
+    within(30, "the worker is paused by its settings", async || {
+        !prometheus.query("jobs_scheduler_enabled == 0").is_empty()
+    })
+    .await;
+    paused.stop().await;
+    pod.work().await
 }
