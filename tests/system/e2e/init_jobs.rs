@@ -1,4 +1,4 @@
-//! Bootstrap Jobs and the scripts of init jobs on a cluster, each with an empty database of its own.
+//! Bootstrap Jobs and the scripts of init jobs on a cluster, each with a database of its own.
 
 use super::kubernetes::Cluster;
 use super::proved;

@@ -152,7 +152,8 @@ async fn replayed_and_switched(cluster: &Cluster) {
     proved("the kubectl commands of the runbook work");
 }
 
-/// The manifests in a namespace of their own, without pods: what is set by hand lets them be applied again.
+/// The manifests in a namespace of their own, without pods: they can be applied again after what is
+/// set by hand.
 fn applied(cluster: &Cluster) {
     cluster.ok(r#"other=$namespace-manifests
         trap 'kubectl delete namespace "$other" --wait=false >/dev/null; rm -rf target/e2e-k8s' EXIT
