@@ -81,16 +81,19 @@ const PRIORITIES: &str = "
             ) AS oldest WHERE kinds.priority = known.priority), 0)) AS row
     FROM generate_series(0, 4) AS known(priority) ORDER BY priority";
 
-/// One row more than a page shows that there are more; the last row tells how far was looked.
+/// One row more than a page shows that there are more; the last row tells how far was looked. JSON
+/// is made of the rows of the page alone.
 const NEWEST: &str = "
     WITH looked_at AS MATERIALIZED (
         SELECT id, kind, priority, state, attempt, run_at, last_error FROM job
         WHERE $5::bigint IS NULL OR id < $5 ORDER BY id DESC LIMIT $6
     )
-    (SELECT to_jsonb(looked_at) AS row FROM looked_at
-    WHERE ($1::text IS NULL OR kind = $1) AND ($2::smallint IS NULL OR priority = $2)
-        AND ($3::boolean IS NULL OR (state = 1) = $3) AND ($4::text IS NULL OR strpos(last_error, $4) > 0)
-    ORDER BY id DESC LIMIT 51)
+    (SELECT to_jsonb(found) AS row FROM (
+        SELECT * FROM looked_at
+        WHERE ($1::text IS NULL OR kind = $1) AND ($2::smallint IS NULL OR priority = $2)
+            AND ($3::boolean IS NULL OR (state = 1) = $3) AND ($4::text IS NULL OR strpos(last_error, $4) > 0)
+        ORDER BY id DESC LIMIT 51
+    ) AS found ORDER BY id DESC)
     UNION ALL
     SELECT jsonb_build_object('looked_at', count(*), 'oldest', min(id)) FROM looked_at";
 
@@ -99,10 +102,12 @@ const DEAD: &str = "
         SELECT id, kind, reason, attempt, died_at, last_error, replayed_as FROM job_dead
         WHERE $5::bigint IS NULL OR id < $5 ORDER BY id DESC LIMIT $6
     )
-    (SELECT to_jsonb(looked_at) AS row FROM looked_at
-    WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR reason = $2)
-        AND ($3::boolean OR replayed_as IS NULL) AND ($4::text IS NULL OR strpos(last_error, $4) > 0)
-    ORDER BY id DESC LIMIT 51)
+    (SELECT to_jsonb(found) AS row FROM (
+        SELECT * FROM looked_at
+        WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR reason = $2)
+            AND ($3::boolean OR replayed_as IS NULL) AND ($4::text IS NULL OR strpos(last_error, $4) > 0)
+        ORDER BY id DESC LIMIT 51
+    ) AS found ORDER BY id DESC)
     UNION ALL
     SELECT jsonb_build_object('looked_at', count(*), 'oldest', min(id)) FROM looked_at";
 
@@ -161,33 +166,46 @@ pub async fn priorities(connection: &mut AsyncPgConnection) -> QueryResult<Vec<V
 
 /// Jobs that wait or run, newest first, among the 20,000 below `before`.
 pub async fn newest(connection: &mut AsyncPgConnection, query: &JobQuery) -> QueryResult<Newest> {
+    let is_any =
+        query.kind.is_none() && query.priority.is_none() && query.running.is_none() && query.error.is_none();
+    let most = looked_at(is_any);
     let rows: Vec<Row> = diesel::sql_query(NEWEST)
         .bind::<Nullable<Text>, _>(&query.kind)
         .bind::<Nullable<SmallInt>, _>(query.priority.map(Priority::number))
         .bind::<Nullable<Bool>, _>(query.running)
         .bind::<Nullable<Text>, _>(&query.error)
         .bind::<Nullable<BigInt>, _>(query.before)
-        .bind::<BigInt, _>(LOOKED_AT)
+        .bind::<BigInt, _>(most)
         .load(connection)
         .await?;
-    Ok(page(rows))
+    Ok(page(rows, most))
 }
 
 /// Dead letters, newest first, among the 20,000 below `before`.
 pub async fn dead(connection: &mut AsyncPgConnection, query: &DeadQuery) -> QueryResult<Newest> {
+    // Replayed ones are left out, so that even without a filter not every row is shown.
+    let most = looked_at(false);
     let rows: Vec<Row> = diesel::sql_query(DEAD)
         .bind::<Nullable<Text>, _>(&query.kind)
         .bind::<Nullable<Text>, _>(&query.reason)
         .bind::<Bool, _>(query.replayed)
         .bind::<Nullable<Text>, _>(&query.error)
         .bind::<Nullable<BigInt>, _>(query.before)
-        .bind::<BigInt, _>(LOOKED_AT)
+        .bind::<BigInt, _>(most)
         .load(connection)
         .await?;
-    Ok(page(rows))
+    Ok(page(rows, most))
 }
 
-fn page(rows: Vec<Row>) -> Newest {
+/// Rows to look at: without a filter those of the page, and the one that tells of more.
+fn looked_at(is_any: bool) -> i64 {
+    match is_any {
+        true => PAGE as i64 + 1,
+        false => LOOKED_AT,
+    }
+}
+
+fn page(rows: Vec<Row>, most: i64) -> Newest {
     let mut rows: Vec<Value> = rows.into_iter().map(|row| row.row).collect();
     let extent = rows.pop().unwrap_or_default();
     let member = |row: &Value, name: &str| row.get(name).and_then(Value::as_i64);
@@ -195,7 +213,7 @@ fn page(rows: Vec<Row>) -> Newest {
     rows.truncate(PAGE);
     let older_than = match has_more {
         true => rows.last().and_then(|row| member(row, "id")),
-        false if member(&extent, "looked_at") == Some(LOOKED_AT) => member(&extent, "oldest"),
+        false if member(&extent, "looked_at") == Some(most) => member(&extent, "oldest"),
         false => None,
     };
     Newest { rows, older_than }
