@@ -53,6 +53,9 @@
 {{- if and (eq (.Values.settings.idempotencySweepIn | default "api") "workers") (not .Values.workers.enabled) -}}
 {{- fail "settings.idempotencySweepIn: workers remove nothing while workers.enabled is false" -}}
 {{- end -}}
+{{- if and (not (kindIs "invalid" .Values.settings.cell)) (not .Values.settings.cellSince) -}}
+{{- fail "settings.cell: needs settings.cellSince, the time since when all cells have a number" -}}
+{{- end -}}
 - name: PORT
   value: "8080"
 - name: ENABLE_METRICS

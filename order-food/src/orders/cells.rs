@@ -1,7 +1,7 @@
 //! Cells: ids of orders that say which of several installations stored them.
 //!
-//! With CELL set, the id of an order is a UUID version 7 (RFC 9562) whose `rand_a` has the number of
-//! the cell in its upper ten bits and a counter in its lower two:
+//! With CELL set, the id of an order is a UUID version 7 (RFC 9562). The upper ten bits of its
+//! `rand_a` are the number of the cell, the lower two a counter:
 //!
 //! ```text
 //! unix_ts_ms (48) │ 7 │ cell (10) │ count (2) │ variant (2) │ tail (30) │ random (32)
