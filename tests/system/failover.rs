@@ -1,25 +1,18 @@
 //! A primary that goes away under load while its synchronous standby takes over: no acknowledged
 //! order is lost.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use test_support::{OwnCluster, Stop, eventually};
 use tokio_postgres::Client;
 
-use crate::http::{Connection, Request};
+use crate::acknowledged::{Crowd, ORDER, are_all_stored};
 use crate::pod::{Api, Pod};
 
 const CUSTOMERS: usize = 8;
-const ORDER: &str = r#"{"items":[{"productId":"9","quantity":1},{"productId":"1","quantity":2}]}"#;
 
 /// Orders come back this soon after the promotion.
 const AGAIN: Duration = Duration::from_secs(3);
-
-/// Ids of the orders that were answered with 200, and when.
-type Acknowledged = Vec<(String, Instant)>;
 
 /// A primary that waits for its standby with each commit.
 async fn pair() -> (OwnCluster, OwnCluster) {
@@ -52,38 +45,6 @@ async fn number(client: &Client, query: &str) -> i64 {
     client.query_one(query, &[]).await.unwrap().get(0)
 }
 
-/// Places orders one after the other, every second customer with Idempotency-Keys that are sent
-/// again until they are answered.
-async fn customer(port: u16, number: usize, stop: Arc<AtomicBool>) -> Acknowledged {
-    let mut acknowledged = Vec::new();
-    for order in 0.. {
-        let mut request = Request::order(ORDER);
-        if number.is_multiple_of(2) {
-            request = request.header("Idempotency-Key", &format!("customer-{number}-{order}"));
-        }
-        loop {
-            if stop.load(Ordering::Relaxed) {
-                return acknowledged;
-            }
-            let answer = match Connection::open(port).await {
-                Ok(mut connection) => connection.send(&request).await.ok(),
-                Err(_) => None,
-            };
-            match answer {
-                Some(answer) if answer.status == 200 => {
-                    acknowledged.push((answer.member("id"), Instant::now()));
-                    break;
-                }
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-            if !number.is_multiple_of(2) {
-                break;
-            }
-        }
-    }
-    acknowledged
-}
-
 /// Breaks the primary under load, promotes the standby, and compares answers with rows.
 async fn survives(
     mut primary: OwnCluster,
@@ -91,10 +52,7 @@ async fn survives(
     fault: impl FnOnce(&mut OwnCluster),
 ) -> OwnCluster {
     let api: Api = pod(&primary, &standby).bring_up().await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let customers: Vec<_> = (0..CUSTOMERS)
-        .map(|number| tokio::spawn(customer(api.port, number, stop.clone())))
-        .collect();
+    let crowd = Crowd::start(CUSTOMERS, api.port, "failover");
     tokio::time::sleep(Duration::from_millis(1500)).await;
 
     let broken = Instant::now();
@@ -103,11 +61,7 @@ async fn survives(
     standby.promote();
     let promoted = Instant::now();
     tokio::time::sleep(AGAIN + Duration::from_secs(1)).await;
-    stop.store(true, Ordering::Relaxed);
-    let mut acknowledged = Vec::new();
-    for customer in customers {
-        acknowledged.extend(customer.await.unwrap());
-    }
+    let acknowledged = crowd.stop().await.acknowledged;
 
     let first = acknowledged
         .iter()
@@ -126,32 +80,8 @@ async fn survives(
         acknowledged.len()
     );
     let client = standby.client().await;
-    let rows = client.query("SELECT id::text FROM orders", &[]).await.unwrap();
-    let stored: HashSet<String> = rows.iter().map(|row| row.get(0)).collect();
-    let lost: Vec<&String> = acknowledged
-        .iter()
-        .map(|(id, _)| id)
-        .filter(|id| !stored.contains(*id))
-        .collect();
-    assert!(
-        lost.is_empty(),
-        "{} of {} are lost: {lost:?}",
-        lost.len(),
-        acknowledged.len()
-    );
     let ids: Vec<&String> = acknowledged.iter().map(|(id, _)| id).collect();
-    let halves =
-        "SELECT count(*) FROM orders WHERE CASE WHEN id::text = ANY ($1) THEN 2 <> lines ELSE lines = 0 END";
-    let halves = halves.replace(
-        "lines",
-        "(SELECT count(*) FROM order_items WHERE order_id = orders.id)",
-    );
-    let halves: i64 = client.query_one(&halves, &[&ids]).await.unwrap().get(0);
-    assert_eq!(halves, 0, "half orders");
-    let keys = "SELECT count(*) FROM idempotency_keys WHERE order_id NOT IN (SELECT id FROM orders)";
-    assert_eq!(number(&client, keys).await, 0, "keys without their order");
-    let distinct: HashSet<&String> = acknowledged.iter().map(|(id, _)| id).collect();
-    assert_eq!(distinct.len(), acknowledged.len(), "one id for two orders");
+    are_all_stored(&client, &ids).await;
     primary
 }
 

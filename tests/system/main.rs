@@ -7,6 +7,7 @@
     reason = "what fails in a test's helper is a failed test"
 )]
 
+mod acknowledged;
 mod customers;
 mod data;
 mod e2e;

@@ -1,6 +1,7 @@
 //! What needs a Docker daemon, a cluster or minutes: ignored here, run by `make e2e-…` one by one.
 
 mod compose;
+mod failover;
 mod init_jobs;
 mod kubernetes;
 mod observability;

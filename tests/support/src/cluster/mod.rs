@@ -2,13 +2,14 @@
 
 mod own;
 mod pooler;
-mod programs;
+pub(crate) mod programs;
 mod server;
 mod shared;
 mod tls;
 
 pub use own::{OwnCluster, Stop};
 pub use pooler::{Pooler, Pooling};
+pub(crate) use server::{free_port, random_hex};
 pub use shared::Cluster;
 pub(crate) use shared::Content;
 pub use tls::Tls;

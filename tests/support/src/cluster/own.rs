@@ -1,7 +1,6 @@
 //! A cluster for one test alone: to be stopped, crashed, or spoken to in TLS.
 
 use std::path::Path;
-use std::process::Command;
 
 use super::programs::{self, temporary_folder};
 use super::server::Server;
@@ -94,10 +93,7 @@ impl OwnCluster {
     /// Sends a signal to all processes of the server, the first one first: `KILL` is a crash of the
     /// machine, `STOP` a frozen one until `CONT`.
     pub fn signal(&self, name: &str) {
-        let first = self.process_id().to_string();
-        let script = "children=$(cat /proc/$1/task/$1/children) && kill -s $0 $1 $children";
-        let status = Command::new("sh").args(["-c", script, name, &first]).status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -s {name}");
+        programs::signal_with_children(name, &self.process_id().to_string());
     }
 
     /// Stops the server; returns when it has ended.

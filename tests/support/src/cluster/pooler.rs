@@ -3,10 +3,10 @@
 use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::programs::{command_as_owner, owner, temporary_folder};
+use super::programs::{command_as_owner, owner, temporary_folder, tool};
 use super::server::{free_port, random_hex};
 
 /// How PgBouncer hands out the sessions of the server.
@@ -18,6 +18,8 @@ pub enum Pooling {
     RoundRobin,
     /// `pool_mode = session`
     Session,
+    /// `pool_mode = statement`
+    Statement,
 }
 
 /// A running PgBouncer in front of one server; gone when dropped.
@@ -42,6 +44,7 @@ impl Pooler {
             Pooling::Transaction => "transaction",
             Pooling::RoundRobin => "transaction\nserver_round_robin = 1",
             Pooling::Session => "session",
+            Pooling::Statement => "statement",
         };
         let users = home.join("users.txt");
         let settings = format!(
@@ -60,7 +63,7 @@ impl Pooler {
             chown(path, Some(user), Some(group)).expect("give a file to the pooler's user");
         }
         std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).expect("protect a folder");
-        let process = command_as_owner(&program())
+        let process = command_as_owner(&tool("pgbouncer").display().to_string())
             .args(["-q".as_ref(), file.as_os_str()])
             .current_dir("/")
             .stdin(Stdio::null())
@@ -119,17 +122,4 @@ fn parts(url: &str) -> (&str, &str, &str, &str, &str) {
         Some((role, password, host, port, rest))
     });
     parts.unwrap_or_else(|| panic!("not an address of a test: {url}"))
-}
-
-/// PgBouncer, found or brought by the script that brings tools.
-fn program() -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/tools.sh");
-    let output = Command::new(script)
-        .arg("pgbouncer")
-        .stderr(Stdio::inherit())
-        .output();
-    let output = output.unwrap_or_else(|error| panic!("run {script}: {error}"));
-    assert!(output.status.success(), "{script} finds no pgbouncer");
-    let program = String::from_utf8(output.stdout).expect("the path of a program");
-    program.trim_end().to_owned()
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Panics
 /// When there is none and the script cannot install one; its message is on standard error.
-pub(super) fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/postgres/binaries.sh");
     let output = Command::new(script).stderr(Stdio::inherit()).output();
     let output = output.unwrap_or_else(|error| panic!("run {script}: {error}"));
@@ -18,7 +18,7 @@ pub(super) fn folder() -> PathBuf {
 }
 
 /// A command that runs `program` as a user that PostgreSQL accepts: `postgres` when this is root.
-pub(super) fn command_as_owner(program: &str) -> Command {
+pub(crate) fn command_as_owner(program: &str) -> Command {
     if !is_root() {
         return Command::new(program);
     }
@@ -52,14 +52,14 @@ pub(super) fn command_as_owner(program: &str) -> Command {
 
 /// Where clusters are put: `TMPDIR`, or `/tmp` when that is not set or this is root, whose own
 /// temporary folder the user `postgres` may not reach.
-pub(super) fn temporary_folder() -> PathBuf {
+pub(crate) fn temporary_folder() -> PathBuf {
     variable("TMPDIR")
         .filter(|_| !is_root())
         .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
 }
 
 /// User and group that own what [`command_as_owner`] reads.
-pub(super) fn owner() -> (u32, u32) {
+pub(crate) fn owner() -> (u32, u32) {
     let id = |flag: &str| {
         let output = Command::new("id").args([flag, "postgres"]).output();
         let output = output.expect("run id");
@@ -76,10 +76,27 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
+/// A tool, found or brought by the script that brings tools.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/tools.sh");
+    let output = Command::new(script).arg(name).stderr(Stdio::inherit()).output();
+    let output = output.unwrap_or_else(|error| panic!("run {script}: {error}"));
+    assert!(output.status.success(), "{script} finds no {name}");
+    let program = String::from_utf8(output.stdout).expect("the path of a program");
+    PathBuf::from(program.trim_end())
+}
+
+/// Sends a signal to a process and its children, the process first.
+pub(crate) fn signal_with_children(name: &str, process: &str) {
+    let script = "children=$(cat /proc/$1/task/$1/children) && kill -s $0 $1 $children";
+    let status = Command::new("sh").args(["-c", script, name, process]).status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -s {name}");
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "where programs and temporary files are is no setting of a service"
 )]
-fn variable(name: &str) -> Option<std::ffi::OsString> {
+pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

@@ -164,13 +164,13 @@ impl Drop for Server {
     }
 }
 
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on 127.0.0.1");
     socket.local_addr().expect("a bound socket has an address").port()
 }
 
 /// 32 hexadecimal digits from the system's generator.
-pub(super) fn random_hex() -> String {
+pub(crate) fn random_hex() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     // RandomState is seeded by the system; a test's password needs no more.
     let number = || RandomState::new().hash_one("password");
