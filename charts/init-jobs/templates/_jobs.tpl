@@ -79,7 +79,7 @@ migrator, loader, secondary or none).
 {{- $env := list -}}
 {{- if eq .step.database "admin" -}}
 {{- range (include "shop.env" (dict "root" .root "image" .image "role" "admin" "trigger" "job") | fromYamlArray) -}}
-{{- if not (has .name (list "DATABASE_URL_FILE" "DATABASE_DIRECT_URL_FILE" "DB_AUTH" "DB_PASSWORD_FILE")) }}{{ $env = append $env . }}{{ end -}}
+{{- if not (or (has .name (list "DATABASE_URL_FILE" "DATABASE_DIRECT_URL_FILE" "DB_AUTH" "DB_AZURE_AUDIENCE" "DB_PASSWORD_FILE")) (hasPrefix "AZURE_" .name) (hasPrefix "IDENTITY_" .name)) }}{{ $env = append $env . }}{{ end -}}
 {{- end -}}
 {{- $admin := .root.Values.initJobs.grantDbRoles -}}
 {{- $parts := dict "DB_HOST" $admin.host "DB_PORT" ($admin.port | toString) "DB_NAME" $admin.databaseName "DB_USER" $admin.adminUser "DB_SSLMODE" $admin.sslmode "DB_PASSWORD_FILE" "/etc/order-food/admin/postgres-admin-password" -}}

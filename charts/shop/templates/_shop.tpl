@@ -142,6 +142,22 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if eq (.root.Values.database.auth | default "password") "azure" }}
 - name: DB_AUTH
   value: azure
+{{- with .root.Values.database.azure }}
+{{- $variables := dict "clientId" "AZURE_CLIENT_ID" "tenantId" "AZURE_TENANT_ID" "authorityHost" "AZURE_AUTHORITY_HOST" "federatedTokenFile" "AZURE_FEDERATED_TOKEN_FILE" "identityEndpoint" "IDENTITY_ENDPOINT" "imdsEndpoint" "AZURE_IMDS_ENDPOINT" "audience" "DB_AZURE_AUDIENCE" }}
+{{- range $name, $variable := $variables }}
+{{- with index $.root.Values.database.azure $name }}
+- name: {{ $variable }}
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- with .identityHeaderSecret }}
+- name: IDENTITY_HEADER
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: identity-header
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with .root.Values.database.passwordFile }}
 - name: DB_PASSWORD_FILE

@@ -2,11 +2,11 @@
 
 use charts_tests::helm::render;
 use charts_tests::object::{Pod, variable};
-use charts_tests::{SERVICES, chart};
+use charts_tests::{SERVICES, chart, repository};
 use serde_json::{Value, json};
 
 /// The Secret and the key that a container's DATABASE_URL_FILE comes from.
-fn url_of(pod: &Pod<'_>, container: &str) -> (String, String) {
+pub(crate) fn url_of(pod: &Pod<'_>, container: &str) -> (String, String) {
     let container = pod.container(container);
     assert_eq!(
         variable(container, "DATABASE_URL_FILE"),
@@ -304,4 +304,54 @@ fn the_development_database_keeps_its_data_unless_told_otherwise() {
             .is_null()
     );
     assert_eq!(lost.pod("StatefulSet").volume("data")["emptyDir"], json!({}));
+}
+
+#[test]
+fn a_managed_identity_is_told_where_its_tokens_come_from() {
+    let values = [
+        ("clientId", "AZURE_CLIENT_ID", "b3c1"),
+        ("tenantId", "AZURE_TENANT_ID", "72f9"),
+        ("authorityHost", "AZURE_AUTHORITY_HOST", "https://login.example"),
+        (
+            "federatedTokenFile",
+            "AZURE_FEDERATED_TOKEN_FILE",
+            "/var/run/token",
+        ),
+        (
+            "identityEndpoint",
+            "IDENTITY_ENDPOINT",
+            "http://10.0.0.1:42356/token",
+        ),
+        ("imdsEndpoint", "AZURE_IMDS_ENDPOINT", "http://10.0.0.2"),
+        ("audience", "DB_AZURE_AUDIENCE", "https://ossrdbms-aad.example"),
+    ];
+    let settings = repository().join("crates/database/src/defaults.toml");
+    let settings = std::fs::read_to_string(settings).unwrap();
+    for (chart, kind, container) in CONTAINERS {
+        let mut rendering = render(chart)
+            .set("database.auth=azure")
+            .set("database.azure.identityHeaderSecret=identity");
+        for (value, _, text) in values {
+            rendering = rendering.set(&format!("database.azure.{value}={text}"));
+        }
+        if chart == "database-load" {
+            rendering = rendering.set("job.enabled=true");
+        }
+        let objects = rendering.objects();
+        let pod = objects.pod(kind);
+        let container = pod.container(container);
+        for (_, name, text) in values {
+            assert_eq!(variable(container, name), text, "{chart}");
+            assert!(settings.contains(&format!("({name})")), "{name}");
+        }
+        let header = variable(container, "IDENTITY_HEADER");
+        let secret = json!({"secretKeyRef": {"name": "identity", "key": "identity-header"}});
+        assert_eq!(*header, secret, "{chart}");
+    }
+    let objects = render("order-food").objects();
+    let pod = objects.pod("Deployment");
+    let names = values.map(|(_, name, _)| name);
+    for name in names.into_iter().chain(["IDENTITY_HEADER"]) {
+        assert!(variable(pod.container("order-food"), name).is_null(), "{name}");
+    }
 }

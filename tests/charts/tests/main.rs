@@ -11,6 +11,7 @@ mod api;
 mod bootstrap;
 mod bootstrap_scripts;
 mod database;
+mod databases;
 mod files;
 mod generated;
 mod init_job_scripts;
