@@ -42,6 +42,34 @@ async fn a_pooler_of_transactions_is_refused_by_each_program_and_no_lock_stays()
 }
 
 #[tokio::test]
+async fn a_pooler_of_statements_is_refused_by_each_program_even_beside_a_direct_url() {
+    let cluster = OwnCluster::start();
+    for size in [1, 20] {
+        let pooler = Pooler::start(&cluster.url(), Pooling::Statement, size);
+        let pod = Pod::at(pooler.url());
+        let beside = pod.clone().with("DATABASE_DIRECT_URL", cluster.url());
+        beside.migrate().await;
+        let pods = ALL
+            .map(|program| (program, &pod))
+            .into_iter()
+            .chain([(API, &beside)]);
+        for (program, pod) in pods {
+            let started = Instant::now();
+            let output = pod.run(program, &[]).await;
+            assert_eq!(output.code, Some(2), "{program}: {}", output.stderr);
+            let last = output.stderr.lines().last().unwrap();
+            assert!(last.contains("pools statements"), "{program}: {last}");
+            assert!(
+                last.contains("connect directly or in session mode"),
+                "{program}: {last}"
+            );
+            assert!(started.elapsed() < AT_ONCE, "{program}: {:?}", started.elapsed());
+        }
+        assert_eq!(left_over(&cluster).await, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_direct_url_beside_the_pooler_brings_a_pod_up_that_reads_through_the_pooler() {
     for size in [1, 20] {
         let cluster = OwnCluster::start();

@@ -188,3 +188,25 @@ async fn a_file_that_cannot_be_used_ends_with_2_and_nothing_is_tried() {
         assert!(output.stderr.contains("--targets goes with"), "{}", output.stderr);
     }
 }
+
+#[tokio::test]
+async fn the_region_stands_on_lines_of_text_too() {
+    let pod = Pod::without_database().with("LOG_FORMAT", "text");
+    for region in ["westeurope", "us east"] {
+        let pod = pod.clone().with("TARGET_REGION", region);
+        for program in [MIGRATION, LOAD] {
+            let log = pod.run(program, &["--wait-timeout", "1"]).await.stderr;
+            let is_event = |line: &&str| {
+                [" INFO ", " WARN ", "ERROR "]
+                    .iter()
+                    .any(|level| line.contains(level))
+            };
+            let events: Vec<&str> = log.lines().filter(is_event).collect();
+            let end = format!(" target_region=\"{region}\"");
+            assert!(!events.is_empty(), "{log}");
+            assert!(events.iter().all(|line| line.ends_with(&end)), "{log}");
+        }
+    }
+    let log = pod.run(MIGRATION, &["--wait-timeout", "1"]).await.stderr;
+    assert!(!log.contains("target_region"), "{log}");
+}

@@ -124,7 +124,11 @@ impl Database {
             target: self.target(),
             cause,
         };
-        pooling::detect(first, second, unreachable).await
+        match pooling::detect(first, second, unreachable).await? {
+            // Reads are transactions, too.
+            statements @ Pooling::Statements => self.require_sessions(statements).map(|()| statements),
+            pooling => Ok(pooling),
+        }
     }
 
     /// Refuses a pooler that gives no sessions of their own.

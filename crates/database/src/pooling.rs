@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, ReadBuf};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
@@ -23,6 +24,8 @@ pub enum Pooling {
     Sessions,
     /// To transactions: the next statement may meet another session.
     Transactions,
+    /// To statements: there are no transactions.
+    Statements,
     /// To connections, and no second one got any.
     OneSession,
 }
@@ -36,6 +39,9 @@ impl Pooling {
                 "pools transactions (PgBouncer: pool_mode=transaction), which keeps neither locks nor LISTEN nor \
                  prepared statements",
             ),
+            Self::Statements => {
+                Some("pools statements (PgBouncer: pool_mode=statement), which allows no transactions")
+            }
             Self::OneSession => Some("gave no second session within 2 s (pool size 1, or all in use)"),
         }
     }
@@ -72,8 +78,11 @@ pub(crate) async fn detect<E>(
 /// While `second` has a transaction open, `first` asks again which process serves it. Then both
 /// end their transactions, in either order: a pooler gives the session that was free last or first.
 async fn compare(first: &Client, second: &Client, session: i32) -> Result<Pooling, Error> {
-    let Some(other) = answer(begin(second)).await? else {
-        return Ok(Pooling::OneSession);
+    let other = match answer(begin(second)).await {
+        Ok(Some(other)) => other,
+        Ok(None) => return Ok(Pooling::OneSession),
+        Err(error) if forbids_transactions(&error) => return Ok(Pooling::Statements),
+        Err(error) => return Err(error),
     };
     if other == session || answer(pid(first)).await? != Some(session) {
         return Ok(Pooling::Transactions);
@@ -90,6 +99,13 @@ async fn compare(first: &Client, second: &Client, session: i32) -> Result<Poolin
     }
     second.batch_execute("COMMIT").await?;
     Ok(Pooling::Sessions)
+}
+
+/// As PgBouncer says it: `transaction blocks not allowed in statement pooling mode`.
+fn forbids_transactions(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|error| {
+        *error.code() == SqlState::PROTOCOL_VIOLATION && error.message().contains("statement pooling")
+    })
 }
 
 async fn answer<T>(question: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, Error> {

@@ -143,7 +143,11 @@ where
             .event_format(log::Json)
             .with_filter(logged)
             .boxed(),
-        false => lines.with_ansi(log::is_terminal()).with_filter(logged).boxed(),
+        false => lines
+            .with_ansi(log::is_terminal())
+            .event_format(log::Text::new())
+            .with_filter(logged)
+            .boxed(),
     };
     let attributes = standard::attributes(settings, &mut warnings);
     let provider = match endpoint.map(|url| export::provider(service, settings, attributes, &url)) {

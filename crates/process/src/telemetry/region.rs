@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 static REGION: RwLock<Option<Arc<str>>> = RwLock::new(None);
 
-/// From here on, JSON log lines have `target_region` and first spans `target.region`; an empty text
+/// From here on, log lines have `target_region` and first spans `target.region`; an empty text
 /// ends that.
 pub fn set_region(region: &str) {
     let region = Some(region.trim()).filter(|region| !region.is_empty());

@@ -78,7 +78,7 @@ pub struct Settings {
     /// Share of traces kept by the `traceidratio` samplers, 0 to 1; default 1, and 0.01 for
     /// production's default sampler.
     pub sampler_arg: Written,
-    /// Region of the database that is worked on, on JSON log lines and first spans.
+    /// Region of the database that is worked on, on log lines and first spans.
     pub target_region: String,
     /// The pod's uid, 32 hex digits with or without dashes: the id of the trace of its start.
     pub pod_uid: String,
