@@ -155,6 +155,11 @@ failover: ## Break three Patroni nodes in every way under load, about 5 min: pri
 	@scripts/postgres/binaries.sh >/dev/null && scripts/tools.sh etcd haproxy $(if $(PATRONI),,patroni) >/dev/null
 	@$(E2E) e2e::failover
 
+.PHONY: e2e-init-jobs
+e2e-init-jobs: ## Prove the scripts of init jobs with a real API server without nodes, about 2 min, and 15 more the first time to build it (KUBE_APISERVER=… to choose)
+	@scripts/tools.sh etcd helm kube-apiserver kubectl >/dev/null
+	@$(E2E) e2e::api_server
+
 .PHONY: e2e-k8s
 e2e-k8s: ## Prove charts and `make deploy` on the current Kubernetes context, about 10 min (IMAGE_LOADER=… POSTGRES_IMAGE=… to choose)
 	@export NAMESPACE=$${E2E_NAMESPACE:-order-food-e2e} POSTGRES_IMAGE=$${POSTGRES_IMAGE:-postgres:17}; \

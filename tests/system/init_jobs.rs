@@ -1,14 +1,14 @@
 //! The init jobs as their containers run them: each may run twice, and none shows a password.
 
-use test_support::{Cluster, Output, TestDatabase};
+use test_support::{Cluster, Output, OwnCluster, TestDatabase};
 
 use crate::data::Data;
 use crate::pod::{LOAD, MIGRATION, Pod, lines};
 
-const ADMIN_PASSWORD: &str = "correct-horse-battery";
+pub(crate) const ADMIN_PASSWORD: &str = "correct-horse-battery";
 
 /// What the second run of each job says in its last line or its answer.
-const STEPS: [(&str, &[&str], &str); 7] = [
+pub(crate) const STEPS: [(&str, &[&str], &str); 7] = [
     (MIGRATION, &["roles", "apply"], "outcome unchanged"),
     (MIGRATION, &["up"], "outcome unchanged"),
     (LOAD, &["run", "-p", "default"], "outcome unchanged"),
@@ -30,14 +30,14 @@ SELECT md5(string_agg(state, ',' ORDER BY state)) FROM (
 ";
 
 /// An environment whose administrator has a password.
-struct Environment {
+pub(crate) struct Environment {
     database: TestDatabase,
-    data: Data,
+    pub(crate) data: Data,
     admin: String,
 }
 
 impl Environment {
-    async fn new() -> Environment {
+    pub(crate) async fn new() -> Environment {
         let database = TestDatabase::empty().await.as_superuser();
         let admin = format!("{}_admin", database.name());
         let make = format!("CREATE ROLE {admin} SUPERUSER LOGIN PASSWORD '{ADMIN_PASSWORD}'");
@@ -53,7 +53,7 @@ impl Environment {
     }
 
     /// The variables of the CronJob `grant-db-roles`; the other jobs read a URL.
-    fn pod(&self, program: &str, arguments: &[&str]) -> Pod {
+    pub(crate) fn pod(&self, program: &str, arguments: &[&str]) -> Pod {
         let name = self.database.name();
         let file = |file: &str| self.data.folder().join(file).display().to_string();
         let mut pod = Pod::on(&self.database)
@@ -88,7 +88,7 @@ impl Environment {
         pod.with("DATABASE_URL", url)
     }
 
-    async fn run(&self, program: &str, arguments: &[&str]) -> Output {
+    pub(crate) async fn run(&self, program: &str, arguments: &[&str]) -> Output {
         self.pod(program, arguments).run(program, arguments).await
     }
 
@@ -160,6 +160,40 @@ async fn a_wrong_administrators_password_is_one_clear_line_and_changes_nothing()
         environment.database.name()
     );
     assert_eq!(environment.database.value(&made).await, "0");
+}
+
+#[tokio::test]
+async fn the_second_region_is_set_up_on_its_standby_twice_and_nothing_changes_there() {
+    let mut primary = OwnCluster::start();
+    let on_primary = Pod::at(&primary.url());
+    let standby = primary.standby();
+    let region = Pod::at(&standby.url()).with("TARGET_REGION", "westeurope");
+    let wait = &["wait", "--wait-timeout=60"][..];
+    let too_early = region.run(MIGRATION, &["wait", "--wait-timeout=1"]).await;
+    assert_eq!(too_early.code, Some(8), "{}", too_early.stderr);
+
+    let apply = on_primary.run(MIGRATION, &["roles", "apply"]).await;
+    assert_eq!(apply.code, Some(0), "{}", apply.stderr);
+    on_primary.migrate().await;
+
+    for _ in ["first", "second"] {
+        for arguments in [wait, &["roles", "check"]] {
+            let output = region.run(MIGRATION, arguments).await;
+            assert_eq!(output.code, Some(0), "{arguments:?}: {}", output.stderr);
+            let log = lines(&output.stderr);
+            assert!(
+                log.iter().all(|line| line["target_region"] == "westeurope"),
+                "{log:?}"
+            );
+        }
+    }
+    let missing = "REVOKE SELECT ON orders FROM order_food_app";
+    primary.client().await.batch_execute(missing).await.unwrap();
+    test_support::eventually("the check on the standby names what is missing", async || {
+        let output = region.run(MIGRATION, &["roles", "check"]).await;
+        output.code == Some(9) && (output.stdout + &output.stderr).contains("orders")
+    })
+    .await;
 }
 
 #[tokio::test]

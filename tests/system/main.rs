@@ -31,6 +31,7 @@ mod orders;
 mod pooler;
 mod previous;
 mod probe;
+mod process_list;
 mod refresh;
 mod roles;
 mod settings;

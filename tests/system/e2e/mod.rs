@@ -1,5 +1,6 @@
 //! What needs a Docker daemon, a cluster or minutes: ignored here, run by `make e2e-…` one by one.
 
+mod api_server;
 mod compose;
 mod failover;
 mod init_jobs;
