@@ -1,11 +1,13 @@
 //! Connections to the database, and the difference between unreachable and refused.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::ConnectionError;
 use diesel::connection::CacheSize;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+use process::settings::text::Blanks;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
@@ -20,6 +22,7 @@ use crate::role::Role;
 use crate::settings::{Invalid, Settings};
 use crate::target::{Login, Route, Target};
 use crate::tls;
+use crate::value::secret;
 
 /// Address, credentials and encryption of the database. Cheap to clone; holds no connection.
 #[derive(Clone)]
@@ -53,6 +56,31 @@ impl Database {
     /// As [`new`](Self::new).
     pub fn direct(settings: &Settings, application_name: &str) -> Result<Database, Invalid> {
         Database::over(Route::Direct, settings, application_name)
+    }
+
+    /// A standby of the same database, at the URL `url` or the one in `url_file`; a password and TLS
+    /// as in the settings unless the URL has its own. `None`: neither is set. Of several hosts the
+    /// first that takes no writes is used.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn standby(
+        settings: &Settings,
+        url: Option<&SecretString>,
+        url_file: Option<&Path>,
+        application_name: &str,
+    ) -> Result<Option<Database>, Invalid> {
+        if secret(url, url_file, "READ_DATABASE_URL", Blanks::Cut)?.is_none() {
+            return Ok(None);
+        }
+        let settings = Settings {
+            url: url.cloned(),
+            url_file: url_file.map(Path::to_owned),
+            direct_url: None,
+            direct_url_file: None,
+            ..settings.clone()
+        };
+        Database::over(Route::Standby, &settings, application_name).map(Some)
     }
 
     fn over(route: Route, settings: &Settings, application_name: &str) -> Result<Database, Invalid> {

@@ -20,6 +20,8 @@ pub(crate) enum Route {
     Pooled,
     /// `direct_url` where it is set: for what needs a session of its own.
     Direct,
+    /// `url` of settings that lead to a standby.
+    Standby,
 }
 
 /// Where the settings point at this moment: files are read anew by each call of [`Target::read`].
@@ -70,7 +72,10 @@ impl Target {
             config.password(password.expose_secret());
         }
         if hosts(&config).len() > 1 && !names_session {
-            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            config.target_session_attrs(match route {
+                Route::Pooled | Route::Direct => TargetSessionAttrs::ReadWrite,
+                Route::Standby => TargetSessionAttrs::ReadOnly,
+            });
         }
         let (mode_setting, sslmode) = match sslmode {
             None => ("DB_SSLMODE", mode_of(settings)?),
@@ -211,7 +216,11 @@ fn url_of(settings: &Settings, route: Route) -> Result<Option<(String, SecretStr
     };
     let pooled = || {
         let (value, file) = (settings.url.as_ref(), settings.url_file.as_deref());
-        secret(value, file, "DATABASE_URL", Blanks::Cut)
+        let setting = match route {
+            Route::Pooled | Route::Direct => "DATABASE_URL",
+            Route::Standby => "READ_DATABASE_URL",
+        };
+        secret(value, file, setting, Blanks::Cut)
     };
     if route == Route::Direct
         && let Some(direct) = direct()?
