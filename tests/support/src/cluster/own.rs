@@ -71,8 +71,16 @@ impl OwnCluster {
     /// A running standby of this server, which is stopped while it is copied.
     #[must_use]
     pub fn standby(&mut self) -> Self {
+        let port = self.port();
+        self.standby_in(&temporary_folder(), port)
+    }
+
+    /// The same with its files below `folder`; it finds this server at `port`, where a proxy may be
+    /// in between.
+    #[must_use]
+    pub fn standby_in(&mut self, folder: &Path, port: u16) -> Self {
         self.stop(Stop::Fast);
-        let mut server = Server::standby(&self.server);
+        let mut server = Server::standby(&self.server, folder, port);
         self.start_again();
         server.start();
         Self { server, tls: None }

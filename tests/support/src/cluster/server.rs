@@ -38,14 +38,11 @@ impl Server {
         server
     }
 
-    /// A streaming standby of `primary`, which must not run while it is copied; not started.
-    pub(super) fn standby(primary: &Self) -> Self {
-        let server = Self::copy_or_create(
-            &programs::temporary_folder(),
-            Some(&primary.data()),
-            primary.password.clone(),
-        );
-        let (port, password) = (primary.port, &primary.password);
+    /// A streaming standby of `primary`, below `folder`, that finds the primary at `port`. The
+    /// primary must not run while it is copied; the standby is not started.
+    pub(super) fn standby(primary: &Self, folder: &Path, port: u16) -> Self {
+        let server = Self::copy_or_create(folder, Some(&primary.data()), primary.password.clone());
+        let password = &primary.password;
         let source = format!("host=127.0.0.1 port={port} user=postgres password={password}");
         server.append("postgresql.conf", &format!("primary_conninfo = '{source}'\n"));
         server
