@@ -29,6 +29,7 @@ use crate::http::resource::not_found;
 use crate::jobs::SweepPlace;
 use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
+use crate::orders::reads::{OrderReads, Standby};
 use crate::orders::status::ReadyIn;
 use crate::orders::{OrderStore, Writer, WriterParts, sweep};
 use crate::rate_limit::Limits;
@@ -96,12 +97,19 @@ impl Application {
             Database::new(&settings.database, "order-food").or_exit(ExitCode::Usage, "settings")?;
         let direct =
             Database::direct(&settings.database, "order-food").or_exit(ExitCode::Usage, "settings")?;
+        let standby = Database::standby(
+            &settings.database,
+            settings.read_database.url.as_ref(),
+            settings.read_database.url_file.as_deref(),
+            "order-food",
+        );
+        let standby = standby.or_exit(ExitCode::Usage, "settings")?;
         let registry = Registry::new();
         let (health, health_receiver) = watch::channel(RefreshHealth::Starting);
         let draining = CancellationToken::new();
         let state = state(
             &settings,
-            (&database, &direct),
+            (&database, &direct, standby.as_ref()),
             &registry,
             health_receiver,
             &draining,
@@ -148,7 +156,10 @@ impl Application {
         let shared = state.clone();
         let mut server = HttpServer::new(move || {
             App::new()
-                .app_data(web::Data::new(shared.clone()))
+                .app_data(web::Data::new(AppState {
+                    reads: shared.reads.of_thread(),
+                    ..shared.clone()
+                }))
                 .app_data(web::Data::new(observer.clone()))
                 .app_data(documents.clone())
                 .app_data(registry.clone())
@@ -240,6 +251,8 @@ impl Application {
         ));
         let sending = actix_web::rt::spawn(live.clone().send(state.pool.clone(), end.clone()));
 
+        let watching = actix_web::rt::spawn(state.reads.clone().watch());
+
         let mut outcome = tokio::select! {
             outcome = started([&direct, &database], &settings, ready).instrument(startup.clone()) => outcome,
             () = shutdown.cancelled() => Ok(()),
@@ -271,6 +284,7 @@ impl Application {
             let _ = serving.await;
         }
         handle.stop(outcome.is_ok()).await;
+        watching.abort();
         if let Some(sweeping) = sweeping {
             sweeping.abort();
         }
@@ -315,7 +329,7 @@ async fn started(
 
 fn state(
     settings: &Settings,
-    (database, direct): (&Database, &Database),
+    (database, direct, standby): (&Database, &Database, Option<&Database>),
     registry: &Registry,
     refresh: watch::Receiver<RefreshHealth>,
     draining: &CancellationToken,
@@ -327,12 +341,20 @@ fn state(
     metrics.set_dataset_max_age(settings.dataset_max_age_s);
     let snapshots = SnapshotHandle::default();
     let order_deadline = Duration::from_secs(settings.order_deadline_s);
+    let least = settings.writer_connections_min;
     let writer = Writer::start(WriterParts {
         database: direct.clone(),
         queue: settings.order_queue,
         order_deadline,
+        connections: least..=settings.writer_connections_max.max(least),
         metrics: metrics.clone(),
     })?;
+    let standby = standby.map(|standby| {
+        let max_lag = Duration::from_secs(settings.read_database.max_lag_s.into());
+        let pool = Pool::new(standby, settings.pool_size, pool_wait);
+        (Standby::new(max_lag), pool)
+    });
+    let reads = OrderReads::new(&pool, standby, order_deadline, registry)?;
     let mut orders = OrderStore::new(writer, pool.clone());
     change_store(&mut orders);
     let grace = Duration::from_secs(settings.ready_grace_s);
@@ -358,6 +380,7 @@ fn state(
         pool,
         orders: Arc::new(orders),
         cells: Arc::new(settings.orders.cells()?),
+        reads,
         queue,
         live: Live::default(),
         streams: EventStreams::new(settings.event_streams, registry, draining.clone())?,

@@ -31,6 +31,8 @@ pub struct Settings {
     pub pool_wait_ms: u64,
     pub order_deadline_s: u64,
     pub order_queue: usize,
+    pub writer_connections_min: usize,
+    pub writer_connections_max: usize,
     pub idempotency_sweep_s: u64,
     pub body_timeout_s: u64,
     pub event_streams: usize,
@@ -43,6 +45,7 @@ pub struct Settings {
     pub enable_metrics: bool,
     pub rate_limit: rate_limit::Settings,
     pub orders: orders::Settings,
+    pub read_database: orders::reads::Settings,
     pub jobs: jobs::Settings,
     pub reports: reports::Settings,
     pub storefront: storefront::Settings,
@@ -79,6 +82,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("POOL_WAIT_MS", "pool_wait_ms"),
     ("ORDER_DEADLINE", "order_deadline_s"),
     ("ORDER_QUEUE", "order_queue"),
+    ("WRITER_CONNECTIONS_MIN", "writer_connections_min"),
+    ("WRITER_CONNECTIONS_MAX", "writer_connections_max"),
     ("IDEMPOTENCY_SWEEP", "idempotency_sweep_s"),
     ("BODY_TIMEOUT", "body_timeout_s"),
     ("EVENT_STREAMS", "event_streams"),
@@ -122,6 +127,16 @@ impl Settings {
             ("DATASET_MAX_AGE", self.dataset_max_age_s, 60..=31_622_400),
             ("ORDER_DEADLINE", self.order_deadline_s, 1..=300),
             ("ORDER_QUEUE", self.order_queue as u64, 1..=1_000_000),
+            (
+                "WRITER_CONNECTIONS_MIN",
+                self.writer_connections_min as u64,
+                1..=64,
+            ),
+            (
+                "WRITER_CONNECTIONS_MAX",
+                self.writer_connections_max as u64,
+                1..=64,
+            ),
             ("IDEMPOTENCY_SWEEP", self.idempotency_sweep_s, 1..=86_400),
             ("BODY_TIMEOUT", self.body_timeout_s, 1..=300),
             ("EVENT_STREAMS", self.event_streams as u64, 0..=100_000),
@@ -134,6 +149,7 @@ impl Settings {
         .into_iter()
         .chain(self.rate_limit.ranges())
         .chain(self.orders.ranges())
+        .chain(self.read_database.ranges())
         .chain(self.jobs.ranges())
         .chain([(
             "EXPORT_ROWS_PER_SECOND",
@@ -215,6 +231,7 @@ fn source(file: Option<PathBuf>) -> process::settings::Source {
             ENVIRONMENT,
             rate_limit::ENVIRONMENT,
             orders::ENVIRONMENT,
+            orders::reads::ENVIRONMENT,
             jobs::ENVIRONMENT,
             reports::ENVIRONMENT,
             storefront::ENVIRONMENT,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use database::pool::{Pool, ReadError};
+use database::pool::Pool;
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use job_queue::Queue;
@@ -14,7 +14,7 @@ use crate::health::Readiness;
 use crate::http::ApiError;
 use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
-use crate::orders::{Cells, OrderStore, ReadyIn};
+use crate::orders::{Cells, OrderReads, OrderStore, ReadyIn};
 use crate::rate_limit::Limits;
 use crate::reference_data::SnapshotHandle;
 use crate::spans;
@@ -30,6 +30,8 @@ pub(crate) struct AppState {
     pub(crate) pool: Pool,
     pub(crate) orders: Arc<OrderStore>,
     pub(crate) cells: Arc<Cells>,
+    /// Reads of orders that may be answered by a standby.
+    pub(crate) reads: OrderReads,
     pub(crate) queue: Queue,
     pub(crate) live: Live,
     pub(crate) streams: EventStreams,
@@ -57,7 +59,7 @@ impl AppState {
     ) -> Result<T, ApiError> {
         let read = async |connection: &mut AsyncPgConnection| spans::database(name, query(connection)).await;
         let rows = self.pool.read(self.order_deadline, read).await;
-        rows.map_err(unavailable)
+        rows.map_err(|error| unavailable(&error))
     }
 
     /// The same for several statements that are to see one state of the database.
@@ -71,11 +73,12 @@ impl AppState {
     ) -> Result<T, ApiError> {
         let read = async |connection: &mut AsyncPgConnection| spans::database(name, query(connection)).await;
         let rows = self.pool.read_one_state(self.order_deadline, read).await;
-        rows.map_err(unavailable)
+        rows.map_err(|error| unavailable(&error))
     }
 }
 
-fn unavailable(error: ReadError) -> ApiError {
-    spans::failed(&error, "the database does not answer a request");
+/// 503 for a read that brought nothing; its cause is logged here.
+pub(crate) fn unavailable(error: &(dyn std::error::Error + 'static)) -> ApiError {
+    spans::failed(error, "the database does not answer a request");
     ApiError::Unavailable
 }

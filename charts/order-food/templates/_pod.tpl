@@ -4,9 +4,15 @@
 {{- .Values.settings.poolSize | default 10 | int -}}
 {{- end }}
 
-{{/* Connections of one pod: for requests, two of the writer of orders, two of the refresher, one that listens for changes of orders. */}}
+{{/* The most connections of one pod that write orders, for those without a limited promotion and for those with one. */}}
+{{- define "food.writerConnections" -}}
+{{- $least := .Values.settings.writerConnectionsMin | default 1 | int -}}
+{{- add (max (.Values.settings.writerConnectionsMax | default 8 | int) $least) $least -}}
+{{- end }}
+
+{{/* Connections of one pod: for requests, of the writer of orders, two of the refresher, one that listens for changes of orders. */}}
 {{- define "food.connections" -}}
-{{- add (include "food.poolSize" . | int) 5 -}}
+{{- add (include "food.poolSize" . | int) (include "food.writerConnections" . | int) 3 -}}
 {{- end }}
 
 {{/* Most pods at the same time, with the one more of a roll-out. */}}

@@ -92,6 +92,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and .role $keys.direct (not .root.Values.database.url) (or (eq .role "app") (not (index $keys .role))) }}{{ $keys.direct }}{{ end -}}
 {{- end }}
 
+{{/* The key with the URL of a standby, for the API alone: root, role. */}}
+{{- define "shop.databaseReadKey" -}}
+{{- $keys := .root.Values.database.keys -}}
+{{- if and (eq (.role | default "") "app") $keys.read (not .root.Values.database.url) }}{{ $keys.read }}{{ end -}}
+{{- end }}
+
 {{/* The URL comes as a file: it is read again for each connection, so that a new password needs no restart. */}}
 {{- define "shop.databaseVolume" -}}
 - name: database-{{ .role }}
@@ -104,6 +110,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- with include "shop.databaseDirectKey" . }}
       - key: {{ . }}
         path: direct-url
+{{- end }}
+{{- with include "shop.databaseReadKey" . }}
+      - key: {{ . }}
+        path: read-url
 {{- end }}
 {{- end }}
 
@@ -138,6 +148,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if include "shop.databaseDirectKey" . }}
 - name: DATABASE_DIRECT_URL_FILE
   value: /etc/order-food/database/direct-url
+{{- end }}
+{{- if include "shop.databaseReadKey" . }}
+- name: READ_DATABASE_URL_FILE
+  value: /etc/order-food/database/read-url
 {{- end }}
 {{- if eq (.root.Values.database.auth | default "password") "azure" }}
 - name: DB_AUTH

@@ -58,7 +58,7 @@ impl Database {
         Database::over(Route::Direct, settings, application_name)
     }
 
-    /// A standby of the same database, at the URL `url` or the one in `url_file`; a password and TLS
+    /// A standby of the same database, at the URL `url` or the one in `url_file`; password and TLS
     /// as in the settings unless the URL has its own. `None`: neither is set. Of several hosts the
     /// first that takes no writes is used.
     ///

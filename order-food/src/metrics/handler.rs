@@ -54,6 +54,7 @@ fn collect(state: &AppState) {
             .with_label_values(&[label])
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
+    state.reads.collect();
     let Some(snapshot) = state.snapshots.any() else {
         return;
     };

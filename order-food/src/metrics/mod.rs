@@ -27,6 +27,7 @@ pub(crate) struct ShopMetrics {
     queue_full: IntCounter,
     splits: IntCounter,
     resubmissions: IntCounter,
+    writer_connections: IntGaugeVec,
     database_up: IntGauge,
     pool: IntGaugeVec,
     products: IntGauge,
@@ -95,6 +96,11 @@ impl ShopMetrics {
                 "Batches halved to find the order that the database refuses",
             )?,
             resubmissions: IntCounter::new("order_resubmissions_total", "Orders sent to the database again")?,
+            writer_connections: gauges(
+                "order_writer_connections",
+                "Open connections that write orders, for those with a limited promotion and for the others",
+                &["orders"],
+            )?,
             database_up: IntGauge::new(
                 "database_up",
                 "Whether the database answered when it was last asked",
@@ -180,6 +186,7 @@ impl ShopMetrics {
         registry.register(Box::new(self.queue_full.clone()))?;
         registry.register(Box::new(self.splits.clone()))?;
         registry.register(Box::new(self.resubmissions.clone()))?;
+        registry.register(Box::new(self.writer_connections.clone()))?;
         registry.register(Box::new(self.database_up.clone()))?;
         registry.register(Box::new(self.pool.clone()))?;
         registry.register(Box::new(self.products.clone()))?;
@@ -247,6 +254,11 @@ impl ShopMetrics {
         #[expect(clippy::cast_precision_loss, reason = "histograms hold floats")]
         self.batch_size.observe(orders as f64);
         self.commit_seconds.observe(taken.as_secs_f64());
+    }
+
+    /// How many connections write `orders`, those with a limited promotion or the others.
+    pub(crate) fn writer_connections(&self, orders: &str) -> IntGauge {
+        self.writer_connections.with_label_values(&[orders])
     }
 
     /// A refused batch was halved.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::answer::EXAMPLE_ID;
 use super::place::{PlaceError, Placed, place};
 use super::request::{OrderRequest, OrderRequestSchema};
-use super::{IdempotencyClaim, IdempotencyKey, NotStored, Order, OrderAnswer, Unredeemable, queries};
+use super::{IdempotencyClaim, IdempotencyKey, NotStored, Order, OrderAnswer, Unredeemable};
 use crate::auth::Caller;
 use crate::coupons::CouponError;
 use crate::http::representation::{JSON, Representation};
@@ -160,12 +160,9 @@ pub(crate) async fn get_order(
 ) -> Result<HttpResponse, ApiError> {
     let caller = state.authenticator.authorize(&request, &READ)?;
     let id = order_id(&id)?;
-    let order = state
-        .read("SELECT orders", async |connection| {
-            queries::order(connection, id, own(&caller)).await
-        })
-        .await?;
-    let order = order.ok_or_else(|| state.cells.missing(id))?;
+    let order = state.reads.order(id).await?;
+    let is_visible = |order: &Arc<Order>| own(&caller).is_none_or(|key| key == order.api_key);
+    let order = order.filter(is_visible).ok_or_else(|| state.cells.missing(id))?;
     let mut response = Representation::private(json(&order)?).respond(&request);
     response.headers_mut().insert(header::LINK, status_link(id));
     Ok(response)

@@ -114,11 +114,10 @@ impl Page {
     /// asked for.
     async fn read(&self, state: &AppState, caller: &Caller) -> Result<(Vec<Order>, Vec<Change>), ApiError> {
         let key = own(caller);
-        let most = i64::try_from(self.limit + 1).unwrap_or(i64::MAX);
+        let most = self.limit + 1;
         if self.status.is_none() && !self.expand {
-            let find =
-                async |connection: &mut _| queries::orders_before(connection, self.before, most, key).await;
-            return Ok((state.read("SELECT orders", find).await?, Vec::new()));
+            let orders = state.reads.page(self.before, most, key).await?;
+            return Ok((orders, Vec::new()));
         }
         let placed_since = first_id_at(caller.snapshot.now() - state.order_open_window);
         let find = async |connection: &mut AsyncPgConnection| -> QueryResult<_> {
@@ -129,7 +128,7 @@ impl Page {
                         statuses,
                         key,
                         before: self.before,
-                        limit: most,
+                        limit: i64::try_from(most).unwrap_or(i64::MAX),
                         placed_since,
                     };
                     let ids = ids_by_status(connection, &page).await?;

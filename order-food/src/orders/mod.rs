@@ -1,8 +1,9 @@
 //! Orders: placing one, reading them back.
 //!
 //! `handlers`, `list`, `events` (HTTP) → `place` (the rules) → `store` → `writer`, `queries` and
-//! `states` (the database); `status` is what becomes of an order afterwards; `request` and `answer`
-//! are what goes over the wire; `idempotency` makes repeated requests harmless; `cells` makes ids.
+//! `states` (the database), `reads` in front of `queries`; `status` is what becomes of an order
+//! afterwards; `request` and `answer` are what goes over the wire; `idempotency` makes repeated
+//! requests harmless; `cells` makes ids.
 
 mod answer;
 mod cells;
@@ -12,11 +13,13 @@ mod idempotency;
 pub(crate) mod list;
 mod place;
 mod queries;
+pub(crate) mod reads;
 mod request;
 mod settings;
 pub(crate) mod states;
 pub(crate) mod status;
 mod store;
+mod with_lines;
 mod writer;
 
 use std::sync::Arc;
@@ -36,6 +39,7 @@ pub use idempotency::{IdempotencyClaim, IdempotencyKey};
 pub(crate) use idempotency::{expiry, sweep};
 pub(crate) use place::{PlaceError, Placed, Shown, place, totals};
 pub(crate) use queries::{coupon_use, orders_at, orders_of};
+pub(crate) use reads::OrderReads;
 pub(crate) use request::{Item, OrderRequest, Text};
 pub(crate) use settings::ENVIRONMENT;
 pub use settings::Settings;

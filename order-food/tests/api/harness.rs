@@ -118,6 +118,17 @@ impl Server {
             .unwrap()
     }
 
+    /// Waits until the writer has so many connections for either kind of orders.
+    pub(crate) async fn until_writer_has(&self, connections: usize) {
+        for orders in ["limited", "unlimited"] {
+            let name = format!("order_writer_connections{{orders=\"{orders}\"}}");
+            eventually(&format!("{name} {connections}"), async || {
+                self.metric(&name).await == connections
+            })
+            .await;
+        }
+    }
+
     /// Waits until `/ready` answers with this status.
     pub(crate) async fn until_ready_is(&self, status: u16) {
         eventually(&format!("/ready {status}"), async || {

@@ -24,6 +24,7 @@ mod exports;
 mod faults;
 mod fixtures;
 mod fuzz_http;
+mod grouped_reads;
 mod harness;
 mod health;
 mod idempotency;

@@ -94,6 +94,30 @@ fn each_container_may_have_a_key_of_its_own_and_falls_back_to_one_url() {
 }
 
 #[test]
+fn a_read_url_goes_to_the_api_alone() {
+    let rendering = render("order-food").set("database.keys.read=read-url");
+    let objects = rendering.objects();
+    let pod = objects.pod("Deployment");
+
+    let told: Vec<bool> = pod
+        .containers()
+        .into_iter()
+        .map(|container| container["env"].to_string().contains("READ_DATABASE_URL_FILE"))
+        .collect();
+
+    assert_eq!(told.iter().filter(|is_told| **is_told).count(), 1, "{told:?}");
+    let items = pod.volume("database-app")["secret"]["items"].to_string();
+    assert!(items.contains(r#""key":"read-url","path":"read-url""#), "{items}");
+    let without = render("order-food").objects();
+    let without = without.pod("Deployment");
+    assert!(
+        !without.volume("database-app")["secret"]["items"]
+            .to_string()
+            .contains("read-url")
+    );
+}
+
+#[test]
 fn a_direct_url_goes_beside_the_pooled_one_and_never_to_a_role_with_a_url_of_its_own() {
     let direct_of = |values: &[&str]| -> Vec<(String, bool)> {
         let rendering = values

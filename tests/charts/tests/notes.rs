@@ -58,24 +58,40 @@ fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_
         lines.find(|line| line.starts_with(beginning)).map(str::to_owned)
     };
     let warned = |assignments: &[&str]| line(assignments, "WARNING");
-    // (5 + 1) · (10 + 5) = 90, and 105 with one more.
-    assert_eq!(warned(&["autoscaling.enabled=true"]), None);
-    let seven = ["autoscaling.enabled=true", "autoscaling.maxReplicas=6"];
-    let warning = warned(&seven).unwrap();
-    assert!(warning.contains("105 connections"), "{warning}");
-    let count = line(&seven, "Database").unwrap();
-    assert!(count.contains("105 by 7 pods"), "{count}");
-    assert_eq!(
-        warned(&[
-            "autoscaling.enabled=true",
-            "autoscaling.maxReplicas=6",
-            "databaseMaxConnections=105"
-        ]),
-        None
-    );
+    // (3 + 1) · (10 + 8 + 1 + 3) = 88, and 110 with one more.
+    let four = ["autoscaling.enabled=true", "autoscaling.maxReplicas=3"];
+    assert_eq!(warned(&four), None);
+    let five = ["autoscaling.enabled=true", "autoscaling.maxReplicas=4"];
+    let warning = warned(&five).unwrap();
+    assert!(warning.contains("110 connections"), "{warning}");
+    let count = line(&five, "Database").unwrap();
+    assert!(count.contains("110 by 5 pods"), "{count}");
+    let notes = render("order-food").notes();
+    assert!(notes.contains("9 to write orders"), "{notes}");
+    let granted = [&five[..], &["databaseMaxConnections=110"]].concat();
+    assert_eq!(warned(&granted), None);
     assert!(warned(&["settings.poolSize=40"]).is_some());
+    let one = ["settings.writerConnectionsMax=1"];
+    let seven = [
+        &["autoscaling.enabled=true", "autoscaling.maxReplicas=6"],
+        &one[..],
+    ]
+    .concat();
+    assert!(
+        warned(&seven).unwrap().contains("105 connections"),
+        "7 · (10 + 1 + 1 + 3)"
+    );
+    let many = [
+        "settings.writerConnectionsMin=8",
+        "settings.writerConnectionsMax=16",
+    ];
+    assert!(
+        warned(&many).unwrap().contains("111 connections"),
+        "3 · (10 + 16 + 8 + 3)"
+    );
 
     // (20 + 1 + 30 + 1) · (2 + 3) = 260 beside the 45 of three pods of the API.
+    let warned = |assignments: &[&str]| line(&[assignments, &one].concat(), "WARNING");
     let workers = ["workers.enabled=true", "workers.critical.enabled=true"];
     let warning = warned(&workers).unwrap();
     assert!(warning.contains("these 305 connections"), "{warning}");
@@ -89,7 +105,7 @@ fn the_notes_warn_when_all_pods_together_could_take_more_connections_than_there_
     let fixed = [&workers[..], &["workers.autoscaling.enabled=false"]].concat();
     assert_eq!(warned(&fixed), None, "4 and 6 workers, 95 connections");
     assert!(
-        line(&fixed, "Database")
+        line(&[&fixed[..], &one].concat(), "Database")
             .unwrap()
             .contains("up to 95 connections of the 100")
     );

@@ -3,21 +3,26 @@
 //! Orders that arrive while a batch is being committed make up the next one. A batch is one
 //! statement and one transaction, and each order is answered after its COMMIT. No batch waits to
 //! become larger; a second one is sent behind the first, so that the database goes from one to the
-//! next.
+//! next. While commits take long against what their batches cost, batches go over several
+//! connections instead, and wait for their commits at the same time.
 //!
-//! `queue` is both sides of a waiting order · `worker` collects and writes batches ·
-//! `connection` sends a batch, `statement` is its SQL · `retry` finishes lost and refused batches.
+//! `queue` is both sides of a waiting order · `worker` collects and writes batches, `batches` is
+//! their size · `connections` has them in flight, `connection` sends a batch, `statement` is its
+//! SQL · `retry` finishes lost and refused batches.
 //!
 //! Two workers: orders with a limited promotion queue for its row, and the others must not queue
 //! with them.
 
+mod batches;
 mod connection;
+mod connections;
 mod queue;
 mod retry;
 mod statement;
 mod worker;
 mod write_error;
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,11 +35,12 @@ use tokio_util::sync::CancellationToken;
 use super::idempotency::KeyGuard;
 use super::{CouponCheck, NewOrder, NotStored};
 use crate::metrics::ShopMetrics;
+use batches::{BatchSizer, CommitLatency};
 use connection::Limits;
 use queue::{OrderWaiter, QueuedOrder, pair};
 pub(crate) use queue::{WriterStopped, Written};
 use retry::RetryQueue;
-use worker::{BatchSizer, Worker};
+use worker::Worker;
 
 /// More orders than the database takes.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +53,9 @@ pub(crate) struct WriterParts {
     /// The most orders that wait in each queue.
     pub(crate) queue: usize,
     pub(crate) order_deadline: Duration,
+    /// Connections for orders without a limited promotion: so many, and at most so many while
+    /// commits take long. For the others: so many.
+    pub(crate) connections: RangeInclusive<usize>,
     pub(crate) metrics: ShopMetrics,
 }
 
@@ -70,25 +79,33 @@ impl Writer {
             database,
             queue,
             order_deadline,
+            connections,
             metrics,
         } = parts;
         let limits = Limits::new(order_deadline, database.statement_timeout());
         let retries = RetryQueue::new(database.clone(), limits, metrics.clone());
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
-        let worker = || {
+        let worker = |connections: RangeInclusive<usize>, orders: &str| {
             let (entrance, queue) = mpsc::channel(queue);
             let worker = Worker {
                 database: database.clone(),
                 limits,
+                connections,
+                open_connections: metrics.writer_connections(orders),
                 queue,
                 retries: retries.clone(),
                 sizer: BatchSizer::default(),
+                latency: CommitLatency::default(),
                 metrics: metrics.clone(),
                 stop: stop.clone(),
             };
             (entrance, worker)
         };
-        let ((unlimited, first), (limited, second)) = (worker(), worker());
+        // Orders with the same promotion wait for its row until the commit before them ends: more
+        // connections would only wait.
+        let least = *connections.start();
+        let (unlimited, first) = worker(connections, "unlimited");
+        let (limited, second) = worker(least..=least, "limited");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

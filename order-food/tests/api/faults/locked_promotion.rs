@@ -18,6 +18,7 @@ async fn a_locked_promotion_holds_up_its_own_orders_and_no_others() {
     let app = TestApp::with(|settings| {
         settings.order_deadline_s = 4;
         settings.pool_size = 6;
+        settings.writer_connections_max = 1;
     })
     .await;
     app.promotion("LIMITED").max_uses(1000).insert().await;

@@ -12,7 +12,9 @@ mod poisoned;
 pub(crate) mod proxy;
 mod refusals;
 mod replicas;
+mod slow_commits;
 mod snapshots;
+mod standby;
 
 pub(crate) use frozen::Frozen;
 

@@ -9,9 +9,22 @@ use crate::harness::{Server, TestApp, settings};
 
 /// A second server on the database of `app`.
 pub(super) async fn replica_of(app: &TestApp) -> Server {
-    let server = Server::start(settings(app.database.settings()));
+    replica_with(app, 1).await
+}
+
+async fn replica_with(app: &TestApp, connections: usize) -> Server {
+    let mut settings = settings(app.database.settings());
+    settings.writer_connections_min = connections;
+    let server = Server::start(settings);
     server.until_ready_is(200).await;
     server
+}
+
+/// A server whose writer has so many connections for either kind of orders.
+async fn app_with(connections: usize) -> TestApp {
+    let app = TestApp::with(|settings| settings.writer_connections_min = connections).await;
+    app.server.until_writer_has(connections).await;
+    app
 }
 
 fn count(answers: &[Answer], status: u16) -> usize {
@@ -20,10 +33,19 @@ fn count(answers: &[Answer], status: u16) -> usize {
 
 #[tokio::test]
 async fn the_last_uses_of_a_promotion_are_given_to_exactly_as_many_orders() {
-    let app = TestApp::start().await;
+    last_uses(1).await;
+}
+
+#[tokio::test]
+async fn the_last_uses_of_a_promotion_are_given_once_over_eight_connections() {
+    last_uses(8).await;
+}
+
+async fn last_uses(connections: usize) {
+    let app = app_with(connections).await;
     let uses = 60;
     app.promotion("RACE").max_uses(uses).insert().await;
-    let other = replica_of(&app).await;
+    let other = replica_with(&app, connections).await;
     let servers = [&app.server, &other];
 
     // Every third repeats a key of its own later.
@@ -65,12 +87,21 @@ async fn the_last_uses_of_a_promotion_are_given_to_exactly_as_many_orders() {
 
 #[tokio::test]
 async fn batches_with_several_limited_promotions_and_keys_do_not_get_into_each_others_way() {
-    let app = TestApp::start().await;
+    several_promotions(1).await;
+}
+
+#[tokio::test]
+async fn so_do_they_not_over_eight_connections() {
+    several_promotions(8).await;
+}
+
+async fn several_promotions(connections: usize) {
+    let app = app_with(connections).await;
     let codes = ["ALPHA", "BRAVO", "CHARLIE", "DELTA"];
     for code in codes {
         app.promotion(code).max_uses(1_000_000).insert().await;
     }
-    let other = replica_of(&app).await;
+    let other = replica_with(&app, connections).await;
     let servers = [&app.server, &other];
     let rounds = scaled(20);
 
