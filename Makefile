@@ -93,6 +93,10 @@ bench: ## Measure the order path, about 10 min (SECONDS=5 ROUNDS=3 ONLY=post64,s
 bench-large: ## Measure with 10 million orders stored (ORDERS=… to choose); needs 15 GB of disk
 	@scripts/bench.sh orders --only large $(filter-out --only $(ONLY),$(bench_options))
 
+.PHONY: bench-latency
+bench-latency: ## Measure orders whose commits wait for a synchronous standby, about 3 min (SECONDS=5 ROUNDS=3 BEFORE=order-food-of-before to choose)
+	@scripts/bench.sh orders --only latency $(filter-out --only $(ONLY),$(bench_options))
+
 .PHONY: bench-status
 bench-status: ## Measure changes of orders, and streams of them with 1,000 clients, about 2 min (SECONDS=5 ROUNDS=3 to choose)
 	@scripts/bench.sh orders --only status $(filter-out --only $(ONLY),$(bench_options))

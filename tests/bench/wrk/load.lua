@@ -1,6 +1,7 @@
 -- What wrk sends, and one line of JSON at the end. Arguments after `--`:
---   get PATH               that path, with the API key
+--   get PATH KEY           that path, with the API key
 --   page PATH COOKIES      that path, as a browser asks for it
+--   each FILE KEY          the paths in the lines of that file, one after the other
 --   post RUN SHARE CODE…   orders of two different products; SHARE of 100 carry one of the coupon codes; each carries a fresh
 --                          Idempotency-Key that begins with RUN, unless RUN is "-"
 local api_key = "apitest"
@@ -60,6 +61,11 @@ function init(args)
     local headers = { ["Accept"] = "text/html,application/xhtml+xml,*/*;q=0.8", ["Accept-Encoding"] = "gzip, deflate, br" }
     if args[3] ~= "" then headers["Cookie"] = args[3] end
     ready[1] = wrk.format("GET", args[2], headers)
+  elseif args[1] == "each" then
+    for path in io.lines(args[2]) do
+      ready[#ready + 1] = wrk.format("GET", path, { ["api_key"] = args[3] })
+    end
+    variants = #ready
   else
     prepare_orders(args)
   end

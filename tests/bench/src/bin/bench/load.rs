@@ -28,6 +28,8 @@ pub(crate) enum Requests<'a> {
     Get(&'a str, &'a str),
     /// A path as a browser asks for it, with these cookies.
     Page(&'a str, &'a str),
+    /// The paths in the lines of a file, under an API key.
+    Each(&'a Path, &'a str),
     /// Orders of two products.
     Orders {
         /// How many of 100 carry a coupon.
@@ -70,6 +72,9 @@ pub(crate) fn send(
         }
         Requests::Page(path, cookies) => {
             command.args(["page", path, cookies]);
+        }
+        Requests::Each(paths, key) => {
+            command.arg("each").arg(paths).arg(key);
         }
         Requests::Orders { share, codes, keyed } => {
             let run = if keyed { unique()? } else { "-".to_owned() };

@@ -3,6 +3,7 @@
 
 mod answers;
 mod chart;
+mod delay;
 mod figures;
 mod http;
 mod jobs;
@@ -48,7 +49,8 @@ struct Arguments {
     #[arg(long, default_value = "/var/tmp")]
     folder: PathBuf,
     /// Folder for order-path.json, .svg and .md (order-path-large.… for `large` alone,
-    /// order-status.… for `status`, storefront.… for `storefront`, console.… for `console`)
+    /// order-status.… for `status`, order-latency.… for `latency`, storefront.… for `storefront`,
+    /// console.… for `console`)
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
     /// Seconds of each measured run
@@ -57,8 +59,8 @@ struct Arguments {
     /// Times that the servers take turns
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// What to measure; by default all but `storefront`, `status`, `large`, `webhooks`, `export` and
-    /// `console`
+    /// What to measure; by default all but `order-reads`, `latency`, `storefront`, `status`, `large`,
+    /// `webhooks`, `export` and `console`
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
     /// Orders in the table of `large`, `export` and `console`
@@ -67,7 +69,8 @@ struct Arguments {
     /// Connections of the server that makes one transaction per order
     #[arg(long, default_value_t = 32)]
     transactions: usize,
-    /// Another build of order-food that `webhooks` and `storefront` compare this one with
+    /// An earlier build of order-food that `order-reads`, `latency`, `webhooks` and `storefront`
+    /// compare with
     #[arg(long)]
     before: Option<PathBuf>,
     /// Threads of wrk
@@ -95,6 +98,10 @@ enum Section {
     Reads,
     /// Pages of the shop, with a cart and without; with --before, also the size of the program
     Storefront,
+    /// Stored orders: single ones, and pages
+    OrderReads,
+    /// Orders while commits wait for a synchronous standby
+    Latency,
     /// The status of orders, and streams of its changes
     Status,
     /// Millions of orders in the table
@@ -144,6 +151,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
         [Section::Status] => "order-status",
         [Section::Storefront] => "storefront",
         [Section::Console] => "console",
+        [Section::Latency] => "order-latency",
         _ => "order-path",
     };
     let to = arguments.out.join(name);
@@ -161,6 +169,8 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
             Section::Coupons => sections::coupons::measure(&setup, &mut report)?,
             Section::Reads => sections::reads::measure(&setup, &mut report)?,
             Section::Storefront => sections::storefront::measure(&setup, &mut report)?,
+            Section::OrderReads => sections::order_reads::measure(&setup, &mut report)?,
+            Section::Latency => sections::latency::measure(&setup, &mut report)?,
             Section::Status => sections::status::measure(&setup, &mut report)?,
             Section::Large => sections::large::measure(&setup, &mut report)?,
             Section::Webhooks => sections::webhooks::measure(&setup, &mut report)?,

@@ -95,11 +95,15 @@ impl Setup {
 
     fn make_template(&self) -> anyhow::Result<()> {
         self.admin.run(&format!("CREATE DATABASE {TEMPLATE}"))?;
-        let url = self.cluster.database_url(TEMPLATE);
+        self.fill(&self.cluster.database_url(TEMPLATE))
+    }
+
+    /// Migrates and loads the database at `url`, without orders.
+    pub(crate) fn fill(&self, url: &str) -> anyhow::Result<()> {
         let data = self.arguments.data.to_string_lossy().into_owned();
         for program in ["database-migration", "database-load"] {
             let output = Command::new(self.binaries.join(program))
-                .env("DATABASE_URL", &url)
+                .env("DATABASE_URL", url)
                 .env("DATA_DIR", &data)
                 .env("JAEGER_ENDPOINT", "none")
                 .output()
@@ -107,7 +111,7 @@ impl Setup {
             let said = String::from_utf8_lossy(&output.stderr);
             ensure!(output.status.success(), "{program}: {said}");
         }
-        let sql = Sql::connect(&url)?;
+        let sql = Sql::connect(url)?;
         sql.run(&format!(
             "DELETE FROM order_items; DELETE FROM orders; {PROMOTIONS}"
         ))?;

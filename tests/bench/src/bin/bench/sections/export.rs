@@ -30,7 +30,7 @@ const LONGEST_TRANSACTION: &str = "
 
 pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let database = setup.database("exported")?;
-    large::fill(setup, &database)?;
+    large::fill(&database, setup.arguments.orders)?;
     let server = setup.order_food(&database)?;
     let folder = setup.cluster.home().join("exports");
     std::fs::create_dir_all(&folder)?;

@@ -17,7 +17,7 @@ const PIECE: u64 = 500_000;
 /// How many orders lie before the deep page.
 const DEPTH: u64 = 200_000;
 /// The key that may read all orders, and the one that has placed one of 100,000.
-const READER: &str = "bench-reads-all";
+pub(super) const READER: &str = "bench-reads-all";
 const RARE: &str = "bench-orders-rarely";
 /// The newest orders, of which one of so many is placed still.
 const WINDOW: u64 = 5_000;
@@ -32,7 +32,7 @@ const ID: &str =
 pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let empty = setup.database("unfilled")?;
     let full = setup.database("filled")?;
-    fill(setup, &full)?;
+    fill(&full, setup.arguments.orders)?;
     let in_empty = setup.order_food(&empty)?;
     let in_full = setup.order_food(&full)?;
     let orders = |server, database| setup.orders((server, database, Keeps::Everything), CONNECTIONS, ORDERS);
@@ -134,7 +134,7 @@ fn pages(setup: &Setup, report: &mut Report, full: &Database) -> anyhow::Result<
 
 /// Fills the tables with orders of two lines each, older than any that will come, in the order of
 /// their ids.
-pub(super) fn fill(setup: &Setup, database: &Database) -> anyhow::Result<()> {
+pub(super) fn fill(database: &Database, orders: u64) -> anyhow::Result<()> {
     for (id, key, scopes) in [
         (
             "018f4e5a-0000-7000-8000-0000000000b1",
@@ -145,7 +145,7 @@ pub(super) fn fill(setup: &Setup, database: &Database) -> anyhow::Result<()> {
     ] {
         insert_key(&database.sql, id, key, scopes)?;
     }
-    let wanted = i64::try_from(setup.arguments.orders)?;
+    let wanted = i64::try_from(orders)?;
     let now = database
         .sql
         .text("SELECT to_char(now(), 'YYYY-MM-DD HH24:MI:SS.USOF')")?;

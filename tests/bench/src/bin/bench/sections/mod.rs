@@ -6,6 +6,8 @@ pub(crate) mod coupons;
 pub(crate) mod export;
 pub(crate) mod keyed;
 pub(crate) mod large;
+pub(crate) mod latency;
+pub(crate) mod order_reads;
 pub(crate) mod post256;
 pub(crate) mod post64;
 pub(crate) mod promotions;
