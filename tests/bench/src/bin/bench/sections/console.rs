@@ -63,7 +63,7 @@ const PAGES: [&str; 18] = [
 
 pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let database = setup.database("console")?;
-    fill(setup, &database)?;
+    fill(&database, setup.arguments.orders)?;
     insert_key(
         &database.sql,
         "018f4e5a-0000-7000-8000-0000000000b4",
