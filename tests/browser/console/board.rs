@@ -205,7 +205,13 @@ async fn keys_are_off_until_they_are_asked_for() {
     let [first, second] = [kitchen.order(1).await, kitchen.order(7).await];
     let browser = kitchen.operator(Scripts::On).await;
     let press = async |key: &str| {
-        browser.find("body").await.send_keys(key).await.unwrap();
+        browser
+            .driver()
+            .action_chain()
+            .send_keys(key)
+            .perform()
+            .await
+            .unwrap();
         let focused = browser.evaluate("return document.activeElement.id", vec![]).await;
         focused.as_str().unwrap_or_default().to_owned()
     };
