@@ -120,7 +120,7 @@ async fn the_board_counts_filters_and_finds() {
     let browser = Browser::logged_in(&app, VIEWER).await;
     let board = browser.get(&app, "/orders").await.text();
     assert!(
-        board.contains("2 × Chicken Waffle") && board.contains("New (2)"),
+        board.contains("2 ×</span> Chicken Waffle") && board.contains("New (2)"),
         "{board}"
     );
     assert!(
