@@ -77,7 +77,8 @@ impl Worker {
     /// Writes as long as a connection is good; false when the worker is stopped and nothing is
     /// left.
     async fn write_over(&mut self, connections: &mut Connections, batch: &mut Vec<QueuedOrder>) -> bool {
-        connections.open_another(connections.wanted(false));
+        // Orders may have waited for the connection.
+        self.send(connections, batch);
         loop {
             let completed = match self.event(connections, batch).await {
                 Event::Completed(completed) => Some(completed),
@@ -137,6 +138,9 @@ impl Worker {
 
     /// Sends what is queued: the first batch however small, the next one when it is worth it.
     fn send(&mut self, connections: &mut Connections, batch: &mut Vec<QueuedOrder>) {
+        if connections.is_empty() {
+            return;
+        }
         self.sizer
             .observe(connections.orders() + batch.len() + self.queue.len());
         let (wanted, least) = (self.wanted(connections), connections.wanted(false));
