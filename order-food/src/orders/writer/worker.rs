@@ -100,7 +100,8 @@ impl Worker {
                 tokio::task::yield_now().await;
                 self.finish(completed);
             }
-            if connections.is_empty() {
+            // Without orders, a database that is away is not missed, and its absence not counted.
+            if connections.is_empty() && !batch.is_empty() {
                 return true;
             }
         }
