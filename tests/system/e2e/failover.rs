@@ -1,5 +1,5 @@
-//! Three Patroni nodes under load, broken in every way: no acknowledged order is lost, and the table
-//! says how long orders stop.
+//! Three Patroni nodes under load, broken in every way: no acknowledged order is lost, and the
+//! table says how long orders stop.
 
 use std::time::{Duration, Instant};
 

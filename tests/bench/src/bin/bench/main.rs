@@ -59,8 +59,8 @@ struct Arguments {
     /// Times that the servers take turns
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// What to measure; by default all but `order-reads`, `latency`, `storefront`, `status`, `large`,
-    /// `webhooks`, `export` and `console`
+    /// What to measure; by default all but `order-reads`, `latency`, `storefront`, `status`,
+    /// `large`, `webhooks`, `export` and `console`
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
     /// Orders in the table of `large`, `export` and `console`
