@@ -208,6 +208,6 @@ if (board) {
     const step = { j: 1, k: -1 }[event.key];
     const card = column >= 0 ? board.querySelector(`.board > section:nth-child(${column + 1}) .ticket`)
       : step ? cards[Math.min(Math.max(now + step, 0), cards.length - 1)] : undefined;
-    card?.querySelector("form.main button, .code")?.focus();
+    (card?.querySelector("form.main button") ?? card?.querySelector(".code"))?.focus();
   });
 }

@@ -106,9 +106,8 @@ pub(super) fn moves_of(from: OrderStatus) -> Vec<Move> {
         to: to.name(),
         label: label(to),
         asks_minutes: to == OrderStatus::Accepted,
-        asks_reason: matches!(to, OrderStatus::Rejected | OrderStatus::Cancelled),
-        is_main: !matches!(to, OrderStatus::Rejected | OrderStatus::Cancelled)
-            && !(from == OrderStatus::Ready && to == OrderStatus::Preparing),
+        asks_reason: to.is_void(),
+        is_main: !to.is_void() && (from, to) != (OrderStatus::Ready, OrderStatus::Preparing),
     };
     allowed(from, Actor::Staff).map(entry).collect()
 }

@@ -42,8 +42,11 @@ pub(crate) struct ShopMetrics {
     run_running: GaugeVec,
     run_failures: IntGaugeVec,
     run_lost: IntGaugeVec,
-    last_refusals: Arc<Mutex<VecDeque<(DateTime<Utc>, &'static str)>>>,
+    last_refusals: Arc<Mutex<VecDeque<Refused>>>,
 }
+
+/// When an order was refused, and the kind of the error.
+type Refused = (DateTime<Utc>, &'static str);
 
 /// Refusals that are remembered one by one.
 const REMEMBERED: usize = 50;
@@ -228,7 +231,7 @@ impl ShopMetrics {
 
     /// The last 50 orders that were not stored, newest first: when, by the clock of this machine,
     /// and the error's type.
-    pub(crate) fn last_refusals(&self) -> Vec<(DateTime<Utc>, &'static str)> {
+    pub(crate) fn last_refusals(&self) -> Vec<Refused> {
         let last = self.last_refusals.lock().unwrap_or_else(PoisonError::into_inner);
         last.iter().copied().collect()
     }

@@ -97,13 +97,14 @@ fn run(folder: &Path, target: &Target<'_>, form: Form) -> Figures {
     if let Form::Desktop = form {
         command.arg("--preset=desktop");
     }
+    let mut said = String::new();
     for _ in 0..ATTEMPTS {
         let output = command.output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         if output.status.success() && report["runtimeError"].is_null() && report["audits"].is_object() {
             return Figures::of(&report);
         }
-        eprintln!("again: {}", String::from_utf8_lossy(&output.stderr));
+        said = String::from_utf8_lossy(&output.stderr).into_owned();
     }
-    panic!("Lighthouse does not open {}", target.address);
+    panic!("Lighthouse does not open {}: {said}", target.address);
 }
