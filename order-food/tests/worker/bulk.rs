@@ -63,24 +63,25 @@ async fn a_replay_that_is_stopped_half_way_keeps_what_it_did_and_another_goes_on
     let database = database("replay").await;
     let of_all = "UPDATE job SET payload = '{\"action\": \"replay\", \"kind\": null, \"key_id\": null}' WHERE kind = 'operator.bulk'";
     database.execute(of_all).await;
-    // The record of the first piece waits for this.
-    let held = holding(&database).await;
-    // Not taken for lost while it waits on a busy machine.
-    let worker = Worker::ready(PROGRAM, database.url(), &[("JOBS_HEARTBEAT_MS", "2000")]).await;
+    // The first piece takes a while.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END';
+        CREATE TRIGGER slow BEFORE INSERT ON operator_actions FOR EACH ROW EXECUTE FUNCTION slow()";
+    database.execute(slow).await;
+    let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
     let running = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND state = 1";
     until(&database, "it runs", running, "1").await;
+    // A running attempt is asked every 100 ms, once it has run for half a second.
     database
         .execute("UPDATE job SET cancel_requested_at = now() WHERE kind = 'operator.bulk'")
         .await;
-    // A running attempt is asked every 100 ms, once it has run for half a second.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    drop(held);
 
     let stopped = "SELECT string_agg(reason, ' ') FROM job_dead WHERE kind = 'operator.bulk'";
     until(&database, "it is stopped", stopped, "cancelled").await;
     let replayed = "SELECT count(replayed_as) FROM job_dead";
     assert_eq!(database.value(replayed).await, "5000");
 
+    database.execute("DROP TRIGGER slow ON operator_actions").await;
     let again = "INSERT INTO job (kind, priority, timeout_ms, payload)
         VALUES ('operator.bulk', 1, 60000, '{\"action\": \"replay\", \"kind\": null, \"key_id\": null}')";
     database.execute(again).await;

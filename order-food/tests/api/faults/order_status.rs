@@ -276,7 +276,7 @@ async fn a_limit_is_never_passed_by_orders_that_are_placed_and_taken_back_at_onc
     other.until_ready_is(200).await;
     let servers = [&app.server, &other];
     let valid = "
-        SELECT (SELECT uses FROM promotion_uses) || ' ' || count(*) FROM orders
+        SELECT coalesce((SELECT uses FROM promotion_uses), 0) || ' ' || count(*) FROM orders
         LEFT JOIN order_states ON order_id = orders.id AND (order_states.status = 'rejected' OR (order_states.status = 'cancelled' AND version = 2))
         WHERE coupon_code = 'COMEANDGO' AND order_id IS NULL";
 

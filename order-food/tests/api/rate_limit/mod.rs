@@ -61,7 +61,7 @@ async fn nothing_is_limited_by_default() {
     }
 
     assert_eq!(app.order_count().await, 50);
-    assert!(!app.get("/metrics").await.text().contains("limited"));
+    assert!(!app.get("/metrics").await.text().contains("requests_limited"));
 }
 
 #[tokio::test]
