@@ -72,7 +72,7 @@ test: ## Run every test, on throw-away PostgreSQL servers of their own
 	cargo test --workspace --locked
 
 # Packages with long tests, which stand in modules called `soak`; what is long there asks test_support::scaled.
-SOAK_PACKAGES := order-food job-queue system-tests database-load
+SOAK_PACKAGES := order-food job-queue system-tests database-load database-migration
 SOAK ?= 1
 
 .PHONY: soak

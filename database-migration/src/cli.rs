@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use database_migration::partitions::{AHEAD, Interval, RETAIN_DAYS};
 
 const EXAMPLES: &str = "\
 Example:
@@ -12,7 +13,7 @@ Example:
 Exit status:
   0 done, or nothing to do          6 connection lost, server full, or --timeout is over
   1 unexpected error                7 the database is newer and does not allow this build
-  2 wrong usage or settings         8 migrations are pending (status --exit-code, wait)
+  2 wrong usage or settings         8 migrations are pending (status --exit-code, wait, partitions)
   3 database not reachable          9 a standby, a right or schema that is missing, another tool's ledger
   4 lock timeout                  143 stopped by a signal
   5 an applied migration was edited, or the schema by hand (validate)";
@@ -118,6 +119,12 @@ pub(crate) enum Command {
     /// Make the database's roles with their rights, or see whether they are as they should be
     #[command(subcommand, after_help = "Example:\n  database-migration roles check")]
     Roles(Roles),
+    /// Make the partitions of orders for the time to come, and take old ones away if asked
+    ///
+    /// Orders are stored meanwhile. Says each change; a second run changes nothing. `up` makes
+    /// partitions, too, and takes none away.
+    #[command(after_help = "Example:\n  database-migration partitions --retain 400d --export /backup")]
+    Partitions(PartitionOptions),
     /// Say whether a run has written ALIVE_FILE within 60 s, for a probe
     ///
     /// Ends with 1 when it has not. Needs no database.
@@ -130,6 +137,34 @@ pub(crate) enum Command {
         #[arg(long, value_name = "VERSION")]
         for_version: Option<i32>,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PartitionOptions {
+    /// How many partitions begin in the future, 2 to 60 [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(*AHEAD.start())..=i64::from(*AHEAD.end())))]
+    pub(crate) ahead: Option<u32>,
+    /// How long a new partition is: month or week [default: month]
+    #[arg(long, value_name = "INTERVAL")]
+    pub(crate) interval: Option<Interval>,
+    /// Detach and drop partitions whose last order is older than this, in whole days; with them the
+    /// states and events of their orders [default: none is dropped]
+    #[arg(long, value_name = "TIME", value_parser = days)]
+    pub(crate) retain: Option<u32>,
+    /// Write what is dropped into CSV files in this folder first
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) export: Option<PathBuf>,
+}
+
+/// `400d`, as days.
+fn days(text: &str) -> Result<u32, String> {
+    let (least, most) = (*RETAIN_DAYS.start(), *RETAIN_DAYS.end());
+    let time = process::duration::within(DAY * least..=DAY * most)(text)?;
+    let days = time.as_secs() / DAY.as_secs();
+    u32::try_from(days)
+        .ok()
+        .filter(|days| DAY * *days == time)
+        .ok_or_else(|| "whole days such as 400d are expected".to_owned())
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -15,11 +15,16 @@ const TIDYING: Duration = Duration::from_secs(5);
 
 const WORD: &str = "CONCURRENTLY";
 
-/// The statements of a file; each ends with a semicolon at the end of a line.
+/// The statements of a file; each ends with a semicolon at the end of a line, outside of `$$`.
 pub(crate) fn statements(sql: &str) -> impl Iterator<Item = &str> {
     let mut rest = sql;
     std::iter::from_fn(move || {
-        let end = rest.find(";\n").map_or(rest.len(), |at| at + 1);
+        let is_outside = |at: &usize| {
+            rest.get(..*at)
+                .is_some_and(|it| it.matches("$$").count() % 2 == 0)
+        };
+        let mut ends = rest.match_indices(";\n").map(|(at, _)| at);
+        let end = ends.find(is_outside).map_or(rest.len(), |at| at + 1);
         let (statement, after) = rest.split_at(end);
         rest = after.strip_prefix('\n').unwrap_or(after);
         (!statement.is_empty()).then_some(statement)
@@ -135,6 +140,12 @@ mod tests {
             ]
         );
         assert_eq!(statements("SELECT 1;").collect::<Vec<_>>(), ["SELECT 1;"]);
+        let block = "DO $$\nBEGIN\n    PERFORM 1;\nEND\n$$;";
+        let blocks = format!("{block}\n{block}\nSELECT 1;\n");
+        assert_eq!(
+            statements(&blocks).collect::<Vec<_>>(),
+            [block, block, "SELECT 1;"]
+        );
         assert_eq!(statements("").count(), 0);
     }
 }

@@ -2,14 +2,15 @@
 
 use std::borrow::Borrow;
 
+use database_migration::partitions;
 use database_migration::roles::{self, Changes, Passwords};
 use database_migration::{Done, Error, Migrator, Repaired};
 use process::failure::{self, ExitCode, Failure};
 use process::report::ProcessOutcome;
 use process::telemetry::{self, Telemetry};
-use tracing::{Instrument as _, info_span};
+use tracing::{Instrument as _, info, info_span, warn};
 
-use crate::cli::{Command, Roles};
+use crate::cli::{Command, PartitionOptions, Roles};
 use crate::output::Output;
 
 /// Standard output has all of them.
@@ -19,6 +20,7 @@ const FINDINGS_IN_A_LINE: usize = 10;
 pub(crate) struct Call<'a> {
     pub(crate) migrator: Migrator,
     pub(crate) roles: &'a roles::Settings,
+    pub(crate) partitions: &'a partitions::Settings,
     pub(crate) telemetry: &'a Telemetry,
     pub(crate) output: Output,
 }
@@ -26,7 +28,19 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     pub(crate) async fn run(mut self, command: Command) -> Result<ProcessOutcome, Failure> {
         match command {
-            Command::Up { to } => self.change(self.migrator.up(to)).await,
+            Command::Up { to } => {
+                let mut ahead = None;
+                let work = async {
+                    let done = self.migrator.up(to).await?;
+                    ahead = done.partitions_ahead;
+                    Ok(done)
+                };
+                let outcome = self.change(work).await?;
+                if to.is_none() && ahead.is_none_or(|ahead| ahead < self.partitions.ahead) {
+                    self.keep_partitions_ahead().await;
+                }
+                Ok(outcome)
+            }
             Command::Down {
                 back,
                 allow_destructive,
@@ -38,6 +52,7 @@ impl Call<'_> {
             Command::Plan { to, sql } => self.plan(to, sql).await,
             Command::Validate => self.validate().await,
             Command::Repair => self.repair().await,
+            Command::Partitions(options) => self.partitions(options).await,
             Command::Roles(Roles::Apply) => self.apply_roles().await,
             Command::Roles(Roles::Check) => self.check_roles().await,
             // Has been done, without a database.
@@ -122,6 +137,42 @@ impl Call<'_> {
             "done: run {run_id}, outcome {outcome}, version {version}, {count} changes of the ledger"
         );
         Ok(ProcessOutcome::new(ExitCode::Done, last_line))
+    }
+
+    async fn partitions(&self, options: PartitionOptions) -> Result<ProcessOutcome, Failure> {
+        let mut settings = self.partitions.clone();
+        settings.ahead = options.ahead.unwrap_or(settings.ahead);
+        settings.interval = options.interval.unwrap_or(settings.interval);
+        settings.retain_days = options.retain.unwrap_or(settings.retain_days);
+        settings.export_dir = options.export.or(settings.export_dir);
+        let done = self.migrator.partitions(&settings).await;
+        let done = done.map_err(|error| self.failed_run(&error))?;
+        self.output.answer("partitions", &done)?;
+        let outcome = outcome(!done.changes.is_empty());
+        let last_line = format!(
+            "done: run {}, outcome {outcome}, {} partitions lie ahead",
+            done.run_id, done.ahead
+        );
+        Ok(ProcessOutcome::new(ExitCode::Done, last_line))
+    }
+
+    /// After `up`, which brings the schema whether this succeeds or not: takes nothing away.
+    async fn keep_partitions_ahead(&self) {
+        let mut settings = self.partitions.clone();
+        settings.retain_days = 0;
+        let made = async {
+            match self.migrator.needs_partitions(&settings).await? {
+                true => Ok(self.migrator.partitions(&settings).await?.changes),
+                false => Ok::<_, Error>(Vec::new()),
+            }
+        };
+        match made.await {
+            Ok(changes) => changes.iter().for_each(|change| info!("{change}")),
+            Err(error) => warn!(
+                error = failure::line(&error),
+                "the partitions ahead could not be made; database-migration partitions makes them"
+            ),
+        }
     }
 
     async fn apply_roles(&self) -> Result<ProcessOutcome, Failure> {

@@ -103,6 +103,16 @@ pub enum Error {
         asked: i32,
         waited: Duration,
     },
+    /// Exit 8: the migration that divides the tables was not applied yet.
+    #[error("orders is not partitioned yet; nothing was changed")]
+    NotPartitioned,
+    /// Exit 6: old orders could not be exported, so they were not dropped.
+    #[error("could not write {file}; what was not exported stays")]
+    Export {
+        file: String,
+        #[source]
+        source: std::io::Error,
+    },
     /// Exit 9: the server is a standby.
     #[error("{database} is a standby, which takes no changes; nothing was changed")]
     Standby { database: String },
@@ -228,6 +238,10 @@ impl Error {
             }
             Self::Newer { .. } => "use a newer build",
             Self::TooOld { .. } => "use the build that brought this version",
+            Self::NotPartitioned => "run database-migration up",
+            Self::Export { .. } => {
+                "see to the folder (--export), then run again: it goes on where it stopped"
+            }
             Self::StillPending { .. } => "run database-migration up, or wait longer (--wait-timeout)",
             Self::Standby { .. } => "migrate the primary; on a standby: database-migration wait",
             Self::ForeignLedger => "name another database or search_path in DATABASE_URL",
@@ -267,7 +281,8 @@ impl Error {
             | Self::Gap { .. }
             | Self::BeyondRepair { .. } => ExitCode::Drift,
             Self::Newer { .. } | Self::TooOld { .. } => ExitCode::Incompatible,
-            Self::StillPending { .. } => ExitCode::Pending,
+            Self::StillPending { .. } | Self::NotPartitioned => ExitCode::Pending,
+            Self::Export { .. } => ExitCode::Input,
             Self::Standby { .. } | Self::ForeignLedger | Self::NoSchema { .. } | Self::RolesLeft { .. } => {
                 ExitCode::Prerequisite
             }

@@ -51,6 +51,8 @@ pub(crate) struct Ledger {
     pub(crate) applied: Vec<Applied>,
     /// The server is a standby. Not known of one whose ledger is empty.
     pub(crate) standby: bool,
+    /// Partitions of the order tables that begin in the future; none before they are partitioned.
+    pub(crate) partitions_ahead: Option<u32>,
     /// The tables are all there; else `up` makes them, and takes over what an earlier build left.
     pub(crate) is_complete: bool,
 }
@@ -70,7 +72,15 @@ const CREATE_EARLIER: &str = include_str!("ledger/schema_migrations.sql");
 const READ: &str = r#"
 SELECT version, name, encode(up_sha256, 'hex'), encode(down_sha256, 'hex'),
     to_char(run_on, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), duration_ms, build, min_compatible_schema,
-    pg_is_in_recovery()
+    pg_is_in_recovery(), (
+        SELECT min(ahead) FROM (
+            SELECT count(*) FILTER (WHERE substring(pg_get_expr(relpartbound, oid) FROM 'FROM \(''([0-9a-f-]{36})')::uuid
+                > rpad(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid) AS ahead
+            FROM pg_inherits JOIN pg_class ON oid = inhrelid
+            WHERE inhparent IN (to_regclass('orders'), to_regclass('order_items'))
+            GROUP BY inhparent
+        ) AS of_table
+    )
 FROM __diesel_schema_migrations
 LEFT JOIN migration_details USING (version)
 ORDER BY version
@@ -131,6 +141,8 @@ impl Ledger {
                     .applied
                     .push(Applied::from_texts(&row).ok_or(Error::ForeignLedger)?);
                 ledger.standby = row.try_get(8).ok().flatten() == Some("t");
+                let ahead = row.try_get(9).ok().flatten();
+                ledger.partitions_ahead = ahead.and_then(|ahead| ahead.parse().ok());
             }
         }
         Ok(ledger)

@@ -12,6 +12,7 @@ mod error;
 mod harness;
 mod ledger;
 mod migrator;
+pub mod partitions;
 pub mod roles;
 mod run_context;
 mod schema_snapshot;
@@ -19,6 +20,7 @@ mod session;
 mod source;
 mod state;
 
+pub use commands::partitions::Partitions;
 pub use commands::plan::{Plan, Planned};
 pub use commands::repair::Repaired;
 pub use commands::status::{Row, State, Status};

@@ -59,6 +59,7 @@ fn run(
         Ok::<_, Failure>(Call {
             migrator: migrator(&options, settings, database, &stop)?,
             roles: &settings.roles,
+            partitions: &settings.partitions,
             telemetry,
             output,
         })

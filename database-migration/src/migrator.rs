@@ -63,6 +63,8 @@ pub struct Done {
     pub after: i32,
     /// Attempts that were given up because a lock was not granted within 2 s.
     pub retries: u32,
+    /// Partitions of the order tables that begin in the future, if nothing was applied.
+    pub partitions_ahead: Option<u32>,
 }
 
 impl Done {
@@ -137,6 +139,7 @@ impl Migrator {
             before,
             after,
             retries,
+            partitions_ahead: None,
         }
     }
 }

@@ -3,11 +3,13 @@
 WITH schema AS (
     SELECT oid AS schema FROM pg_namespace WHERE nspname = current_schema()
 ), tables AS (
+    -- Partitions come and go, and are as their table is.
     SELECT oid, relname, relpersistence FROM pg_class JOIN schema ON relnamespace = schema
-    WHERE relkind IN ('r', 'p')
+    WHERE relkind IN ('r', 'p') AND NOT relispartition
         AND relname NOT IN ('__diesel_schema_migrations', 'migration_details', 'schema_migrations')
 )
 SELECT relname::text, 'table', '', CASE relpersistence WHEN 'u' THEN 'unlogged' ELSE 'logged' END
+    || coalesce(', partitioned by ' || pg_get_partkeydef(oid), '')
 FROM tables
 UNION ALL
 SELECT relname, 'column', attname, concat_ws(' ', format_type(atttypid, atttypmod),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use database_migration::roles;
+use database_migration::{partitions, roles};
 use one_shot::Trigger;
 use process::failure::{ExitCode, Failure};
 use process::{settings, telemetry};
@@ -22,6 +22,7 @@ pub(crate) struct Settings {
     pub(crate) alive_file: Option<PathBuf>,
     pub(crate) database: database::Settings,
     pub(crate) roles: roles::Settings,
+    pub(crate) partitions: partitions::Settings,
     pub(crate) telemetry: telemetry::Settings,
 }
 
@@ -32,6 +33,7 @@ pub(crate) fn load(file: Option<PathBuf>) -> Result<Settings, Failure> {
         own,
         database::ENVIRONMENT,
         roles::ENVIRONMENT,
+        partitions::ENVIRONMENT,
         telemetry::ENVIRONMENT,
     ]
     .concat();
@@ -50,5 +52,6 @@ pub(crate) fn load(file: Option<PathBuf>) -> Result<Settings, Failure> {
             return Err(Failure::new(ExitCode::Usage, message));
         }
     }
+    settings.partitions.check()?;
     Ok(settings)
 }

@@ -15,6 +15,8 @@ pub struct SchemaState {
     pub min_compatible: i32,
     /// Migrations that another program applied, such as the diesel CLI: `0001_shop`.
     pub unverified: Vec<String>,
+    /// Partitions of the order tables that begin in the future; none before they are partitioned.
+    pub partitions_ahead: Option<u32>,
     /// The ledger needs no work before it can be written to.
     pub(crate) is_complete: bool,
 }
@@ -34,6 +36,7 @@ impl SchemaState {
             unverified: unverified(migrations, applied)
                 .map(Migration::to_string)
                 .collect(),
+            partitions_ahead: ledger.partitions_ahead,
             is_complete: ledger.is_complete,
         };
         if let Some(problem) = problems(migrations, applied).into_iter().next() {
@@ -200,6 +203,7 @@ mod tests {
             applied: applied.to_vec(),
             standby: false,
             is_complete: true,
+            partitions_ahead: None,
         };
         match SchemaState::of(&migrations, &ledger) {
             Ok(state) => {

@@ -25,7 +25,7 @@ SELECT md5(string_agg(state, ',' ORDER BY state)) FROM (
         (xpath('//row/hash/text()', query_to_xml(format(
             'SELECT md5(string_agg(t::text, '','' ORDER BY t::text)) AS hash FROM %s AS t', pg_class.oid::regclass
         ), true, false, '')))[1]::text, '') AS state
-    FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace AND relname <> 'bootstrap_runs'
+    FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND relnamespace = 'public'::regnamespace AND relname <> 'bootstrap_runs'
 ) AS states
 ";
 

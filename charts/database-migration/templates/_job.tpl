@@ -1,16 +1,27 @@
-{{/* The spec of the Job. */}}
-{{- define "migration.jobSpec" -}}
-{{- $attempts := add1 (int .Values.job.backoffLimit) -}}
-{{- $deadline := .Values.job.activeDeadlineSeconds | default (mul $attempts (add (int .Values.timeoutSeconds) 120)) -}}
-{{- if le (int $deadline) (int .Values.timeoutSeconds) -}}
-{{- fail (printf "job.activeDeadlineSeconds: %d is not above timeoutSeconds (%d): Kubernetes would kill a run that could still end by itself" (int $deadline) (int .Values.timeoutSeconds)) -}}
+{{/* Arguments of the scheduled runs. */}}
+{{- define "migration.partitions" -}}
+{{- with .Values.partitions -}}
+{{- $args := list "partitions" "--ahead" (.ahead | toString) "--interval" .interval -}}
+{{- if .retainDays }}{{ $args = concat $args (list "--retain" (printf "%dd" (int .retainDays))) }}{{ end -}}
+{{- with .exportDir }}{{ $args = concat $args (list "--export" .) }}{{ end -}}
+{{- toYaml $args -}}
 {{- end -}}
-backoffLimit: {{ .Values.job.backoffLimit }}
-activeDeadlineSeconds: {{ $deadline }}
-{{- if not (kindIs "invalid" .Values.job.ttlSecondsAfterFinished) }}
-ttlSecondsAfterFinished: {{ .Values.job.ttlSecondsAfterFinished }}
 {{- end }}
-{{- if eq .Values.job.restartPolicy "Never" }}
+
+{{/* The spec of a Job: root, of (.Values.job or .Values.cronjob), name (job or cronjob), migrator (the container's values). */}}
+{{- define "migration.jobSpec" -}}
+{{- $timeout := int .root.Values.timeoutSeconds -}}
+{{- $attempts := add1 (int .of.backoffLimit) -}}
+{{- $deadline := .of.activeDeadlineSeconds | default (mul $attempts (add $timeout 120)) -}}
+{{- if le (int $deadline) $timeout -}}
+{{- fail (printf "%s.activeDeadlineSeconds: %d is not above timeoutSeconds (%d): Kubernetes would kill a run that could still end by itself" .name (int $deadline) $timeout) -}}
+{{- end -}}
+backoffLimit: {{ .of.backoffLimit }}
+activeDeadlineSeconds: {{ $deadline }}
+{{- if not (kindIs "invalid" .of.ttlSecondsAfterFinished) }}
+ttlSecondsAfterFinished: {{ .of.ttlSecondsAfterFinished }}
+{{- end }}
+{{- if eq .of.restartPolicy "Never" }}
 podFailurePolicy:
   rules:
     - action: Ignore
@@ -26,22 +37,22 @@ podFailurePolicy:
 template:
   metadata:
     labels:
-      {{- include "shop.labels" (dict "root" . "component" "job" "extra" .Values.podLabels) | nindent 6 }}
-    {{- with .Values.podAnnotations }}
+      {{- include "shop.labels" (dict "root" .root "component" .name "extra" .root.Values.podLabels) | nindent 6 }}
+    {{- with .root.Values.podAnnotations }}
     annotations:
       {{- toYaml . | nindent 6 }}
     {{- end }}
   spec:
-    restartPolicy: {{ .Values.job.restartPolicy }}
-    {{- include "shop.identity" . | nindent 4 }}
+    restartPolicy: {{ .of.restartPolicy }}
+    {{- include "shop.identity" .root | nindent 4 }}
     containers:
-      {{- include "migrator.container" (dict "root" . "migrator" .Values "trigger" "job" "alive" true) | nindent 6 }}
+      {{- include "migrator.container" (dict "root" .root "migrator" .migrator "trigger" .name "alive" true) | nindent 6 }}
     volumes:
       - name: temp
         emptyDir: {}
-      {{- include "shop.databaseVolume" (dict "root" . "role" "migrator") | nindent 6 }}
-      {{- with .Values.volumes }}
+      {{- include "shop.databaseVolume" (dict "root" .root "role" "migrator") | nindent 6 }}
+      {{- with .root.Values.volumes }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
-    {{- include "shop.scheduling" . | nindent 4 }}
+    {{- include "shop.scheduling" .root | nindent 4 }}
 {{- end }}

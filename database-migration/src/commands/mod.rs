@@ -2,6 +2,7 @@
 
 mod change;
 pub(crate) mod down;
+pub(crate) mod partitions;
 pub(crate) mod plan;
 pub(crate) mod repair;
 pub(crate) mod status;

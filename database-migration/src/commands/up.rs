@@ -44,7 +44,10 @@ impl Migrator {
             );
         }
         if state.is_complete && state.pending(&self.migrations, to).is_empty() {
-            return Ok(self.done(state.version, state.version, 0));
+            return Ok(Done {
+                partitions_ahead: state.partitions_ahead,
+                ..self.done(state.version, state.version, 0)
+            });
         }
         let choose = |state: &SchemaState| Ok(state.pending(&self.migrations, to));
         change(&run, client, Direction::Up, choose).await

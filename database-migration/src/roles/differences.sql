@@ -32,7 +32,12 @@ WITH named AS (
     -- None before the first migration: whatever has these names then belongs to others.
     SELECT pg_class.oid, relname, relowner, relacl
     FROM pg_class JOIN place ON relnamespace = namespace
-    WHERE relkind IN ('r', 'p') AND relname = ANY ($3) AND (relowner = owner OR NOT $5)
+    -- Partitions have the table's owner, and no rights of their own: nobody goes past the table.
+    WHERE relkind IN ('r', 'p') AND (relowner = owner OR NOT $5)
+        AND (relname = ANY ($3) OR relispartition AND EXISTS (
+            SELECT FROM pg_inherits JOIN pg_class AS whole ON whole.oid = inhparent
+            WHERE inhrelid = pg_class.oid AND whole.relnamespace = namespace AND whole.relname = ANY ($3)
+        ))
         AND EXISTS (
             SELECT FROM pg_class
             WHERE relnamespace = namespace AND relname IN ('__diesel_schema_migrations', 'schema_migrations')

@@ -7,7 +7,7 @@ use crate::own::{self, NEXT};
 use crate::program::{NEWEST, run, start};
 
 const ORDER: &str = "INSERT INTO orders (id, api_key_id, subtotal, discount, total)
-    VALUES (gen_random_uuid(), gen_random_uuid(), 10, 0, 10)";
+    VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, gen_random_uuid(), 10, 0, 10)";
 
 const VERSION: &str = "SELECT max(version::int) FROM __diesel_schema_migrations";
 

@@ -232,3 +232,25 @@ async fn every_help_shows_an_example() {
         }
     }
 }
+
+#[tokio::test]
+async fn before_the_migration_there_is_nothing_to_divide_and_wrong_figures_are_refused() {
+    let database = TestDatabase::empty().await;
+    let mut earlier = own::migrator(&database, &[]);
+    earlier.migrations = own::earlier(10);
+    earlier.up(None).await.unwrap();
+
+    let early = run(&database, &["partitions"]).await;
+
+    assert_eq!(early.code, Some(8), "{}", early.stderr);
+    assert!(early.stderr.contains("not partitioned yet"), "{}", early.stderr);
+    for wrong in [
+        ["--ahead", "1"],
+        ["--retain", "6d"],
+        ["--retain", "200h"],
+        ["--interval", "day"],
+    ] {
+        let output = run(&database, &[["partitions"].as_slice(), wrong.as_slice()].concat()).await;
+        assert_eq!(output.code, Some(2), "{wrong:?}: {}", output.stderr);
+    }
+}

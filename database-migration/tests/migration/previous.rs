@@ -58,11 +58,11 @@ async fn every_earlier_build_that_is_allowed_starts_on_the_newest_schema_and_rea
 async fn the_newest_schema_keeps_every_column_of_every_build_that_it_allows() {
     const COLUMNS: &str = "
         SELECT relname, attname, format_type(atttypid, atttypmod) FROM pg_attribute
-        JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind = 'r'
+        JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
         WHERE attnum > 0 AND NOT attisdropped";
     const DEMANDED: &str = "
         SELECT relname, attname FROM pg_attribute
-        JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind = 'r'
+        JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
         WHERE attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef AND attidentity = ''";
     let newest = TestDatabase::migrated().await;
     let (columns, demanded) = (newest.rows(COLUMNS).await, newest.rows(DEMANDED).await);

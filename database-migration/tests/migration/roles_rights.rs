@@ -16,7 +16,7 @@ async fn with_rows() -> Roles {
              SELECT gen_random_uuid(), sha256('key'), 'id', id, ARRAY['create_order'] FROM users;
              INSERT INTO promotions (code, kind, value, max_uses) VALUES ('LIMITED', 'fixed', 1, 5);
              INSERT INTO orders (id, api_key_id, subtotal, discount, total)
-             SELECT gen_random_uuid(), id, 10, 0, 10 FROM api_keys;
+             SELECT overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, id, 10, 0, 10 FROM api_keys;
              INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
              SELECT id, 1, 1, 'Waffle', 'Waffle', 10, 1 FROM orders",
         )
@@ -56,10 +56,11 @@ async fn the_app_takes_orders_and_changes_neither_schema_nor_ledger_nor_referenc
         "SELECT id, name, price, category, image FROM products WHERE available",
         "SELECT code, max_uses FROM promotions; SELECT code FROM coupon_codes; SELECT version FROM dataset_versions",
         "SELECT id, outcome FROM bootstrap_runs",
-        "INSERT INTO orders (id, api_key_id, subtotal, discount, total) VALUES (gen_random_uuid(), gen_random_uuid(), 5, 0, 5)
+        "INSERT INTO orders (id, api_key_id, subtotal, discount, total)
+         VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, gen_random_uuid(), 5, 0, 5)
          ON CONFLICT (id) DO NOTHING RETURNING id, created_at",
         "INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
-         VALUES (gen_random_uuid(), 1, 1, 'Waffle', 'Waffle', 5, 1) RETURNING order_id",
+         VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, 1, 1, 'Waffle', 'Waffle', 5, 1) RETURNING order_id",
         "BEGIN; INSERT INTO promotion_uses (code) VALUES ('LIMITED') ON CONFLICT (code) DO NOTHING;
          SELECT uses FROM promotion_uses WHERE code = 'LIMITED' FOR UPDATE;
          UPDATE promotion_uses SET uses = uses + 1 WHERE code = 'LIMITED' RETURNING uses; COMMIT",
@@ -138,9 +139,10 @@ async fn the_loader_brings_data_and_changes_neither_schema_nor_ledger_nor_what_w
          SELECT gen_random_uuid(), sha256('third'), 'id', id, ARRAY['read_orders'] FROM users LIMIT 1",
         "UPDATE promotions SET active = true; INSERT INTO promotions (code, kind, value) VALUES ('NEW', 'fixed', 1)",
         "INSERT INTO promotion_uses (code) VALUES ('LIMITED') ON CONFLICT (code) DO NOTHING",
-        "INSERT INTO orders (id, api_key_id, subtotal, discount, total) VALUES (gen_random_uuid(), gen_random_uuid(), 5, 0, 5)",
+        "INSERT INTO orders (id, api_key_id, subtotal, discount, total)
+         VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, gen_random_uuid(), 5, 0, 5)",
         "INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
-         VALUES (gen_random_uuid(), 1, 1, 'Waffle', 'Waffle', 5, 1)",
+         VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, 1, 1, 'Waffle', 'Waffle', 5, 1)",
         "SELECT max(version::int) FROM __diesel_schema_migrations; NOTIFY dataset_published",
     ] {
         allowed(&loader, sql).await;
@@ -174,7 +176,10 @@ async fn the_read_only_role_sees_everything_but_key_hashes_and_writes_nothing() 
     let readonly = roles.client("readonly").await;
     let tables = roles
         .database
-        .rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        .rows(
+            "SELECT relname FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition",
+        )
         .await;
 
     for table in tables.iter().flatten() {

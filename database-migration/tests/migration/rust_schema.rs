@@ -15,7 +15,7 @@ const COLUMNS: &str = "
 SELECT format('%s.%s %s %s', relname, attnum, attname,
     CASE WHEN attnotnull THEN type ELSE format('Nullable<%s>', type) END)
 FROM pg_attribute
-JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind = 'r'
+JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
     AND relname <> '__diesel_schema_migrations'
 JOIN pg_type ON pg_type.oid = atttypid
 -- The client sees the base type of a domain.
@@ -44,6 +44,7 @@ WHERE attnum > 0 AND NOT attisdropped
 const KEYS: &str = "
 SELECT format('%s (%s)', conrelid::regclass, string_agg(attname, ', ' ORDER BY position))
 FROM pg_constraint
+JOIN pg_class ON pg_class.oid = conrelid AND NOT relispartition
 CROSS JOIN unnest(conkey) WITH ORDINALITY AS part (attnum, position)
 JOIN pg_attribute ON attrelid = conrelid AND pg_attribute.attnum = part.attnum
 WHERE connamespace = 'public'::regnamespace AND contype = 'p'

@@ -7,7 +7,7 @@ use test_support::TestDatabase;
 const DUMP: &str = "
 SELECT format('table %s persistence %s options %s: %s',
     relname, relpersistence, reloptions, obj_description(oid, 'pg_class'))
-FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition
 UNION ALL
 SELECT format('column %s.%s %s %s not null %s identity %L default %s: %s', relname,
     -- Its place among those that are there: a dropped column keeps its number.
@@ -15,7 +15,7 @@ SELECT format('column %s.%s %s %s not null %s identity %L default %s: %s', relna
     format_type(atttypid, atttypmod), attnotnull, attidentity,
     pg_get_expr(adbin, adrelid), col_description(attrelid, attnum))
 FROM pg_attribute
-JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind = 'r'
+JOIN pg_class ON pg_class.oid = attrelid AND relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attnum > 0 AND NOT attisdropped
 UNION ALL
@@ -109,7 +109,7 @@ async fn every_table_and_every_column_has_a_comment() {
         .rows(&format!(
             "SELECT relname, attname FROM pg_attribute
              JOIN pg_class ON pg_class.oid = attrelid
-             WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
                  -- diesel's own table, and the one that is kept for earlier builds.
                  AND relname NOT IN ('__diesel_schema_migrations', 'schema_migrations')
                  AND (attnum > 0 AND NOT attisdropped AND attname NOT IN {PLAIN}
@@ -129,7 +129,8 @@ async fn constraints_and_indexes_are_named_after_their_table_or_domain() {
     let misnamed = database
         .rows(
             "SELECT conrelid::regclass::text, conname FROM pg_constraint
-             WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND conrelid <> 0
+             -- Of partitions they are their table's, by its name.
+             WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND conrelid <> 0 AND coninhcount = 0
                  AND NOT CASE contype
                      WHEN 'p' THEN conname = conrelid::regclass || '_pkey'
                      WHEN 'f' THEN conname LIKE conrelid::regclass || '\\_%\\_fkey'

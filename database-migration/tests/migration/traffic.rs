@@ -16,7 +16,7 @@ use crate::own::{self, NEXT};
 const ORDER: &str = "
 WITH placed AS (
     INSERT INTO orders (id, api_key_id, subtotal, discount, total)
-    VALUES (gen_random_uuid(), gen_random_uuid(), 10, 0, 10) RETURNING id)
+    VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, gen_random_uuid(), 10, 0, 10) RETURNING id)
 INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
 SELECT id, 1, 1, 'Chicken Waffle', 'Waffle', 10, 1 FROM placed
 ";

@@ -75,6 +75,12 @@ fn collect(state: &AppState) {
             .with_label_values(NO_LABEL)
             .set(seconds_since(at));
     }
+    if let Some(ahead) = snapshot.partitions_ahead {
+        metrics
+            .partitions_ahead
+            .with_label_values(NO_LABEL)
+            .set(ahead.into());
+    }
     for run in snapshot.runs.iter() {
         let labels = &[run.task.as_str(), run.trigger.as_str()];
         if let Some(succeeded) = run.succeeded {

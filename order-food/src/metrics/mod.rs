@@ -43,6 +43,7 @@ pub(crate) struct ShopMetrics {
     run_failures: IntGaugeVec,
     run_lost: IntGaugeVec,
     last_refusals: Arc<Mutex<VecDeque<Refused>>>,
+    partitions_ahead: IntGaugeVec,
 }
 
 /// When an order was refused, and the kind of the error.
@@ -162,6 +163,11 @@ impl ShopMetrics {
                 "Failed runs since the last success",
                 &["task", "trigger"],
             )?,
+            partitions_ahead: gauges(
+                "order_partitions_ahead",
+                "Partitions of the order tables that begin in the future",
+                NO_LABEL,
+            )?,
             run_lost: gauges(
                 "bootstrap_lost_runs",
                 "Runs since the last success that ended without a word",
@@ -203,6 +209,7 @@ impl ShopMetrics {
         registry.register(Box::new(self.run_age.clone()))?;
         registry.register(Box::new(self.run_running.clone()))?;
         registry.register(Box::new(self.run_failures.clone()))?;
+        registry.register(Box::new(self.partitions_ahead.clone()))?;
         registry.register(Box::new(self.run_lost.clone()))
     }
 

@@ -17,7 +17,9 @@ use crate::reference_data::ApiKeyId;
 /// The text is all that a connection caches it under. Its plan must be good whatever the values
 /// are, because planning takes longer than reading: the number of rows of a page stands in the
 /// text, `OFFSET 0` keeps the lines an index scan for each order, and the key is the range of an
-/// index that has it first (by `=`, a key with few orders may be searched among all orders).
+/// index that has it first (by `=`, a key with few orders may be searched among all orders). The
+/// key is a `SELECT` of its own: from its value the planner expects one order, and sorts all that
+/// there are instead of merging the partitions' indexes.
 pub(super) enum WithLines<'a> {
     /// Those of these orders that exist.
     Of(&'a [Uuid]),
@@ -84,13 +86,13 @@ impl QueryFragment<Pg> for WithLines<'_> {
                 match key {
                     None => out.push_sql(" ORDER BY id DESC"),
                     Some(key) => {
-                        out.push_sql(" AND (api_key_id, id) < (");
+                        out.push_sql(" AND (api_key_id, id) < ((SELECT ");
                         out.push_bind_param::<sql_types::Uuid, _>(key)?;
-                        out.push_sql(", ");
+                        out.push_sql("), (SELECT ");
                         out.push_bind_param::<sql_types::Uuid, _>(before)?;
-                        out.push_sql(") AND api_key_id >= ");
+                        out.push_sql(")) AND api_key_id >= (SELECT ");
                         out.push_bind_param::<sql_types::Uuid, _>(key)?;
-                        out.push_sql(" ORDER BY api_key_id DESC, id DESC");
+                        out.push_sql(") ORDER BY api_key_id DESC, id DESC");
                     }
                 }
                 out.push_sql(&format!(" LIMIT {limit}"));

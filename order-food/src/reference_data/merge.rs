@@ -68,6 +68,7 @@ pub(super) async fn merge(
         },
         runs,
         webhook_endpoints: endpoints,
+        partitions_ahead: rows.partitions_ahead,
         published_at: published_at.unwrap_or(before.and_then(|before| before.published_at)),
         read_at: rows.read_at,
         unread: merge.unread,

@@ -5,6 +5,7 @@ mod bootstrap_runs;
 pub(crate) mod catalogue;
 pub(crate) mod coupon_codes;
 mod merge;
+mod partitions;
 mod promotions;
 mod refresh;
 mod rows;

@@ -16,6 +16,7 @@ use super::api_keys::{ApiKeys, read_api_keys};
 use super::bootstrap_runs::{BootstrapRun, read_runs};
 use super::catalogue::read_products;
 use super::coupon_codes::{CouponCodes, read_coupon_codes};
+use super::partitions::partitions_ahead;
 use super::promotions::read_promotions;
 use super::table::SkippedRows;
 use crate::webhooks::EventType;
@@ -34,6 +35,8 @@ pub(super) struct Rows {
     pub(super) coupon_codes: QueryResult<CouponCodes>,
     pub(super) runs: QueryResult<Vec<BootstrapRun>>,
     pub(super) webhook_endpoints: QueryResult<Vec<EndpointId>>,
+    /// `None` when it could not be read, too: no more than a figure depends on it.
+    pub(super) partitions_ahead: Option<i32>,
     pub(super) read_at: (DateTime<Utc>, Instant),
 }
 
@@ -79,6 +82,7 @@ async fn read_all(connection: &mut AsyncPgConnection) -> QueryResult<Result<Rows
             endpoints::active(connection, EventType::OrderPlaced).await
         })
         .await?,
+        partitions_ahead: table(connection, partitions_ahead).await?.ok().flatten(),
         read_at: (now, instant),
     }))
 }

@@ -27,6 +27,8 @@ pub(crate) struct Snapshot {
     pub(crate) webhook_endpoints: Arc<[EndpointId]>,
     /// The latest start-up runs, for the metrics.
     pub(crate) runs: Arc<[BootstrapRun]>,
+    /// Partitions of the order tables that begin in the future, for the metrics.
+    pub(crate) partitions_ahead: Option<i32>,
     /// When the active data were published; `None` until data were published at all.
     pub(crate) published_at: Option<DateTime<Utc>>,
     /// The database's clock when the snapshot was read, and ours at the same time.
@@ -95,6 +97,7 @@ impl Snapshot {
             coupon_codes: Arc::new(CouponCodes::None),
             webhook_endpoints: Arc::new([]),
             runs: Arc::new([]),
+            partitions_ahead: None,
             published_at: None,
             read_at: (Utc::now(), Instant::now()),
             unread: BTreeMap::new(),

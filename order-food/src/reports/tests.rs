@@ -55,7 +55,8 @@ enum Step {
 
 fn order() -> impl Strategy<Value = Order> {
     (
-        any::<u128>(),
+        // Ids of the years to 2026, whose partition there always is.
+        0..0x019b_u128 << 112,
         0..4 * 24 * 60_i64,
         prop::sample::select(vec![None, Some("SAVE10"), Some("BULKCODE")]),
         prop::collection::vec((1..6_i64, 0..2_000_i64, 1..4_i64), 1..5),
@@ -410,7 +411,7 @@ async fn tables_that_come_from_another_server_are_counted_anew() {
             .execute(&format!(
                 "DELETE FROM orders; DELETE FROM order_items; UPDATE sales_watermark SET {moved};
                  INSERT INTO orders (id, created_at, api_key_id, subtotal, discount, total, changed_xid)
-                 VALUES (gen_random_uuid(), '2026-01-05T10:00Z', gen_random_uuid(), 5, 1, 4, 3)"
+                 VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, '2026-01-05T10:00Z', gen_random_uuid(), 5, 1, 4, 3)"
             ))
             .await;
 

@@ -263,6 +263,7 @@ async fn pool_data_and_start_up_runs_are_shown() {
     assert!(state("idle") >= 1.0);
     assert_eq!(value(&scrape, "database_up", &[]), 1.0);
     assert_eq!(value(&scrape, "catalogue_products", &[]), 10.0);
+    assert_eq!(value(&scrape, "order_partitions_ahead", &[]), 3.0);
     // The fixtures: loaded 17 s ago, failed after 1 s since.
     let (age, changed) = (
         value(&scrape, "dataset_age_seconds", &[]),

@@ -8,7 +8,7 @@ use super::promtool;
 use crate::repository;
 
 /// The alerts for the person on call.
-pub(super) const ALERTS: [&str; 19] = [
+pub(super) const ALERTS: [&str; 20] = [
     "BootstrapRunLost",
     "BootstrapSlow",
     "CriticalQueueBacklog",
@@ -23,6 +23,7 @@ pub(super) const ALERTS: [&str; 19] = [
     "OrderErrorBudgetBurn",
     "OrderFoodDown",
     "OrderLatencyHigh",
+    "OrderPartitionsMissing",
     "OrderQueueFull",
     "OutcomeUnknown",
     "SnapshotRowsSkipped",

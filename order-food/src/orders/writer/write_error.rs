@@ -38,8 +38,18 @@ pub(super) enum Recovery {
     Fail,
 }
 
+/// No partition takes the orders' ids: nobody made one for the time, or a clock is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no partition takes orders with ids of this time: run database-migration partitions, and compare the clocks"
+)]
+struct NoPartition(#[source] Error);
+
 impl WriteError {
     pub(super) fn of(error: Error) -> WriteError {
+        if is_without_partition(&error) {
+            return WriteError::RolledBack(Recovery::Fail, Arc::new(NoPartition(error)));
+        }
         // Without a SQLSTATE it is about the socket; FATAL and PANIC end the session, perhaps right
         // after COMMIT.
         let ended = error.as_db_error().is_none_or(|refusal| {
@@ -51,6 +61,15 @@ impl WriteError {
             _ => WriteError::Lost(Arc::new(error)),
         }
     }
+}
+
+/// 23514 without the name of a constraint: a CHECK that an order breaks has one.
+fn is_without_partition(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|refusal| {
+        *refusal.code() == SqlState::CHECK_VIOLATION
+            && refusal.constraint().is_none()
+            && refusal.table().is_some()
+    })
 }
 
 impl Recovery {

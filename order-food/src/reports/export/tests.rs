@@ -27,11 +27,11 @@ struct Fixture {
 fn orders(count: usize, apart: &str, together: usize) -> String {
     format!(
         "INSERT INTO orders (id, created_at, api_key_id, coupon_code, subtotal, discount, total)
-         SELECT md5(n::text)::uuid, '2026-03-01T00:00:00Z'::timestamptz + greatest(n - {together}, 0) * interval '{apart}',
+         SELECT overlay(md5(n::text) PLACING '0190000000007' FROM 1)::uuid, '2026-03-01T00:00:00Z'::timestamptz + greatest(n - {together}, 0) * interval '{apart}',
              gen_random_uuid(), CASE WHEN n % 10 = 0 THEN 'A,\"B\"' END, 30 + n % 7, n % 3, 30 + n % 7 - n % 3
          FROM generate_series(1, {count}) AS n;
          INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
-         SELECT md5(n::text)::uuid, line, line * 3, 'Waffle \"X\"', 'Waffle', 10 + (line - 1) * (n % 7), 3 - line
+         SELECT overlay(md5(n::text) PLACING '0190000000007' FROM 1)::uuid, line, line * 3, 'Waffle \"X\"', 'Waffle', 10 + (line - 1) * (n % 7), 3 - line
          FROM generate_series(1, {count}) AS n, generate_series(1, 2) AS line; ANALYZE orders; ANALYZE order_items"
     )
 }

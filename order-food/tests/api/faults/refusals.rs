@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use test_support::eventually;
+use test_support::{TestDatabase, eventually};
 
 use super::own_cluster;
 use crate::client::Request;
-use crate::fixtures::{APITEST, PIZZA};
+use crate::fixtures::{self, APITEST, PIZZA};
 use crate::harness::TestApp;
 use crate::running::Running;
 
@@ -41,6 +41,53 @@ async fn a_table_that_is_missing_costs_neither_the_deadline_nor_connections() {
         .await;
     app.place_order([(PIZZA, 1)]).accepted().await;
     assert_eq!(app.order_count().await, 2);
+}
+
+/// As after four months in which nobody made partitions.
+#[tokio::test]
+async fn an_order_without_a_partition_is_503_with_a_sentence_in_the_log_until_one_is_made() {
+    let database = TestDatabase::migrated().await;
+    fixtures::insert(&database).await;
+    let program = Running::start(database.url(), &[]).await;
+    let order = |key: Option<&str>| {
+        let order = Request::new("POST", "/api/order")
+            .header("api_key", APITEST)
+            .header("Content-Type", "application/json")
+            .body(r#"{"items":[{"productId":"7","quantity":1}]}"#);
+        match key {
+            Some(key) => order.header("Idempotency-Key", key),
+            None => order,
+        }
+    };
+    assert_eq!(program.send(&order(None)).await.status(), 200);
+    let oldest = "SELECT inhrelid::regclass, pg_get_expr(relpartbound, oid) FROM pg_inherits JOIN pg_class ON oid = inhrelid
+        WHERE inhparent = 'orders'::regclass AND pg_get_expr(relpartbound, oid) LIKE '%MINVALUE%'";
+    let found = database.rows(oldest).await.concat();
+    let (oldest, bounds) = (&found[0], &found[1]);
+    database
+        .execute(&format!("ALTER TABLE orders DETACH PARTITION {oldest}"))
+        .await;
+
+    for key in [None, Some("again")] {
+        let started = Instant::now();
+        let answer = program.send(&order(key)).await;
+        let taken = started.elapsed();
+        assert_eq!(answer.error(), (503, "unavailable".into()));
+        assert!(taken < AT_ONCE, "{taken:?}");
+    }
+    let said = "no partition takes orders with ids of this time: run database-migration partitions";
+    eventually("the log says it", async || {
+        program.lines().iter().any(|line| line.to_string().contains(said))
+    })
+    .await;
+
+    database
+        .execute(&format!("ALTER TABLE orders ATTACH PARTITION {oldest} {bounds}"))
+        .await;
+    assert_eq!(program.send(&order(Some("again"))).await.status(), 200);
+    assert_eq!(database.value("SELECT count(*) FROM orders").await, "2");
+    let lines = "SELECT count(*) FROM order_items JOIN orders ON id = order_id";
+    assert_eq!(database.value(lines).await, "2");
 }
 
 #[tokio::test]

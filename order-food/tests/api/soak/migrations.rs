@@ -15,8 +15,8 @@ const CHANGES: [(&str, &str, &str); 4] = [
     ),
     (
         "none",
-        "CREATE INDEX CONCURRENTLY order_items_product_{v} ON order_items (product_id);",
-        "DROP INDEX CONCURRENTLY order_items_product_{v};",
+        "CREATE INDEX CONCURRENTLY idempotency_keys_order_{v} ON idempotency_keys (order_id);",
+        "DROP INDEX CONCURRENTLY idempotency_keys_order_{v};",
     ),
     (
         "yes",
