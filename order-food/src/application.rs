@@ -356,6 +356,7 @@ fn state(
     });
     let reads = OrderReads::new(&pool, standby, order_deadline, registry)?;
     let mut orders = OrderStore::new(writer, pool.clone());
+    orders.keeps_answers = settings.idempotency_keep_answers;
     change_store(&mut orders);
     let grace = Duration::from_secs(settings.ready_grace_s);
     let snapshot_max_age = Duration::from_secs(settings.snapshot_max_age_s);

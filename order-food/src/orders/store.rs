@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use database::pool::Pool;
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::answer::OrderAnswer;
 use super::idempotency::{InFlightKeys, Remembered, remembered};
 use super::writer::{Writer, WriterStopped, Written};
 use super::{IdempotencyClaim, NewOrder, Unredeemable, queries};
@@ -19,6 +22,8 @@ pub(crate) struct OrderStore {
     in_flight: InFlightKeys,
     /// For the look-ups of repeated requests.
     pool: Pool,
+    /// Whether answers are stored with their keys; else they are made anew from the order.
+    pub(crate) keeps_answers: bool,
     /// Takes the orders instead of the writer.
     #[cfg(feature = "bench")]
     pub(crate) substitute: Option<Arc<dyn Substitute>>,
@@ -93,6 +98,7 @@ impl OrderStore {
             writer,
             in_flight: InFlightKeys::default(),
             pool,
+            keeps_answers: true,
             #[cfg(feature = "bench")]
             substitute: None,
         }
@@ -103,10 +109,13 @@ impl OrderStore {
     ///
     /// # Errors
     /// [`NotStored`], by the deadline.
-    pub(crate) async fn store(&self, new: NewOrder, deadline: Instant) -> Result<Stored, NotStored> {
+    pub(crate) async fn store(&self, mut new: NewOrder, deadline: Instant) -> Result<Stored, NotStored> {
         #[cfg(feature = "bench")]
         if let Some(store) = &self.substitute {
             return store.store(new, deadline).await;
+        }
+        if let (false, Some((_, answer))) = (self.keeps_answers, &mut new.claim) {
+            *answer = Bytes::new();
         }
         let id = new.order.id;
         let claim = new.claim.as_ref().map(|(claim, _)| claim.clone());
@@ -194,7 +203,15 @@ impl OrderStore {
         deadline: Instant,
     ) -> Result<Option<Remembered>, NotStored> {
         let read = self.pool.read(deadline - Instant::now(), async |connection| {
-            spans::database("SELECT idempotency_keys", remembered(connection, claim)).await
+            let found = spans::database("SELECT idempotency_keys", remembered(connection, claim)).await?;
+            match found {
+                Some(earlier) if earlier.response.is_empty() => {
+                    spans::database("SELECT orders", with_answer(connection, earlier))
+                        .await
+                        .map(Some)
+                }
+                found => Ok(found),
+            }
         });
         Box::pin(read)
             .await
@@ -209,6 +226,19 @@ impl OrderStore {
             .await
             .map_err(|error| NotStored::Unavailable(Arc::new(error)))
     }
+}
+
+/// The same with the answer of its order, which was stored without one: the bytes are those of the
+/// first time, since an order never changes.
+async fn with_answer(connection: &mut AsyncPgConnection, earlier: Remembered) -> QueryResult<Remembered> {
+    let mut orders = queries::orders_of(connection, &[earlier.order]).await?;
+    let order = orders.pop().ok_or(diesel::result::Error::NotFound)?;
+    let answer = serde_json::to_vec(&OrderAnswer::of(&order));
+    let answer = answer.map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
+    Ok(Remembered {
+        response: answer.into(),
+        ..earlier
+    })
 }
 
 impl Remembered {

@@ -1,11 +1,11 @@
 //! Idempotency-Key: the same request, sent again, is the same order.
 
 use futures_util::future::join_all;
-use test_support::{eventually, scaled};
+use test_support::{TestDatabase, eventually, scaled};
 
 use crate::client::{Answer, Request};
 use crate::coupons::MANY_CODES;
-use crate::fixtures::{APITEST, OTHER, PANCAKES, PIZZA, READER, key_id};
+use crate::fixtures::{self, APITEST, OTHER, PANCAKES, PIZZA, READER, key_id};
 use crate::harness::{TestApp, order_request};
 use crate::running::Running;
 
@@ -42,6 +42,57 @@ async fn a_repeated_request_gets_the_identical_bytes_and_places_one_order() {
     let metrics = app.get("/metrics").await.text();
     assert!(metrics.contains("\norders_placed_total 1\n"), "{metrics}");
     assert!(metrics.contains("\norders_answered_again_total 3\n"), "{metrics}");
+}
+
+/// An instance that keeps no answers beside one that does, as while the setting is rolled out.
+#[tokio::test]
+async fn an_answer_that_was_not_kept_is_made_anew_byte_for_byte_from_the_order() {
+    let database = TestDatabase::migrated().await;
+    fixtures::insert(&database).await;
+    database
+        .execute(r#"UPDATE products SET name = E'Wa"f\\fle \u2028 \U0001F9C7', price = 0.10 WHERE id = 7"#)
+        .await;
+    let app = TestApp::over(database.clone(), |settings| {
+        settings.idempotency_keep_answers = false
+    });
+    app.server.until_ready_is(200).await;
+    app.promotion("LIMITED").max_uses(5).insert().await;
+    let keeping = TestApp::over(database, |_| {});
+    keeping.server.until_ready_is(200).await;
+    let bodies = [
+        PIZZAS,
+        r#"{"items":[{"productId":"7","quantity":999},{"productId":"1","quantity":1},{"productId":"7","quantity":1}]}"#,
+        r#"{"items":[{"productId":"2","quantity":3}],"couponCode":"LIMITED"}"#,
+    ];
+
+    for (number, body) in bodies.into_iter().enumerate() {
+        let order = with_key(body, format!("made anew {number}"));
+        let first = app.send(&order).await;
+        assert_eq!(first.status(), 200, "{}", first.text());
+        assert_same(&app.send(&order).await, &first);
+        assert_same(&keeping.send(&order).await, &first);
+        let other = with_key(
+            r#"{"items":[{"productId":"3","quantity":1}]}"#,
+            format!("made anew {number}"),
+        );
+        assert_eq!(app.send(&other).await.status(), 422);
+
+        let order = with_key(body, format!("kept {number}"));
+        let first = keeping.send(&order).await;
+        assert_same(&app.send(&order).await, &first);
+    }
+
+    let kept = "SELECT count(*) FILTER (WHERE response = ''), count(*) FROM idempotency_keys";
+    assert_eq!(app.database.value(kept).await, "3|6");
+    assert_eq!(app.order_count().await, 6);
+    // The catalogue goes on; the answer stays that of the first time.
+    app.database
+        .execute("UPDATE products SET name = 'Other', price = 99 WHERE id = 7")
+        .await;
+    assert_eq!(
+        app.send(&with_key(PIZZAS, "made anew 0")).await.json()["total"],
+        0.2
+    );
 }
 
 #[tokio::test]
