@@ -1,5 +1,5 @@
 -- Makes orders and order_items single tables again: what newer partitions hold is copied into the oldest one, under its lock.
-SET lock_timeout = '2s';
+SET lock_timeout = '500ms';
 
 DO $$
 DECLARE
@@ -13,7 +13,7 @@ BEGIN
     IF (SELECT relkind FROM pg_class WHERE oid = 'orders'::regclass) = 'r' THEN
         RETURN;
     END IF;
-    LOCK TABLE orders, order_items IN ACCESS EXCLUSIVE MODE;
+    LOCK TABLE order_items, orders IN ACCESS EXCLUSIVE MODE;
     FOR whole, key IN VALUES ('orders', 'id'), ('order_items', 'order_id') LOOP
         SELECT relname INTO STRICT oldest
         FROM pg_inherits JOIN pg_class ON oid = inhrelid

@@ -1,5 +1,6 @@
 -- Divides orders and order_items by the time in the order's id, so that a month can be taken away as a whole.
-SET lock_timeout = '2s';
+-- Shorter than deadlock_timeout (1 s): of an order and an attempt that wait for each other, the attempt gives up and is repeated.
+SET lock_timeout = '500ms';
 
 -- The table becomes the oldest partition without being read under a strong lock: this constraint says that it holds nothing newer.
 -- The bound is the first of the month after the next one, so that no order meets it while the statements below are repeated.
@@ -27,10 +28,11 @@ BEGIN
     ORDER BY id DESC LIMIT 1;
     bound := rpad(lpad(to_hex((extract(epoch FROM date_trunc('month', greatest(now(), newest), 'UTC') AT TIME ZONE 'UTC'
         + interval '2 months') * 1000)::bigint), 12, '0'), 32, '0');
-    EXECUTE format('ALTER TABLE orders DROP CONSTRAINT IF EXISTS orders_id_below_bound, '
-        'ADD CONSTRAINT orders_id_below_bound CHECK (id < %L) NOT VALID', bound);
+    -- In the order in which prepared statements that store orders take their locks.
     EXECUTE format('ALTER TABLE order_items DROP CONSTRAINT IF EXISTS order_items_order_id_below_bound, '
         'ADD CONSTRAINT order_items_order_id_below_bound CHECK (order_id < %L) NOT VALID', bound);
+    EXECUTE format('ALTER TABLE orders DROP CONSTRAINT IF EXISTS orders_id_below_bound, '
+        'ADD CONSTRAINT orders_id_below_bound CHECK (id < %L) NOT VALID', bound);
 END
 $$;
 
@@ -62,8 +64,7 @@ BEGIN
     SELECT substring(pg_get_constraintdef(oid) FROM '''([0-9a-f-]{36})''') INTO STRICT bound
     FROM pg_constraint WHERE conrelid = 'orders'::regclass AND conname = 'orders_id_below_bound';
     start := to_timestamp(('x' || left(replace(bound::text, '-', ''), 12))::bit(48)::bigint / 1000) AT TIME ZONE 'UTC';
-    -- In the order in which orders take them.
-    LOCK TABLE orders, order_items IN ACCESS EXCLUSIVE MODE;
+    LOCK TABLE order_items, orders IN ACCESS EXCLUSIVE MODE;
     FOR whole, key IN VALUES ('orders', 'id'), ('order_items', 'order_id') LOOP
         oldest := format('%s_before_%s', whole, to_char(start, 'YYYY_MM_DD'));
         FOR index_name IN SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = whole::regclass LOOP
