@@ -76,7 +76,11 @@ async fn a_pods_start_is_one_trace_whose_id_is_the_pods_uid_and_whose_root_is_th
     };
     assert_eq!(
         below(migration),
-        ["migration.createIndexes", "migration.createTables"]
+        [
+            "migration.alterTables",
+            "migration.createIndexes",
+            "migration.createTables"
+        ]
     );
     for operation in [
         "dataload.loadCoupons",

@@ -47,6 +47,7 @@ struct Open {
 struct InFlightBatch {
     batch: Rc<Vec<QueuedOrder>>,
     written: LocalBoxFuture<'static, Outcome>,
+    since: Instant,
 }
 
 /// A batch, and what came back.
@@ -243,12 +244,18 @@ impl Drop for Connections {
 }
 
 impl Open {
-    /// The current batch is back: the time of the one behind it begins.
+    /// The current batch is back: the time of the one behind it begins. On a connection that is lost
+    /// it began when that one was sent.
     fn completed(&mut self, completed: &CompletedBatch, limit: Duration) {
         self.orders -= completed.batch.len();
         self.last_used = Instant::now();
         self.bad |= self.connection.is_closed() || !completed.keeps_the_connection();
-        self.current = self.next.take().map(|next| next.complete(limit));
+        self.current = self.next.take().map(|mut next| {
+            if !self.bad {
+                next.since = self.last_used;
+            }
+            next.complete(limit)
+        });
     }
 }
 
@@ -261,14 +268,20 @@ impl InFlightBatch {
         if let Some(outcome) = (&mut written).now_or_never() {
             written = std::future::ready(outcome).boxed_local();
         }
-        InFlightBatch { batch, written }
+        InFlightBatch {
+            batch,
+            written,
+            since: Instant::now(),
+        }
     }
 
-    /// Waits from now on until it is known what became of the batch, or the server has been silent
-    /// for `limit`.
+    /// Waits until it is known what became of the batch, or the server has been silent for `limit`.
     fn complete(self, limit: Duration) -> LocalBoxFuture<'static, CompletedBatch> {
-        let InFlightBatch { batch, mut written } = self;
-        let since = Instant::now();
+        let InFlightBatch {
+            batch,
+            mut written,
+            since,
+        } = self;
         let complete = async move {
             let outcome = within(since, limit, &mut written).await;
             drop(written);

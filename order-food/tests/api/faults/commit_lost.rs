@@ -32,6 +32,7 @@ async fn over_connections(connections: usize) -> (TestApp, Proxy) {
         settings.database = test_support::settings(&url);
         settings.order_deadline_s = 4;
         settings.writer_connections_min = connections;
+        settings.writer_connections_max = connections;
     });
     app.server.until_ready_is(200).await;
     app.server.until_writer_has(connections).await;

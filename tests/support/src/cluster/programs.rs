@@ -86,9 +86,10 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     PathBuf::from(program.trim_end())
 }
 
-/// Sends a signal to a process and its children, the process first.
+/// Sends a signal to a process and its children, the process first; a child may have ended by then.
 pub(crate) fn signal_with_children(name: &str, process: &str) {
-    let script = "children=$(cat /proc/$1/task/$1/children) && kill -s $0 $1 $children";
+    let script = "children=$(cat /proc/$1/task/$1/children) && kill -s $0 $1 && \
+        for child in $children; do kill -s $0 $child || [ ! -d /proc/$child ] || exit 1; done";
     let status = Command::new("sh").args(["-c", script, name, process]).status();
     assert!(status.is_ok_and(|status| status.success()), "kill -s {name}");
 }
