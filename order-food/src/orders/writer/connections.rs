@@ -244,8 +244,8 @@ impl Drop for Connections {
 }
 
 impl Open {
-    /// The current batch is back: the time of the one behind it begins. On a connection that is lost
-    /// it began when that one was sent.
+    /// The current batch is back: the time of the one behind it begins. On a lost connection it
+    /// began when that one was sent.
     fn completed(&mut self, completed: &CompletedBatch, limit: Duration) {
         self.orders -= completed.batch.len();
         self.last_used = Instant::now();
