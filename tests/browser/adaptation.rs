@@ -105,8 +105,9 @@ async fn a_receipt_of_ten_products_prints_on_one_page_without_controls() {
     browser.open("/").await;
     for product in 1..=10 {
         browser.click(&format!("#p{product} .add")).await;
+        browser.find(&format!("#p{product} [name=less]")).await;
     }
-    browser.shows("#cart-link", "10").await;
+    browser.shows("#cart-link .count", "10").await;
     browser.open("/cart").await;
     browser.click("form[data-checkout] button").await;
     browser.shows("h1", "Order ").await;
