@@ -11,16 +11,18 @@ use crate::shop::Shop;
 pub(crate) async fn attacker(page: String) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    let length = page.len();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+    );
     tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request).await;
-            let length = page.len();
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
-            );
-            let _ = stream.write_all(answer.as_bytes()).await;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            // A browser opens connections ahead of need, on which nothing may ever be asked.
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
         }
     });
     port
