@@ -26,7 +26,7 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
     let database = setup.database("order_reads")?;
     fill(&database, ORDERS)?;
     let paths = database.sql.text(&format!(
-        "SELECT string_agg('/api/order/' || id, E'\n') FROM (SELECT id FROM orders ORDER BY md5(id::text) LIMIT {READ}) AS some"
+        "SELECT string_agg('/api/order/' || id, E'\n') FROM (SELECT id FROM orders ORDER BY md5(id::text) LIMIT {READ}) AS chosen"
     ))?;
     let file = setup.cluster.home().join("orders.paths");
     std::fs::write(&file, paths)?;
