@@ -30,7 +30,7 @@ use crate::jobs::SweepPlace;
 use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
 use crate::orders::reads::{OrderReads, Standby};
-use crate::orders::status::ReadyIn;
+use crate::orders::status::{ReadyIn, StatusChanges};
 use crate::orders::{OrderStore, Writer, WriterParts, sweep};
 use crate::rate_limit::Limits;
 use crate::reference_data::{RefreshHealth, Refresher, SnapshotHandle};
@@ -158,6 +158,7 @@ impl Application {
             App::new()
                 .app_data(web::Data::new(AppState {
                     reads: shared.reads.of_thread(),
+                    changes: shared.changes.of_thread(),
                     ..shared.clone()
                 }))
                 .app_data(web::Data::new(observer.clone()))
@@ -368,7 +369,16 @@ fn state(
         registry,
     )?);
     let queue = Queue::new(settings.jobs.capacities(), registry)?;
+    let live = Live::default();
+    let ready_minutes = ReadyIn::by_default(settings.orders.ready_minutes);
     Ok(AppState {
+        changes: StatusChanges::new(
+            pool.clone(),
+            queue.clone(),
+            live.clone(),
+            order_deadline,
+            ready_minutes,
+        ),
         authenticator: Authenticator {
             snapshots: snapshots.clone(),
             hash_keys: settings.hash_keys()?,
@@ -383,14 +393,14 @@ fn state(
         cells: Arc::new(settings.orders.cells()?),
         reads,
         queue,
-        live: Live::default(),
+        live,
         streams: EventStreams::new(settings.event_streams, registry, draining.clone())?,
         metrics,
         exports: settings.reports.store()?,
         report_time_zone: settings.reports.time_zone.as_str().into(),
         order_deadline,
         order_open_window: Duration::from_secs(settings.orders.open_window_s.into()),
-        order_ready_minutes: ReadyIn::by_default(settings.orders.ready_minutes),
+        order_ready_minutes: ready_minutes,
         body_timeout: Duration::from_secs(settings.body_timeout_s),
     })
 }

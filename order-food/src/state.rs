@@ -14,6 +14,7 @@ use crate::health::Readiness;
 use crate::http::ApiError;
 use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
+use crate::orders::status::StatusChanges;
 use crate::orders::{Cells, OrderReads, OrderStore, ReadyIn};
 use crate::rate_limit::Limits;
 use crate::reference_data::SnapshotHandle;
@@ -32,6 +33,7 @@ pub(crate) struct AppState {
     pub(crate) cells: Arc<Cells>,
     /// Reads of orders that may be answered by a standby.
     pub(crate) reads: OrderReads,
+    pub(crate) changes: StatusChanges,
     pub(crate) queue: Queue,
     pub(crate) live: Live,
     pub(crate) streams: EventStreams,

@@ -12,7 +12,7 @@ pub mod time;
 pub use assets::Assets;
 pub use headers::PageHeaders;
 pub use money::Currency;
-pub use representation::Representation;
+pub use representation::{Representation, accepts_gzip};
 pub use signed::Signer;
 pub use site::Site;
 pub use time::ShownTime;

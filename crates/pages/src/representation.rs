@@ -235,7 +235,8 @@ fn http_date(instant: DateTime<Utc>) -> Option<(DateTime<Utc>, HeaderValue)> {
 }
 
 /// Whether `Accept-Encoding` names gzip (or `*`) with a quality above 0.
-fn accepts_gzip(request: &HttpRequest) -> bool {
+#[must_use]
+pub fn accepts_gzip(request: &HttpRequest) -> bool {
     let mut any = false;
     for value in request.headers().get_all(header::ACCEPT_ENCODING) {
         for coding in value.to_str().unwrap_or_default().split(',') {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 use futures_util::stream::unfold;
+use pages::Representation;
 use shop::order_status::allowed;
 use shop::{Actor, OrderStatus, Reason, pick_up_code};
 use tokio::time::timeout;
@@ -20,7 +21,7 @@ use super::view::{Banner, Frame};
 use super::visit::{DONE, Refusal, Visit};
 use crate::live::EVENT_STREAM;
 use crate::orders::states::{ByStatus, ids_by_status, present_states};
-use crate::orders::status::{NotChanged, ReadyIn, StatusChange, change_status};
+use crate::orders::status::{NotChanged, ReadyIn, StatusChange};
 use crate::orders::{Order, orders_of};
 
 /// Orders that one board shows; more are told of.
@@ -124,12 +125,13 @@ pub(super) fn reasons() -> Vec<(&'static str, String)> {
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
     let boards = &visit.console.boards;
     let page = boards.page(&visit, async || write(&visit).await).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
-        .body(page))
+    let mut response = page.whole(&visit.request);
+    // It is kept nowhere, as no page of the console is.
+    response.headers_mut().remove(header::CACHE_CONTROL);
+    Ok(response)
 }
 
-async fn write(visit: &Visit) -> Result<Bytes, Refusal> {
+async fn write(visit: &Visit) -> Result<Representation, Refusal> {
     let snapshot = visit.snapshot.clone().ok_or(Refusal::Missing)?;
     let now = snapshot.now();
     let since = now - visit.console.state.order_open_window;
@@ -220,9 +222,10 @@ async fn write(visit: &Visit) -> Result<Bytes, Refusal> {
         usual: visit.console.state.order_ready_minutes.minutes(),
         reasons: reasons(),
     };
-    let page = board.render();
-    page.map(Bytes::from)
-        .map_err(|error| Refusal::Database(error.to_string()))
+    let page = board
+        .render()
+        .map_err(|error| Refusal::Database(error.to_string()))?;
+    Ok(Representation::page(&visit.request, page.into_bytes()))
 }
 
 /// The ticket of an order; `None` when it is not what is looked for.
@@ -307,10 +310,10 @@ pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
         via: Some("console"),
         ready_in,
         reason,
-        note: visit.field("note"),
-        versions: Some(&[version]),
+        note: visit.field("note").map(str::to_owned),
+        versions: Some(vec![version]),
     };
-    let done = match change_status(&visit.console.state, &change).await {
+    let done = match visit.console.state.changes.make(change).await {
         Ok(_) => {
             visit.console.boards.changed();
             "moved"

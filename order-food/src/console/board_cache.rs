@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use pages::{Representation, accepts_gzip};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -15,12 +15,12 @@ use super::visit::{Refusal, Visit};
 struct Written {
     at: Instant,
     news: (u64, u64),
-    page: Bytes,
+    page: Representation,
 }
 
 type Place = Arc<Mutex<Option<Written>>>;
 
-/// Pages by the session's key and the query.
+/// Pages by the session's key, the query and whether they may be compressed.
 #[derive(Default)]
 pub(super) struct BoardCache {
     places: Lock<HashMap<String, Place>>,
@@ -44,8 +44,8 @@ impl BoardCache {
     pub(super) async fn page(
         &self,
         visit: &Visit,
-        write: impl AsyncFnOnce() -> Result<Bytes, Refusal>,
-    ) -> Result<Bytes, Refusal> {
+        write: impl AsyncFnOnce() -> Result<Representation, Refusal>,
+    ) -> Result<Representation, Refusal> {
         let place = self.place(visit);
         let mut written = place.lock().await;
         // Before the database is read: news that come meanwhile make the page old.
@@ -69,7 +69,8 @@ impl BoardCache {
 
     fn place(&self, visit: &Visit) -> Place {
         let key = visit.session.as_ref().map(|session| session.key);
-        let name = format!("{} {}", key.unwrap_or_default(), visit.request.query_string());
+        let (request, key) = (&visit.request, key.unwrap_or_default());
+        let name = format!("{key} {} {}", accepts_gzip(request), request.query_string());
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.len() >= MOST && !places.contains_key(&name) {
             places.clear();

@@ -8,6 +8,7 @@
 mod answer;
 mod cells;
 pub(crate) mod events;
+mod groups;
 pub(crate) mod handlers;
 mod idempotency;
 pub(crate) mod list;

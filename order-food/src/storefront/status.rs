@@ -12,7 +12,7 @@ use super::texts as t;
 use super::{Storefront, links, see_other};
 use crate::http::ApiError;
 use crate::orders::events;
-use crate::orders::status::{NotChanged, OrderState, StatusChange, Step as Past, change_status, queries};
+use crate::orders::status::{NotChanged, OrderState, StatusChange, Step as Past, queries};
 use crate::rate_limit::Action;
 use crate::spans;
 use crate::state::AppState;
@@ -155,7 +155,7 @@ pub(crate) async fn cancel(
         note: None,
         versions: None,
     };
-    let outcome = match change_status(&state, &change).await {
+    let outcome = match state.changes.make(change).await {
         Ok(_) => "cancelled=1",
         Err(NotChanged::NotAllowed { .. }) => "late=1",
         Err(NotChanged::NotFound) => return Err(state.cells.missing(order)),

@@ -1,38 +1,36 @@
-//! Reads of single orders in groups: the ids that wait while one statement is under way make up the
-//! next one.
+//! Reads of single orders in groups.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use database::pool::{Pool, ReadError};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::orders::groups::{Grouped, Groups, Waiting};
 use crate::orders::{Order, queries};
 
-/// A queue of ids and the statements that read them, at most [`STATEMENTS`] at once. A request that
-/// goes away leaves its group as it is.
+/// A queue of ids and the statement that reads them.
 #[derive(Clone)]
 pub(super) struct GroupedReads(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
     attempts: Attempts,
-    queue: Mutex<Queue>,
+    groups: Groups<OrderId>,
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<WaitingRead>,
-    /// Statements under way.
-    statements: usize,
-}
+struct OrderId(Uuid);
 
-struct WaitingRead {
-    id: Uuid,
-    reply: oneshot::Sender<Found>,
+impl Grouped for OrderId {
+    type Answer = Found;
+    /// A second one would halve the groups.
+    const STATEMENTS: usize = 1;
+    const MOST: usize = 256;
+
+    fn goes_with(&self, _: &OrderId) -> bool {
+        true
+    }
 }
 
 /// What is done for a group.
@@ -52,17 +50,12 @@ pub(super) struct NotRead(Arc<ReadError>);
 
 type Found = Result<Option<Arc<Order>>, NotRead>;
 
-/// Statements at once: a second one would halve the groups.
-const STATEMENTS: usize = 1;
-/// The most ids of a statement.
-const MAX_GROUP: usize = 256;
-
 impl GroupedReads {
     pub(super) fn new(pool: Pool, attempts: Attempts) -> GroupedReads {
         GroupedReads(Arc::new(Inner {
             pool,
             attempts,
-            queue: Mutex::default(),
+            groups: Groups::default(),
         }))
     }
 
@@ -77,70 +70,10 @@ impl GroupedReads {
 
     /// The order with this id, within `limit`.
     pub(super) async fn find(&self, id: Uuid, limit: Duration) -> Found {
-        let (reply, answer) = oneshot::channel();
-        let starts = self.0.with_queue(|queue| {
-            queue.waiting.push(WaitingRead { id, reply });
-            let starts = queue.statements < STATEMENTS;
-            queue.statements += usize::from(starts);
-            starts
-        });
-        if starts {
-            let reads = self.0.clone();
-            let statements = Statements { reads, ended: false };
-            actix_web::rt::spawn(statements.run());
-        }
-        match timeout(limit, answer).await {
-            Ok(Ok(found)) => found,
-            _ => Err(NotRead::late(limit)),
-        }
-    }
-}
-
-/// One statement after the other, until no id waits.
-struct Statements {
-    reads: Arc<Inner>,
-    ended: bool,
-}
-
-impl Statements {
-    async fn run(mut self) {
-        while let Some(group) = self.next_group() {
-            // Others may be queued by then.
-            let mut ids: Vec<Uuid> = group.iter().map(|waiting| waiting.id).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            let found = Box::pin(self.reads.read(&ids)).await;
-            for WaitingRead { id, reply } in group {
-                let found = match &found {
-                    Ok(orders) => orders.get(&id).cloned().transpose(),
-                    Err(problem) => Err(problem.clone()),
-                };
-                // Nobody waits for it any more.
-                let _ = reply.send(found);
-            }
-        }
-    }
-
-    /// The ids that requests still wait for; `None`, and these statements end, when there are none.
-    fn next_group(&mut self) -> Option<Vec<WaitingRead>> {
-        let group = self.reads.with_queue(|queue| {
-            queue.waiting.retain(|waiting| !waiting.reply.is_closed());
-            let most = queue.waiting.len().min(MAX_GROUP);
-            let group: Vec<WaitingRead> = queue.waiting.drain(..most).collect();
-            queue.statements -= usize::from(group.is_empty());
-            group
-        });
-        self.ended = group.is_empty();
-        (!self.ended).then_some(group)
-    }
-}
-
-/// Where a statement panicked, those after it have room.
-impl Drop for Statements {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.reads.with_queue(|queue| queue.statements -= 1);
-        }
+        let reads = self.0.clone();
+        let run = async move |group: Vec<Waiting<OrderId>>| reads.answer(group).await;
+        let answer = self.0.groups.answer(OrderId(id), limit, run).await;
+        answer.unwrap_or_else(|| Err(NotRead::late(limit)))
     }
 }
 
@@ -148,8 +81,19 @@ impl Drop for Statements {
 type Orders = HashMap<Uuid, Result<Arc<Order>, NotRead>>;
 
 impl Inner {
-    fn with_queue<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
-        act(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    async fn answer(&self, group: Vec<Waiting<OrderId>>) {
+        // Others may be queued by then.
+        let mut ids: Vec<Uuid> = group.iter().map(|waiting| waiting.request.0).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let found = Box::pin(self.read(&ids)).await;
+        for waiting in group {
+            let found = match &found {
+                Ok(orders) => orders.get(&waiting.request.0).cloned().transpose(),
+                Err(problem) => Err(problem.clone()),
+            };
+            waiting.answer(found);
+        }
     }
 
     async fn read(&self, ids: &[Uuid]) -> Result<Orders, NotRead> {

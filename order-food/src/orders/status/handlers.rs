@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::answer::StatusAnswer;
 use super::request::{CancelRequestSchema, StatusRequest, StatusRequestSchema, versions};
-use super::{NotChanged, StatusChange, change_status, queries};
+use super::{NotChanged, StatusChange, queries};
 use crate::auth::Caller;
 use crate::http::{ApiError, ErrorBody, body};
 use crate::orders::answer::EXAMPLE_ID;
@@ -187,17 +187,22 @@ async fn change(
         via: is_staff.then_some("api"),
         ready_in: asked.ready_in,
         reason: asked.reason,
-        note: asked.note.as_deref().filter(|_| is_staff),
-        versions: versions.as_deref(),
+        note: asked.note.filter(|_| is_staff),
+        versions,
     };
-    let changed = change_status(state, &change)
-        .await
-        .map_err(|problem| match problem {
-            NotChanged::NotFound => state.cells.missing(order),
-            problem => answer_to(problem, order),
-        })?;
-    let read = async |connection: &mut AsyncPgConnection| queries::history(connection, &changed.state).await;
-    let history = state.read("SELECT order_events", read).await?;
+    let changed = state.changes.make(change).await;
+    let changed = changed.map_err(|problem| match problem {
+        NotChanged::NotFound => state.cells.missing(order),
+        problem => answer_to(problem, order),
+    })?;
+    let history = match changed.history {
+        Some(history) => history,
+        None => {
+            let read =
+                async |connection: &mut AsyncPgConnection| queries::history(connection, &changed.state).await;
+            state.read("SELECT order_events", read).await?
+        }
+    };
     StatusAnswer::of(&changed.state, history).respond_changed(request)
 }
 

@@ -1,34 +1,31 @@
 //! The status of orders: one guarded change, which the API, the storefront, the console and jobs
 //! share.
 //!
-//! `handlers` (HTTP) → [`change_status`] (the rules of `shop::order_status`) → `statement` (the
-//! change with all that follows from it, one statement) and `queries` (the present state);
-//! `request` and `answer` are what goes over the wire.
+//! `handlers` (HTTP) → [`StatusChanges`] (changes that wait together) → `statement` (the changes
+//! with all that follows from them, one statement) and `queries` (the present state); the rules are
+//! `shop::order_status`, `request` and `answer` are what goes over the wire.
 
 mod answer;
+mod changes;
 pub(crate) mod handlers;
 pub(crate) mod queries;
 mod request;
 mod statement;
 mod system;
 
-use std::cell::Cell;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use database::pool::{ReadError, is_lost};
-use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
+use database::pool::ReadError;
 use shop::order_status::{allowed, sources};
 use shop::{Actor, OrderStatus, Reason, Transition};
 use uuid::Uuid;
 
+pub(crate) use changes::StatusChanges;
 pub(crate) use request::ReadyIn;
 pub(crate) use system::{answer_all, answered_until, first_id_at, unanswered};
 
 use crate::reference_data::ApiKeyId;
-use crate::spans;
-use crate::state::AppState;
-use statement::Statement;
 
 /// The present state of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +42,7 @@ pub(crate) struct OrderState {
     pub(crate) reason: Option<Reason>,
 }
 
-/// A state through which an order came.
+/// A state through which an order came: one per version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) status: OrderStatus,
@@ -53,9 +50,20 @@ pub(crate) struct Step {
     pub(crate) reason: Option<Reason>,
 }
 
+impl Step {
+    /// The state that the order has, or had, before any change.
+    fn first(status: OrderStatus, placed_at: DateTime<Utc>) -> Step {
+        Step {
+            status,
+            at: placed_at,
+            reason: None,
+        }
+    }
+}
+
 /// A change that someone asks for.
 #[derive(Clone, Debug)]
-pub(crate) struct StatusChange<'a> {
+pub(crate) struct StatusChange {
     pub(crate) order: Uuid,
     pub(crate) to: OrderStatus,
     pub(crate) actor: Actor,
@@ -68,9 +76,9 @@ pub(crate) struct StatusChange<'a> {
     pub(crate) ready_in: Option<ReadyIn>,
     pub(crate) reason: Option<Reason>,
     /// Words of the staff.
-    pub(crate) note: Option<&'a str>,
+    pub(crate) note: Option<String>,
     /// Versions that may be changed; `None`: any.
-    pub(crate) versions: Option<&'a [i32]>,
+    pub(crate) versions: Option<Vec<i32>>,
 }
 
 /// A change that was made, or was there already.
@@ -79,7 +87,9 @@ pub(crate) struct StatusChanged {
     /// The state with it.
     pub(crate) state: OrderState,
     /// Whether this call made it.
-    pub(crate) is_new: bool,
+    is_new: bool,
+    /// The way to it, where that is known already.
+    history: Option<Vec<Step>>,
 }
 
 /// Why the status of an order was not changed.
@@ -113,62 +123,13 @@ pub(crate) enum NotChanged {
     TimeNotAllowed,
     /// Nothing was changed; it may be tried again.
     #[error("the status could not be changed")]
-    Unavailable(#[source] ReadError),
+    Unavailable(#[source] Arc<ReadError>),
     /// The answer of the database was lost: the change may have been made.
     #[error("whether the status was changed is not known")]
-    Unknown(#[source] ReadError),
+    Unknown(#[source] Arc<ReadError>),
 }
 
-/// Times that a change is tried again because another one came first.
-const MOST_RACES: usize = 10;
-
-/// Changes the status of an order, and returns after COMMIT.
-///
-/// State, event, webhooks, the operator's action and a returned use of a limited promotion are one
-/// transaction. The order's own status again, without another time, changes nothing.
-///
-/// # Errors
-/// [`NotChanged`], by the order deadline.
-pub(crate) async fn change_status(
-    state: &AppState,
-    change: &StatusChange<'_>,
-) -> Result<StatusChanged, NotChanged> {
-    change.check()?;
-    let (request_id, trace) = (spans::request_id(), spans::traceparent());
-    let origin = (request_id.as_deref(), trace.as_deref());
-    // While a statement is sent whose answer did not come, the change may be there.
-    let doubt = Cell::new(false);
-    let attempt = async |connection: &mut AsyncPgConnection| {
-        let in_doubt = doubt.replace(true);
-        let changed = change.attempt(connection, state.order_ready_minutes, origin, in_doubt);
-        let outcome = spans::database("UPDATE order_states", changed).await;
-        doubt.set(match &outcome {
-            Ok(_) => false,
-            Err(error) => in_doubt || is_lost(error),
-        });
-        outcome
-    };
-    let outcome = Box::pin(state.pool.read(state.order_deadline, attempt)).await;
-    match outcome {
-        Ok(outcome) => {
-            let (changed, jobs) = outcome?;
-            if jobs > 0 {
-                state.queue.wake();
-            }
-            if changed.is_new {
-                state.live.changed([(changed.state.order, changed.state.version)]);
-            }
-            Ok(changed)
-        }
-        Err(error) if doubt.get() => Err(NotChanged::Unknown(error)),
-        Err(error) => Err(NotChanged::Unavailable(error)),
-    }
-}
-
-/// A change with the number of its webhooks, or the rule against it.
-type Outcome = Result<(StatusChanged, i64), NotChanged>;
-
-impl StatusChange<'_> {
+impl StatusChange {
     /// What needs no look at the order.
     fn check(&self) -> Result<(), NotChanged> {
         let can_ever = sources(self.to, self.actor).next().is_some();
@@ -210,69 +171,16 @@ impl StatusChange<'_> {
             .collect()
     }
 
-    async fn attempt(
-        &self,
-        connection: &mut AsyncPgConnection,
-        ready_minutes: ReadyIn,
-        (request_id, trace): (Option<&str>, Option<&str>),
-        in_doubt: bool,
-    ) -> QueryResult<Outcome> {
-        let sources = self.sources();
-        let default = (self.to == OrderStatus::Accepted).then_some(ready_minutes);
-        let statement = Statement {
-            orders: &[self.order],
-            to: self.to.name(),
-            sources: &sources,
-            versions: self.versions,
-            owner: self.owner(),
-            minutes: self.ready_in.or(default).map(ReadyIn::minutes),
-            reason: self.reason().map(Reason::name),
-            note: self.note,
-            actor: self.actor.name(),
-            actor_id: Some(self.key),
-            via: self.via,
-            request_id,
-            trace,
-        };
-        for _ in 0..MOST_RACES {
-            if !sources.is_empty()
-                && let Some((order, version, changed_at, ready_at, jobs)) =
-                    statement.run(connection).await?.pop()
-            {
-                let state = OrderState {
-                    order,
-                    status: self.to,
-                    version,
-                    changed_at,
-                    ready_at,
-                    reason: self.reason(),
-                };
-                return Ok(Ok((StatusChanged { state, is_new: true }, jobs)));
-            }
-            let Some(state) = queries::state(connection, self.order, self.owner()).await? else {
-                return Ok(Err(NotChanged::NotFound));
-            };
-            if in_doubt
-                && let Some(request_id) = request_id
-                && state.status == self.to
-                && queries::is_made_by(connection, &state, Some(self.key), request_id).await?
-            {
-                return Ok(Ok((StatusChanged { state, is_new: true }, 1)));
-            }
-            if let Some(answer) = self.answer_to(state) {
-                return Ok(answer.map(|state| (StatusChanged { state, is_new: false }, 0)));
-            }
-        }
-        // Others were first each time: the client may try again.
-        Err(diesel::result::Error::RollbackTransaction)
-    }
-
     /// What is said of an order in this state that the statement left alone; `None`: it would be
     /// changed, so another change came first.
     fn answer_to(&self, state: OrderState) -> Option<Result<OrderState, NotChanged>> {
         let OrderState { status, version, .. } = state;
         let to = self.to;
-        if self.versions.is_some_and(|versions| !versions.contains(&version)) {
+        if self
+            .versions
+            .as_ref()
+            .is_some_and(|versions| !versions.contains(&version))
+        {
             return Some(Err(NotChanged::OtherVersion { version }));
         }
         if status == to && !self.is_other_time(&state) {

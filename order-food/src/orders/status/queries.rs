@@ -19,13 +19,32 @@ pub(crate) async fn state(
     order: Uuid,
     key: Option<ApiKeyId>,
 ) -> QueryResult<Option<OrderState>> {
+    let found = states(connection, &[order]).await?.pop();
+    let found = found.filter(|(_, owner)| key.is_none_or(|key| key == *owner));
+    Ok(found.map(|(state, _)| state))
+}
+
+/// The present states of those orders that there are, with the keys that placed them.
+pub(super) async fn states(
+    connection: &mut AsyncPgConnection,
+    ids: &[Uuid],
+) -> QueryResult<Vec<(OrderState, ApiKeyId)>> {
     let began_at = order_life_cycle::table
         .select(order_life_cycle::began_at)
         .single_value();
-    let row = orders::table
+    type Row = (
+        Uuid,
+        ApiKeyId,
+        DateTime<Utc>,
+        Option<DateTime<Utc>>,
+        Option<StateRow>,
+    );
+    let rows: Vec<Row> = orders::table
         .left_join(order_states::table.on(order_states::order_id.eq(orders::id)))
-        .filter(orders::id.eq(order))
+        .filter(orders::id.eq_any(ids))
         .select((
+            orders::id,
+            orders::api_key_id,
             orders::created_at,
             began_at,
             (
@@ -36,35 +55,31 @@ pub(crate) async fn state(
                 order_states::reason,
             )
                 .nullable(),
-        ));
-    type Row = (DateTime<Utc>, Option<DateTime<Utc>>, Option<StateRow>);
-    let row: Option<Row> = match key {
-        Some(key) => row
-            .filter(orders::api_key_id.eq(key))
-            .first(connection)
-            .await
-            .optional()?,
-        None => row.first(connection).await.optional()?,
+        ))
+        .load(connection)
+        .await?;
+    let state = |(order, key, created_at, began_at, state): Row| {
+        let state = match state {
+            Some((status, version, changed_at, ready_at, reason)) => OrderState {
+                order,
+                status: OrderStatus::parse(&status).map_err(unreadable)?,
+                version,
+                changed_at,
+                ready_at,
+                reason: reason_of(reason)?,
+            },
+            None => OrderState {
+                order,
+                status: without_row(created_at, began_at),
+                version: 1,
+                changed_at: created_at,
+                ready_at: None,
+                reason: None,
+            },
+        };
+        Ok((state, key))
     };
-    row.map(|(created_at, began_at, state)| match state {
-        Some((status, version, changed_at, ready_at, reason)) => Ok(OrderState {
-            order,
-            status: OrderStatus::parse(&status).map_err(unreadable)?,
-            version,
-            changed_at,
-            ready_at,
-            reason: reason_of(reason)?,
-        }),
-        None => Ok(OrderState {
-            order,
-            status: without_row(created_at, began_at),
-            version: 1,
-            changed_at: created_at,
-            ready_at: None,
-            reason: None,
-        }),
-    })
-    .transpose()
+    rows.into_iter().map(state).collect()
 }
 
 /// The status of an order that has no row in `order_states`: one from before the life cycle was
@@ -86,28 +101,26 @@ pub(crate) async fn history(
         .select(orders::created_at)
         .first(connection)
         .await?;
-    let first = Step {
-        status: if state.version == 1 {
-            state.status
-        } else {
-            OrderStatus::Placed
-        },
-        at: placed_at,
-        reason: None,
-    };
-    let later: Vec<(String, DateTime<Utc>, Option<String>)> = match state.version {
-        1 => Vec::new(),
-        // Later ones may have come since.
-        version => {
-            order_events::table
-                .filter(order_events::order_id.eq(state.order))
-                .filter(order_events::version.le(version))
-                .order(order_events::version)
-                .select((order_events::to_status, order_events::at, order_events::reason))
-                .load(connection)
-                .await?
-        }
-    };
+    if state.version == 1 {
+        return Ok(vec![Step::first(state.status, placed_at)]);
+    }
+    // Later ones may have come since.
+    let later: Vec<(String, DateTime<Utc>, Option<String>)> = order_events::table
+        .filter(order_events::order_id.eq(state.order))
+        .filter(order_events::version.le(state.version))
+        .order(order_events::version)
+        .select((order_events::to_status, order_events::at, order_events::reason))
+        .load(connection)
+        .await?;
+    steps(placed_at, later)
+}
+
+/// The way of an order that was placed at `placed_at` and changed since; changes are state, time and
+/// reason, oldest first.
+pub(super) fn steps(
+    placed_at: DateTime<Utc>,
+    changes: impl IntoIterator<Item = (String, DateTime<Utc>, Option<String>)>,
+) -> QueryResult<Vec<Step>> {
     let step = |(status, at, reason): (String, _, _)| {
         Ok(Step {
             status: OrderStatus::parse(&status).map_err(unreadable)?,
@@ -115,8 +128,9 @@ pub(crate) async fn history(
             reason: reason_of(reason)?,
         })
     };
+    let first = Step::first(OrderStatus::Placed, placed_at);
     std::iter::once(Ok(first))
-        .chain(later.into_iter().map(step))
+        .chain(changes.into_iter().map(step))
         .collect()
 }
 

@@ -3,28 +3,29 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::{QueryResult, Queryable};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use job_queue::Job as _;
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::jobs::OrderWebhook;
 
-/// The same change of some orders, by one actor.
-#[derive(Clone, Debug)]
-pub(super) struct Statement<'a> {
-    pub(super) orders: &'a [Uuid],
+/// A change of one order; null is no value.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Row<'a> {
+    pub(super) order: Uuid,
     pub(super) to: &'static str,
     /// States from which the change is made; from `to` itself, only the expected time changes.
     pub(super) sources: &'a [&'static str],
     /// Versions that may be changed; `None`: any.
     pub(super) versions: Option<&'a [i32]>,
-    /// The key that the orders must belong to; `None`: any.
+    /// The key that the order must belong to; `None`: any.
     pub(super) owner: Option<Uuid>,
-    /// Minutes from now until the orders are expected to be ready; `None`: no news of that.
+    /// Minutes from now until the order is expected to be ready; `None`: no news of that.
     pub(super) minutes: Option<i32>,
     pub(super) reason: Option<&'static str>,
     pub(super) note: Option<&'a str>,
@@ -37,13 +38,30 @@ pub(super) struct Statement<'a> {
     pub(super) trace: Option<&'a str>,
 }
 
-/// Order, version, time of the change, expected time, jobs of the whole statement.
-pub(super) type Changed = (Uuid, i32, DateTime<Utc>, Option<DateTime<Utc>>, i64);
+/// Changes of different orders, as a JSON array of [`Row`]s.
+#[derive(Debug)]
+pub(super) struct Statement(String);
+
+/// A change that was made.
+#[derive(Debug, Queryable)]
+pub(super) struct Changed {
+    pub(super) order: Uuid,
+    pub(super) version: i32,
+    pub(super) changed_at: DateTime<Utc>,
+    pub(super) ready_at: Option<DateTime<Utc>>,
+    pub(super) placed_at: DateTime<Utc>,
+    /// Of the changes before, oldest first: states, times, reasons.
+    pub(super) statuses: Vec<String>,
+    pub(super) times: Vec<DateTime<Utc>>,
+    pub(super) reasons: Vec<Option<String>>,
+    /// Jobs of the whole statement.
+    pub(super) jobs: i64,
+}
 
 /// What follows the parameters.
 ///
-/// - `found` is each order with its state: without a row `placed`, or `picked_up` for orders from
-///   before the life cycle.
+/// - `found` is each order with its change and its state: without a row `placed`, or `picked_up`
+///   for orders from before the life cycle.
 /// - `changed` writes the state. Where another change comes first, the guard on the version finds
 ///   the newer row and leaves it alone.
 /// - `event`, `told` and `audited` go with it: history, webhooks, what operators did.
@@ -59,23 +77,27 @@ static CHANGE: LazyLock<String> = LazyLock::new(|| {
             'version', changed.version, 'changed_at', changed.changed_at, 'ready_at', changed.ready_at,
             'reason', changed.reason))",
         "trace_",
-        "input CROSS JOIN changed CROSS JOIN webhook_endpoints AS endpoint
+        "changed JOIN chosen ON chosen.id = order_id CROSS JOIN webhook_endpoints AS endpoint
         WHERE endpoint.disabled_at IS NULL AND endpoint.events @> ARRAY['order.status_changed']",
     );
     format!(
-        "),
+        "::json) AS change (
+            \"order\" uuid, \"to\" text, sources text[], versions integer[], owner uuid, minutes integer, reason text, note text,
+            actor text, actor_id uuid, via text, request_id text, trace text)
+    ),
     found AS (
-        SELECT orders.id, orders.coupon_code, orders.promotion_use, state.ready_at,
+        SELECT input.*, orders.id, orders.created_at, orders.coupon_code, orders.promotion_use, state.ready_at,
             coalesce(state.status, CASE WHEN orders.created_at < began_at THEN 'picked_up' ELSE 'placed' END) AS status,
             coalesce(state.version, 1) AS version, coalesce(state.changed_at, orders.created_at) AS changed_at
-        FROM input CROSS JOIN order_life_cycle JOIN orders ON orders.id = ANY(orders_)
+        FROM input CROSS JOIN order_life_cycle JOIN orders ON orders.id = order_
         LEFT JOIN order_states AS state ON state.order_id = orders.id
         WHERE owner_ IS NULL OR orders.api_key_id = owner_
     ),
     chosen AS MATERIALIZED (
-        SELECT found.*, greatest(now(), found.changed_at) AS at
-        FROM input CROSS JOIN found
-        WHERE status = ANY(sources_) AND (versions_ IS NULL OR version = ANY(versions_))
+        SELECT found.*, greatest(now(), changed_at) AS at
+        FROM found
+        WHERE status = ANY(sources_)
+            AND (versions_ IS NULL OR version = ANY(versions_))
             AND (status <> to_ OR ready_at IS DISTINCT FROM changed_at + minutes_ * interval '1 minute')
         ORDER BY id
     ),
@@ -87,7 +109,7 @@ static CHANGE: LazyLock<String> = LazyLock::new(|| {
                 WHEN to_ = 'ready' THEN at
                 ELSE ready_at END,
             reason_, at
-        FROM input CROSS JOIN chosen
+        FROM chosen
         ON CONFLICT (order_id) DO UPDATE
         SET status = EXCLUDED.status, version = EXCLUDED.version, ready_at = EXCLUDED.ready_at, reason = EXCLUDED.reason,
             changed_at = EXCLUDED.changed_at, changed_xid = EXCLUDED.changed_xid
@@ -98,7 +120,7 @@ static CHANGE: LazyLock<String> = LazyLock::new(|| {
         INSERT INTO order_events (order_id, version, from_status, to_status, at, actor, actor_id, reason, note, request_id)
         SELECT order_id, changed.version, chosen.status, changed.status, changed.changed_at, actor_, actor_id_, reason, note_,
             request_id_
-        FROM input CROSS JOIN changed JOIN chosen ON chosen.id = order_id
+        FROM changed JOIN chosen ON chosen.id = order_id
     ),
     told AS ({told} RETURNING 1),
     audited AS (
@@ -107,7 +129,7 @@ static CHANGE: LazyLock<String> = LazyLock::new(|| {
             jsonb_build_object('status', chosen.status, 'version', chosen.version),
             jsonb_strip_nulls(jsonb_build_object('status', changed.status, 'version', changed.version, 'reason', reason)),
             'done', request_id_
-        FROM input CROSS JOIN changed JOIN chosen ON chosen.id = order_id
+        FROM changed JOIN chosen ON chosen.id = order_id
         WHERE via_ IS NOT NULL
     ),
     returned AS MATERIALIZED (
@@ -124,58 +146,59 @@ static CHANGE: LazyLock<String> = LazyLock::new(|| {
         FROM returned JOIN counted ON counted.code = coupon_code
         WHERE promotion_uses.code = coupon_code
     )
-    SELECT order_id, version, changed_at, ready_at, (SELECT count(*) FROM told) FROM changed ORDER BY order_id"
+    SELECT order_id, changed.version, changed.changed_at, changed.ready_at, chosen.created_at,
+        coalesce(statuses, '{{}}'), coalesce(times, '{{}}'), coalesce(reasons, '{{}}'), (SELECT count(*) FROM told)
+    FROM changed JOIN chosen ON chosen.id = order_id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(to_status ORDER BY version) AS statuses, array_agg(at ORDER BY version) AS times,
+            array_agg(reason ORDER BY version) AS reasons
+        FROM order_events WHERE order_events.order_id = changed.order_id) AS earlier"
     )
 });
 
-impl Statement<'_> {
-    /// Makes the change of those orders that it is possible for, and returns them.
-    pub(super) async fn run(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<Changed>> {
-        self.clone().load(connection).await
+impl Statement {
+    pub(super) fn of(rows: &[Row<'_>]) -> QueryResult<Statement> {
+        let json = serde_json::to_string(rows);
+        json.map(Statement)
+            .map_err(|error| diesel::result::Error::SerializationError(error.into()))
+    }
+
+    /// Makes those changes that are possible, and returns them.
+    pub(super) async fn run(self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<Changed>> {
+        self.load(connection).await
     }
 }
 
 /// Connections keep it prepared.
-impl QueryId for Statement<'_> {
-    type QueryId = Statement<'static>;
+impl QueryId for Statement {
+    type QueryId = Statement;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for Statement<'_> {
-    type SqlType = (SqlUuid, Integer, Timestamptz, Nullable<Timestamptz>, BigInt);
+impl Query for Statement {
+    type SqlType = (
+        SqlUuid,
+        Integer,
+        Timestamptz,
+        Nullable<Timestamptz>,
+        Timestamptz,
+        Array<Text>,
+        Array<Timestamptz>,
+        Array<Nullable<Text>>,
+        BigInt,
+    );
 }
 
-impl<C> diesel::RunQueryDsl<C> for Statement<'_> {}
+impl<C> diesel::RunQueryDsl<C> for Statement {}
 
-impl QueryFragment<Pg> for Statement<'_> {
+impl QueryFragment<Pg> for Statement {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH input AS NOT MATERIALIZED (SELECT ");
-        out.push_bind_param::<Array<SqlUuid>, _>(self.orders)?;
-        out.push_sql(" AS orders_, ");
-        out.push_bind_param::<Text, _>(self.to)?;
-        out.push_sql(" AS to_, ");
-        out.push_bind_param::<Array<Text>, _>(self.sources)?;
-        out.push_sql(" AS sources_, ");
-        out.push_bind_param::<Nullable<Array<Integer>>, _>(&self.versions)?;
-        out.push_sql(" AS versions_, ");
-        out.push_bind_param::<Nullable<SqlUuid>, _>(&self.owner)?;
-        out.push_sql(" AS owner_, ");
-        out.push_bind_param::<Nullable<Integer>, _>(&self.minutes)?;
-        out.push_sql(" AS minutes_, ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.reason)?;
-        out.push_sql(" AS reason_, ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.note)?;
-        out.push_sql(" AS note_, ");
-        out.push_bind_param::<Text, _>(self.actor)?;
-        out.push_sql(" AS actor_, ");
-        out.push_bind_param::<Nullable<SqlUuid>, _>(&self.actor_id)?;
-        out.push_sql(" AS actor_id_, ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.via)?;
-        out.push_sql(" AS via_, ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.request_id)?;
-        out.push_sql(" AS request_id_, ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.trace)?;
-        out.push_sql(" AS trace_");
+        out.push_sql(
+            "WITH input (
+                order_, to_, sources_, versions_, owner_, minutes_, reason_, note_, actor_, actor_id_, via_, request_id_, trace_
+            ) AS (SELECT * FROM json_to_recordset(",
+        );
+        out.push_bind_param::<Text, _>(&self.0)?;
         out.push_sql(&CHANGE);
         Ok(())
     }

@@ -14,7 +14,7 @@ use shop::{Actor, OrderStatus, Reason};
 use uuid::{Builder, Uuid};
 
 use super::ReadyIn;
-use super::statement::Statement;
+use super::statement::{Row, Statement};
 
 /// The most by which the time in an order's id and `created_at` may differ, with the time that an
 /// order may take to be stored: clocks of API processes, the database's clock, and the deadline.
@@ -95,10 +95,11 @@ pub(crate) async fn answer_all(
         Ok(_) => OrderStatus::Accepted,
         Err(_) => OrderStatus::Rejected,
     };
-    let statement = Statement {
-        orders,
+    let sources = [OrderStatus::Placed.name()];
+    let row = |order: &Uuid| Row {
+        order: *order,
         to: to.name(),
-        sources: &[OrderStatus::Placed.name()],
+        sources: &sources,
         versions: None,
         owner: None,
         minutes: answer.ok().map(ReadyIn::minutes),
@@ -110,7 +111,9 @@ pub(crate) async fn answer_all(
         request_id: None,
         trace: None,
     };
-    statement.run(connection).await.map(|changed| changed.len())
+    let rows: Vec<Row<'_>> = orders.iter().map(row).collect();
+    let changed = Statement::of(&rows)?.run(connection).await?;
+    Ok(changed.len())
 }
 
 /// The lowest id of a UUID of version 7 that has this time, to the millisecond.

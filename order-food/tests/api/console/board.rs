@@ -1,5 +1,8 @@
 //! The kitchen's board.
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
 use serde_json::json;
 
 use super::{Browser, app};
@@ -164,4 +167,23 @@ async fn an_order_of_another_replica_is_told_to_the_board_within_a_second() {
     assert_eq!(replica.send(&request).await.status(), 200);
     let told = tokio::time::timeout(std::time::Duration::from_secs(5), stream.until("data: orders"));
     assert!(told.await.expect("news in time"));
+}
+
+#[tokio::test]
+async fn the_board_comes_compressed_and_is_kept_nowhere() {
+    let app = app().await;
+    let id = place(&app, 1).await;
+    let browser = Browser::logged_in(&app, KITCHEN).await;
+
+    let plain = browser.get(&app, "/orders").await;
+    let accepts = Request::new("GET", "/orders").header("Accept-Encoding", "gzip");
+    let gzip = browser.send(&app, accepts).await;
+
+    assert_eq!(gzip.header("content-encoding"), Some("gzip"));
+    let mut page = String::new();
+    GzDecoder::new(gzip.bytes()).read_to_string(&mut page).unwrap();
+    assert!(page.contains(&id), "{page}");
+    for answer in [plain, gzip] {
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
 }

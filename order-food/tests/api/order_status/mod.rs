@@ -2,6 +2,7 @@
 
 mod rights;
 mod rules;
+mod together;
 mod walk;
 
 use serde_json::{Value, json};

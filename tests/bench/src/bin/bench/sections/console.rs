@@ -281,6 +281,16 @@ impl Screen {
         ensure!(answer.status() == 200, "{path}: {} {text}", answer.status());
         Ok(text)
     }
+
+    /// The board as browsers ask for it. It stays compressed: tablets have processors of their own.
+    fn renew(&self) -> anyhow::Result<()> {
+        let request = self.agent.get(format!("{}/orders", self.origin));
+        let request = request.header("Accept-Encoding", "gzip");
+        let mut answer = request.header("Cookie", &self.cookie).call()?;
+        ensure!(answer.status() == 200, "the board: {}", answer.status());
+        answer.body_mut().read_to_vec()?;
+        Ok(())
+    }
 }
 
 /// Boards that are open, and read anew as the page's script does.
@@ -335,7 +345,7 @@ fn watch(screen: &Screen, ends: &AtomicBool, reads: &AtomicU64) -> anyhow::Resul
     while !ends.load(Ordering::Relaxed) {
         if news.swap(false, Ordering::Relaxed) || last.elapsed() > Duration::from_secs(15) {
             last = Instant::now();
-            screen.get("/orders")?;
+            screen.renew()?;
             reads.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_millis(500).saturating_sub(last.elapsed()));
         } else {

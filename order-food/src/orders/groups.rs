@@ -1,0 +1,136 @@
+//! Requests in groups: those that wait while statements are under way make up the next one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// A request that is answered together with others.
+pub(super) trait Grouped: 'static {
+    type Answer: 'static;
+    /// Statements at once, of one queue.
+    const STATEMENTS: usize;
+    /// The most requests of a statement.
+    const MOST: usize;
+
+    /// Whether one statement can do both.
+    fn goes_with(&self, other: &Self) -> bool;
+}
+
+/// A queue of requests and the statements that answer them. A request that goes away leaves its
+/// group as it is.
+pub(super) struct Groups<R: Grouped>(Arc<Mutex<Queue<R>>>);
+
+struct Queue<R: Grouped> {
+    waiting: Vec<Waiting<R>>,
+    /// Statements under way.
+    statements: usize,
+}
+
+/// A request of a group.
+pub(super) struct Waiting<R: Grouped> {
+    pub(super) request: R,
+    reply: oneshot::Sender<R::Answer>,
+}
+
+impl<R: Grouped> Groups<R> {
+    /// The answer to `request`, which `run` gives to each of a group; `None` when it does not come
+    /// within `limit`.
+    pub(super) async fn answer(
+        &self,
+        request: R,
+        limit: Duration,
+        run: impl AsyncFn(Vec<Waiting<R>>) + 'static,
+    ) -> Option<R::Answer> {
+        let (reply, answer) = oneshot::channel();
+        let starts = self.with_queue(|queue| {
+            queue.waiting.push(Waiting { request, reply });
+            let starts = queue.statements < R::STATEMENTS;
+            queue.statements += usize::from(starts);
+            starts
+        });
+        if starts {
+            let groups = Groups(self.0.clone());
+            let statements = Statements { groups, ended: false };
+            actix_web::rt::spawn(statements.run(run));
+        }
+        timeout(limit, answer).await.ok()?.ok()
+    }
+
+    fn with_queue<T>(&self, act: impl FnOnce(&mut Queue<R>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<R: Grouped> Default for Groups<R> {
+    fn default() -> Groups<R> {
+        Groups(Arc::new(Mutex::new(Queue {
+            waiting: Vec::new(),
+            statements: 0,
+        })))
+    }
+}
+
+impl<R: Grouped> Waiting<R> {
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    pub(super) fn answer(self, answer: R::Answer) {
+        // Nobody waits for it any more.
+        let _ = self.reply.send(answer);
+    }
+}
+
+impl<R: Grouped> Queue<R> {
+    /// The requests that somebody still waits for, as far as they go together.
+    fn next_group(&mut self) -> Vec<Waiting<R>> {
+        let mut group: Vec<Waiting<R>> = Vec::new();
+        let mut rest = Vec::new();
+        for waiting in self.waiting.drain(..).filter(|waiting| !waiting.is_gone()) {
+            let goes_with = |other: &Waiting<R>| waiting.request.goes_with(&other.request);
+            match group.len() < R::MOST && group.iter().all(goes_with) {
+                true => group.push(waiting),
+                false => rest.push(waiting),
+            }
+        }
+        self.waiting = rest;
+        group
+    }
+}
+
+/// One statement after the other, until no request waits.
+struct Statements<R: Grouped> {
+    groups: Groups<R>,
+    ended: bool,
+}
+
+impl<R: Grouped> Statements<R> {
+    async fn run(mut self, run: impl AsyncFn(Vec<Waiting<R>>)) {
+        while let Some(group) = self.next_group() {
+            run(group).await;
+        }
+    }
+
+    /// `None`, and these statements end, when no request waits.
+    fn next_group(&mut self) -> Option<Vec<Waiting<R>>> {
+        let group = self.groups.with_queue(|queue| {
+            let group = queue.next_group();
+            queue.statements -= usize::from(group.is_empty());
+            group
+        });
+        self.ended = group.is_empty();
+        (!self.ended).then_some(group)
+    }
+}
+
+/// Where a statement panicked, those after it have room.
+impl<R: Grouped> Drop for Statements<R> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.groups.with_queue(|queue| queue.statements -= 1);
+        }
+    }
+}
