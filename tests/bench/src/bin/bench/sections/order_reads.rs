@@ -34,7 +34,7 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
         "SELECT '/api/order?cursor=' || id FROM orders ORDER BY id DESC OFFSET {DEPTH} LIMIT 1"
     ))?;
     let reads = [
-        ("GET /api/order/{id}", Requests::Each(&file, "apitest"), 3.0),
+        ("GET /api/order/{id}", Requests::Each(&file, READER), 3.0),
         ("GET /api/order", Requests::Get("/api/order", "apitest"), 1.5),
         ("GET /api/order, deep", Requests::Get(&deep, "apitest"), 1.5),
         (
