@@ -193,7 +193,7 @@ pub(crate) async fn coupon(
                 refused_code: Some((text.to_owned(), sentence)),
                 ..Remarks::default()
             };
-            cart_page(&request, &storefront, &snapshot, cart, remarks)
+            cart_page(&request, (&state, &storefront), &snapshot, cart, remarks).await
         }
     }
 }

@@ -8,6 +8,7 @@ use shop::{CouponCode, Money, ProductId, Totals};
 
 use super::cart::Cart;
 use super::form::Form;
+use super::former::FormerNames;
 use super::frame::{Badge, Frame};
 use super::picture::{self, Picture, tint};
 use super::pricing::{Coupon, PricedCart, ZERO, coupon_sentence, price, seen_text};
@@ -88,13 +89,13 @@ pub(crate) async fn cart(
             remarks.unredeemable = coupon_sentence(&problem);
         }
     }
-    cart_page(&request, &storefront, &snapshot, cart, remarks)
+    cart_page(&request, (&state, &storefront), &snapshot, cart, remarks).await
 }
 
 /// The page of this cart. Sets the cookie where the cart has no attempt yet.
-pub(super) fn cart_page(
+pub(super) async fn cart_page(
     request: &HttpRequest,
-    storefront: &Storefront,
+    (state, storefront): (&AppState, &Storefront),
     snapshot: &Snapshot,
     cart: Cart,
     remarks: Remarks,
@@ -104,14 +105,10 @@ pub(super) fn cart_page(
         None => price(snapshot, &cart),
     };
     let open = storefront.seller(snapshot).is_some();
-    let badge = Badge {
-        units: cart.units(),
-        total: priced.totals.map(|totals| totals.total),
-    };
+    let former = FormerNames::read(state, snapshot, priced.gone.iter().map(|(id, _)| *id)).await;
     let template = CartPage::of(
-        storefront,
-        storefront.frame(badge, open),
-        snapshot,
+        (storefront, storefront.frame(Badge::priced(&priced), open)),
+        (snapshot, &former),
         &cart,
         &priced,
         remarks,
@@ -121,9 +118,8 @@ pub(super) fn cart_page(
 
 impl<'a> CartPage<'a> {
     fn of(
-        storefront: &'a Storefront,
-        frame: Frame<'a>,
-        snapshot: &'a Snapshot,
+        (storefront, frame): (&'a Storefront, Frame<'a>),
+        (snapshot, former): (&'a Snapshot, &FormerNames),
         cart: &Cart,
         priced: &PricedCart,
         mut remarks: Remarks,
@@ -132,7 +128,7 @@ impl<'a> CartPage<'a> {
             let product = snapshot.catalogue.product(*id);
             Line {
                 id: *id,
-                name: product.map_or_else(|| t::product_number(id), |product| product.name.to_string()),
+                name: name_of(snapshot, former, *id),
                 picture: product.map_or(Picture::Symbol(picture::UNKNOWN), |product| {
                     Picture::of(product, &storefront.settings.image_hosts)
                 }),
@@ -202,15 +198,15 @@ async fn remarks(
 ) -> Remarks {
     let query = Form::query(request);
     let mut remarks = Remarks::default();
-    let name = |id: ProductId| match snapshot.catalogue.product(id) {
-        Some(product) => product.name.to_string(),
-        None => t::product_number(id),
+    let name = async |id: ProductId| {
+        let former = FormerNames::read(state, snapshot, [id]).await;
+        name_of(snapshot, &former, id)
     };
     let removed = query.text("removed").and_then(|text| text.split_once('x'));
     if let Some((id, units)) = removed
         && let (Ok(id), Ok(units @ 1..=1000)) = (ProductId::parse(id), units.parse())
     {
-        remarks.notices.push(t::removed(name(id)));
+        remarks.notices.push(t::removed(name(id).await));
         remarks.undo = snapshot.catalogue.product(id).map(|_| (id, units));
     }
     if query.text("cleared").is_some() {
@@ -226,7 +222,7 @@ async fn remarks(
         remarks.notices.push(t::NOT_SOLD.to_owned());
     }
     if let Some(id) = query.product("range") {
-        remarks.notices.push(t::quantity_range(name(id)));
+        remarks.notices.push(t::quantity_range(name(id).await));
     }
     if let Some(token) = query.text("again") {
         let days = storefront.settings.order_link_days;
@@ -247,6 +243,13 @@ async fn remarks(
         }
     }
     remarks
+}
+
+/// The name of a product, also of one that left the menu.
+fn name_of(snapshot: &Snapshot, former: &FormerNames, id: ProductId) -> String {
+    let sold = snapshot.catalogue.product(id).map(|product| &*product.name);
+    let known = sold.or_else(|| former.name(id));
+    known.unwrap_or(t::FORMER_PRODUCT).to_owned()
 }
 
 /// How a product differs from what it was in an order.

@@ -14,6 +14,7 @@ use super::cart::{Attempt, Cart};
 use super::cart_page::{Remarks, cart_page};
 use super::error_pages::{REFRESH, message};
 use super::form::Form;
+use super::former::FormerNames;
 use super::links::{self, OwnOrders};
 use super::pricing::{coupon_sentence, seen};
 use super::texts as t;
@@ -47,20 +48,27 @@ pub(crate) async fn checkout(
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
     let cart = storefront.cart(&request);
     let Some(seller) = storefront.seller(&snapshot) else {
-        return cart_page(&request, &storefront, &snapshot, cart, Remarks::default());
+        return cart_page(
+            &request,
+            (&state, &storefront),
+            &snapshot,
+            cart,
+            Remarks::default(),
+        )
+        .await;
     };
     let attempt = form
         .text("attempt")
         .and_then(|text| Attempt::parse(text, &storefront.signer));
     let Some(attempt) = attempt else {
-        return stale(&request, &storefront, &snapshot, cart);
+        return stale(&request, (&state, &storefront), &snapshot, cart).await;
     };
     let claim = claim(seller, &attempt, &cart);
     if cart.attempt.as_ref() != Some(&attempt) {
         // A form of before: it leads to the order that came of it, and never to another.
         return match settled(&state, &claim).await {
             Ok(Some((order, _))) => Ok(ordered(&request, &storefront, cart, order, "again=1")),
-            Ok(None) => stale(&request, &storefront, &snapshot, cart),
+            Ok(None) => stale(&request, (&state, &storefront), &snapshot, cart).await,
             Err(_) => Err(ApiError::Unavailable),
         };
     }
@@ -233,7 +241,11 @@ async fn refused(
                 remarks.changes.push(sentence.clone());
                 remarks.unredeemable = Some(sentence);
             }
-            None => remarks.changes = changes(storefront, snapshot, &cart, shown.as_ref()),
+            None => {
+                let ids = shown.iter().flat_map(|shown| &shown.lines).map(|(id, ..)| *id);
+                let former = FormerNames::read(state, snapshot, ids).await;
+                remarks.changes = changes(storefront, (snapshot, &former), &cart, shown.as_ref());
+            }
         },
     }
     let answer = ApiError::from(problem);
@@ -242,7 +254,7 @@ async fn refused(
         return Err(answer);
     }
     let is_down = matches!(answer, ApiError::Unavailable);
-    let page = cart_page(request, storefront, snapshot, cart, remarks)?;
+    let page = cart_page(request, (state, storefront), snapshot, cart, remarks).await?;
     match is_down {
         true => super::error_pages::unavailable(request, page),
         false => Ok(page),
@@ -250,7 +262,12 @@ async fn refused(
 }
 
 /// What changed since the customer was shown the cart, old and new.
-fn changes(storefront: &Storefront, snapshot: &Snapshot, cart: &Cart, shown: Option<&Shown>) -> Vec<String> {
+fn changes(
+    storefront: &Storefront,
+    (snapshot, former): (&Snapshot, &FormerNames),
+    cart: &Cart,
+    shown: Option<&Shown>,
+) -> Vec<String> {
     let show = |money| storefront.currency.show(money);
     let Some(shown) = shown else {
         return vec![t::STALE_FORM.to_owned()];
@@ -258,7 +275,12 @@ fn changes(storefront: &Storefront, snapshot: &Snapshot, cart: &Cart, shown: Opt
     let mut changes: Vec<String> = Vec::new();
     for (id, _, old) in &shown.lines {
         match snapshot.catalogue.product(*id) {
-            None => changes.push(t::is_gone(t::product_number(id))),
+            None => {
+                let sentence = former.name(*id).map_or(t::IS_GONE.to_owned(), t::is_gone);
+                if !changes.contains(&sentence) {
+                    changes.push(sentence);
+                }
+            }
             Some(product) if product.price != *old => {
                 changes.push(t::costs_now(&product.name, show(*old), show(product.price)));
             }
@@ -279,9 +301,9 @@ fn changes(storefront: &Storefront, snapshot: &Snapshot, cart: &Cart, shown: Opt
 }
 
 /// The cart as it is, which the customer has to look at again.
-fn stale(
+async fn stale(
     request: &HttpRequest,
-    storefront: &Storefront,
+    (state, storefront): (&AppState, &Storefront),
     snapshot: &Snapshot,
     cart: Cart,
 ) -> Result<HttpResponse, ApiError> {
@@ -289,7 +311,7 @@ fn stale(
     if !cart.is_empty() {
         remarks.changes.push(t::STALE_FORM.to_owned());
     }
-    cart_page(request, storefront, snapshot, cart, remarks)
+    cart_page(request, (state, storefront), snapshot, cart, remarks).await
 }
 
 /// To the order that an earlier request placed. The cart is emptied if it is what was ordered; else

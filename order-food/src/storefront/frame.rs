@@ -4,7 +4,7 @@ use pages::{Assets, Currency};
 use shop::Money;
 
 use super::cart::Cart;
-use super::pricing;
+use super::pricing::{self, PricedCart};
 use crate::reference_data::Snapshot;
 
 /// Passed to every template.
@@ -26,7 +26,7 @@ pub(crate) struct Urls {
     pub(crate) icon: String,
 }
 
-/// Units in the cart, and what they cost.
+/// Units in the cart that can be ordered, and what they cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Badge {
     pub(crate) units: u32,
@@ -53,10 +53,15 @@ impl Badge {
     pub(crate) fn of(cart: &Cart, snapshot: &Snapshot) -> Badge {
         match cart.is_empty() {
             true => Badge::default(),
-            false => Badge {
-                units: cart.units(),
-                total: pricing::price(snapshot, cart).totals.map(|totals| totals.total),
-            },
+            false => Badge::priced(&pricing::price(snapshot, cart)),
+        }
+    }
+
+    /// That of a cart with its prices.
+    pub(super) fn priced(cart: &PricedCart) -> Badge {
+        Badge {
+            units: cart.units(),
+            total: cart.totals.map(|totals| totals.total),
         }
     }
 }

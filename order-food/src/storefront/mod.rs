@@ -11,6 +11,7 @@ pub(crate) mod cart_page;
 pub(crate) mod checkout;
 pub(crate) mod error_pages;
 mod form;
+mod former;
 mod frame;
 mod links;
 pub(crate) mod menu;

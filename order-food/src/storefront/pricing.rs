@@ -67,6 +67,12 @@ pub(super) const ZERO: Totals = Totals {
 };
 
 impl PricedCart {
+    /// Units of what can be ordered.
+    pub(super) fn units(&self) -> u32 {
+        let units = self.lines.iter().map(|line| u32::from(line.quantity.units()));
+        units.sum()
+    }
+
     /// The same cart without its coupon, which is refused for the reason of this sentence.
     pub(super) fn without_coupon(self, snapshot: &Snapshot, sentence: &str) -> PricedCart {
         PricedCart {

@@ -46,6 +46,9 @@ pub(crate) const NOT_SOLD: &str = "This product is not on the menu.";
 pub(crate) const UNDO: &str = "Undo";
 pub(crate) const REMOVE: &str = "Remove";
 pub(crate) const CLEAR: &str = "Clear cart";
+pub(crate) const FORMER_PRODUCT: &str = "A product that left the menu";
+pub(crate) const IS_GONE: &str = "A product of your cart is no longer on the menu.";
+pub(crate) const MEND_FIRST: &str = "To order, first remove what is no longer on the menu.";
 pub(crate) const GONE: &str = "No longer on the menu: not in the total.";
 pub(crate) const REMOVE_GONE: &str = "Remove what is no longer on the menu";
 pub(crate) const APPLY_QUANTITY: &str = "Set";
@@ -234,8 +237,4 @@ pub(crate) fn is_gone(name: impl Display) -> String {
 
 pub(crate) fn total_is(old: impl Display, new: impl Display) -> String {
     format!("The total is {new} now, not {old}.")
-}
-
-pub(crate) fn product_number(id: impl Display) -> String {
-    format!("Product {id}")
 }

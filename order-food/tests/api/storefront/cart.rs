@@ -209,6 +209,13 @@ async fn a_cookie_that_is_not_as_it_was_written_is_an_empty_cart() {
     let page = browser.get("/cart").await;
     assert_eq!(quantities(&mut browser).await, [(1, 3), (77, 0)]);
     assert!(page.says("No longer on the menu: not in the total."));
+    // A product that never was has no name, and its number is nobody's business.
+    assert!(
+        page.says("A product that left the menu No longer on the menu"),
+        "{}",
+        page.words()
+    );
+    assert!(!page.says("77"), "{}", page.words());
 }
 
 #[tokio::test]
@@ -222,13 +229,51 @@ async fn what_left_the_menu_is_marked_out_of_the_total_and_removed_by_one_click(
         .await;
 
     let page = browser.get("/cart").await;
+    // The cart's link counts what can be ordered.
+    assert!(page.says("Cart 1 €12.99"), "{}", page.words());
     assert!(page.says("Total €12.99"), "{}", page.words());
+    for name in ["Margherita Pizza", "Pepperoni Pizza"] {
+        let line = format!("{name} No longer on the menu: not in the total. Remove");
+        assert!(page.says(&line), "{name}: {}", page.words());
+        assert!(page.html().contains(&format!("aria-label=\"Remove {name}\"")));
+    }
     assert_eq!(page.html().matches("No longer on the menu").count(), 2);
     assert!(!page.can_order());
+    assert!(page.says("To order, first remove what is no longer on the menu."));
+    assert!(browser.get("/").await.says("Cart 1 €12.99"));
 
+    let removed = browser.post("/cart/remove", &[("product", "8")]).await;
+    assert!(
+        removed.says("Pepperoni Pizza was removed.") && !removed.says("Undo"),
+        "{}",
+        removed.words()
+    );
     let tidied = browser.post("/cart/tidy", &[]).await;
     assert_eq!(quantities(&mut browser).await, [(1, 1)]);
-    assert!(tidied.can_order());
+    assert!(tidied.can_order() && !tidied.says("To order, first remove"));
+}
+
+#[tokio::test]
+async fn a_cart_of_which_everything_left_the_menu_costs_nothing_and_cannot_be_ordered() {
+    let app = TestApp::open_shop().await;
+    let mut browser = app.browser();
+    browser.add(7, 3).await;
+    app.publish("UPDATE products SET available = false WHERE id = 7")
+        .await;
+
+    let page = browser.get("/cart").await;
+
+    assert!(
+        page.says("Margherita Pizza") && page.says("Total €0.00"),
+        "{}",
+        page.words()
+    );
+    assert!(!page.can_order() && !page.html().contains("class=\"count\""));
+    // On sale again, it is in the cart as before.
+    app.publish("UPDATE products SET available = true WHERE id = 7")
+        .await;
+    assert_eq!(quantities(&mut browser).await, [(7, 3)]);
+    assert!(browser.get("/cart").await.can_order());
 }
 
 #[tokio::test]

@@ -159,7 +159,11 @@ async fn a_product_that_is_gone_is_named_and_nothing_is_stored() {
 
     let page = browser.order(&cart).await;
 
-    assert!(page.says("is no longer on the menu."), "{}", page.words());
+    assert!(
+        page.says("Blueberry Pancakes is no longer on the menu."),
+        "{}",
+        page.words()
+    );
     assert!(page.says("The total is €25.98 now, not €35.97.") && !page.can_order());
     assert_eq!(app.order_count().await, 0);
     let tidied = browser.post("/cart/tidy", &[]).await;

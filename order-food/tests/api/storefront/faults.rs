@@ -71,6 +71,37 @@ async fn while_the_database_is_away_menu_and_cart_work_and_ordering_says_that_no
     assert_eq!(later.answer.header("refresh"), Some("5"));
 }
 
+#[tokio::test]
+async fn a_cart_shows_what_left_the_menu_while_the_database_is_away() {
+    let (server, mut cluster) = on_own_cluster(|settings| {
+        settings.storefront.key_id = Some(STOREFRONT);
+    })
+    .await;
+    let mut browser = server.browser();
+    browser.add(1, 1).await;
+    let cookie = browser.cookies["cart"].clone() + "-77x2";
+    browser.cookies.insert("cart".into(), cookie);
+    cluster.stop(Stop::Immediate);
+
+    let began = Instant::now();
+    let page = browser.get("/cart").await;
+
+    assert_eq!(page.status(), 200);
+    assert!(
+        page.says("A product that left the menu No longer on the menu") && page.says("Total €12.99"),
+        "{}",
+        page.words()
+    );
+    assert!(!page.says("77"), "{}", page.words());
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let removed = browser.post("/cart/remove", &[("product", "77")]).await;
+    assert!(
+        removed.says("A product that left the menu was removed.") && removed.can_order(),
+        "{}",
+        removed.words()
+    );
+}
+
 async fn ordered_in_the_end(
     server: &Server,
     cookies: &std::collections::BTreeMap<String, String>,
