@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::browser::Scripts;
+use crate::browser::{Browser, Scripts};
 use crate::shop::Shop;
 
 /// Serves one page at a port of its own.
@@ -103,6 +103,11 @@ async fn scripts_of_others_do_not_run_in_pages() {
     let browser = shop.visitor(Scripts::On).await;
     browser.open("/").await;
 
+    nothing_can_be_injected(&browser).await;
+}
+
+/// Tries everything that a planted script would; the page that is open runs none of it.
+pub(crate) async fn nothing_can_be_injected(browser: &Browser) {
     let inject = "
         const script = document.createElement('script');
         const image = document.createElement('img');

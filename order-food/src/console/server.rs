@@ -46,7 +46,7 @@ pub(crate) fn start(
         state: state.clone(),
         registry: registry.clone(),
         assets: Assets::new(&FILES),
-        headers: PageHeaders::new(&[], false),
+        headers: PageHeaders::new(&[], false).with_trusted_types(),
         signer: Signer::new(&settings.hash_keys()?),
         read_only: settings.console.read_only,
         boards: BoardCache::default(),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Kitchen;
 use crate::browser::Scripts;
-use crate::foreign::attacker;
+use crate::foreign::{attacker, nothing_can_be_injected};
 use crate::markup::NAMES;
 
 #[tokio::test]
@@ -76,6 +76,21 @@ async fn a_page_of_another_origin_presses_nothing_and_frames_nothing() {
 
     assert_eq!(kitchen.value("SELECT count(*) FROM job_control").await, "0");
     assert_eq!(kitchen.value("SELECT count(*) FROM order_events").await, "0");
+}
+
+#[tokio::test]
+async fn no_script_can_be_planted_in_a_page_and_the_board_goes_on() {
+    let kitchen = Kitchen::open().await;
+    let browser = kitchen.operator(Scripts::On).await;
+    for path in ["/orders", "/jobs"] {
+        browser.open(path).await;
+        nothing_can_be_injected(&browser).await;
+    }
+    browser.open("/orders").await;
+    let order = kitchen.order(1).await;
+    // Its card comes through the one policy that parses HTML.
+    browser.find(&format!("#t-{order}")).await;
+    assert_eq!(browser.console().await, [""; 0]);
 }
 
 #[tokio::test]
