@@ -92,7 +92,7 @@ fn trace(visit: &Visit, job: &Value) -> Cell {
     let id = context.split('-').nth(1).unwrap_or_default();
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     match &visit.console.trace_url {
-        Some(url) if is_id => Cell::Link(url.replace("{trace_id}", id), id.to_owned()),
+        Some(url) if is_id => Cell::Link(url.of(id), id.to_owned()),
         _ => Cell::Code(context.to_owned()),
     }
 }

@@ -211,7 +211,7 @@ fn ages_chart(ages: &[Value]) -> Chart {
 }
 
 /// Seconds as people read them: `3 h 20 min`.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     let minutes = (seconds / 60.0).round();
     match (minutes / 60.0).floor() {
         0.0 if minutes < 1.0 => format!("{seconds:.0} s"),

@@ -27,12 +27,15 @@ mod view;
 mod visit;
 mod webhooks;
 
+use std::time::Duration;
+
 use pages::{Assets, PageHeaders, Signer};
 
 use crate::state::AppState;
 pub use right::Right;
 pub use routes::routes;
 pub(crate) use server::start;
+use settings::TraceUrl;
 pub(crate) use settings::{ENVIRONMENT, Settings};
 
 /// What all pages of the console share.
@@ -43,10 +46,12 @@ pub(crate) struct Console {
     headers: PageHeaders,
     signer: Signer,
     read_only: bool,
+    /// How long the former secret of an endpoint signs beside a new one.
+    secret_overlap: Duration,
     boards: board_cache::BoardCache,
     flow: flow::Flow,
-    /// Where traces are looked at, with `{trace_id}` in it.
-    trace_url: Option<String>,
+    /// Where traces are looked at.
+    trace_url: Option<TraceUrl>,
 }
 
 /// Pages of the navigation: address, name, and the right to see them.

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
@@ -49,13 +50,10 @@ pub(crate) fn start(
         headers: PageHeaders::new(&[], false).with_trusted_types(),
         signer: Signer::new(&settings.hash_keys()?),
         read_only: settings.console.read_only,
+        secret_overlap: Duration::from_secs(settings.webhooks.secret_overlap_s),
         boards: BoardCache::default(),
         flow: Flow::default(),
-        trace_url: settings
-            .console
-            .trace_url
-            .clone()
-            .filter(|url| url.starts_with("http")),
+        trace_url: settings.console.trace_url.clone(),
     });
     actix_web::rt::spawn(flow::watch(Arc::downgrade(&console)));
     let console = web::Data::from(console);

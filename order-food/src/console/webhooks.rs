@@ -1,7 +1,5 @@
 //! Webhook endpoints: their state, and what operators do to them.
 
-use std::time::Duration;
-
 use actix_web::HttpResponse;
 use database::channels::DATASET_PUBLISHED;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
@@ -9,15 +7,13 @@ use job_queue::{Job, NewJob, browse, enqueue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::loads;
 use super::right::Right;
 use super::view::{Action, Cell, Facts, Row, Section, Table};
 use super::visit::{Refusal, Visit};
 use crate::jobs::OrderWebhook;
 use crate::webhooks::endpoints::{self, Endpoint, EndpointId};
 use crate::webhooks::{Delivery, Event, WebhookSecret};
-
-/// For how long the former secret signs beside a new one.
-const OVERLAP: Duration = Duration::from_secs(24 * 3_600);
 
 /// GET /webhooks.
 pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
@@ -213,16 +209,17 @@ pub(super) async fn test(visit: Visit) -> Result<HttpResponse, Refusal> {
 pub(super) async fn rotate(visit: Visit) -> Result<HttpResponse, Refusal> {
     let id = id(&visit)?;
     let secret = WebhookSecret::generate().map_err(|error| Refusal::Database(error.to_string()))?;
+    let overlap = visit.console.secret_overlap;
     let done = visit
         .act("webhooks.rotate", &target(id), async |connection| {
             if endpoints::locked(connection, id).await?.is_none() {
                 return Ok((None, None));
             }
-            endpoints::rotate(connection, id, &secret, OVERLAP).await?;
+            endpoints::rotate(connection, id, &secret, overlap).await?;
             published(connection).await?;
             Ok((
                 None,
-                Some(json!({ "formerSecretSignsForSeconds": OVERLAP.as_secs() })),
+                Some(json!({ "formerSecretSignsForSeconds": overlap.as_secs() })),
             ))
         })
         .await?;
@@ -234,7 +231,7 @@ pub(super) async fn rotate(visit: Visit) -> Result<HttpResponse, Refusal> {
             ("secret".into(), Cell::Code(secret.reveal().to_string())),
             (
                 "the former one signs too".into(),
-                Cell::Text("for 24 hours".into()),
+                Cell::Text(format!("for {}", loads::duration(overlap.as_secs_f64()))),
             ),
         ],
     };

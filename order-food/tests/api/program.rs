@@ -59,6 +59,48 @@ async fn a_setting_that_cannot_be_used_is_exit_2_and_one_line_that_names_it() {
 }
 
 #[tokio::test]
+async fn an_address_that_no_page_and_no_request_can_use_is_exit_2_at_start() {
+    let trace = "CONSOLE_TRACE_URL";
+    for (named, value) in [
+        (trace, "https://jaeger.example/trace/"),
+        (trace, "https://jaeger.example/trace/{trace-id}"),
+        (trace, "https://{trace_id}.jaeger.example/"),
+        (trace, "jaeger.example/trace/{trace_id}"),
+        (trace, "ftp://jaeger.example/trace/{trace_id}"),
+        (trace, "javascript:fetch('{trace_id}')"),
+        (trace, "java\tscript:fetch('{trace_id}')"),
+        (trace, "https://jaeger.example/\u{1}{trace_id}"),
+        (trace, "https://jaeger.example/ {trace_id}"),
+        (trace, "https://ann:s3cret-word@jaeger.example/{trace_id}"),
+        ("PUBLIC_ORIGIN", "javascript:alert(1)"),
+        ("PUBLIC_ORIGIN", "https://shop.example/menu"),
+        ("STOREFRONT_IMAGE_HOSTS", "https://img.example.com"),
+        ("STOREFRONT_IMAGE_HOSTS", "img.example.com; script-src *"),
+        ("CORS_ALLOWED_ORIGINS", "shop.example"),
+        ("AWS_ENDPOINT_URL", "s3.example.com"),
+        ("AWS_ENDPOINT_URL", "javascript:s3"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "file:///credentials"),
+        ("READ_DATABASE_URL", "mysql://app:s3cret-word@127.0.0.1/food"),
+        ("READ_DATABASE_URL", "s3cret-word"),
+        ("DATABASE_DIRECT_URL", "https://app:s3cret-word@127.0.0.1/food"),
+        ("JAEGER_ENDPOINT", "jaeger.example:s3cret-word"),
+    ] {
+        let environment = [
+            ("DATABASE_URL", "postgres://app@127.0.0.1:1/food"),
+            ("REPORT_LOCATION", "s3://exports"),
+            ("CONSOLE_PORT", "0"),
+            (named, value),
+        ];
+        let output = run(&[], &environment).await;
+        assert_eq!(output.code, Some(2), "{named}={value}: {output:?}");
+        let lines: Vec<&str> = output.stderr.lines().collect();
+        assert_eq!(lines.len(), 1, "{output:?}");
+        assert!(lines[0].contains(named), "{named}={value}: {output:?}");
+        assert!(!output.stderr.contains("s3cret-word"), "{output:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_typo_in_the_settings_file_is_exit_2_and_named() {
     let file = std::env::temp_dir().join(format!("order-food-typo-{}.toml", std::process::id()));
     std::fs::write(&file, "prot = 8080\n").unwrap();

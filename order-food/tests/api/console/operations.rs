@@ -99,6 +99,32 @@ async fn an_endpoint_shows_what_it_was_sent_and_what_waits_for_it() {
 }
 
 #[tokio::test]
+async fn a_new_secret_leaves_the_former_one_for_as_long_as_the_setting_says() {
+    let app = TestApp::with(|settings| {
+        settings.console.port = Some(0);
+        settings.webhooks.secret_overlap_s = 5_400;
+    })
+    .await;
+    let endpoint = "0199f000-0000-7000-8000-000000000001";
+    app.database
+        .execute(&format!(
+            "INSERT INTO webhook_endpoints (id, url, events) VALUES ('{endpoint}', 'https://hooks.example/', '{{order.placed}}')"
+        ))
+        .await;
+    let browser = Browser::logged_in(&app, OPERATOR).await;
+    let rotate = format!("/webhooks/{endpoint}/rotate");
+    browser.post(&app, &rotate, "").await;
+
+    let page = browser.post(&app, &rotate, "").await.text();
+
+    assert!(page.contains("whsec_") && page.contains("for 1 h 30 min"), "{page}");
+    let left = "SELECT round(extract(epoch FROM expires_at - now()) / 60) FROM webhook_secrets WHERE expires_at IS NOT NULL";
+    assert_eq!(app.database.value(left).await, "90");
+    let recorded = "SELECT DISTINCT after ->> 'formerSecretSignsForSeconds' FROM operator_actions";
+    assert_eq!(app.database.value(recorded).await, "5400");
+}
+
+#[tokio::test]
 async fn loads_tell_the_age_of_the_data_and_the_command_to_go_back() {
     let app = app().await;
     app.database
