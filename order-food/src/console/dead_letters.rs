@@ -287,12 +287,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
 
 /// POST /dead/change: replays or purges those with these ids.
 pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let ids: Vec<i64> = visit
-        .fields
-        .iter()
-        .filter(|(name, _)| name == "id")
-        .filter_map(|(_, id)| id.parse().ok())
-        .collect();
+    let ids = visit.ids();
     if ids.is_empty() {
         return Err(Refusal::Invalid("No dead letter was chosen.".into()));
     }

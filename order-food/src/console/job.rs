@@ -102,36 +102,75 @@ fn named(names: &[&str], number: u64) -> Cell {
     Cell::Text(name.map_or_else(|| number.to_string(), |name| (*name).to_owned()))
 }
 
+/// What can be done to jobs that wait or run.
+#[derive(Clone, Copy)]
+enum Press {
+    Cancel,
+    RunNow,
+}
+
 /// POST /jobs/{id}/cancel.
 pub(super) async fn cancel_job(visit: Visit) -> Result<HttpResponse, Refusal> {
     let id = visit.number("id")?;
-    let done = visit
-        .act("jobs.cancel", &format!("job {id}"), async |connection| {
-            let before = operate::show(connection, id).await?.map(without_payload);
-            let after = cancel(connection, CancelTarget::Id(id)).await?;
-            let after = after.map(|cancelled| match cancelled {
-                Cancelled::Queued(_) => json!({ "cancelled": "queued" }),
-                Cancelled::Running(_) => json!({ "cancelled": "running" }),
-            });
-            Ok((before, after))
-        })
-        .await?;
-    let word = if done.is_some() { "cancelled" } else { "nothing" };
-    Ok(visit.back("/jobs", word))
+    press(&visit, &[id], Press::Cancel).await
 }
 
 /// POST /jobs/{id}/run.
 pub(super) async fn run_now(visit: Visit) -> Result<HttpResponse, Refusal> {
     let id = visit.number("id")?;
+    press(&visit, &[id], Press::RunNow).await
+}
+
+/// POST /jobs/change: cancels those with these ids, or makes them due.
+pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
+    let ids = visit.ids();
+    match visit.field("do") {
+        _ if ids.is_empty() => Err(Refusal::Invalid("No job was chosen.".into())),
+        Some("cancel") => press(&visit, &ids, Press::Cancel).await,
+        Some("run") => press(&visit, &ids, Press::RunNow).await,
+        _ => Err(Refusal::Invalid("Choose to cancel or to run them now.".into())),
+    }
+}
+
+async fn press(visit: &Visit, ids: &[i64], press: Press) -> Result<HttpResponse, Refusal> {
+    let (action, word) = match press {
+        Press::Cancel => ("jobs.cancel", "cancelled"),
+        Press::RunNow => ("jobs.run_now", "run"),
+    };
+    let numbers = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
+    let target = if ids.len() == 1 { "job" } else { "jobs" };
     let done = visit
-        .act("jobs.run_now", &format!("job {id}"), async |connection| {
-            let before = operate::show(connection, id).await?.map(without_payload);
-            Ok((before, operate::run_now(connection, id).await?))
+        .act(action, &format!("{target} {numbers}"), async |connection| {
+            let (mut before, mut after) = (Vec::new(), Vec::new());
+            for id in ids {
+                let job = operate::show(connection, *id).await?.map(without_payload);
+                let changed = match press {
+                    Press::Cancel => {
+                        cancel(connection, CancelTarget::Id(*id))
+                            .await?
+                            .map(|cancelled| match cancelled {
+                                Cancelled::Queued(_) => json!({ "cancelled": "queued" }),
+                                Cancelled::Running(_) => json!({ "cancelled": "running" }),
+                            })
+                    }
+                    Press::RunNow => operate::run_now(connection, *id).await?,
+                };
+                before.extend(job);
+                after.extend(changed);
+            }
+            Ok((recorded(before), recorded(after)))
         })
         .await?;
     visit.console.state.queue.wake();
-    let word = if done.is_some() { "run" } else { "nothing" };
-    Ok(visit.back("/jobs", word))
+    Ok(visit.back("/jobs", if done.is_some() { word } else { "nothing" }))
+}
+
+/// One state as it is, several as a list.
+fn recorded(mut states: Vec<Value>) -> Option<Value> {
+    match states.len() {
+        0 | 1 => states.pop(),
+        _ => Some(Value::Array(states)),
+    }
 }
 
 /// What is recorded of a job: payloads may hold more than the record should.

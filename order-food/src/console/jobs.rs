@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::pauses::{pause_form, pauses_table};
 use super::right::Right;
-use super::view::{Cell, Field, Form, Row, Section, Table};
+use super::view::{Cell, Field, Form, Row, Section, Table, Ticked};
 use super::visit::{Refusal, Visit};
 
 /// GET /jobs: priorities, workers, pauses, and the newest jobs that match the filter.
@@ -44,7 +44,7 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
         sections.push(Section::Form(pause_form()));
     }
     sections.push(Section::Form(filter_form(&visit)));
-    sections.push(Section::Table(jobs_table(&visit, &jobs)));
+    sections.push(Section::Table(jobs_table(&visit, &jobs, may)));
     Ok(visit.page("Jobs", sections))
 }
 
@@ -151,10 +151,10 @@ fn filter_form(visit: &Visit) -> Form {
     }
 }
 
-fn jobs_table(visit: &Visit, found: &browse::Newest) -> Table {
+fn jobs_table(visit: &Visit, found: &browse::Newest, may: bool) -> Table {
     let row = |job: &Value| {
         let id = job.get("id").map(Value::to_string).unwrap_or_default();
-        let mut cells = vec![Cell::Link(format!("/jobs/{id}"), id)];
+        let mut cells = vec![Cell::Link(format!("/jobs/{id}"), id.clone())];
         cells.extend(Cell::row(
             job,
             &["kind", "priority", "state", "attempt", "run_at", "last_error"],
@@ -168,19 +168,24 @@ fn jobs_table(visit: &Visit, found: &browse::Newest) -> Table {
             }
         }
         Row {
+            tick: Some(id),
             cells,
             ..Row::default()
         }
+    };
+    let ticked = Ticked {
+        path: "/jobs/change",
+        buttons: vec![("run", "Run the ticked now"), ("cancel", "Cancel the ticked")],
     };
     Table {
         caption: "Jobs that wait or run, newest first".into(),
         head: vec!["Id", "Kind", "Priority", "State", "Attempt", "Due", "Last error"],
         rows: found.rows.iter().map(row).collect(),
         empty: "None among those that were looked at.",
+        ticked: may.then_some(ticked),
         next: found
             .older_than
             .map(|id| with_field(visit, "/jobs", "before", &id.to_string())),
-        ..Table::default()
     }
 }
 

@@ -51,6 +51,7 @@ const ROUTES: &[Route] = routes! {
     GET "/jobs/{id}" SeeOperations job::show;
     POST "/jobs/{id}/cancel" Operate job::cancel_job;
     POST "/jobs/{id}/run" Operate job::run_now;
+    POST "/jobs/change" Operate job::change;
     POST "/jobs/pause" Operate pauses::pause;
     POST "/jobs/resume" Operate pauses::resume;
     GET "/dead" SeeOperations dead_letters::list;

@@ -1,5 +1,6 @@
 //! One request to the console: who makes it, what it sends, and how pages are answered.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -68,6 +69,14 @@ impl Visit {
             session::of(&self.console.signer, &self.site, headers, &snapshot)
         });
         session.is_some()
+    }
+
+    /// The fields `id` that are numbers: what was ticked. In order and each once, so that two
+    /// presses lock rows in the same order.
+    pub(super) fn ids(&self) -> Vec<i64> {
+        let ids = self.fields.iter().filter(|(name, _)| name == "id");
+        let ids: BTreeSet<i64> = ids.filter_map(|(_, id)| id.parse().ok()).collect();
+        ids.into_iter().collect()
     }
 
     /// A part of the path that is a number.

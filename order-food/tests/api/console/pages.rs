@@ -165,6 +165,70 @@ async fn dead_letters_are_replayed_and_purged_once_however_often_it_is_pressed()
 }
 
 #[tokio::test]
+async fn ticked_jobs_are_made_due_and_cancelled_once_and_on_record() {
+    let app = app().await;
+    app.database
+        .execute(
+            "INSERT INTO job (kind, priority, timeout_ms, payload, run_at)
+             SELECT 'kind.' || n, 3, 1000, '{\"text\": \"hush\"}', now() + interval '1 h' FROM generate_series(1, 4) AS n;
+             UPDATE job SET state = 1, locked_by = gen_random_uuid() WHERE kind = 'kind.4'",
+        )
+        .await;
+    let ids = app.database.rows("SELECT id FROM job ORDER BY id").await.concat();
+    let browser = Browser::logged_in(&app, OPERATOR).await;
+    let page = browser.get(&app, "/jobs").await.text();
+    for id in &ids {
+        assert!(page.contains(&format!("name=\"id\" value=\"{id}\"")), "{page}");
+    }
+    let press = async |what: &str, ids: &[String]| {
+        let ids: String = ids.iter().map(|id| format!("&id={id}")).collect();
+        let answer = browser
+            .post(&app, "/jobs/change", &format!("do={what}{ids}"))
+            .await;
+        answer
+            .header("location")
+            .map_or(answer.status().to_string(), str::to_owned)
+    };
+
+    assert_eq!(press("run", &ids).await, "/jobs?done=run");
+    assert_eq!(count(&app, "job WHERE state = 0 AND run_at <= now()").await, 3);
+    // The second and the third, backwards and twice; the running one is asked to end.
+    let chosen = [&ids[2], &ids[1], &ids[2], &ids[3]].map(Clone::clone);
+    assert_eq!(press("cancel", &chosen).await, "/jobs?done=cancelled");
+    assert_eq!(count(&app, "job WHERE state = 0").await, 1);
+    assert_eq!(count(&app, "job WHERE cancel_requested_at IS NOT NULL").await, 1);
+    assert_eq!(count(&app, "job_dead WHERE reason = 'cancelled'").await, 2);
+    assert_eq!(press("cancel", &ids[1..3]).await, "/jobs?done=nothing");
+    for (what, ids) in [
+        ("cancel", &[][..]),
+        ("other", &ids),
+        ("cancel", &["x".to_owned()]),
+    ] {
+        assert_eq!(press(what, ids).await, "422", "{what} {ids:?}");
+    }
+
+    let actions = app
+        .database
+        .rows("SELECT action, target, outcome, jsonb_array_length(after) FROM operator_actions ORDER BY id")
+        .await;
+    let target = |ids: &[String]| format!("jobs {}", ids.join(" "));
+    assert_eq!(
+        actions,
+        [
+            ["jobs.run_now", &target(&ids), "done", "3"],
+            ["jobs.cancel", &target(&ids[1..]), "done", "3"],
+            ["jobs.cancel", &target(&ids[1..3]), "nothing to act on", "∅"],
+        ]
+    );
+    let recorded =
+        "SELECT count(*) FROM operator_actions WHERE before::text LIKE '%hush%' OR after::text LIKE '%hush%'";
+    assert_eq!(app.database.value(recorded).await, "0");
+    let viewer = Browser::logged_in(&app, VIEWER).await;
+    let page = viewer.get(&app, "/jobs").await.text();
+    assert!(!page.contains("name=\"id\""), "{page}");
+}
+
+#[tokio::test]
 async fn a_page_asks_for_older_rows_until_there_are_none() {
     let app = app().await;
     insert_dead(&app, 120).await;
