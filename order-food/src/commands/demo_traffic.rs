@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use database::Database;
-use diesel_async::SimpleAsyncConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use job_queue::{Job, NewJob, enqueue};
 use process::failure::{ExitCode, Failure, OrExit};
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::probe::{Url, usage};
@@ -88,22 +90,36 @@ struct Open {
     due: Instant,
 }
 
+/// The queue of the database, for jobs that fail.
+struct Queue {
+    runtime: Runtime,
+    database: Database,
+}
+
 struct Traffic {
     server: Url,
+    queue: Option<Queue>,
     arguments: DemoTraffic,
     products: Vec<String>,
     open: Vec<Open>,
     placed: u64,
     moved: u64,
+    dead: u64,
     failures: u32,
 }
 
-/// Sends customers and a kitchen to a server; says in the end what they did.
+/// Sends customers and a kitchen to a server; says in the end what they did. Exit code 143 when a
+/// signal ended it before its time.
 ///
 /// # Errors
 /// Exit code 2 in production and for wrong arguments; 1 when the server does not answer, or has no
-/// products; 3 when dead letters are asked for and the database cannot be reached.
-pub(super) fn demo_traffic(arguments: DemoTraffic, config: Option<PathBuf>) -> Result<String, Failure> {
+/// products; 3 when dead letters are asked for and the database cannot be reached: then no order
+/// was placed.
+pub(super) fn demo_traffic(
+    arguments: DemoTraffic,
+    config: Option<PathBuf>,
+) -> Result<(String, ExitCode), Failure> {
+    let stop = process::signals::shutdown();
     let settings = Settings::load(config)?;
     if settings.telemetry.production() {
         return Err(Failure::new(
@@ -125,45 +141,65 @@ pub(super) fn demo_traffic(arguments: DemoTraffic, config: Option<PathBuf>) -> R
     if products.is_empty() {
         return Err(Failure::new(ExitCode::Unexpected, "there are no products"));
     }
-    let traffic = Traffic {
+    let queue = match arguments.with_failures {
+        true => Some(Queue::reached(&settings)?),
+        false => None,
+    };
+    let mut traffic = Traffic {
         server,
+        queue,
         arguments,
         products,
         open: Vec::new(),
         placed: 0,
         moved: 0,
+        dead: 0,
         failures: 0,
     };
-    traffic.run(&settings)
+    traffic.run(&stop)?;
+    let code = match stop.is_cancelled() {
+        true => ExitCode::Terminated,
+        false => ExitCode::Done,
+    };
+    Ok((traffic.told(), code))
 }
 
 impl Traffic {
-    fn run(mut self, settings: &Settings) -> Result<String, Failure> {
-        let (started, mut dead) = (Instant::now(), 0);
+    /// Runs until the minutes are over or it is asked to stop.
+    fn run(&mut self, stop: &CancellationToken) -> Result<(), Failure> {
+        let started = Instant::now();
         let mut next = started;
-        while started.elapsed() < self.arguments.minutes {
+        while started.elapsed() < self.arguments.minutes && !stop.is_cancelled() {
             let now = Instant::now();
             if next <= now {
                 // After a pause of the machine it goes on, and makes up for nothing.
                 next = (next + self.arguments.rate.0).max(now);
-                self.place()?;
-                if self.arguments.with_failures && self.placed % FAILS_ONE_IN == 1 {
-                    enqueue_failing(settings)?;
-                    dead += 1;
+                let is_placed = self.place()?;
+                if let Some(queue) = self.queue.as_ref().filter(|_| is_placed)
+                    && self.placed % FAILS_ONE_IN == 1
+                {
+                    queue.enqueue_failing()?;
+                    self.dead += 1;
                 }
             }
             self.move_due(now)?;
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(format!(
-            "{} orders were placed, {} times one was moved on, {} are open; {dead} jobs that fail",
-            self.placed,
-            self.moved,
-            self.open.len()
-        ))
+        Ok(())
     }
 
-    fn place(&mut self) -> Result<(), Failure> {
+    fn told(&self) -> String {
+        format!(
+            "{} orders were placed, {} times one was moved on, {} are open; {} jobs that fail",
+            self.placed,
+            self.moved,
+            self.open.len(),
+            self.dead
+        )
+    }
+
+    /// Places an order; false where the server did not take it.
+    fn place(&mut self) -> Result<bool, Failure> {
         let items: Vec<Value> = (0..=below(2))
             .filter_map(|_| self.products.get(below(self.products.len())))
             .map(|id| json!({ "productId": id, "quantity": 1 + below(3) }))
@@ -177,18 +213,19 @@ impl Traffic {
         let key = [("X-API-Key", self.arguments.api_key.as_str())];
         let answered = self.server.at("/api/order").post(&key, &basket.to_string());
         let Some(body) = self.judged(answered)? else {
-            return Ok(());
+            return Ok(false);
         };
         let order: Value = serde_json::from_str(&body).or_exit(ExitCode::Unexpected, "the order")?;
-        if let Some(id) = order.get("id").and_then(Value::as_str) {
-            self.placed += 1;
-            self.open.push(Open {
-                id: id.to_owned(),
-                next: 0,
-                due: Instant::now() + wait(0),
-            });
-        }
-        Ok(())
+        let Some(id) = order.get("id").and_then(Value::as_str) else {
+            return Ok(false);
+        };
+        self.placed += 1;
+        self.open.push(Open {
+            id: id.to_owned(),
+            next: 0,
+            due: Instant::now() + wait(0),
+        });
+        Ok(true)
     }
 
     /// Moves the orders on whose time has come; one that somebody else moved is left to them.
@@ -243,34 +280,50 @@ impl Traffic {
     }
 }
 
-/// A job that fails for good at its first attempt: there is no such endpoint.
-fn enqueue_failing(settings: &Settings) -> Result<(), Failure> {
-    let delivery = Delivery {
-        endpoint: Uuid::now_v7(),
-        event: Event::OrderPlaced {
-            order: Uuid::now_v7(),
-        },
-    };
-    let payload = serde_json::to_string(&delivery).or_exit(ExitCode::Unexpected, "a job that fails")?;
-    let job = NewJob::raw(OrderWebhook::KIND, payload);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_exit(ExitCode::Unexpected, "start")?;
-    runtime.block_on(async {
+impl Queue {
+    /// The queue of a database that answers.
+    fn reached(settings: &Settings) -> Result<Queue, Failure> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .or_exit(ExitCode::Unexpected, "start")?;
         let database =
             Database::direct(&settings.database, "order-food-demo").or_exit(ExitCode::Usage, "settings")?;
-        let mut connection = database
-            .connect_diesel()
-            .await
-            .or_exit(ExitCode::DatabaseUnreachable, "--with-failures")?;
-        enqueue(&mut connection, &[job])
-            .await
-            .or_exit(ExitCode::Unexpected, "--with-failures")?;
-        // Workers look each second anyway.
-        let _ = connection.batch_execute("NOTIFY jobs_queued").await;
-        Ok(())
-    })
+        let queue = Queue { runtime, database };
+        queue.runtime.block_on(queue.connect())?;
+        Ok(queue)
+    }
+
+    async fn connect(&self) -> Result<AsyncPgConnection, Failure> {
+        self.database.connect_diesel().await.map_err(|error| {
+            let code = match error.is_unreachable() {
+                true => ExitCode::DatabaseUnreachable,
+                false => ExitCode::Usage,
+            };
+            Failure::new(code, "--with-failures").context_from(error)
+        })
+    }
+
+    /// Adds a job that fails for good at its first attempt: there is no such endpoint.
+    fn enqueue_failing(&self) -> Result<(), Failure> {
+        let delivery = Delivery {
+            endpoint: Uuid::now_v7(),
+            event: Event::OrderPlaced {
+                order: Uuid::now_v7(),
+            },
+        };
+        let payload = serde_json::to_string(&delivery).or_exit(ExitCode::Unexpected, "a job that fails")?;
+        let job = NewJob::raw(OrderWebhook::KIND, payload);
+        self.runtime.block_on(async {
+            let mut connection = self.connect().await?;
+            enqueue(&mut connection, &[job])
+                .await
+                .or_exit(ExitCode::Unexpected, "--with-failures")?;
+            // Workers look each second anyway.
+            let _ = connection.batch_execute("NOTIFY jobs_queued").await;
+            Ok(())
+        })
+    }
 }
 
 /// A number below `most`, any of them as likely as the others.

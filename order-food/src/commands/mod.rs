@@ -139,8 +139,9 @@ pub fn run() -> std::process::ExitCode {
             print(&text)
         }),
         Command::DemoTraffic(traffic) => run_beside(|| {
-            let text = demo_traffic::demo_traffic(traffic, arguments.config)?;
-            print(&text)
+            let (text, code) = demo_traffic::demo_traffic(traffic, arguments.config)?;
+            print(&text)?;
+            Ok(code)
         }),
         Command::Webhooks { action } => {
             run_beside(|| webhooks::run(action, arguments.config).and_then(|text| print(&text)))

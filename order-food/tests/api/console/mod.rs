@@ -2,6 +2,7 @@
 
 mod access;
 mod board;
+mod demo;
 mod operations;
 mod pages;
 
