@@ -204,7 +204,8 @@ pub(super) const TABLES: &[Table] = &[
         name: "job_result",
         app: &[SELECT],
         loader: &[],
-        worker: &[SELECT, INSERT, DELETE],
+        // A job that was replayed is done a second time.
+        worker: &[SELECT, INSERT, but("UPDATE", &["public_id"]), DELETE],
         readonly: &[SELECT],
     },
     Table {

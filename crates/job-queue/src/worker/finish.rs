@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{Backoff, PATIENCE, Shared, session};
 use crate::metrics::Labels;
@@ -46,7 +46,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
     let mut backoff = Backoff::new();
     let mut batch = Vec::with_capacity(BATCH);
     while ends.recv_many(&mut batch, BATCH).await > 0 {
-        let mut again = false;
+        let mut failures = 0_u32;
         loop {
             let stored = timeout(PATIENCE, store(&shared, &mut finisher, &batch)).await;
             match stored.unwrap_or_else(|late| Err(late.into())) {
@@ -54,7 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
                     for ended in batch.drain(..) {
                         shared.running.remove(ended.run.id());
                         // After a lost answer it is unknown whether the first time was stored.
-                        match again || stored.contains(&ended.run.id()) {
+                        match failures > 0 || stored.contains(&ended.run.id()) {
                             true => count(&shared, &ended),
                             false => stale(&shared, &ended.run),
                         }
@@ -62,12 +62,14 @@ pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
                     break;
                 }
                 Err(error) => {
-                    debug!(
-                        error = format!("{error:#}"),
-                        "ends of attempts could not be stored"
-                    );
+                    let error = format!("{error:#}");
+                    // Once for what is not over with a new session: until then, no job ends.
+                    match failures {
+                        2 => warn!(error, "ends of attempts could not be stored"),
+                        _ => debug!(error, "ends of attempts could not be stored"),
+                    }
                     finisher = None;
-                    again = true;
+                    failures += 1;
                     backoff.wait().await;
                 }
             }

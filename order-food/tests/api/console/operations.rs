@@ -117,7 +117,10 @@ async fn a_new_secret_leaves_the_former_one_for_as_long_as_the_setting_says() {
 
     let page = browser.post(&app, &rotate, "").await.text();
 
-    assert!(page.contains("whsec_") && page.contains("for 1 h 30 min"), "{page}");
+    assert!(
+        page.contains("whsec_") && page.contains("for 1 h 30 min"),
+        "{page}"
+    );
     let left = "SELECT round(extract(epoch FROM expires_at - now()) / 60) FROM webhook_secrets WHERE expires_at IS NOT NULL";
     assert_eq!(app.database.value(left).await, "90");
     let recorded = "SELECT DISTINCT after ->> 'formerSecretSignsForSeconds' FROM operator_actions";
