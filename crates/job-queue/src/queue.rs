@@ -131,6 +131,12 @@ impl Queue {
         self.0.local.notify_one();
     }
 
+    /// [`Queue::depth`] of every priority, in the order of [`Priority::ALL`].
+    #[must_use]
+    pub fn depths(&self) -> [u64; 5] {
+        Priority::ALL.map(|priority| self.depth(priority))
+    }
+
     /// Queued jobs of a priority when they were last counted, at most the capacity.
     #[must_use]
     pub fn depth(&self, priority: Priority) -> u64 {
@@ -157,7 +163,9 @@ impl Queue {
         let mut connection = pool.get().await?;
         // A pooler that pools transactions may send a statement outside of one to two sessions.
         let sample = async {
-            connection.batch_execute("BEGIN READ ONLY").await?;
+            connection
+                .batch_execute(&format!("BEGIN READ ONLY; {}", store::BY_INDEX))
+                .await?;
             self.sample_on(&mut connection).await?;
             connection.batch_execute("COMMIT").await?;
             anyhow::Ok(())

@@ -23,10 +23,11 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
         error: visit.field("error").map(str::to_owned),
         before: visit.field("before").and_then(|id| id.parse().ok()),
     };
+    let queue = &visit.console.state.queue;
     let (priorities, pauses, workers, jobs) = visit
         .read(async |connection| {
             Ok((
-                browse::priorities(connection).await?,
+                browse::priorities(connection, queue.depths()).await?,
                 browse::pauses(connection).await?,
                 operate::workers(connection).await?,
                 browse::newest(connection, &query).await?,

@@ -15,15 +15,23 @@ const LIMITED: &str = "
     SELECT jsonb_build_object('code', code, 'uses', uses, 'max_uses', max_uses) AS row
     FROM promotions JOIN promotion_uses USING (code) WHERE max_uses IS NOT NULL ORDER BY uses DESC LIMIT 50";
 
-/// Ids begin with the time; counts stop at 100,000.
+/// Ids begin with the time; the newest 100,000 of an hour are read, once for all spans.
 const ORDERED: &str = "
-    SELECT jsonb_build_object('within', name, 'orders', (
-        SELECT count(*) FROM (
-            SELECT 1 FROM orders
-            WHERE id >= rpad(lpad(to_hex((1000 * extract(epoch FROM now() - span))::bigint), 12, '0'), 32, '0')::uuid
-            LIMIT 100000) AS counted), 'minutes', extract(epoch FROM span) / 60) AS row
-    FROM (VALUES (1, 'minute', interval '1 min'), (2, 'ten minutes', '10 min'), (3, 'hour', '1 h')) AS spans (number, name, span)
-    ORDER BY number";
+    WITH spans AS MATERIALIZED (
+        SELECT name, extract(epoch FROM span) / 60 AS minutes,
+            rpad(lpad(to_hex((1000 * extract(epoch FROM now() - span))::bigint), 12, '0'), 32, '0')::uuid AS first
+        FROM (VALUES ('minute', interval '1 min'), ('ten minutes', '10 min'), ('hour', '1 h')) AS spans (name, span)
+    ),
+    newest AS MATERIALIZED (
+        SELECT id FROM orders
+        WHERE id >= rpad(lpad(to_hex((1000 * extract(epoch FROM now() - interval '1 h'))::bigint), 12, '0'), 32, '0')::uuid
+        ORDER BY id DESC LIMIT 100000
+    )
+    SELECT jsonb_build_object('within', name, 'minutes', minutes,
+        'orders', (SELECT count(*) FROM newest WHERE id >= first)) AS row
+    FROM spans ORDER BY minutes";
+/// The most that are counted.
+const COUNTED: f64 = 100_000.0;
 
 /// GET /system: this replica is shown even when the database does not answer.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
@@ -66,12 +74,12 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
     let read = visit.read(async |connection| {
         Ok((
             loads::rows(connection, ORDERED).await?,
-            browse::priorities(connection).await?,
             loads::rows(connection, LIMITED).await?,
+            browse::priorities(connection, state.queue.depths()).await?,
         ))
     });
     match read.await {
-        Ok((ordered, priorities, limited)) => sections.extend([
+        Ok((ordered, limited, priorities)) => sections.extend([
             Section::Table(rates(&ordered)),
             Section::Table(priorities_table(&visit, &priorities)),
             loads::table(
@@ -97,12 +105,15 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
 fn rates(ordered: &[Value]) -> Table {
     let row = |row: &Value| {
         let number = |name| row.get(name).and_then(Value::as_f64).unwrap_or_default();
-        let per_minute = number("orders") / number("minutes").max(1.0);
+        let orders = number("orders");
+        let per_minute = orders / number("minutes").max(1.0);
+        // Of more it is not known how many there were.
+        let more = if orders < COUNTED { "" } else { "+" };
         Row {
             cells: vec![
                 Cell::of(row, "within"),
-                Cell::of(row, "orders"),
-                Cell::Number(format!("{per_minute:.1}")),
+                Cell::Number(format!("{orders}{more}")),
+                Cell::Number(format!("{per_minute:.1}{more}")),
             ],
             ..Row::default()
         }

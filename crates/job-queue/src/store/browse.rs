@@ -1,12 +1,13 @@
 //! Reads for pages: bounded in rows looked at, whatever the number of jobs.
 
-use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, SmallInt, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, SmallInt, Text};
 use diesel::{OptionalExtension, QueryResult, QueryableByName};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde_json::Value;
 
 use crate::kind::Kind;
 use crate::priority::Priority;
+use crate::store::BY_INDEX;
 
 #[derive(QueryableByName)]
 struct Row {
@@ -55,11 +56,13 @@ pub struct Newest {
 
 /// Rows of a page.
 const PAGE: usize = 50;
+/// More are counted as 10,001.
+const COUNTED: u64 = 10_000;
 /// Rows that are looked at for one page.
 const LOOKED_AT: i64 = 20_000;
 
-/// Counts stop at 10,001; the oldest of each kind comes from the claim index, so that kinds are
-/// hopped over rather than read.
+/// Counts stop at $1, and are 10,001 where that is 0; the oldest of each kind comes from the claim
+/// index, so that kinds are hopped over rather than read.
 const PRIORITIES: &str = "
     WITH RECURSIVE kinds AS (
         (SELECT priority, kind FROM job WHERE state = 0 ORDER BY priority, kind LIMIT 1)
@@ -70,8 +73,8 @@ const PRIORITIES: &str = "
         ) AS next
     )
     SELECT jsonb_build_object('priority', priority,
-        'waiting', (SELECT count(*) FROM (
-            SELECT 1 FROM job WHERE state = 0 AND job.priority = known.priority LIMIT 10001) AS waiting),
+        'waiting', CASE most WHEN 0 THEN 10001 ELSE (SELECT count(*) FROM (
+            SELECT 1 FROM job WHERE state = 0 AND job.priority = known.priority LIMIT most) AS waiting) END,
         'running', (SELECT count(*) FROM job WHERE state = 1 AND job.priority = known.priority),
         'oldest_s', coalesce((
             SELECT round(extract(epoch FROM now() - min(oldest.run_at))::numeric, 1) FROM kinds, LATERAL (
@@ -79,7 +82,7 @@ const PRIORITIES: &str = "
                 WHERE state = 0 AND job.priority = kinds.priority AND job.kind = kinds.kind AND run_at <= now()
                 ORDER BY run_at LIMIT 1
             ) AS oldest WHERE kinds.priority = known.priority), 0)) AS row
-    FROM generate_series(0, 4) AS known(priority) ORDER BY priority";
+    FROM unnest('{0,1,2,3,4}'::smallint[], $1::bigint[]) AS known(priority, most) ORDER BY priority";
 
 /// One row more than a page shows that there are more; the last row tells how far was looked. JSON
 /// is made of the rows of the page alone.
@@ -155,12 +158,24 @@ const OF_KIND: &str = "
     (SELECT to_jsonb(job) FROM job WHERE state = 0 AND priority = $2 AND kind = $1 ORDER BY run_at, id LIMIT 20)";
 
 /// The five priorities with `waiting` (at most 10,001), `running` and `oldest_s`, the age of the
-/// oldest due job in seconds.
+/// oldest due job in seconds. `sampled` are the depths of [`Queue::depth`](crate::Queue::depth):
+/// beyond 10,000 nothing is counted anew. The rest of the transaction is planned by indexes.
 ///
 /// # Errors
 /// Whatever the database says; the same of all functions here.
-pub async fn priorities(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Value>> {
-    let rows: Vec<Row> = diesel::sql_query(PRIORITIES).load(connection).await?;
+pub async fn priorities(connection: &mut AsyncPgConnection, sampled: [u64; 5]) -> QueryResult<Vec<Value>> {
+    let most = sampled.map(|depth| {
+        if depth > COUNTED {
+            0
+        } else {
+            COUNTED.cast_signed() + 1
+        }
+    });
+    connection.batch_execute(BY_INDEX).await?;
+    let rows: Vec<Row> = diesel::sql_query(PRIORITIES)
+        .bind::<Array<BigInt>, _>(most.to_vec())
+        .load(connection)
+        .await?;
     Ok(rows.into_iter().map(|row| row.row).collect())
 }
 

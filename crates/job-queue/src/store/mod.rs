@@ -18,7 +18,7 @@ pub(crate) use control::{
     RESCUE, Rescued, Waiting, WorkerRow, dead_letters, enter_slot, heartbeat, lead, paused, progress,
     release_orphans, rescue, sign_off, waiting,
 };
-pub(crate) use depth::depths;
+pub(crate) use depth::{BY_INDEX, depths};
 pub use enqueue::{Columns, enqueue, enqueue_on, insert_from};
 pub(crate) use finish::{FailedAttempts, Finisher};
 pub use public::{PublicJob, find_public};

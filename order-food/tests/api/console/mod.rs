@@ -5,6 +5,7 @@ mod board;
 mod demo;
 mod operations;
 mod pages;
+mod queues;
 mod roles;
 
 use crate::client::{Answer, Connection, Request};
