@@ -7,6 +7,7 @@ mod operations;
 mod pages;
 mod queues;
 mod roles;
+mod soak;
 
 use crate::client::{Answer, Connection, Request};
 use crate::harness::TestApp;
