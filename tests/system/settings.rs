@@ -99,14 +99,45 @@ async fn what_opentelemetry_is_told_never_stops_a_program() {
         .with("OTEL_TRACES_SAMPLER_ARG", "endpoint=http://jaeger:14250")
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")
         .with("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-        .with("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        .with("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli")
+        .with("OTEL_EXPORTER_OTLP_HEADERS", "s3cret")
+        .with("OTEL_RESOURCE_ATTRIBUTES", "team=a\nb")
+        .with("OTEL_SERVICE_NAME", "shop\u{7}")
+        .with("OTEL_SPAN_EVENT_COUNT_LIMIT", "many")
         .with("OTEL_EXPORTER_OTLP_TIMEOUT", "10000")
         .with("OTEL_PROPAGATORS", "b3")
         .with("OTEL_SDK_DISABLED", "no!");
 
     let api = pod.bring_up().await;
 
-    assert_eq!(api.stop().await.code, Some(0));
+    let api = api.stop().await;
+    assert_eq!(api.code, Some(0));
+    for said in [
+        "OTEL_EXPORTER_OTLP_COMPRESSION: neither gzip nor none; ignored",
+        "OTEL_EXPORTER_OTLP_HEADERS: entry 1 has no `=`; it is left out",
+        "OTEL_RESOURCE_ATTRIBUTES: the value (not shown) holds a line break; ignored",
+        "OTEL_SERVICE_NAME: the value (not shown) holds a control character; ignored",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT: not a whole number; ignored",
+    ] {
+        assert_eq!(api.stderr.matches(said).count(), 1, "{said}: {}", api.stderr);
+    }
+    assert!(!api.stderr.contains("s3cret"), "{}", api.stderr);
+    // Octets that are no text of any kind.
+    let commands = "export OTEL_SERVICE_NAME=$'\\xff' OTEL_EXPORTER_OTLP_TRACES_HEADERS=$'a=\\xff,b=2'
+        for program in database-migration database-load; do $program; done";
+    let output = pod.shell(&std::env::temp_dir(), commands).await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    for said in [
+        "OTEL_SERVICE_NAME: the value (not shown) is not UTF-8; ignored",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS: entry 1 is not UTF-8; it is left out",
+    ] {
+        assert_eq!(
+            output.stderr.matches(said).count(),
+            2,
+            "{said}: {}",
+            output.stderr
+        );
+    }
 }
 
 #[tokio::test]

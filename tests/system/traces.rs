@@ -165,6 +165,40 @@ async fn a_failed_start_is_an_error_with_an_exception_in_the_pods_trace() {
     assert!(!named(&spans, "migration.execute").unwrap().status_error);
 }
 
+#[tokio::test]
+async fn malformed_headers_are_one_warning_and_the_others_reach_the_collector() {
+    let (database, receiver) = (TestDatabase::empty().await, Receiver::start());
+    let list = "s3cret,authorization=Bearer%20abc, bad name=s3cret ,x-team=a%0As3cret,x-scope=50%,,x-last=1";
+    let pod = Pod::on(&database)
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint())
+        .with("OTEL_EXPORTER_OTLP_HEADERS", list);
+
+    let migration = pod.migrate().await;
+    until(&receiver, "migration.execute").await;
+    let of_migration = receiver.headers();
+    let load = pod.load().await;
+    let api = pod.serve().await;
+    until(&receiver, "api.start").await;
+    let of_api = receiver.headers();
+    let api = api.stop().await;
+
+    for sent in [of_migration, of_api] {
+        let found = |name: &str| sent.get(name).map(String::as_str);
+        assert_eq!(found("authorization"), Some("Bearer abc"));
+        assert_eq!((found("x-scope"), found("x-last")), (Some("50%"), Some("1")));
+        assert_eq!(found("x-team"), None);
+    }
+    for output in [migration, load, api] {
+        let said = "OTEL_EXPORTER_OTLP_HEADERS: entry 1 has no `=`; it is left out, \
+                    entry 3 has a name that is no HTTP header name; it is left out, \
+                    entry 4 has a control character in its value; it is left out, \
+                    entry 5 is not percent-encoded; it is sent as it is written";
+        assert_eq!(output.stderr.matches("OTEL_").count(), 1, "{}", output.stderr);
+        assert!(output.stderr.contains(said), "{}", output.stderr);
+        assert!(!output.stderr.contains("s3cret"), "{}", output.stderr);
+    }
+}
+
 /// What a collector that is away may cost in all, and what slow test machines need.
 const DELAY: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_secs(3);

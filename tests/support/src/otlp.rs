@@ -57,11 +57,15 @@ pub struct Event {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// Headers of one request, names in lower case.
+type Headers = BTreeMap<String, String>;
+
 /// A collector on 127.0.0.1 that keeps what it is sent; gone with its process.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     address: SocketAddr,
     spans: Arc<Mutex<Vec<Span>>>,
+    headers: Arc<Mutex<Headers>>,
     unavailable: Arc<AtomicBool>,
 }
 
@@ -81,6 +85,7 @@ impl Receiver {
         let receiver = Self {
             address,
             spans,
+            headers: Arc::default(),
             unavailable,
         };
         let served = receiver.clone();
@@ -129,6 +134,15 @@ impl Receiver {
         span.clone()
     }
 
+    /// The headers of the last request, names in lower case.
+    #[must_use]
+    pub fn headers(&self) -> BTreeMap<String, String> {
+        self.headers
+            .lock()
+            .expect("no thread panics with the lock")
+            .clone()
+    }
+
     /// From now on every request is answered with 503, or no longer.
     pub fn set_unavailable(&self, unavailable: bool) {
         self.unavailable.store(unavailable, Ordering::Relaxed);
@@ -160,9 +174,14 @@ impl Receiver {
 async fn serve(stream: TcpStream, receiver: Receiver) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream).await? {
+        *receiver.headers.lock().expect("no thread panics with the lock") = request.headers.clone();
+        let is_protobuf = request
+            .headers
+            .get("content-type")
+            .is_some_and(|sent| sent == "application/x-protobuf");
         let (status, body) = match (request.line.starts_with("POST /v1/traces "), request.body) {
             _ if receiver.unavailable.load(Ordering::Relaxed) => ("503 Service Unavailable", Vec::new()),
-            (true, Some(_)) if !request.is_protobuf => ("415 Unsupported Media Type", Vec::new()),
+            (true, Some(_)) if !is_protobuf => ("415 Unsupported Media Type", Vec::new()),
             (true, Some(body)) => match ExportTraceServiceRequest::decode(body.as_slice()) {
                 Ok(export) => {
                     receiver
@@ -190,7 +209,7 @@ async fn serve(stream: TcpStream, receiver: Receiver) -> std::io::Result<()> {
 
 struct Request {
     line: String,
-    is_protobuf: bool,
+    headers: Headers,
     /// None without a `content-length`.
     body: Option<Vec<u8>>,
 }
@@ -200,29 +219,26 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Opti
     if stream.read_line(&mut line).await? == 0 {
         return Ok(None);
     }
-    let (mut length, mut is_protobuf) = (None, false);
+    let mut headers = Headers::new();
     loop {
         let mut header = String::new();
         stream.read_line(&mut header).await?;
         let Some((name, value)) = header.split_once(':') else {
             break;
         };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.trim().parse().ok(),
-            "content-type" => is_protobuf = value.trim() == "application/x-protobuf",
-            "expect" => stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?,
-            _ => {}
-        }
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
+    if headers.contains_key("expect") {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+    }
+    let length = headers
+        .get("content-length")
+        .and_then(|length| length.parse().ok());
     let mut body = length.map(|length: usize| vec![0; length]);
     if let Some(body) = &mut body {
         stream.read_exact(body).await?;
     }
-    Ok(Some(Request {
-        line,
-        is_protobuf,
-        body,
-    }))
+    Ok(Some(Request { line, headers, body }))
 }
 
 fn received(export: ExportTraceServiceRequest) -> Vec<Span> {

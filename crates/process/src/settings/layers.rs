@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use config::{Config, File, FileFormat, Value};
 
 use super::Source;
-use super::text::{self, Blanks};
+use super::text::{self, Blanks, NotAValue};
 use crate::failure::{ExitCode, Failure, OrExit as _};
 
 /// All layers merged, tables key by key; the stronger layer replaces everything else.
@@ -55,7 +55,10 @@ fn value_of(
         true => Blanks::Kept,
         false => Blanks::Cut,
     };
-    let value = read(name, blanks, environment)?;
+    let value = match ignored(name, environment) {
+        Some(_) => None,
+        None => read(name, blanks, environment)?,
+    };
     let (variable, text) = match (value, read(&file_name, Blanks::Cut, environment)?) {
         (Some(_), Some(_)) => {
             let problem = format!("{name}: set together with {file_name}; keep one");
@@ -76,6 +79,18 @@ fn value_of(
         (None, None) => return Ok(None),
     };
     Ok(Some(Value::new(Some(&variable), text)))
+}
+
+/// Why a variable counts as not set that operators set for all pods alike, and that must not stop
+/// one of them.
+pub(super) fn ignored(name: &str, environment: &dyn Fn(&str) -> Option<OsString>) -> Option<NotAValue> {
+    if !name.starts_with("OTEL_") {
+        return None;
+    }
+    let value = environment(name)?;
+    text::value(value.as_encoded_bytes(), Blanks::Cut)
+        .and_then(text::checked)
+        .err()
 }
 
 fn read(

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 
 use crate::failure::{ExitCode, Failure};
-use text::Blanks;
+use text::{Blanks, NotAValue};
 
 #[cfg(test)]
 mod tests;
@@ -41,8 +41,8 @@ pub struct Source {
 ///
 /// `T` should deny unknown fields. Texts from the environment become the types of `T`: numbers,
 /// booleans (`true`, `false`, `1`, `0`, `on`, `off`, `yes`, `no`), comma lists; a text stays as it
-/// is and is refused with a line break or another control character inside. For an `Option`, an
-/// empty text is `None`.
+/// is and is refused with a line break or another control character inside (of OpenTelemetry's
+/// variables it counts as not set). For an `Option`, an empty text is `None`.
 ///
 /// # Errors
 /// `Usage`, one line that names the setting: the environment variable it came from, else the file
@@ -80,6 +80,16 @@ pub fn variable(name: &str) -> Option<String> {
     variable_os(name)
         .and_then(|value| text::value(value.as_encoded_bytes(), Blanks::Cut).ok())
         .filter(|value| !value.is_empty())
+}
+
+/// Why a variable of OpenTelemetry counts as not set, unless it is a text of one line.
+pub(crate) fn ignored(name: &str) -> Option<NotAValue> {
+    layers::ignored(name, &variable_os)
+}
+
+/// An environment variable as it is; octets that are no UTF-8 are read as U+FFFD.
+pub(crate) fn lossy(name: &str) -> Option<String> {
+    variable_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 #[expect(

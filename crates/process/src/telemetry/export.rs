@@ -7,12 +7,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use opentelemetry::KeyValue;
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Response};
+use opentelemetry_otlp::{
+    Compression, Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Url, blocking, redirect};
 
 use super::Settings;
@@ -33,19 +36,32 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const QUEUE_SPANS: usize = 4096;
 const REQUEST_SPANS: usize = 1024;
 
+/// First bytes of a body that the exporter has compressed; no message begins so.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// How each request looks.
+#[derive(Debug, Default)]
+pub(super) struct Request {
+    /// Sent beside those that describe the request itself.
+    pub(super) headers: HeaderMap,
+    /// Whether the body is compressed by gzip.
+    pub(super) compressed: bool,
+}
+
 /// The SDK's tracer provider, exporting to `endpoint` from a thread of its own.
 pub(super) fn provider(
     service: &'static str,
     settings: &Settings,
     attributes: Vec<KeyValue>,
     endpoint: &Url,
+    request: Request,
 ) -> anyhow::Result<SdkTracerProvider> {
     let batches = BatchConfigBuilder::default()
         .with_scheduled_delay(INTERVAL)
         .with_max_queue_size(QUEUE_SPANS)
         .with_max_export_batch_size(REQUEST_SPANS)
         .build();
-    let processor = BatchSpanProcessor::builder(exporter(endpoint)?)
+    let processor = BatchSpanProcessor::builder(exporter(endpoint, request)?)
         .with_batch_config(batches)
         .build();
     let mut resource = Resource::builder_empty()
@@ -69,21 +85,24 @@ pub(super) fn provider(
 }
 
 /// Sends one batch per call, once.
-pub(super) fn exporter(endpoint: &Url) -> anyhow::Result<Watched<SpanExporter>> {
+pub(super) fn exporter(endpoint: &Url, request: Request) -> anyhow::Result<Watched<SpanExporter>> {
     let causes = Causes::default();
     let client = Noting {
         client: client(endpoint)?,
+        headers: request.headers,
         causes: causes.clone(),
     };
-    let exporter = SpanExporter::builder()
+    let mut builder = SpanExporter::builder()
         .with_http()
         .with_http_client(client)
         .with_endpoint(endpoint.as_str())
         .with_protocol(Protocol::HttpBinary)
         .with_timeout(REQUEST_TIMEOUT)
-        .with_retry_policy(RetryPolicy::disabled())
-        .build()
-        .context("span exporter")?;
+        .with_retry_policy(RetryPolicy::disabled());
+    if request.compressed {
+        builder = builder.with_compression(Compression::Gzip);
+    }
+    let exporter = builder.build().context("span exporter")?;
     Ok(Watched::new(exporter, endpoint, causes))
 }
 
@@ -117,16 +136,32 @@ fn build_client(tls: bool) -> anyhow::Result<blocking::Client> {
 /// Why the last request failed; the exporter itself says `network error` for everything.
 type Causes = Arc<Mutex<Option<String>>>;
 
-/// Keeps the reasons of failed requests.
+/// Sets the headers of requests and keeps the reasons of failed ones.
 #[derive(Debug)]
 struct Noting {
     client: blocking::Client,
+    headers: HeaderMap,
     causes: Causes,
 }
 
 #[async_trait]
 impl HttpClient for Noting {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send_bytes(
+        &self,
+        mut request: opentelemetry_http::Request<Bytes>,
+    ) -> Result<Response<Bytes>, HttpError> {
+        // The exporter reads OTEL_EXPORTER_OTLP_HEADERS by itself, and differently.
+        let by_exporter = std::mem::take(request.headers_mut());
+        let mut headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"))]);
+        if request.body().starts_with(&GZIP) {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if let Some(agent) = by_exporter.get(USER_AGENT) {
+            headers.insert(USER_AGENT, agent.clone());
+        }
+        headers.extend(self.headers.clone());
+        *request.headers_mut() = headers;
         // The address may hold a password.
         let without_url = |error: HttpError| match error.downcast::<reqwest::Error>() {
             Ok(error) => HttpError::from(error.without_url()),

@@ -7,6 +7,7 @@
 
 mod endpoint;
 mod export;
+mod headers;
 mod log;
 mod pod_trace;
 mod region;
@@ -150,7 +151,11 @@ where
             .boxed(),
     };
     let attributes = standard::attributes(settings, &mut warnings);
-    let provider = match endpoint.map(|url| export::provider(service, settings, attributes, &url)) {
+    let request = export::Request {
+        headers: headers::from_environment(&mut warnings),
+        compressed: standard::is_compressed(&mut warnings),
+    };
+    let provider = match endpoint.map(|url| export::provider(service, settings, attributes, &url, request)) {
         None => {
             // Of what is switched off nothing else is to be said.
             warnings.retain(|warning| {
@@ -161,6 +166,8 @@ where
         Some(provider) => {
             standard::check_propagators(settings, &mut warnings);
             standard::check_ignored(&mut warnings);
+            standard::check_limits(&mut warnings);
+            standard::check_texts(&mut warnings);
             provider
                 .map_err(|problem| warnings.push(format!("traces are off: {problem:#}")))
                 .ok()

@@ -8,11 +8,15 @@ use super::Settings;
 use crate::settings;
 
 /// Variables that other programs may honor.
-const NOT_HONORED: [&str; 12] = [
+const NOT_HONORED: [&str; 18] = [
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "OTEL_BSP_EXPORT_TIMEOUT",
+    "OTEL_BSP_MAX_CONCURRENT_EXPORTS",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
     "OTEL_BSP_MAX_QUEUE_SIZE",
     "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_EXPORTER_OTLP_CERTIFICATE",
     "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
     "OTEL_EXPORTER_OTLP_CLIENT_KEY",
@@ -21,6 +25,15 @@ const NOT_HONORED: [&str; 12] = [
     "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
     "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+];
+
+/// Limits that the SDK reads by itself; it ignores what is no number in silence.
+const LIMITS: [&str; 3] = [
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+    "OTEL_SPAN_LINK_COUNT_LIMIT",
 ];
 
 /// The one protocol that is spoken.
@@ -33,6 +46,42 @@ pub(super) fn check_ignored(warnings: &mut Vec<String>) {
     if !ignored.is_empty() {
         warnings.push(format!("{}: not honored here; ignored", ignored.join(", ")));
     }
+}
+
+/// Warns of limits that are no numbers.
+pub(super) fn check_limits(warnings: &mut Vec<String>) {
+    for name in LIMITS {
+        let limit = settings::lossy(name).filter(|limit| !limit.is_empty());
+        if limit.is_some_and(|limit| limit.parse::<u32>().is_err()) {
+            warnings.push(format!("{name}: not a whole number; ignored"));
+        }
+    }
+}
+
+/// Warns of values that are no text of one line; they count as not set.
+pub(super) fn check_texts(warnings: &mut Vec<String>) {
+    for (name, _) in super::ENVIRONMENT {
+        if let Some(problem) = settings::ignored(name) {
+            warnings.push(format!("{name}: {problem}; ignored"));
+        }
+    }
+}
+
+/// Whether requests are compressed: `gzip` or `none`, for traces or for everything.
+pub(super) fn is_compressed(warnings: &mut Vec<String>) -> bool {
+    for name in [
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+    ] {
+        let compression = settings::lossy(name).unwrap_or_default();
+        match compression.trim().to_ascii_lowercase().as_str() {
+            "" => (),
+            "gzip" => return true,
+            "none" => return false,
+            _ => warnings.push(format!("{name}: neither gzip nor none; ignored")),
+        }
+    }
+    false
 }
 
 pub(super) fn is_disabled(settings: &Settings, warnings: &mut Vec<String>) -> bool {

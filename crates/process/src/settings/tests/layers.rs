@@ -263,6 +263,38 @@ fn the_telemetry_section_loads_from_its_own_variables() {
 }
 
 #[test]
+fn a_variable_of_opentelemetry_that_is_no_text_counts_as_not_set() {
+    #[derive(Deserialize)]
+    struct Service {
+        telemetry: crate::telemetry::Settings,
+    }
+    let source = Source {
+        defaults: "[telemetry]\nservice_name = \"shop\"",
+        file: None,
+        environment: crate::telemetry::ENVIRONMENT.to_vec(),
+    };
+    for value in [&b"a\nb"[..], b"a\x07b", b"\xff", b"\xff\xfea"] {
+        let value: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(value);
+        let set = |variable: &'static str| {
+            let environment = |name: &str| (name == variable).then(|| value.to_owned());
+            load_from::<Service>(&source, &environment)
+        };
+
+        assert_eq!(set("OTEL_SERVICE_NAME").unwrap().telemetry.service_name, "shop");
+        assert_eq!(
+            set("OTEL_SDK_DISABLED").unwrap().telemetry.sdk_disabled,
+            "false".into()
+        );
+        let refused = set("SERVICE_VERSION").err().map(|failure| failure.line());
+        assert!(
+            refused
+                .unwrap()
+                .starts_with("SERVICE_VERSION: the value (not shown)")
+        );
+    }
+}
+
+#[test]
 fn the_telemetry_defaults_in_toml_and_in_rust_are_the_same_and_complete() {
     #[derive(Deserialize)]
     struct Service {

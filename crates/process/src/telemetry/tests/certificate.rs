@@ -35,7 +35,7 @@ fn collector() -> u16 {
 #[test]
 fn a_certificate_that_is_refused_names_the_variable_of_the_authorities() {
     let endpoint = format!("https://localhost:{}/v1/traces", collector());
-    let exporter = export::exporter(&endpoint.parse().unwrap()).unwrap();
+    let exporter = export::exporter(&endpoint.parse().unwrap(), export::Request::default()).unwrap();
 
     let lines = run(Role::Member, &sending_to("none"), |_| send(&exporter));
 

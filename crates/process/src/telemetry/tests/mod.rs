@@ -1,6 +1,7 @@
 //! Tests of spans, of their export and of the time that it may take.
 
 mod certificate;
+mod headers;
 mod lines;
 mod standard;
 
@@ -267,7 +268,11 @@ fn export(exporter: &impl SpanExporter) {
 #[test]
 fn a_broken_collector_is_said_once_and_again_only_after_it_recovered() {
     let collector = Receiver::start();
-    let exporter = export::exporter(&format!("{}/v1/traces", collector.endpoint()).parse().unwrap()).unwrap();
+    let exporter = export::exporter(
+        &format!("{}/v1/traces", collector.endpoint()).parse().unwrap(),
+        export::Request::default(),
+    )
+    .unwrap();
 
     let lines = run(Role::Member, &sending_to("none"), |_| {
         for broken in [false, true, true, true, false, false, true, true] {
