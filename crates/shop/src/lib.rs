@@ -20,7 +20,7 @@ pub use money::{Money, NotMoney};
 pub use order_status::{Actor, OrderStatus, Reason, Transition};
 pub use pick_up_code::pick_up_code;
 pub use pricing::{PricedLine, TotalTooLarge, Totals, subtotal};
-pub use product::{Image, Product};
+pub use product::{Image, NotAPicture, Product};
 pub use product_id::{NotAProductId, ProductId};
 pub use promotion::{NotAPromotion, Promotion, PromotionKind, Refusal};
 pub use quantity::{NotAQuantity, Quantity};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use database::rows::ProductRow;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use shop::HashKeys;
+use shop::{HashKeys, Product};
 
 use super::{Data, DatasetKind, Inputs, Notes, Reading};
 use crate::sources::Input;
@@ -36,6 +37,10 @@ fn text() -> impl Strategy<Value = Value> {
         "9999-12-31T23:59:60Z",
         "2026-01-01T00:00:00.0000001+14:00",
         "infinity",
+        "javascript:alert(1)",
+        "data:image/png,",
+        "HTTPS://example.com/1.jpg",
+        "//example.com/1.jpg",
         "\u{200b}",
         "\0",
         " a",
@@ -132,6 +137,12 @@ fn check(kind: DatasetKind, sources: &Value, api_keys: Option<&Value>) -> usize 
             .unwrap();
         if let Some(is_served) = table.is_served {
             assert_eq!(is_served(&row.json), Ok(()), "{}", row.json);
+        }
+        if table.name == "products" {
+            // Every picture that was accepted is served, too.
+            let row: ProductRow = serde_json::from_str(&row.json).unwrap();
+            let served = Product::try_from(row.clone()).unwrap();
+            assert_eq!(ProductRow::from(served).image, row.image);
         }
     }
     rows.len()

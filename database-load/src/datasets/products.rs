@@ -72,7 +72,12 @@ fn read(inputs: &[Input], notes: &mut Notes) -> Result<Vec<Product>, Failure> {
 }
 
 fn image(fields: &mut Fields<'_>) -> Option<Option<Image>> {
-    let mut address = |column| fields.optional(column, text::words(2000));
+    let address = |text: &str| {
+        let address = text::words(2000)(text)?;
+        Image::address(&address).map_err(|problem| problem.to_string())?;
+        Ok::<_, String>(address)
+    };
+    let mut address = |column| fields.optional(column, address);
     let (thumbnail, mobile) = (address("image_thumbnail"), address("image_mobile"));
     let (tablet, desktop) = (address("image_tablet"), address("image_desktop"));
     let image = Image {

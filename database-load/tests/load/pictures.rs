@@ -112,3 +112,55 @@ async fn pictures_come_as_an_object_or_as_columns_in_any_number_of_sizes() {
         assert!(said.contains(says), "{says}\n{said}");
     }
 }
+
+#[tokio::test]
+async fn addresses_of_pictures_are_of_the_web_or_paths_in_every_format() {
+    let says = |column: &str, address: &str| {
+        format!("column {column}, value {address:?}: is neither an http or https address nor a path")
+    };
+    for (address, taken) in [
+        ("https://example.com/w.jpg", true),
+        ("http://example.com/w.jpg", true),
+        ("//example.com/w.jpg", true),
+        ("/w.jpg", true),
+        ("javascript:alert(1)", false),
+        ("JavaScript:alert(1)", false),
+        ("data:image/png;base64,AAAA", false),
+        ("file:///w.jpg", false),
+        ("https:///w.jpg", false),
+    ] {
+        for size in ["thumbnail", "mobile", "tablet", "desktop"] {
+            let column = format!("image_{size}");
+            let product = r#""id": 1, "name": "Tea", "price": 1, "category": "Drinks""#;
+            for (file, text, place) in [
+                (
+                    "menu.csv",
+                    format!("id,name,price,category,{column}\n1,Tea,1,Drinks,\"{address}\"\n"),
+                    "menu.csv:2, ",
+                ),
+                (
+                    "menu.json",
+                    format!("[{{{product}, \"{column}\": \"{address}\"}}]"),
+                    "menu.json:1, ",
+                ),
+                (
+                    "menu.jsonl",
+                    format!("{{{product}, \"image\": {{\"{size}\": \"{address}\"}}}}"),
+                    "menu.jsonl:1, ",
+                ),
+            ] {
+                match products(file, text.as_bytes()).await {
+                    Ok(rows) => {
+                        assert!(taken, "{text}");
+                        assert_eq!(rows[0]["image"][size], address);
+                    }
+                    Err(said) => {
+                        assert!(!taken, "{said}");
+                        let expected = says(&column, address);
+                        assert!(said.contains(&expected) && said.contains(place), "{said}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -191,7 +191,9 @@ async fn a_picture_is_served_in_the_sizes_that_are_known() {
         "UPDATE products SET image = '{\"thumbnail\": \"https://example.com/w.jpg\"}' WHERE id = 1;
          UPDATE products SET image = '{\"tablet\": \"t\", \"mobile\": null, \"retina\": \"r\"}' WHERE id = 2;
          UPDATE products SET image = '{}' WHERE id = 3;
-         UPDATE products SET image = 'null' WHERE id = 4",
+         UPDATE products SET image = 'null' WHERE id = 4;
+         UPDATE products SET image = '{\"thumbnail\": \"javascript:alert(1)\", \"mobile\": \"/m.jpg\"}' WHERE id = 5;
+         UPDATE products SET image = '{\"desktop\": \"data:text/html,x\"}' WHERE id = 6",
     )
     .await;
 
@@ -201,6 +203,9 @@ async fn a_picture_is_served_in_the_sizes_that_are_known() {
     assert_eq!(image(1), Some(json!({"tablet": "t"})));
     assert_eq!(image(2), None);
     assert_eq!(image(3), None);
+    assert_eq!(image(4), Some(json!({"mobile": "/m.jpg"})));
+    assert_eq!(image(5), None);
+    assert_eq!(products.as_array().unwrap().len(), 10);
     assert_eq!(app.get("/api/product/1").await.json()["image"], image(0).unwrap());
     assert_eq!(skipped(&app).await, [0, 0, 0]);
 }
