@@ -39,6 +39,8 @@ const DASHBOARDS: [Dashboard; 2] = [
             "Pool use",
             "Age of the data",
             "Rows left out of the snapshot",
+            "Reads of orders, by server",
+            "Lag of the read standby",
             "Load history",
             "Failed and lost runs",
             "Time of the last run",

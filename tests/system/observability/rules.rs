@@ -8,7 +8,7 @@ use super::promtool;
 use crate::repository;
 
 /// The alerts for the person on call.
-pub(super) const ALERTS: [&str; 20] = [
+pub(super) const ALERTS: [&str; 21] = [
     "BootstrapRunLost",
     "BootstrapSlow",
     "CriticalQueueBacklog",
@@ -26,6 +26,7 @@ pub(super) const ALERTS: [&str; 20] = [
     "OrderPartitionsMissing",
     "OrderQueueFull",
     "OutcomeUnknown",
+    "ReadStandbyNotUsed",
     "SnapshotRowsSkipped",
     "SnapshotStale",
     "WebhookEndpointDown",
