@@ -14,7 +14,7 @@ const SPACED: &str = "* {
     line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important }
     p { margin-block-end: 2em !important }";
 
-/// Puts a style sheet in force, or takes it back.
+/// Adds a style sheet, or takes it back.
 const STYLE: &str = "
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(arguments[0]);

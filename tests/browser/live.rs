@@ -8,7 +8,7 @@ use crate::browser::{Browser, Scripts};
 use crate::shop::Shop;
 
 /// Orders a waffle; the address of the order's page.
-async fn order(browser: &Browser) -> String {
+pub(crate) async fn order(browser: &Browser) -> String {
     browser.open("/").await;
     browser.click("#p1 .add").await;
     browser.shows("#cart-link", "1").await;

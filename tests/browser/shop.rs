@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tempfile::TempDir;
 use test_support::{Process, TestDatabase, binary};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -91,8 +90,7 @@ impl Shop {
             .collect();
         environment.push(("PORT", &at));
         let mut process = Process::spawn(binary("order-food"), [""; 0], &environment);
-        process.wait_for_text("\"listening\"").await;
-        self.port = port(&process.said());
+        self.port = process.port("listening").await;
         self.process = Some(process);
         test_support::eventually("the shop is ready", async || self.is_ready().await).await;
     }
@@ -173,15 +171,6 @@ impl Shop {
         let ready = self.exchange("GET /ready HTTP/1.0\r\n\r\n");
         ready.await.is_ok_and(|answer| answer.contains(" 200 "))
     }
-}
-
-fn port(said: &str) -> u16 {
-    let parsed = said
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let listening = parsed.into_iter().find(|line| line["message"] == "listening");
-    let port = listening.and_then(|line| line["port"].as_u64()).expect("a port");
-    port.try_into().expect("a port")
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {

@@ -1,9 +1,9 @@
 //! Addresses of the database as operators mistype them and as clusters set them, for each program.
 
-use test_support::TestDatabase;
+use test_support::{TestDatabase, json_lines};
 
 use crate::data::Data;
-use crate::pod::{ALL, API, LOAD, MIGRATION, Pod, lines};
+use crate::pod::{ALL, API, LOAD, MIGRATION, Pod};
 
 /// The last line of a program that ended with this code.
 async fn last_line(pod: &Pod, program: &str, code: i32) -> String {
@@ -24,11 +24,7 @@ async fn a_password_that_is_not_encoded_is_refused_and_nothing_of_it_is_shown() 
         for program in ALL {
             let output = Pod::at(&url).run(program, &[]).await;
             assert_eq!(output.code, Some(2), "{program}: {}", output.stderr);
-            assert!(
-                output.stderr.contains("percent-encode the password"),
-                "{}",
-                output.stderr
-            );
+            output.assert_stderr("percent-encode the password");
             assert!(
                 !output.stderr.contains("Geheim") && !output.stderr.contains("Sommer"),
                 "{}",
@@ -144,7 +140,7 @@ async fn parameters_that_change_nothing_are_one_warning() {
 
     let output = Pod::at(&url).migrate().await;
 
-    let warnings: Vec<String> = lines(&output.stderr)
+    let warnings: Vec<String> = json_lines(&output.stderr)
         .iter()
         .filter(|line| line["level"] == "WARN")
         .map(|line| line["message"].as_str().unwrap().to_owned())

@@ -77,7 +77,7 @@ async fn the_termination_message_is_the_last_line_of_the_log() {
     let (output, message) = run_with_message(Pod::on(&empty), LOAD, &["--wait-timeout", "0"]).await;
 
     assert_eq!(output.code, Some(9), "{}", output.stderr);
-    let line = crate::pod::lines(&output.stderr).pop().unwrap();
+    let line = test_support::json_lines(&output.stderr).pop().unwrap();
     assert_eq!(line["message"], message.as_str());
     assert_eq!((&line["level"], &line["exit_code"]), (&"ERROR".into(), &9.into()));
 

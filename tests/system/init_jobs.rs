@@ -1,9 +1,9 @@
 //! The init jobs as their containers run them: each may run twice, and none shows a password.
 
-use test_support::{Cluster, Output, OwnCluster, TestDatabase};
+use test_support::{Cluster, Output, OwnCluster, TestDatabase, json_lines};
 
 use crate::data::Data;
-use crate::pod::{LOAD, MIGRATION, Pod, lines};
+use crate::pod::{LOAD, MIGRATION, Pod};
 
 pub(crate) const ADMIN_PASSWORD: &str = "correct-horse-battery";
 
@@ -142,7 +142,7 @@ async fn a_wrong_administrators_password_is_one_clear_line_and_changes_nothing()
 
     // Settings: no repetition mends it.
     assert_eq!(output.code, Some(2), "{}", output.stderr);
-    let all = lines(&output.stderr);
+    let all = json_lines(&output.stderr);
     let errors: Vec<&str> = all
         .iter()
         .filter(|line| line["level"] == "ERROR")
@@ -180,7 +180,7 @@ async fn the_second_region_is_set_up_on_its_standby_twice_and_nothing_changes_th
         for arguments in [wait, &["roles", "check"]] {
             let output = region.run(MIGRATION, arguments).await;
             assert_eq!(output.code, Some(0), "{arguments:?}: {}", output.stderr);
-            let log = lines(&output.stderr);
+            let log = json_lines(&output.stderr);
             assert!(
                 log.iter().all(|line| line["target_region"] == "westeurope"),
                 "{log:?}"
@@ -204,7 +204,7 @@ async fn a_probe_finds_out_whether_a_run_is_alive() {
     for (program, arguments) in [(MIGRATION, ["up"]), (LOAD, ["run"])] {
         let before = pod.run(program, &["alive"]).await;
         assert_eq!(before.code, Some(1), "{program}: {}", before.stderr);
-        assert!(before.stderr.contains("no run writes"), "{}", before.stderr);
+        before.assert_stderr("no run writes");
 
         assert_eq!(pod.run(program, &arguments).await.code, Some(0));
 
@@ -215,7 +215,7 @@ async fn a_probe_finds_out_whether_a_run_is_alive() {
         handle.set_modified(old).unwrap();
         let hung = pod.run(program, &["alive"]).await;
         assert_eq!(hung.code, Some(1), "{program}: {}", hung.stderr);
-        assert!(hung.stderr.contains("the run hangs"), "{}", hung.stderr);
+        hung.assert_stderr("the run hangs");
         std::fs::remove_file(&file).unwrap();
         let unset = pod.clone().without("ALIVE_FILE").run(program, &["alive"]).await;
         assert_eq!(unset.code, Some(2), "{program}: {}", unset.stderr);

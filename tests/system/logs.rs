@@ -1,10 +1,10 @@
 //! Log lines: readable by machines, and without secrets.
 
 use serde_json::Value;
-use test_support::TestDatabase;
+use test_support::{TestDatabase, json_lines};
 
 use crate::http::Request;
-use crate::pod::{Pod, lines};
+use crate::pod::Pod;
 
 #[tokio::test]
 async fn no_key_address_password_or_body_is_logged_at_any_level() {
@@ -53,11 +53,11 @@ async fn no_key_address_password_or_body_is_logged_at_any_level() {
         let leaks: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
         assert!(leaks.is_empty(), "{secret}: {leaks:#?}");
     }
-    lines(&log);
+    json_lines(&log);
 }
 
 fn access(log: &str) -> Vec<Value> {
-    let mut lines = lines(log);
+    let mut lines = json_lines(log);
     lines.retain(|line| line["target"] == "access");
     lines
 }

@@ -191,7 +191,7 @@ async fn every_command_of_the_runbook_works_on_a_running_system() {
     let worker = pod.work().await;
     database.execute(UNFIT).await;
     let dead = "SELECT count(*) FROM job_dead WHERE reason = 'permanent'";
-    test_support::eventually("a dead letter", async || database.value(dead).await == "1").await;
+    database.until("a dead letter", dead, "1").await;
     let id = database.value("SELECT id FROM job_dead").await;
     let pod = pod.with("DEAD", id);
 
@@ -213,10 +213,9 @@ async fn every_command_of_the_runbook_works_on_a_running_system() {
     }
 
     assert!(commands >= 18, "{commands}");
-    test_support::eventually("the replayed job has failed again", async || {
-        database.value(dead).await == "2"
-    })
-    .await;
+    database
+        .until("the replayed job has failed again", dead, "2")
+        .await;
     worker.stop().await;
 }
 

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use serde_json::Value;
 use test_support::{Output, Process, TestDatabase, binary};
 
 use crate::http::{Answer, Connection, Request};
@@ -165,13 +164,7 @@ impl Pod {
 
     async fn listening(&self, arguments: &[&str]) -> Api {
         let mut process = self.start(API, arguments);
-        process.wait_for_text("\"listening\"").await;
-        let said = process.said();
-        let line = lines(&said)
-            .into_iter()
-            .find(|line| line["message"] == "listening")
-            .expect("the line just waited for");
-        let port = line["port"].as_u64().expect("a port").try_into().expect("a port");
+        let port = process.port("listening").await;
         Api { process, port }
     }
 }
@@ -213,10 +206,4 @@ impl Api {
     pub(crate) async fn is_closed(&self) -> bool {
         Connection::open(self.port).await.is_err()
     }
-}
-
-/// Log lines: each is a JSON object.
-pub(crate) fn lines(log: &str) -> Vec<Value> {
-    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    log.lines().map(parse).collect()
 }

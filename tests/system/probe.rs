@@ -24,7 +24,7 @@ async fn the_probe_ends_with_0_for_2xx_with_1_for_anything_else_and_with_2_for_n
     assert_eq!(health.code, Some(0), "{}", health.stderr);
     assert_eq!(health.stdout.trim(), r#"{"status":"healthy"}"#);
     assert_eq!(ready.code, Some(1), "{}", ready.stderr);
-    assert!(ready.stderr.contains("503"), "{}", ready.stderr);
+    ready.assert_stderr("503");
     assert_eq!(nowhere.code, Some(1));
     assert_eq!(no_url.code, Some(2));
     for output in [ready, nowhere, no_url] {

@@ -101,11 +101,7 @@ async fn no_secret_is_an_argument_of_what_a_trigger_script_starts() {
 
     let seen = watch.stop();
     assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
-    assert!(
-        output.stdout.contains("Job completed successfully!"),
-        "{}",
-        output.stdout
-    );
+    output.assert_stdout("Job completed successfully!");
     assert_eq!(with_any_of(&SECRETS, &seen), Vec::<&String>::new());
     for command in [
         "kubectl --namespace default ",

@@ -102,13 +102,9 @@ async fn an_old_pod_that_starts_again_does_not_bring_back_what_was_replaced() {
         database.rows(outcomes).await,
         [["changed"], ["changed"], ["held"]]
     );
-    assert!(output.stderr.contains("held"), "{}", output.stderr);
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM products WHERE price::text LIKE '7.%'")
-            .await,
-        "10"
-    );
+    output.assert_stderr("held");
+    let count = "SELECT count(*) FROM products WHERE price::text LIKE '7.%'";
+    assert_eq!(database.value(count).await, "10");
     assert_eq!(editions::edition_of(&api.get("/api/product").await.json()), Ok(7));
 }
 

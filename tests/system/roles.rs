@@ -113,12 +113,8 @@ async fn the_migrator_migrates_the_loader_loads_and_the_app_serves_with_a_role_o
     eventually("the price before is served", async || price().await == 13.29).await;
     let pruned = "SELECT count(*) > 0 FROM dataset_versions WHERE pruned_at IS NOT NULL";
     assert_eq!(roles.value(pruned).await, "t");
-    assert_eq!(
-        roles
-            .value("SELECT count(*) FROM bootstrap_runs WHERE outcome = 'failed'")
-            .await,
-        "0"
-    );
+    let count = "SELECT count(*) FROM bootstrap_runs WHERE outcome = 'failed'";
+    assert_eq!(roles.value(count).await, "0");
     assert_eq!(api.get("/ready").await.status, 200);
     roles.check(&["roles", "check"]).await;
 }
@@ -178,10 +174,6 @@ async fn a_program_with_the_wrong_role_says_so_with_9_and_changes_nothing() {
     );
     assert_eq!(roles.value("SELECT count(*) FROM products").await, "0");
     let version = database::version::NEWEST.to_string();
-    assert_eq!(
-        roles
-            .value("SELECT max(version::integer) FROM __diesel_schema_migrations")
-            .await,
-        version
-    );
+    let query = "SELECT max(version::integer) FROM __diesel_schema_migrations";
+    assert_eq!(roles.value(query).await, version);
 }

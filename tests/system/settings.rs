@@ -205,7 +205,7 @@ async fn a_port_that_is_taken_is_named() {
     assert_eq!(output.code, Some(6), "{}", output.stderr);
     assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     let message = format!("PORT: cannot listen on 127.0.0.1:{port}");
-    assert!(output.stderr.contains(&message), "{}", output.stderr);
+    output.assert_stderr(&message);
 }
 
 #[tokio::test]

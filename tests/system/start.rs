@@ -1,8 +1,8 @@
 //! From an empty database to a stored order, in the right order and in the wrong one.
 
-use test_support::{OwnCluster, Stop, TestDatabase};
+use test_support::{OwnCluster, Stop, TestDatabase, json_lines};
 
-use crate::pod::{Pod, lines};
+use crate::pod::Pod;
 
 /// The body of the order in the README's `curl` example.
 fn readme_order() -> String {
@@ -81,12 +81,8 @@ async fn pods_that_start_at_once_on_an_empty_database_all_succeed_and_one_of_the
         database.rows(outcomes).await,
         [["changed", "1"], ["unchanged", &(PODS - 1).to_string()]]
     );
-    assert_eq!(
-        database
-            .value("SELECT max(version::integer) FROM __diesel_schema_migrations")
-            .await,
-        database::version::NEWEST.to_string()
-    );
+    let query = "SELECT max(version::integer) FROM __diesel_schema_migrations";
+    assert_eq!(database.value(query).await, database::version::NEWEST.to_string());
     assert_eq!(database.value("SELECT count(*) FROM products").await, "10");
 }
 
@@ -158,7 +154,7 @@ async fn a_pod_that_starts_before_its_database_waits_says_so_once_and_serves() {
     api.becomes_ready().await;
     assert_eq!(api.order(readme_order()).await.status, 200);
     let output = api.stop().await;
-    let waiting = lines(&output.stderr)
+    let waiting = json_lines(&output.stderr)
         .into_iter()
         .filter(|line| line["message"] == "waiting for the database");
     assert_eq!(waiting.count(), 1, "{}", output.stderr);

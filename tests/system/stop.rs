@@ -62,20 +62,14 @@ async fn requests_in_flight_when_the_drain_wait_ends_are_answered() {
     // One whose body is still on its way, and one that waits for a lock.
     let mut slow = Connection::open(api.port).await.unwrap();
     slow.begin(&Request::order(ORDER)).await.unwrap();
-    let lock = database.client().await;
-    lock.batch_execute("BEGIN; LOCK TABLE orders IN SHARE MODE")
-        .await
-        .unwrap();
+    let lock = database.session("BEGIN; LOCK TABLE orders IN SHARE MODE").await;
     let port = api.port;
     let blocked = tokio::spawn(async move {
         let mut connection = Connection::open(port).await.unwrap();
         connection.send(&Request::order(ORDER)).await
     });
     let waiting = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    test_support::eventually("an order waits for the lock", async || {
-        database.value(waiting).await == "t"
-    })
-    .await;
+    database.until("an order waits for the lock", waiting, "t").await;
 
     api.process.signal("TERM");
     test_support::eventually("the port is closed", async || api.is_closed().await).await;

@@ -1,9 +1,9 @@
 //! `--targets`: several databases one after the other, and standbys that replay.
 
-use test_support::{Output, OwnCluster};
+use test_support::{Output, OwnCluster, json_lines};
 
 use crate::data::Data;
-use crate::pod::{LOAD, MIGRATION, Pod, lines};
+use crate::pod::{LOAD, MIGRATION, Pod};
 
 /// The file of the targets, each with a file of its URL beside it.
 fn targets(folder: &Data, targets: &[(&str, &str)]) -> String {
@@ -59,11 +59,7 @@ async fn primaries_are_brought_up_one_by_one_and_a_standby_has_it_all_in_the_end
     for output in [&migrated, &again, &loaded, &loaded_again] {
         assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
         assert_eq!(output.stdout.lines().count(), 3, "{}", output.stdout);
-        assert!(
-            output.stderr.contains("done: 3 of 3 targets"),
-            "{}",
-            output.stderr
-        );
+        output.assert_stderr("done: 3 of 3 targets");
     }
     let (changed, unchanged) = (said(&migrated), said(&again));
     assert!(
@@ -77,7 +73,7 @@ async fn primaries_are_brought_up_one_by_one_and_a_standby_has_it_all_in_the_end
     assert_eq!(changed[2], "replica (region-replica, standby): replayed");
     assert!(unchanged[1].contains("outcome unchanged"), "{unchanged:?}");
     assert!(has_replayed > 0 && has_replayed == products(&second).await);
-    let log = lines(&migrated.stderr);
+    let log = json_lines(&migrated.stderr);
     for (region, at_least) in [("region-west", 3), ("region-north", 3)] {
         let of_region = log.iter().filter(|line| line["target_region"] == region);
         assert!(of_region.count() >= at_least, "{}", migrated.stderr);
@@ -145,19 +141,10 @@ async fn a_standby_that_does_not_replay_is_named_and_so_is_one_without_its_prima
     let alone = run(LOAD, &file, &[]).await;
 
     assert_eq!(held.code, Some(6), "{}", held.stderr);
-    assert!(
-        held.stderr
-            .contains("target replica (region-replica): it has not replayed "),
-        "{}",
-        held.stderr
-    );
+    held.assert_stderr("target replica (region-replica): it has not replayed ");
     assert_eq!(replayed.code, Some(0), "{}", replayed.stderr);
     assert_eq!(alone.code, Some(9), "{}", alone.stderr);
-    assert!(
-        alone.stderr.contains("its primary is none of the targets"),
-        "{}",
-        alone.stderr
-    );
+    alone.assert_stderr("its primary is none of the targets");
 }
 
 #[tokio::test]
@@ -185,7 +172,7 @@ async fn a_file_that_cannot_be_used_ends_with_2_and_nothing_is_tried() {
     for (program, command) in [(MIGRATION, "status"), (LOAD, "verify")] {
         let output = pod().run(program, &[command, "--targets", "/nowhere"]).await;
         assert_eq!(output.code, Some(2), "{}", output.stderr);
-        assert!(output.stderr.contains("--targets goes with"), "{}", output.stderr);
+        output.assert_stderr("--targets goes with");
     }
 }
 

@@ -119,6 +119,6 @@ async fn without_a_temporary_folder_several_passes_do() {
     let files: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
     let output = folder.shell("exec $scan --memory 64M - $2 $3 <$1", &files).await;
     assert_eq!(output.code, Some(6), "{}", output.stderr);
-    assert!(output.stderr.contains(&folder.name("temp")), "{}", output.stderr);
+    output.assert_stderr(&folder.name("temp"));
     assert_eq!(output.stdout, "");
 }

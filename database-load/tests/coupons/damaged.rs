@@ -69,8 +69,8 @@ async fn damaged_zstd_is_exit_10_with_file_and_byte() {
     let output = folder.scan([&good, &bad]).await;
 
     assert_eq!(output.code, Some(10), "{}", output.stderr);
-    assert!(output.stderr.contains("bad.zst"), "{}", output.stderr);
-    assert!(output.stderr.contains("at byte "), "{}", output.stderr);
+    output.assert_stderr("bad.zst");
+    output.assert_stderr("at byte ");
     assert_eq!(output.stdout, "");
 }
 
@@ -84,7 +84,7 @@ async fn damaged_standard_input_is_named_so() {
     let output = folder.shell("exec $scan $1 - <$2", &[&good, &bad]).await;
 
     assert_eq!(output.code, Some(10), "{}", output.stderr);
-    assert!(output.stderr.contains("standard input"), "{}", output.stderr);
+    output.assert_stderr("standard input");
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_file_that_cannot_be_read_is_exit_6() {
     for name in ["nowhere", "temp"] {
         let output = folder.scan([&good, &folder.name(name)]).await;
         assert_eq!(output.code, Some(6), "{name}: {}", output.stderr);
-        assert!(output.stderr.contains(&folder.name(name)), "{}", output.stderr);
+        output.assert_stderr(&folder.name(name));
         assert_eq!(output.stdout, "");
     }
 }

@@ -81,7 +81,7 @@ async fn unchanged_files_are_not_scanned_again() {
     let (output, read) = ended(start(&database, &folder, &profile, "448M")).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(output.stderr.contains("unchanged"), "{}", output.stderr);
+    output.assert_stderr("unchanged");
     assert!(read < bytes_of(&corpus) / 10, "{read} bytes were read");
 }
 
@@ -117,6 +117,6 @@ async fn too_little_memory_is_exit_2_and_names_the_setting() {
     let output = Process::spawn(BINARY, ["run"], &environment).wait_output().await;
 
     assert_eq!(output.code, Some(2), "{}", output.stderr);
-    assert!(output.stderr.contains("COUPON_MEMORY"), "{}", output.stderr);
-    assert!(output.stderr.contains("at least 64M"), "{}", output.stderr);
+    output.assert_stderr("COUPON_MEMORY");
+    output.assert_stderr("at least 64M");
 }

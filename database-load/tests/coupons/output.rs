@@ -70,7 +70,7 @@ async fn a_full_disk_is_exit_6() {
     ] {
         let output = folder.shell(script, &[&one, &two]).await;
         assert_eq!(output.code, Some(6), "{script}: {}", output.stderr);
-        assert!(output.stderr.contains("No space left"), "{}", output.stderr);
+        output.assert_stderr("No space left");
         assert_eq!(folder.files(), ["one.txt", "temp", "two.txt"]);
     }
 }
@@ -82,7 +82,7 @@ async fn a_folder_that_cannot_take_the_output_is_exit_6_before_anything_is_read(
     for out in ["nowhere/codes", "temp", "one.txt/codes"] {
         let output = folder.scan([&one, &two, "--out", &folder.name(out)]).await;
         assert_eq!(output.code, Some(6), "{out}: {}", output.stderr);
-        assert!(output.stderr.contains(&folder.name(out)), "{}", output.stderr);
+        output.assert_stderr(&folder.name(out));
     }
 }
 

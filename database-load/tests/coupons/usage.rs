@@ -45,7 +45,7 @@ async fn one_file_under_two_names_is_exit_2() {
     for other in [&one, &link, &roundabout] {
         let output = folder.scan([&one, &two, other]).await;
         assert_eq!(output.code, Some(2), "{other}: {}", output.stderr);
-        assert!(output.stderr.contains("is the same file as"), "{}", output.stderr);
+        output.assert_stderr("is the same file as");
     }
     let dashes = folder.scan(["-", "-", &one]).await;
     assert_eq!(dashes.code, Some(2), "{}", dashes.stderr);
@@ -77,10 +77,6 @@ async fn help_has_an_example() {
             .wait_output()
             .await;
         assert_eq!(output.code, Some(0));
-        assert!(
-            output.stdout.contains("Example: database-load coupons"),
-            "{}",
-            output.stdout
-        );
+        output.assert_stdout("Example: database-load coupons");
     }
 }

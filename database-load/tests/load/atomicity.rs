@@ -21,12 +21,8 @@ async fn a_bad_file_in_the_last_operation_changes_nothing() {
 
     assert_eq!(failure.code, ExitCode::InvalidData);
     assert_eq!(places(&database).await, before);
-    assert_eq!(
-        database
-            .value("SELECT outcome, exit_code FROM bootstrap_runs WHERE exit_code <> 0")
-            .await,
-        "failed|10"
-    );
+    let query = "SELECT outcome, exit_code FROM bootstrap_runs WHERE exit_code <> 0";
+    assert_eq!(database.value(query).await, "failed|10");
 }
 
 #[tokio::test]
@@ -47,11 +43,7 @@ async fn a_damaged_coupon_file_changes_nothing() {
 
 /// A load that has staged its rows and waits for a lock on `products` that the test holds.
 async fn staged_and_waiting(database: &TestDatabase, data: &Data) -> (Process, tokio_postgres::Client) {
-    let blocker = database.client().await;
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE products IN SHARE MODE")
-        .await
-        .unwrap();
+    let blocker = database.session("BEGIN; LOCK TABLE products IN SHARE MODE").await;
     let process = spawn(database, data, &[], &[]);
     eventually("the publication waits", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity
@@ -59,12 +51,8 @@ async fn staged_and_waiting(database: &TestDatabase, data: &Data) -> (Process, t
         database.value(waiting).await == "1"
     })
     .await;
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM dataset_versions WHERE state = 'staged'")
-            .await,
-        "1"
-    );
+    let count = "SELECT count(*) FROM dataset_versions WHERE state = 'staged'";
+    assert_eq!(database.value(count).await, "1");
     (process, blocker)
 }
 
@@ -91,21 +79,13 @@ async fn a_killed_load_leaves_the_old_data_and_the_next_run_cleans_up() {
         database.value("SELECT price FROM products WHERE id = 3").await,
         "10.49"
     );
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM dataset_versions WHERE state = 'staged'")
-            .await,
-        "0"
-    );
+    let count = "SELECT count(*) FROM dataset_versions WHERE state = 'staged'";
+    assert_eq!(database.value(count).await, "0");
     let orphans =
         "SELECT count(*) FROM coupon_codes WHERE version NOT IN (SELECT version FROM dataset_versions)";
     assert_eq!(database.value(orphans).await, "0");
-    assert_eq!(
-        database
-            .value("SELECT count(DISTINCT version) FROM coupon_codes")
-            .await,
-        "2"
-    );
+    let count = "SELECT count(DISTINCT version) FROM coupon_codes";
+    assert_eq!(database.value(count).await, "2");
 }
 
 #[tokio::test]
@@ -155,11 +135,7 @@ async fn profiles_of_one_command_are_published_together_or_not_at_all() {
     let output = load_binary(&database, &data, &["-p", "default", "-p", "drinks"]).await;
 
     assert_eq!(output.code, Some(10), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("drinks.csv:2, column value"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("drinks.csv:2, column value");
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
     assert_eq!(outcomes(&database).await, ["failed", "failed"]);
 
@@ -170,12 +146,8 @@ async fn profiles_of_one_command_are_published_together_or_not_at_all() {
         database.rows("SELECT code FROM promotions WHERE active").await,
         [["SPRITZ"]]
     );
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM dataset_versions WHERE state = 'active'")
-            .await,
-        "2"
-    );
+    let count = "SELECT count(*) FROM dataset_versions WHERE state = 'active'";
+    assert_eq!(database.value(count).await, "2");
 }
 
 #[tokio::test]
@@ -236,11 +208,7 @@ async fn a_commit_whose_answer_is_lost_counts_as_what_it_was() {
     let output = process.wait_output().await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("the publication took place"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("the publication took place");
     let outcome = "SELECT outcome FROM bootstrap_runs WHERE task = 'database-load'";
     assert_eq!(
         client.query_one(outcome, &[]).await.unwrap().get::<_, String>(0),
@@ -281,12 +249,8 @@ async fn a_run_with_nothing_to_do_removes_what_a_lost_run_left() {
     assert_eq!(database.value(codes).await, "1");
     let lost = "SELECT exit_code, message LIKE '%lost%' FROM bootstrap_runs WHERE outcome = 'failed'";
     assert_eq!(database.value(lost).await, "1|t");
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM bootstrap_runs WHERE outcome = 'running'")
-            .await,
-        "0"
-    );
+    let count = "SELECT count(*) FROM bootstrap_runs WHERE outcome = 'running'";
+    assert_eq!(database.value(count).await, "0");
 }
 
 #[tokio::test]
@@ -330,9 +294,8 @@ async fn operations_are_staged_side_by_side_and_published_together() {
     let codes: String = (0..2000).map(|number| format!("C{number:08}\n")).collect();
     data.write("default/coupons1.txt", &codes);
     data.write("default/coupons2.txt", codes);
-    let blocker = database.client().await;
     let lock = "BEGIN; LOCK TABLE coupon_codes IN SHARE MODE";
-    blocker.batch_execute(lock).await.unwrap();
+    let blocker = database.session(lock).await;
 
     let process = spawn(&database, &data, &[], &[]);
     eventually("everything else is staged while the codes wait", async || {

@@ -93,14 +93,10 @@ async fn what_a_bucket_refuses_is_said_without_what_was_sent() {
     let empty = load_s3(&database, &data, &server).await;
 
     assert_eq!(refused.code, Some(6), "{}", refused.stderr);
-    assert!(
-        refused.stderr.contains("403 Forbidden (SignatureDoesNotMatch)"),
-        "{}",
-        refused.stderr
-    );
+    refused.assert_stderr("403 Forbidden (SignatureDoesNotMatch)");
     assert!(!refused.stderr.contains("S3CRET"), "{}", refused.stderr);
     assert_eq!(empty.code, Some(2), "{}", empty.stderr);
-    assert!(empty.stderr.contains("stands for no object"), "{}", empty.stderr);
+    empty.assert_stderr("stands for no object");
 }
 
 /// Loads from the bucket with these variables in place of the usual ones.

@@ -2,7 +2,7 @@
 
 use test_support::{Process, TestDatabase};
 
-use crate::fixture::{Data, outcomes, spawn};
+use crate::fixture::{Data, outcomes, products_lock, spawn};
 
 #[tokio::test]
 async fn of_ten_copies_at_once_one_loads_and_all_exit_0() {
@@ -64,22 +64,17 @@ async fn ten_copies_a_scheduled_one_and_an_old_one_end_in_the_new_data_and_are_a
 #[tokio::test]
 async fn a_load_waits_no_longer_than_lock_timeout_and_names_the_holder() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    let holder = database.client().await;
+    let holder = products_lock(&database).await;
     holder
         .batch_execute("SET application_name = 'another load'")
         .await
         .unwrap();
-    let lock = format!(
-        "SELECT pg_advisory_lock({}, hashtext('products'))",
-        database::locks::LOAD
-    );
-    holder.batch_execute(&lock).await.unwrap();
 
     let output = spawn(&database, &data, &["--lock-timeout", "0"], &[])
         .wait_output()
         .await;
 
     assert_eq!(output.code, Some(4), "{}", output.stderr);
-    assert!(output.stderr.contains("another load"), "{}", output.stderr);
+    output.assert_stderr("another load");
     assert_eq!(outcomes(&database).await, ["failed"]);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use test_support::{Process, TestDatabase};
 
-use crate::fixture::{Data, SHIPPED, load_binary, outcomes, places, spawn};
+use crate::fixture::{Data, SHIPPED, load_binary, outcomes, places, products_lock, spawn};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_database-load");
 
@@ -19,18 +19,8 @@ async fn development_rows_are_refused_in_production() {
     let output = spawn(&database, &data, &[], &environment).wait_output().await;
 
     assert_eq!(output.code, Some(2), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("api_keys.json:2 is marked `development`"),
-        "{}",
-        output.stderr
-    );
-    assert!(
-        output
-            .stderr
-            .contains("; name another profile with -p or PROFILES"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("api_keys.json:2 is marked `development`");
+    output.assert_stderr("; name another profile with -p or PROFILES");
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
     assert_eq!(outcomes(&database).await, ["failed"]);
 }
@@ -48,7 +38,7 @@ async fn each_sample_key_is_refused_in_production() {
 
         let refused = format!("api_keys.json:{line} is marked `development`");
         assert_eq!(output.code, Some(2), "{}", output.stderr);
-        assert!(output.stderr.contains(&refused), "{}", output.stderr);
+        output.assert_stderr(&refused);
         assert_eq!(database.value("SELECT count(*) FROM api_keys").await, "0");
         data.edit(
             "default/api_keys.json",
@@ -65,7 +55,7 @@ async fn production_wants_a_hash_key_of_its_own() {
         let environment = [("ENVIRONMENT", "production"), ("API_KEY_HASH_KEY", key)];
         let output = spawn(&database, &data, &[], &environment).wait_output().await;
         assert_eq!(output.code, Some(2), "{key}: {}", output.stderr);
-        assert!(output.stderr.contains("API_KEY_HASH_KEY"), "{}", output.stderr);
+        output.assert_stderr("API_KEY_HASH_KEY");
     }
 }
 
@@ -140,7 +130,7 @@ async fn a_typo_in_the_settings_file_exits_2_and_names_the_key() {
     .await;
 
     assert_eq!(output.code, Some(2));
-    assert!(output.stderr.contains("profile"), "{}", output.stderr);
+    output.assert_stderr("profile");
 }
 
 #[tokio::test]
@@ -172,11 +162,7 @@ async fn a_missing_schema_exits_9_after_the_wait() {
     let output = load_binary(&database, &data, &["--wait-timeout", "0"]).await;
 
     assert_eq!(output.code, Some(9), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("database-migration up"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("database-migration up");
 }
 
 #[tokio::test]
@@ -233,7 +219,7 @@ async fn help_has_an_example() {
     for arguments in [["--help"].as_slice(), &["run", "--help"], &["status", "--help"]] {
         let output = Process::spawn(BINARY, arguments, &[]).wait_output().await;
         assert_eq!(output.code, Some(0));
-        assert!(output.stdout.contains("Example:"), "{}", output.stdout);
+        output.assert_stdout("Example:");
     }
 }
 
@@ -286,11 +272,7 @@ async fn what_is_no_regular_file_exits_2_at_once() {
     for name in ["pipe", "zero"] {
         let profile = load_binary(&database, &data, &["-p", name]).await;
         assert_eq!(profile.code, Some(2), "{name}: {}", profile.stderr);
-        assert!(
-            profile.stderr.contains("is no regular file"),
-            "{}",
-            profile.stderr
-        );
+        profile.assert_stderr("is no regular file");
     }
 }
 
@@ -322,17 +304,12 @@ async fn a_missing_source_is_recorded_and_the_last_line_names_its_run() {
 #[tokio::test]
 async fn options_before_a_command_count_or_are_refused() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    let holder = database.client().await;
-    let lock = format!(
-        "SELECT pg_advisory_lock({}, hashtext('products'))",
-        database::locks::LOAD
-    );
-    holder.batch_execute(&lock).await.unwrap();
+    let _holder = products_lock(&database).await;
 
     let run = load_binary(&database, &data, &["--lock-timeout", "1", "run"]).await;
     let status = load_binary(&database, &data, &["--force", "status"]).await;
 
     assert_eq!(run.code, Some(4), "{}", run.stderr);
     assert_eq!(status.code, Some(2), "{}", status.stderr);
-    assert!(status.stderr.contains("options of `run`"), "{}", status.stderr);
+    status.assert_stderr("options of `run`");
 }

@@ -120,12 +120,8 @@ async fn a_format_may_be_stated_where_the_name_has_none() {
 
     data.load(&database).await;
 
-    assert_eq!(
-        database
-            .value("SELECT string_agg(id::text, ',' ORDER BY id) FROM products")
-            .await,
-        "8,9"
-    );
+    let query = "SELECT string_agg(id::text, ',' ORDER BY id) FROM products";
+    assert_eq!(database.value(query).await, "8,9");
 }
 
 #[tokio::test]

@@ -101,10 +101,9 @@ async fn keys_are_stored_as_hashes_and_nowhere_else() {
     let hash = |key: &str| hex::encode(keys.writer().hash(key.as_bytes()).0);
     let storefront = 0x018f_4e5a_0000_7000_8000_0000_0000_00c0;
     let without_key = hex::encode(keys.writer().hash_without_key(storefront).0);
+    let rows = "SELECT encode(key_hash, 'hex') FROM api_keys ORDER BY id";
     assert_eq!(
-        database
-            .rows("SELECT encode(key_hash, 'hex') FROM api_keys ORDER BY id")
-            .await,
+        database.rows(rows).await,
         [[hash("apitest")], [hash("stafftest")], [without_key]]
     );
     let plain = "SELECT count(*) FROM dataset_rows WHERE row::text ~ 'apitest|stafftest'";
@@ -123,12 +122,8 @@ async fn a_publication_is_announced_when_it_commits() {
     data.load(&database).await;
 
     listener.next().await.expect("a notification");
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM dataset_versions WHERE state = 'active'")
-            .await,
-        "1"
-    );
+    let count = "SELECT count(*) FROM dataset_versions WHERE state = 'active'";
+    assert_eq!(database.value(count).await, "1");
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use database::locks;
 use database_load::{Findings, LoadOptions, Plan, ProfileRun, RollbackOptions, RunOptions, Summary, Target};
 use process::failure::Failure;
 use shop::HashKeys;
 use test_support::{Output, Process, TestDatabase};
+use tokio_postgres::Client;
 
 /// The data that the product ships.
 pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
@@ -137,6 +139,12 @@ pub(crate) async fn rollback(database: &TestDatabase, target: Target) -> Profile
     try_rollback(database, target)
         .await
         .unwrap_or_else(|failure| panic!("{}", failure.line()))
+}
+
+/// A session that holds the lock on loads of products, until it is dropped.
+pub(crate) async fn products_lock(database: &TestDatabase) -> Client {
+    let lock = format!("SELECT pg_advisory_lock({}, hashtext('products'))", locks::LOAD);
+    database.session(&lock).await
 }
 
 /// The columns of all tables that a version decides, row by row; not what run time owns.

@@ -78,18 +78,14 @@ async fn stale_data_exit_11_and_name_the_profile() {
     let usage = load_binary(&database, &data, &["freshness", "--max-age", "soon"]).await;
 
     assert_eq!(stale.code, Some(11), "{}", stale.stderr);
-    assert!(
-        stale.stderr.contains("profile default was last checked 468"),
-        "{}",
-        stale.stderr
-    );
+    stale.assert_stderr("profile default was last checked 468");
     let answer: serde_json::Value = serde_json::from_str(&stale.stdout).unwrap();
     assert_eq!(
         (&answer["fresh"], &answer["max_age_s"]),
         (&false.into(), &43_200.into())
     );
     assert_eq!(fresh.code, Some(0), "{}", fresh.stderr);
-    assert!(fresh.stdout.contains("default"), "{}", fresh.stdout);
+    fresh.assert_stdout("default");
     assert_eq!(usage.code, Some(2));
 }
 

@@ -71,11 +71,7 @@ async fn role(database: &TestDatabase, connections: u32) -> String {
 async fn two_connections_are_enough_to_load_and_to_stop() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     let url = role(&database, 2).await;
-    let blocker = database.client().await;
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE products IN SHARE MODE")
-        .await
-        .unwrap();
+    let blocker = database.session("BEGIN; LOCK TABLE products IN SHARE MODE").await;
     let process = spawn(&database, &data, &[], &[("DATABASE_URL", &url)]);
     eventually("the publication waits", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity

@@ -67,10 +67,9 @@ async fn a_plan_names_rows_and_columns_but_no_value_of_keys_and_users() {
     ] {
         assert!(output.stdout.contains(line), "{line}\n{}", output.stdout);
     }
-    assert!(output.stdout.contains("  email\n"), "{}", output.stdout);
+    output.assert_stdout("  email\n");
     assert!(!output.stdout.contains('@'), "{}", output.stdout);
-    let last = output.stderr.lines().last().unwrap();
-    assert!(last.contains("outcome dry run, would change"), "{last}");
+    output.assert_last_line("outcome dry run, would change");
 }
 
 #[tokio::test]
@@ -143,7 +142,7 @@ async fn a_plan_fails_as_the_run_would_and_records_nothing() {
     assert_eq!(failure.code, ExitCode::InvalidData);
     assert!(failure.line().contains("from 10 to 1 rows"), "{}", failure.line());
     assert_eq!(output.code, Some(10));
-    assert!(output.stdout.contains("\"exit_code\": 10"), "{}", output.stdout);
+    output.assert_stdout("\"exit_code\": 10");
     assert_eq!(outcomes(&database).await, ["changed"]);
 }
 
@@ -165,5 +164,5 @@ async fn of_two_profiles_with_the_same_dataset_the_last_one_is_planned() {
         "{}",
         output.stdout
     );
-    assert!(output.stdout.contains("+ SPRITZ"), "{}", output.stdout);
+    output.assert_stdout("+ SPRITZ");
 }

@@ -26,12 +26,8 @@ async fn a_profile_that_brings_less_leaves_the_rest_alone() {
         database.value("SELECT price FROM products WHERE id = 3").await,
         "10.49"
     );
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM promotions WHERE active")
-            .await,
-        "11"
-    );
+    let count = "SELECT count(*) FROM promotions WHERE active";
+    assert_eq!(database.value(count).await, "11");
     let active = database
         .rows("SELECT profile FROM dataset_versions WHERE state = 'active' ORDER BY 1")
         .await;

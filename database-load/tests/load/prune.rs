@@ -54,13 +54,7 @@ async fn the_newest_versions_are_kept_and_the_rest_is_gone() {
     let again = prune(&database.database(), &run_options(), &[], 3).await.unwrap();
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(
-        output
-            .stdout
-            .contains("version 2 of profile default\n2 versions given up"),
-        "{}",
-        output.stdout
-    );
+    output.assert_stdout("version 2 of profile default\n2 versions given up");
     assert_eq!(kept(&database).await, ("3,4,5".into(), "3,4,5".into()));
     assert_eq!(dataset_rows(&database).await, before);
     assert_eq!((again.outcome(), again.versions.len()), (Outcome::Unchanged, 0));
@@ -78,12 +72,8 @@ async fn the_newest_versions_are_kept_and_the_rest_is_gone() {
     // Pruned data are still known: they are not taken for new ones.
     let old = Data::copy();
     versions(&database, &old, 1).await;
-    assert_eq!(
-        database
-            .value("SELECT outcome FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1")
-            .await,
-        "held"
-    );
+    let query = "SELECT outcome FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1";
+    assert_eq!(database.value(query).await, "held");
 }
 
 #[tokio::test]

@@ -83,12 +83,8 @@ async fn a_product_that_left_becomes_unavailable_and_one_that_returns_available(
 
     data.edit("default/products.csv", "2,Belgian Waffle,10.99,Waffle,,,,\n", "");
     data.load(&database).await;
-    assert_eq!(
-        database
-            .value("SELECT name, available FROM products WHERE id = 2")
-            .await,
-        "Belgian Waffle|f"
-    );
+    let query = "SELECT name, available FROM products WHERE id = 2";
+    assert_eq!(database.value(query).await, "Belgian Waffle|f");
 
     data.edit(
         "default/products.csv",
@@ -96,12 +92,8 @@ async fn a_product_that_left_becomes_unavailable_and_one_that_returns_available(
         "2,Belgian Waffle,11.99,Waffle,,,,\n10,Veggie",
     );
     data.load(&database).await;
-    assert_eq!(
-        database
-            .value("SELECT price, available FROM products WHERE id = 2")
-            .await,
-        "11.99|t"
-    );
+    let query = "SELECT price, available FROM products WHERE id = 2";
+    assert_eq!(database.value(query).await, "11.99|t");
 }
 
 #[tokio::test]
@@ -170,12 +162,8 @@ async fn shrinking_by_more_than_a_fifth_needs_force() {
     assert!(failure.line().contains("from 10 to 7 rows"), "{}", failure.line());
     assert_eq!(places(&database).await, before);
     data.force(&database).await;
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM products WHERE available")
-            .await,
-        "7"
-    );
+    let count = "SELECT count(*) FROM products WHERE available";
+    assert_eq!(database.value(count).await, "7");
 }
 
 #[tokio::test]
@@ -236,7 +224,7 @@ async fn no_table_with_data_is_unlogged() {
 }
 
 #[tokio::test]
-async fn keys_that_would_all_go_out_of_force_need_force() {
+async fn keys_that_would_all_become_inactive_need_force() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
     data.edit("default.toml", "api_keys = [\"default/api_keys.json\"]\n", "");

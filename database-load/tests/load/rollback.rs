@@ -111,11 +111,7 @@ async fn after_a_rollback_automatic_runs_leave_the_data_alone_and_force_goes_for
     let forced = data.force(&database).await;
 
     assert_eq!((held.code, unchanged.code), (Some(0), Some(0)));
-    assert!(
-        held.stderr.contains("not brought back without --force"),
-        "{}",
-        held.stderr
-    );
+    held.assert_stderr("not brought back without --force");
     assert_eq!(untouched, before);
     assert_eq!(
         outcomes(&database).await,
@@ -191,12 +187,8 @@ async fn rolling_back_to_the_active_version_repairs_it_and_else_does_nothing() {
         database.value("SELECT price FROM products WHERE id = 1").await,
         "12.99"
     );
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM promotions WHERE active")
-            .await,
-        "11"
-    );
+    let count = "SELECT count(*) FROM promotions WHERE active";
+    assert_eq!(database.value(count).await, "11");
 }
 
 #[tokio::test]
@@ -254,11 +246,7 @@ async fn a_rollback_waits_for_a_load_and_takes_back_what_it_brought() {
     data.edit("default/products.csv", "9.99", "10.49");
     data.load(&database).await;
     data.edit("default/products.csv", "10.49", "10.99");
-    let blocker = database.client().await;
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE products IN SHARE MODE")
-        .await
-        .unwrap();
+    let blocker = database.session("BEGIN; LOCK TABLE products IN SHARE MODE").await;
     let load = spawn(&database, &data, &[], &[]);
     eventually("the publication waits", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity
@@ -282,8 +270,7 @@ async fn a_rollback_waits_for_a_load_and_takes_back_what_it_brought() {
         database.value("SELECT price FROM products WHERE id = 3").await,
         "10.49"
     );
-    let last = back.stderr.lines().last().unwrap();
-    assert!(last.contains("profile default, outcome changed"), "{last}");
+    back.assert_last_line("profile default, outcome changed");
 }
 
 #[tokio::test]

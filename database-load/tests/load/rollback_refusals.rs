@@ -29,7 +29,7 @@ async fn versions_that_cannot_be_had_are_refused_and_nothing_changes() {
         let arguments: Vec<&str> = ["rollback"].into_iter().chain(arguments).collect();
         let output = load_binary(&database, &data, &arguments).await;
         assert_eq!(output.code, Some(code), "{}", output.stderr);
-        assert!(output.stderr.contains(says), "{}", output.stderr);
+        output.assert_stderr(says);
     }
     for usage in [
         ["-p", "default"].as_slice(),
@@ -63,11 +63,7 @@ async fn versions_that_cannot_be_had_are_refused_and_nothing_changes() {
 
     assert_eq!(rows.code, ExitCode::Incompatible, "{}", rows.line());
     assert_eq!(version.code, Some(7), "{}", version.stderr);
-    assert!(
-        version.stderr.contains("this build reads 1 to"),
-        "{}",
-        version.stderr
-    );
+    version.assert_stderr("this build reads 1 to");
     assert_eq!(pruned.code, ExitCode::Usage);
     assert!(
         pruned.line().contains("version 1 of profile default was pruned"),

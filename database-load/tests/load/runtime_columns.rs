@@ -46,12 +46,8 @@ async fn a_key_cannot_come_to_life_again_under_another_id() {
         failure.line()
     );
     assert!(!failure.line().contains("apitest"));
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL")
-            .await,
-        "0"
-    );
+    let count = "SELECT count(*) FROM api_keys WHERE revoked_at IS NULL";
+    assert_eq!(database.value(count).await, "0");
 }
 
 #[tokio::test]

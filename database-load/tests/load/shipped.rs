@@ -136,22 +136,14 @@ async fn minimal_loads_in_production_where_the_others_are_refused() {
     for profile in ["default", "demo"] {
         let refused = run(profile).await;
         assert_eq!(refused.code, Some(2), "{profile}: {}", refused.stderr);
-        assert!(
-            refused.stderr.contains("is marked `development`"),
-            "{}",
-            refused.stderr
-        );
+        refused.assert_stderr("is marked `development`");
     }
     assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
     let loaded = run("minimal").await;
 
     assert_eq!(loaded.code, Some(0), "{}", loaded.stderr);
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM products WHERE available")
-            .await,
-        "10"
-    );
+    let count = "SELECT count(*) FROM products WHERE available";
+    assert_eq!(database.value(count).await, "10");
     for table in ["users", "api_keys", "promotions", "orders"] {
         assert_eq!(
             database.value(&format!("SELECT count(*) FROM {table}")).await,

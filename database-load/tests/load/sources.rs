@@ -54,6 +54,10 @@ pub(crate) fn keep() -> Settings {
     }
 }
 
+async fn outcome(data: &Data, database: &TestDatabase) -> Outcome {
+    load(data, database, settings()).await.unwrap()
+}
+
 fn gets(server: &Server) -> usize {
     let requests = server.requests();
     requests
@@ -73,31 +77,22 @@ async fn an_unchanged_source_is_not_fetched_again_and_a_changed_one_is() {
         let data = products(&server.url("/menu.csv"));
         server.put("/menu.csv", PRODUCTS, validator);
 
-        assert_eq!(
-            load(&data, &database, settings()).await.unwrap(),
-            Outcome::Changed
-        );
+        assert_eq!(outcome(&data, &database).await, Outcome::Changed);
         assert_eq!(gets(&server), 1, "{validator:?}");
-        assert_eq!(
-            load(&data, &database, settings()).await.unwrap(),
-            Outcome::Unchanged
-        );
+        assert_eq!(outcome(&data, &database).await, Outcome::Unchanged);
         assert_eq!(server.requests(), ["HEAD /menu.csv"], "{validator:?}");
         let as_old_as = |seconds| match validator {
             Validator::ETag => validator,
             _ => Validator::SecondsOld(seconds),
         };
         server.put("/menu.csv", DEARER, as_old_as(30));
-        assert_eq!(
-            load(&data, &database, settings()).await.unwrap(),
-            Outcome::Changed
-        );
+        assert_eq!(outcome(&data, &database).await, Outcome::Changed);
 
         assert_eq!(gets(&server), 1, "{validator:?}");
         assert_eq!(database.value(PRICE).await, "3.50");
         // What was active before is not brought back by itself.
         server.put("/menu.csv", PRODUCTS, as_old_as(10));
-        assert_eq!(load(&data, &database, settings()).await.unwrap(), Outcome::Held);
+        assert_eq!(outcome(&data, &database).await, Outcome::Held);
         assert_eq!(database.value(PRICE).await, "3.50");
     }
 }
@@ -109,21 +104,12 @@ async fn what_nothing_tells_from_its_successor_is_compared_by_content() {
         let (database, server) = (TestDatabase::migrated().await, Server::start());
         let data = products(&server.url("/menu.csv"));
         server.put("/menu.csv", PRODUCTS, validator);
-        assert_eq!(
-            load(&data, &database, settings()).await.unwrap(),
-            Outcome::Changed
-        );
+        assert_eq!(outcome(&data, &database).await, Outcome::Changed);
         server.put("/menu.csv", PRODUCTS, validator);
-        assert_eq!(
-            load(&data, &database, settings()).await.unwrap(),
-            Outcome::Unchanged
-        );
+        assert_eq!(outcome(&data, &database).await, Outcome::Unchanged);
         server.put("/menu.csv", DEARER, validator);
 
-        assert_eq!(
-            load(&data, &database, settings()).await.unwrap(),
-            Outcome::Changed
-        );
+        assert_eq!(outcome(&data, &database).await, Outcome::Changed);
 
         assert_eq!(gets(&server), 3, "{validator:?}");
         assert_eq!(database.value(PRICE).await, "3.50");
@@ -162,7 +148,7 @@ async fn packed_and_large_sources_and_coupon_files_come_whole() {
     assert_eq!(database.value("SELECT name FROM products").await, "Tea");
     assert_eq!(folder.read_dir().unwrap().count(), 0);
     let again = spawn(&database, &data, &[], &environment).wait_output().await;
-    assert!(again.stderr.contains("outcome unchanged"), "{}", again.stderr);
+    again.assert_stderr("outcome unchanged");
     assert_eq!(outcomes(&database).await, ["changed", "unchanged"]);
 }
 
@@ -175,10 +161,7 @@ async fn a_request_that_fails_is_repeated_also_in_the_middle_of_the_content() {
         server.put("/menu.csv", text, validator);
         server.fail([Fault::Status(503, ""), Fault::CutOff]);
 
-        assert_eq!(
-            load(&data, &database, settings()).await.unwrap(),
-            Outcome::Changed
-        );
+        assert_eq!(outcome(&data, &database).await, Outcome::Changed);
 
         assert_eq!(database.value(PRICE).await, price);
     }
@@ -197,15 +180,9 @@ async fn a_stated_checksum_is_kept_to_and_saves_asking() {
     };
     let data = products(&entry(PRODUCTS));
 
-    assert_eq!(
-        load(&data, &database, settings()).await.unwrap(),
-        Outcome::Changed
-    );
+    assert_eq!(outcome(&data, &database).await, Outcome::Changed);
     server.requests();
-    assert_eq!(
-        load(&data, &database, settings()).await.unwrap(),
-        Outcome::Unchanged
-    );
+    assert_eq!(outcome(&data, &database).await, Outcome::Unchanged);
     assert_eq!(server.requests(), Vec::<String>::new());
     // A changed profile must bring what it states.
     let other = products(&entry(DEARER));

@@ -1,7 +1,7 @@
 //! Spans of a load: one for the run, one for each operation, client spans for the database.
 
-use test_support::TestDatabase;
 use test_support::otlp::{Receiver, Span};
+use test_support::{Output, TestDatabase};
 
 use crate::fixture::{Data, spawn};
 
@@ -14,6 +14,17 @@ const OPERATIONS: [(&str, &str, &str); 5] = [
     ("dataload.loadCoupons", "coupon_codes", "4"),
 ];
 
+/// A load of the real binary, and the spans that it sent.
+async fn traced(database: &TestDatabase, data: &Data, environment: &[(&str, &str)]) -> (Output, Vec<Span>) {
+    let receiver = Receiver::start();
+    let endpoint = receiver.endpoint();
+    let own = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let process = spawn(database, data, &[], &[&own, environment].concat());
+    let output = process.wait_output().await;
+    let spans = receiver.wait_for(|spans| spans.iter().any(|span| span.name == "dataload.execute"));
+    (output, spans.await)
+}
+
 fn span<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     spans
         .iter()
@@ -23,21 +34,11 @@ fn span<'a>(spans: &'a [Span], name: &str) -> &'a Span {
 
 #[tokio::test]
 async fn a_load_is_one_span_with_one_below_for_each_operation() {
-    let (database, data, receiver) = (TestDatabase::migrated().await, Data::copy(), Receiver::start());
-    let environment = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()),
-        ("POD_UID", UID.to_owned()),
-    ];
-    let environment = environment
-        .each_ref()
-        .map(|(name, value)| (*name, value.as_str()));
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
 
-    let output = spawn(&database, &data, &[], &environment).wait_output().await;
+    let (output, spans) = traced(&database, &data, &[("POD_UID", UID)]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let spans = receiver
-        .wait_for(|spans| spans.iter().any(|span| span.name == "dataload.execute"))
-        .await;
     let root = span(&spans, "dataload.execute");
     assert_eq!(root.trace_id, UID.replace('-', ""));
     assert_eq!(root.service_name, "database-load");
@@ -57,17 +58,12 @@ async fn a_load_is_one_span_with_one_below_for_each_operation() {
 
 #[tokio::test]
 async fn a_failed_operation_has_status_error_and_an_exception() {
-    let (database, data, receiver) = (TestDatabase::migrated().await, Data::copy(), Receiver::start());
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.edit("default/products.csv", "9.99", "9.999");
-    let endpoint = receiver.endpoint();
 
-    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
-    let output = spawn(&database, &data, &[], &environment).wait_output().await;
+    let (output, spans) = traced(&database, &data, &[]).await;
 
     assert_eq!(output.code, Some(10), "{}", output.stderr);
-    let spans = receiver
-        .wait_for(|spans| spans.iter().any(|span| span.name == "dataload.execute"))
-        .await;
     for name in ["dataload.loadProducts", "dataload.execute"] {
         let span = span(&spans, name);
         assert!(span.status_error, "{name}");
@@ -81,16 +77,11 @@ async fn a_failed_operation_has_status_error_and_an_exception() {
 
 #[tokio::test]
 async fn the_load_names_its_run_and_the_database_has_client_spans() {
-    let (database, data, receiver) = (TestDatabase::migrated().await, Data::copy(), Receiver::start());
-    let endpoint = receiver.endpoint();
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
 
-    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
-    let output = spawn(&database, &data, &[], &environment).wait_output().await;
+    let (output, spans) = traced(&database, &data, &[]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let spans = receiver
-        .wait_for(|spans| spans.iter().any(|span| span.name == "dataload.execute"))
-        .await;
     let root = span(&spans, "dataload.execute");
     assert_eq!(
         root.attributes["run_id"],

@@ -2,14 +2,12 @@
 
 use test_support::{Process, TestDatabase, eventually};
 
-use crate::fixture::{Data, dataset_rows, outcomes, spawn};
+use crate::fixture::{Data, dataset_rows, outcomes, products_lock, spawn};
 
 /// A lock that keeps a publication waiting until it is dropped.
 async fn block(database: &TestDatabase) -> tokio_postgres::Client {
-    let blocker = database.client().await;
     let lock = "BEGIN; LOCK TABLE products IN SHARE MODE";
-    blocker.batch_execute(lock).await.unwrap();
-    blocker
+    database.session(lock).await
 }
 
 async fn waits(database: &TestDatabase) {
@@ -39,11 +37,7 @@ async fn a_run_that_is_not_done_within_timeout_rolls_back_and_exits_6() {
 
     for output in [&publishing, &at_once] {
         assert_eq!(output.code, Some(6), "{}", output.stderr);
-        assert!(
-            output.stderr.contains("(--timeout); nothing was changed"),
-            "{}",
-            output.stderr
-        );
+        output.assert_stderr("(--timeout); nothing was changed");
     }
     assert_eq!(dataset_rows(&database).await, before);
     assert_eq!(outcomes(&database).await, ["changed", "failed", "failed"]);
@@ -54,12 +48,7 @@ async fn a_run_that_is_not_done_within_timeout_rolls_back_and_exits_6() {
 #[tokio::test]
 async fn a_run_that_waits_for_another_ends_with_its_time() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    let holder = database.client().await;
-    let lock = format!(
-        "SELECT pg_advisory_lock({}, hashtext('products'))",
-        database::locks::LOAD
-    );
-    holder.batch_execute(&lock).await.unwrap();
+    let _holder = products_lock(&database).await;
 
     let output = spawn(
         &database,
@@ -138,9 +127,8 @@ async fn a_rollback_that_is_killed_leaves_the_active_version_and_the_next_one_wo
 async fn commands_that_only_read_stop_at_a_signal_too() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
-    let blocker = database.client().await;
     let lock = "BEGIN; LOCK TABLE dataset_versions IN ACCESS EXCLUSIVE MODE";
-    blocker.batch_execute(lock).await.unwrap();
+    let _blocker = database.session(lock).await;
     for arguments in [
         ["status"].as_slice(),
         &["history"],

@@ -33,19 +33,11 @@ async fn tls_is_required_elsewhere_and_its_certificates_are_checked() {
     let loaded = spawn(&database, &data, &[], &authority).wait_output().await;
 
     assert_eq!(unknown.code, Some(6), "{}", unknown.stderr);
-    assert!(unknown.stderr.contains("UnknownIssuer"), "{}", unknown.stderr);
+    unknown.assert_stderr("UnknownIssuer");
     assert_eq!(redirected.code, Some(6), "{}", redirected.stderr);
-    assert!(
-        redirected.stderr.contains("a redirect to http://"),
-        "{}",
-        redirected.stderr
-    );
+    redirected.assert_stderr("a redirect to http://");
     assert_eq!(elsewhere.code, Some(2), "{}", elsewhere.stderr);
-    assert!(
-        elsewhere.stderr.contains("SOURCE_ALLOW_HTTP"),
-        "{}",
-        elsewhere.stderr
-    );
+    elsewhere.assert_stderr("SOURCE_ALLOW_HTTP");
     assert_eq!(loaded.code, Some(0), "{}", loaded.stderr);
     assert_eq!(database.value(PRICE).await, "2.50");
     let (folder, empty) = (data.path("authorities"), data.path("empty.pem"));
@@ -68,11 +60,7 @@ async fn tls_is_required_elsewhere_and_its_certificates_are_checked() {
         .wait_output()
         .await;
     assert_eq!(output.code, Some(2), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("HTTPS_PROXY: an address like"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("HTTPS_PROXY: an address like");
 }
 
 #[tokio::test]

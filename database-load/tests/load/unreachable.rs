@@ -98,10 +98,10 @@ async fn on_unreachable_is_an_option_and_a_variable_and_the_option_goes_first() 
 
     for output in [&variable, &option] {
         assert_eq!(output.code, Some(0), "{}", output.stderr);
-        assert!(output.stderr.contains("outcome kept"), "{}", output.stderr);
-        assert!(output.stderr.contains("WARN"), "{}", output.stderr);
+        output.assert_stderr("outcome kept");
+        output.assert_stderr("WARN");
     }
     assert_eq!(neither.code, Some(6), "{}", neither.stderr);
     assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
-    assert!(wrong.stderr.contains("ON_UNREACHABLE"), "{}", wrong.stderr);
+    wrong.assert_stderr("ON_UNREACHABLE");
 }

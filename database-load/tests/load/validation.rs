@@ -51,18 +51,10 @@ async fn a_byte_order_mark_and_crlf_are_fine() {
 
     data.load(&database).await;
 
-    assert_eq!(
-        database
-            .value("SELECT category FROM products WHERE id = 10")
-            .await,
-        "Burger"
-    );
-    assert_eq!(
-        database
-            .value("SELECT max_uses FROM promotions WHERE code = 'FREEZAAA'")
-            .await,
-        "∅"
-    );
+    let query = "SELECT category FROM products WHERE id = 10";
+    assert_eq!(database.value(query).await, "Burger");
+    let query = "SELECT max_uses FROM promotions WHERE code = 'FREEZAAA'";
+    assert_eq!(database.value(query).await, "∅");
 }
 
 #[tokio::test]

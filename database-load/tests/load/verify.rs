@@ -89,8 +89,6 @@ async fn every_kind_of_drift_is_exit_5_and_named() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.load(&database).await;
     for (change, line) in DRIFT {
-        let client = database.client().await;
-        client.batch_execute("SELECT 1").await.unwrap();
         database.execute(change).await;
 
         let output = load_binary(&database, &data, &["verify"]).await;
@@ -98,11 +96,7 @@ async fn every_kind_of_drift_is_exit_5_and_named() {
         assert_eq!(output.code, Some(5), "{change}: {}", output.stderr);
         assert!(output.stdout.contains(line), "{change}\n{}", output.stdout);
         assert!(!output.stdout.contains("thief"), "{}", output.stdout);
-        let last = output.stderr.lines().last().unwrap();
-        assert!(
-            last.contains("the data are not those that were loaded: "),
-            "{last}"
-        );
+        output.assert_last_line("the data are not those that were loaded: ");
         // Forced, a load puts everything right but sample orders that are gone, which it adds
         // again.
         database
@@ -190,11 +184,7 @@ async fn only_the_active_version_counts_and_a_profile_can_be_chosen() {
     let other = load_binary(&database, &data, &["verify", "-p", "other"]).await;
 
     assert_eq!(all.code, Some(5));
-    assert!(
-        all.stdout.contains("version 2 of profile drinks: changed since"),
-        "{}",
-        all.stdout
-    );
+    all.assert_stdout("version 2 of profile drinks: changed since");
     assert_eq!(default.code, Some(0), "{}", default.stdout);
     assert!(!default.stdout.contains("promotions"), "{}", default.stdout);
     assert_eq!(other.code, Some(9), "{}", other.stderr);

@@ -1,9 +1,8 @@
 //! Many copies at once, and locks of other sessions.
 
-use database::locks;
-use test_support::{TestDatabase, eventually};
+use test_support::TestDatabase;
 
-use crate::program::{NEWEST, run, start};
+use crate::program::{NEWEST, busy_at_3, migration_lock, run, start};
 
 const VERSION: &str = "SELECT max(version::int) FROM __diesel_schema_migrations";
 
@@ -21,25 +20,17 @@ async fn of_ten_copies_at_once_one_applies_each_migration_and_all_succeed() {
 
     assert_eq!(changed, 1);
     let versions: Vec<_> = (1..=NEWEST).map(|version| [version.to_string()]).collect();
-    assert_eq!(
-        database
-            .rows("SELECT version::int FROM __diesel_schema_migrations ORDER BY version")
-            .await,
-        versions
-    );
+    let rows = "SELECT version::int FROM __diesel_schema_migrations ORDER BY version";
+    assert_eq!(database.rows(rows).await, versions);
     assert_eq!(database.value("SELECT count(*) FROM bootstrap_runs").await, "1");
 }
 
 #[tokio::test]
 async fn a_lock_held_for_too_long_ends_with_4_and_names_the_holder() {
     let database = TestDatabase::empty().await;
-    let holder = database.client().await;
+    let holder = migration_lock(&database).await;
     holder
         .batch_execute("SET application_name = 'deploy by hand'")
-        .await
-        .unwrap();
-    holder
-        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
         .await
         .unwrap();
     let pid: i32 = holder
@@ -51,29 +42,17 @@ async fn a_lock_held_for_too_long_ends_with_4_and_names_the_holder() {
     let output = run(&database, &["--lock-timeout", "1"]).await;
 
     assert_eq!(output.code, Some(4), "{}", output.stderr);
-    let last = output.stderr.lines().last().unwrap();
-    assert!(
-        last.contains(&format!(
-            "held by process {pid} (deploy by hand), connected since 2"
-        )),
-        "{last}"
-    );
-    assert_eq!(
-        database
-            .value("SELECT to_regclass('__diesel_schema_migrations') IS NULL")
-            .await,
-        "t"
-    );
+    output.assert_last_line(&format!(
+        "held by process {pid} (deploy by hand), connected since 2"
+    ));
+    let query = "SELECT to_regclass('__diesel_schema_migrations') IS NULL";
+    assert_eq!(database.value(query).await, "t");
 }
 
 #[tokio::test]
 async fn a_lock_that_is_released_in_time_costs_only_the_wait() {
     let database = TestDatabase::empty().await;
-    let holder = database.client().await;
-    holder
-        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
-        .await
-        .unwrap();
+    let holder = migration_lock(&database).await;
 
     let mut waiting = start(&database, &[]);
     waiting
@@ -88,11 +67,7 @@ async fn a_lock_that_is_released_in_time_costs_only_the_wait() {
 #[tokio::test]
 async fn nothing_to_do_needs_no_lock() {
     let database = TestDatabase::migrated().await;
-    let holder = database.client().await;
-    holder
-        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
-        .await
-        .unwrap();
+    let _holder = migration_lock(&database).await;
 
     let output = run(&database, &["--lock-timeout", "0"]).await;
 
@@ -101,13 +76,7 @@ async fn nothing_to_do_needs_no_lock() {
 
 #[tokio::test]
 async fn a_busy_table_is_tried_again_until_it_is_free() {
-    let database = TestDatabase::empty().await;
-    run(&database, &["up", "--to", "3"]).await;
-    let writer = database.client().await;
-    writer
-        .batch_execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
-        .await
-        .unwrap();
+    let (database, writer) = busy_at_3("orders").await;
 
     let mut waiting = start(&database, &["up", "--to", "4"]);
     waiting
@@ -117,37 +86,19 @@ async fn a_busy_table_is_tried_again_until_it_is_free() {
 
     let output = waiting.wait_output().await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("given up for want of a lock"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("given up for want of a lock");
     assert_eq!(database.value(VERSION).await, "4");
 }
 
 #[tokio::test]
 async fn a_table_that_stays_busy_ends_with_4_and_names_the_blocker() {
-    let database = TestDatabase::empty().await;
-    run(&database, &["up", "--to", "3"]).await;
-    let writer = database.client().await;
-    writer
-        .batch_execute("SET application_name = 'long report'")
-        .await
-        .unwrap();
-    writer
-        .batch_execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
-        .await
-        .unwrap();
+    let (database, _writer) = busy_at_3("orders").await;
 
     let output = run(&database, &["up", "--to", "4", "--lock-timeout", "1"]).await;
 
     assert_eq!(output.code, Some(4), "{}", output.stderr);
-    let last = output.stderr.lines().last().unwrap();
-    assert!(
-        last.contains("0004_look_ups/up.sql did not get its locks in 1 attempt;"),
-        "{last}"
-    );
-    assert!(last.contains("(long report) in a transaction since 2"), "{last}");
+    output.assert_last_line("0004_look_ups/up.sql did not get its locks in 1 attempt;");
+    output.assert_last_line("(long report) in a transaction since 2");
     assert_eq!(database.value(VERSION).await, "3");
     let record = "SELECT exit_code, version FROM bootstrap_runs WHERE outcome = 'failed'";
     assert_eq!(database.value(record).await, "4|3");
@@ -156,16 +107,10 @@ async fn a_table_that_stays_busy_ends_with_4_and_names_the_blocker() {
 /// A database at version 3 and a program that waits inside version 4 for a lock that the test
 /// holds.
 async fn mid_migration() -> (TestDatabase, tokio_postgres::Client, test_support::Process) {
-    let database = TestDatabase::empty().await;
-    run(&database, &["up", "--to", "3"]).await;
-    let writer = database.client().await;
-    writer
-        .batch_execute("BEGIN; LOCK TABLE idempotency_keys IN ROW EXCLUSIVE MODE")
-        .await
-        .unwrap();
+    let (database, writer) = busy_at_3("idempotency_keys").await;
     let process = start(&database, &["up", "--to", "4"]);
     let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'idempotency_keys'::regclass";
-    eventually("the migration waits", async || database.value(waits).await == "1").await;
+    database.until("the migration waits", waits, "1").await;
     (database, writer, process)
 }
 
@@ -186,13 +131,7 @@ async fn a_signal_in_the_middle_of_a_migration_rolls_it_back_and_ends_with_143()
         let output = process.wait_output().await;
 
         assert_eq!(output.code, Some(143), "{}", output.stderr);
-        assert!(
-            output
-                .stderr
-                .contains("0004_look_ups/up.sql, which was rolled back"),
-            "{}",
-            output.stderr
-        );
+        output.assert_stderr("0004_look_ups/up.sql, which was rolled back");
         writer.batch_execute("COMMIT").await.unwrap();
         assert!(nothing_of_version_4_is_there(&database).await);
         let record = "SELECT exit_code FROM bootstrap_runs WHERE outcome = 'canceled'";
@@ -209,10 +148,9 @@ async fn a_killed_migrator_leaves_nothing_behind_and_the_next_one_goes_on() {
     assert_eq!(process.wait_output().await.signal, Some(9));
 
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'database-migration' AND datname = current_database()";
-    eventually("the killed migrator's session ends", async || {
-        database.value(sessions).await == "0"
-    })
-    .await;
+    database
+        .until("the killed migrator's session ends", sessions, "0")
+        .await;
     assert!(nothing_of_version_4_is_there(&database).await);
     writer.batch_execute("COMMIT").await.unwrap();
     assert_eq!(run(&database, &["up", "--to", "4"]).await.code, Some(0));

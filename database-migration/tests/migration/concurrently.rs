@@ -31,19 +31,12 @@ async fn busy(migrations: &[Migration]) -> (TestDatabase, tokio_postgres::Client
     database
         .execute("INSERT INTO t SELECT generate_series(1, 1000)")
         .await;
-    let writer = database.client().await;
-    writer
-        .batch_execute("BEGIN; INSERT INTO t VALUES (0)")
-        .await
-        .unwrap();
+    let writer = database.session("BEGIN; INSERT INTO t VALUES (0)").await;
     (database, writer)
 }
 
 async fn is_half_built(database: &TestDatabase) {
-    eventually("the index is half built", async || {
-        database.value(STATE).await == "false"
-    })
-    .await;
+    database.until("the index is half built", STATE, "false").await;
 }
 
 #[tokio::test]
@@ -55,7 +48,7 @@ async fn an_index_whose_migrator_was_killed_half_way_is_dropped_and_built_again(
 
     killed.signal("KILL");
     assert_eq!(killed.wait_output().await.signal, Some(9));
-    eventually("its session ends", async || database.value(COPIES).await == "0").await;
+    database.until("its session ends", COPIES, "0").await;
 
     assert_eq!(
         (database.value(STATE).await, database.value(VERSION).await),
@@ -98,12 +91,8 @@ async fn of_ten_processes_around_an_index_one_builds_it_and_all_succeed() {
     }
     assert_eq!(changed, 1);
     assert_eq!(database.value(STATE).await, "true");
-    assert_eq!(
-        database
-            .rows("SELECT version::int FROM __diesel_schema_migrations ORDER BY 1")
-            .await,
-        [["1"], ["2"]]
-    );
+    let rows = "SELECT version::int FROM __diesel_schema_migrations ORDER BY 1";
+    assert_eq!(database.rows(rows).await, [["1"], ["2"]]);
 }
 
 #[tokio::test]
@@ -154,10 +143,9 @@ async fn an_index_waits_for_long_transactions_without_beginning_anew() {
     let begun = database.value("SELECT 't_a_idx'::regclass::oid").await;
     let waits_for_long = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'own migrations'
         AND wait_event_type = 'Lock' AND query_start < now() - interval '2.5 s' AND datname = current_database()";
-    eventually("the index waits for longer than 2 s", async || {
-        database.value(waits_for_long).await == "1"
-    })
-    .await;
+    database
+        .until("the index waits for longer than 2 s", waits_for_long, "1")
+        .await;
     writer.batch_execute("COMMIT").await.unwrap();
 
     let output = copy.wait_output().await;

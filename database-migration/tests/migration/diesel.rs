@@ -42,11 +42,7 @@ async fn what_stock_diesel_applied_is_current_and_repair_adopts_it() {
     );
     let warned = run(&database, &["up"]).await;
     assert_eq!(warned.code, Some(0), "{}", warned.stderr);
-    assert!(
-        warned.stderr.contains("unverified: 0001_shop, "),
-        "{}",
-        warned.stderr
-    );
+    warned.assert_stderr("unverified: 0001_shop, ");
 
     let repaired = run(&database, &["repair"]).await;
     assert_eq!(repaired.code, Some(0), "{}", repaired.stderr);

@@ -4,7 +4,7 @@ use database_migration::{Back, Error};
 use test_support::TestDatabase;
 
 use crate::own::{self, NEXT};
-use crate::program::{NEWEST, run, start};
+use crate::program::{NEWEST, migration_lock, run, start};
 
 const ORDER: &str = "INSERT INTO orders (id, api_key_id, subtotal, discount, total)
     VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, gen_random_uuid(), 10, 0, 10)";
@@ -15,9 +15,8 @@ const VERSION: &str = "SELECT max(version::int) FROM __diesel_schema_migrations"
 async fn a_table_is_not_dropped_unasked_and_nothing_is_reverted_or_locked() {
     let database = TestDatabase::migrated().await;
     database.execute(ORDER).await;
-    let writer = database.client().await;
     let lock = "BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE";
-    writer.batch_execute(lock).await.unwrap();
+    let _writer = database.session(lock).await;
 
     let output = run(&database, &["down", "--to", "1", "--lock-timeout", "0"]).await;
 
@@ -114,11 +113,7 @@ async fn tables_dropped_without_a_transaction_are_guarded_too() {
 #[tokio::test]
 async fn copies_that_take_a_step_back_at_once_take_one_step() {
     let database = TestDatabase::migrated().await;
-    let holder = database.client().await;
-    holder
-        .query("SELECT pg_advisory_lock($1)", &[&database::locks::MIGRATION])
-        .await
-        .unwrap();
+    let holder = migration_lock(&database).await;
 
     let mut copies: Vec<_> = (0..3)
         .map(|_| start(&database, &["down", "--steps", "1", "--allow-destructive"]))

@@ -27,7 +27,7 @@ async fn an_edited_migration_ends_with_5_and_names_the_file_and_both_sums() {
     assert_eq!(database.value(record).await, format!("5|{NEWEST}"));
     let status = run(&database, &["status", "--exit-code"]).await;
     assert_eq!(status.code, Some(5));
-    assert!(status.stdout.contains("EDITED"), "{}", status.stdout);
+    status.assert_stdout("EDITED");
 }
 
 #[tokio::test]
@@ -63,12 +63,8 @@ async fn a_newer_database_that_allows_this_build_is_a_warning() {
     );
     assert_eq!(run(&database, &["wait"]).await.code, Some(0));
     assert_eq!(run(&database, &["down", "--steps", "1"]).await.code, Some(7));
-    assert_eq!(
-        database
-            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
-            .await,
-        (NEWEST + 1).to_string()
-    );
+    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
+    assert_eq!(database.value(query).await, (NEWEST + 1).to_string());
 }
 
 #[tokio::test]
@@ -78,13 +74,7 @@ async fn a_newer_database_that_does_not_allow_this_build_ends_with_7() {
     let output = run(&database, &[]).await;
 
     assert_eq!(output.code, Some(7), "{}", output.stderr);
-    assert!(
-        output
-            .stderr
-            .contains(&format!("needs a build of version {} or later", NEWEST + 1)),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr(&format!("needs a build of version {} or later", NEWEST + 1));
 }
 
 #[tokio::test]
@@ -103,12 +93,8 @@ async fn a_migration_that_fails_ends_with_1_and_says_where_and_why() {
     ] {
         assert!(last.contains(part), "{part}: {last}");
     }
-    assert_eq!(
-        database
-            .rows("SELECT version::int FROM __diesel_schema_migrations")
-            .await,
-        [["1"]]
-    );
+    let rows = "SELECT version::int FROM __diesel_schema_migrations";
+    assert_eq!(database.rows(rows).await, [["1"]]);
     assert_eq!(
         database.value("SELECT to_regclass('order_items') IS NULL").await,
         "t"
@@ -150,12 +136,8 @@ async fn wrong_usage_ends_with_2() {
         let output = run(&database, arguments).await;
         assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);
     }
-    assert_eq!(
-        database
-            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
-            .await,
-        NEWEST.to_string()
-    );
+    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
+    assert_eq!(database.value(query).await, NEWEST.to_string());
 }
 
 /// Arguments, environment, and what the message has to name.
@@ -203,11 +185,7 @@ async fn a_wrong_password_ends_with_2_at_once() {
     let output = start_with(&[], &[("DATABASE_URL", &wrong)]).wait_output().await;
 
     assert_eq!(output.code, Some(2), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("password authentication failed"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("password authentication failed");
 }
 
 #[tokio::test]
@@ -243,7 +221,7 @@ async fn before_the_migration_there_is_nothing_to_divide_and_wrong_figures_are_r
     let early = run(&database, &["partitions"]).await;
 
     assert_eq!(early.code, Some(8), "{}", early.stderr);
-    assert!(early.stderr.contains("not partitioned yet"), "{}", early.stderr);
+    early.assert_stderr("not partitioned yet");
     for wrong in [
         ["--ahead", "1"],
         ["--retain", "6d"],

@@ -2,7 +2,7 @@
 
 use database_migration::{Error, Migrator, PartialEffect};
 use process::failure::{self, ExitCode};
-use test_support::{TestDatabase, eventually};
+use test_support::TestDatabase;
 use tokio::task::JoinHandle;
 
 use crate::own;
@@ -126,10 +126,7 @@ async fn sleeping(database: &TestDatabase, transaction: &str) -> (Migrator, Join
     let run = tokio::spawn(async move { running.up(None).await.unwrap_err() });
     let sleeps =
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
-    eventually("the migration sleeps", async || {
-        database.value(sleeps).await == "1"
-    })
-    .await;
+    database.until("the migration sleeps", sleeps, "1").await;
     (migrator, run)
 }
 
@@ -182,8 +179,11 @@ async fn a_rollback_that_the_server_does_not_confirm_is_not_claimed() {
         error.to_string(),
         "stopped by a signal during 0002_second/up.sql, which may or may not have been rolled back (database-migration status tells)"
     );
-    eventually("the server rolls it back once it can", async || {
-        database.value("SELECT to_regclass('second') IS NULL").await == "t"
-    })
-    .await;
+    database
+        .until(
+            "the server rolls it back once it can",
+            "SELECT to_regclass('second') IS NULL",
+            "t",
+        )
+        .await;
 }

@@ -1,14 +1,9 @@
 //! `--json`: answers on standard output and log lines on standard error, for programs.
 
 use serde_json::Value;
-use test_support::TestDatabase;
+use test_support::{TestDatabase, json_lines};
 
 use crate::program::{run, start_with};
-
-fn lines(text: &str) -> Vec<Value> {
-    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    text.lines().map(parse).collect()
-}
 
 #[tokio::test]
 async fn the_log_of_a_run_has_each_step_with_its_fields() {
@@ -25,7 +20,7 @@ async fn the_log_of_a_run_has_each_step_with_its_fields() {
         "{}",
         output.stderr
     );
-    let log = lines(&output.stderr);
+    let log = json_lines(&output.stderr);
     let done: Vec<String> = log
         .iter()
         .map(Value::to_string)
@@ -52,7 +47,7 @@ async fn every_answer_is_one_object_with_its_time_and_name() {
         let output = run(&database, &[command, &["--json"]].concat()).await;
 
         assert_eq!(output.code, Some(0), "{command:?}: {}", output.stderr);
-        let answer = lines(&output.stdout);
+        let answer = json_lines(&output.stdout);
         assert_eq!(
             (answer.len(), &answer[0]["event"]),
             (1, &name.into()),

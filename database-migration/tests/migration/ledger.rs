@@ -3,12 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use database::locks;
 use database_migration::Migrator;
 use test_support::{TestDatabase, eventually};
 
 use crate::own;
-use crate::program::{run, start};
+use crate::program::{migration_lock, run, start};
 
 const COMMANDS: [&[&str]; 4] = [&["up"], &["down", "--steps", "1"], &["status"], &["wait"]];
 
@@ -16,18 +15,13 @@ const COMMANDS: [&[&str]; 4] = [&["up"], &["down", "--steps", "1"], &["status"],
 const PROMPTLY: Duration = Duration::from_secs(10);
 
 async fn lock(database: &TestDatabase, table: &str) -> tokio_postgres::Client {
-    let holder = database.client().await;
     let lock = format!("SET application_name = 'vacuum by hand'; BEGIN; LOCK TABLE {table}");
-    holder.batch_execute(&lock).await.unwrap();
-    holder
+    database.session(&lock).await
 }
 
 async fn wait_for_a_waiter(database: &TestDatabase, table: &str) {
     let waits = format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
-    eventually("a session waits for the lock", async || {
-        database.value(&waits).await == "1"
-    })
-    .await;
+    database.until("a session waits for the lock", &waits, "1").await;
 }
 
 #[tokio::test]
@@ -49,10 +43,7 @@ async fn a_ledger_that_stays_locked_ends_with_4_and_names_the_holder() {
         }
     }
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'database-migration' AND datname = current_database()";
-    eventually("no session waits any more", async || {
-        database.value(waiting).await == "0"
-    })
-    .await;
+    database.until("no session waits any more", waiting, "0").await;
 }
 
 #[tokio::test]
@@ -83,11 +74,7 @@ async fn a_signal_ends_waiting_for_a_locked_ledger_with_143() {
 async fn a_signal_ends_waiting_for_the_ledger_also_with_the_migration_lock_held() {
     let database = TestDatabase::empty().await;
     run(&database, &["up", "--to", "3"]).await;
-    let holder = database.client().await;
-    holder
-        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
-        .await
-        .unwrap();
+    let holder = migration_lock(&database).await;
     let mut process = start(&database, &[]);
     process
         .wait_for_text("Waiting: the migration lock is held by")
@@ -117,11 +104,7 @@ async fn a_record_that_cannot_be_written_in_time_changes_nothing_about_the_end()
 
     assert_eq!(output.code, Some(5), "{}", output.stderr);
     assert!(started.elapsed() < PROMPTLY, "{:?}", started.elapsed());
-    assert!(
-        output.stderr.contains("could not be recorded in bootstrap_runs"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("could not be recorded in bootstrap_runs");
 }
 
 #[tokio::test]
@@ -148,7 +131,7 @@ async fn a_table_of_another_tool_with_the_ledgers_name_ends_with_9_and_stays() {
 
             assert_eq!(output.code, Some(9), "{columns}, {command:?}: {}", output.stderr);
             let sentence = "the ledger of another project or tool is here (__diesel_schema_migrations or schema_migrations)";
-            assert!(output.stderr.contains(sentence), "{}", output.stderr);
+            output.assert_stderr(sentence);
         }
         assert_eq!(
             database.rows("SELECT version FROM schema_migrations").await,
@@ -173,7 +156,7 @@ async fn a_search_path_without_a_schema_ends_with_9_and_is_shown() {
 
         assert_eq!(output.code, Some(9), "{search_path}: {}", output.stderr);
         let sentence = format!("search_path {shown} names no schema that exists");
-        assert!(output.stderr.contains(&sentence), "{}", output.stderr);
+        output.assert_stderr(&sentence);
     }
 }
 

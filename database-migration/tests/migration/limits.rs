@@ -3,13 +3,12 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use database::locks;
 use database_migration::{Error, PartialEffect, StopReason};
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::own;
-use crate::program::{NEWEST, run, start_at, start_with};
+use crate::program::{NEWEST, busy_at_3, migration_lock, run, start_at, start_with};
 
 /// Far more than the second that is given, far less than what would be waited for otherwise.
 const PROMPTLY: Duration = Duration::from_secs(20);
@@ -27,46 +26,30 @@ async fn a_database_that_never_answers_ends_with_3() {
 
     assert_eq!(output.code, Some(3), "{}", output.stderr);
     assert!(started.elapsed() < PROMPTLY, "{:?}", started.elapsed());
-    assert!(output.stderr.contains("--timeout"), "{}", output.stderr);
+    output.assert_stderr("--timeout");
 }
 
 #[tokio::test]
 async fn another_migrator_that_does_not_end_ends_with_4_and_is_named() {
     let database = TestDatabase::empty().await;
-    let holder = database.client().await;
-    holder
-        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
-        .await
-        .unwrap();
+    let _holder = migration_lock(&database).await;
 
     let output = run(&database, &["up", "--timeout", "1"]).await;
 
     assert_eq!(output.code, Some(4), "{}", output.stderr);
-    let last = output.stderr.lines().last().unwrap();
-    assert!(last.contains("the migration lock is held by process"), "{last}");
+    output.assert_last_line("the migration lock is held by process");
 }
 
 #[tokio::test]
 async fn a_table_that_stays_busy_ends_with_4_and_names_the_blocker() {
-    let database = TestDatabase::empty().await;
-    run(&database, &["up", "--to", "3"]).await;
-    let writer = database.client().await;
-    writer
-        .batch_execute("SET application_name = 'long report'; BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
-        .await
-        .unwrap();
+    let (database, _writer) = busy_at_3("orders").await;
 
     let output = run(&database, &["up", "--to", "4", "--timeout", "1"]).await;
 
     assert_eq!(output.code, Some(4), "{}", output.stderr);
-    let last = output.stderr.lines().last().unwrap();
-    assert!(last.contains("(long report) in a transaction since 2"), "{last}");
-    assert_eq!(
-        database
-            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
-            .await,
-        "3"
-    );
+    output.assert_last_line("(long report) in a transaction since 2");
+    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
+    assert_eq!(database.value(query).await, "3");
 }
 
 #[tokio::test]
@@ -132,5 +115,5 @@ async fn a_limit_that_is_no_time_ends_with_2() {
         .await;
     std::fs::remove_file(&file).unwrap();
     assert_eq!(output.code, Some(2), "{}", output.stderr);
-    assert!(output.stderr.contains("lock_timeout_s"), "{}", output.stderr);
+    output.assert_stderr("lock_timeout_s");
 }

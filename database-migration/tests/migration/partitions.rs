@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use test_support::{TestDatabase, eventually};
+use test_support::TestDatabase;
 
 use crate::program::{run, start};
 use crate::roles::{Roles, allowed, refused};
@@ -85,14 +85,10 @@ async fn a_migrated_database_has_three_ahead_and_a_second_run_changes_nothing() 
         output.stdout,
         format!("3 partitions lie ahead, until {}\n", before[3][2])
     );
-    assert!(output.stderr.contains("outcome unchanged"), "{}", output.stderr);
+    output.assert_stderr("outcome unchanged");
     assert_eq!(list(&database, "orders").await, before);
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM bootstrap_runs WHERE command = 'partitions'")
-            .await,
-        "0"
-    );
+    let count = "SELECT count(*) FROM bootstrap_runs WHERE command = 'partitions'";
+    assert_eq!(database.value(count).await, "0");
 }
 
 #[tokio::test]
@@ -140,11 +136,7 @@ async fn what_is_missing_is_made_without_gaps_by_the_command_and_by_up() {
 #[tokio::test]
 async fn orders_are_stored_while_a_partition_is_made_beside_a_long_reader() {
     let database = TestDatabase::migrated().await;
-    let reader = database.client().await;
-    reader
-        .batch_execute("BEGIN; SELECT count(*) FROM orders")
-        .await
-        .unwrap();
+    let reader = database.session("BEGIN; SELECT count(*) FROM orders").await;
 
     let output = run(&database, &["partitions", "--ahead", "5"]).await;
 
@@ -260,13 +252,9 @@ async fn what_cannot_be_exported_is_not_dropped_and_the_next_run_goes_on() {
     .await;
 
     assert_eq!(failed.code, Some(6), "{}", failed.stderr);
-    assert!(failed.stderr.contains("see to the folder"), "{}", failed.stderr);
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM orders_from_2024_01_01")
-            .await,
-        "2"
-    );
+    failed.assert_stderr("see to the folder");
+    let count = "SELECT count(*) FROM orders_from_2024_01_01";
+    assert_eq!(database.value(count).await, "2");
     let next = run(
         &database,
         &[
@@ -279,17 +267,9 @@ async fn what_cannot_be_exported_is_not_dropped_and_the_next_run_goes_on() {
     )
     .await;
     assert_eq!(next.code, Some(0), "{}", next.stderr);
-    assert!(
-        next.stdout.contains("exported orders_from_2024_01_01 to "),
-        "{}",
-        next.stdout
-    );
-    assert_eq!(
-        database
-            .value("SELECT to_regclass('orders_from_2024_01_01') IS NULL")
-            .await,
-        "t"
-    );
+    next.assert_stdout("exported orders_from_2024_01_01 to ");
+    let query = "SELECT to_regclass('orders_from_2024_01_01') IS NULL";
+    assert_eq!(database.value(query).await, "t");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -298,16 +278,9 @@ async fn a_detach_that_was_killed_half_way_is_finished_by_the_next_run() {
     let database = TestDatabase::migrated().await;
     database.execute(PAST).await;
     database.execute(ORDERS).await;
-    let reader = database.client().await;
-    reader
-        .batch_execute("BEGIN; SELECT count(*) FROM orders")
-        .await
-        .unwrap();
+    let reader = database.session("BEGIN; SELECT count(*) FROM orders").await;
     let killed = start(&database, &["partitions", "--retain", "200d"]);
-    eventually("the detach is half done", async || {
-        database.value(PENDING).await == "1"
-    })
-    .await;
+    database.until("the detach is half done", PENDING, "1").await;
 
     killed.signal("KILL");
     assert_eq!(killed.wait_output().await.signal, Some(9));
@@ -324,19 +297,11 @@ async fn a_detach_that_was_killed_half_way_is_finished_by_the_next_run() {
     // Also a run that retains everything leaves nothing half done.
     let finished = run(&database, &["partitions"]).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(
-        finished.stdout.contains("detached orders_before_2024_01_01"),
-        "{}",
-        finished.stdout
-    );
+    finished.assert_stdout("detached orders_before_2024_01_01");
     assert_eq!(database.value(PENDING).await, "0");
     let next = run(&database, &["partitions", "--retain", "200d"]).await;
     assert_eq!(next.code, Some(0), "{}", next.stderr);
-    assert!(
-        next.stdout.contains("dropped orders_before_2024_01_01"),
-        "{}",
-        next.stdout
-    );
+    next.assert_stdout("dropped orders_before_2024_01_01");
     assert_eq!(database.value(COUNTS).await, "1|1|1|1");
 }
 
@@ -344,15 +309,11 @@ async fn a_detach_that_was_killed_half_way_is_finished_by_the_next_run() {
 async fn a_detach_waits_for_a_long_reader_while_orders_are_stored() {
     let database = TestDatabase::migrated().await;
     database.execute(PAST).await;
-    let reader = database.client().await;
-    reader
-        .batch_execute("BEGIN; SELECT count(*) FROM orders")
-        .await
-        .unwrap();
+    let reader = database.session("BEGIN; SELECT count(*) FROM orders").await;
     database.execute(ORDERS).await;
 
     let waiting = start(&database, &["partitions", "--retain", "200d"]);
-    eventually("the detach waits", async || database.value(PENDING).await == "1").await;
+    database.until("the detach waits", PENDING, "1").await;
     database
         .execute(
             "INSERT INTO orders (id, api_key_id, subtotal, discount, total)

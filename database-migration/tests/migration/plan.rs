@@ -37,7 +37,7 @@ async fn an_empty_plan_says_that_there_is_nothing_to_do() {
     let output = run(&database, &["plan"]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(output.stdout.contains("nothing to do"), "{}", output.stdout);
+    output.assert_stdout("nothing to do");
 }
 
 #[tokio::test]
@@ -47,13 +47,9 @@ async fn the_plan_of_a_way_back_says_what_is_dropped_and_that_down_refuses_it() 
     let text = run(&database, &["plan", "--to", "1"]).await;
     let json = run(&database, &["plan", "--to", "1", "--json"]).await;
 
-    assert!(
-        text.stdout.contains("database-migration down --to 1 would run"),
-        "{}",
-        text.stdout
-    );
+    text.assert_stdout("database-migration down --to 1 would run");
     let refused = "drops table idempotency_keys, table order_items, table orders: refused without --allow-destructive\n";
-    assert!(text.stdout.contains(refused), "{}", text.stdout);
+    text.assert_stdout(refused);
     let plan: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(plan["direction"], "down");
     let steps = plan["steps"].as_array().unwrap();
@@ -65,12 +61,8 @@ async fn the_plan_of_a_way_back_says_what_is_dropped_and_that_down_refuses_it() 
         orders["drops"],
         serde_json::json!([table("idempotency_keys"), table("order_items"), table("orders")])
     );
-    assert_eq!(
-        database
-            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
-            .await,
-        NEWEST.to_string()
-    );
+    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
+    assert_eq!(database.value(query).await, NEWEST.to_string());
 }
 
 #[tokio::test]

@@ -1,6 +1,28 @@
 //! The program itself, as it runs in a pod.
 
+use database::locks;
 use test_support::{Output, Process, TestDatabase};
+use tokio_postgres::Client;
+
+/// A session that holds the migration lock, until it is dropped.
+pub(crate) async fn migration_lock(database: &TestDatabase) -> Client {
+    let holder = database.client().await;
+    holder
+        .query("SELECT pg_advisory_lock($1)", &[&locks::MIGRATION])
+        .await
+        .unwrap();
+    holder
+}
+
+/// A database at version 3, and a transaction that writes to `table`, in the way of version 4.
+pub(crate) async fn busy_at_3(table: &str) -> (TestDatabase, Client) {
+    let database = TestDatabase::empty().await;
+    run(&database, &["up", "--to", "3"]).await;
+    let lock =
+        format!("SET application_name = 'long report'; BEGIN; LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
+    let writer = database.session(&lock).await;
+    (database, writer)
+}
 
 /// The version that the program brings.
 pub(crate) const NEWEST: i32 = database::version::NEWEST;

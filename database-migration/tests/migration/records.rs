@@ -1,6 +1,6 @@
 //! What `bootstrap_runs` says of runs that did not end well.
 
-use test_support::{TestDatabase, eventually};
+use test_support::TestDatabase;
 
 use crate::own::{self, NEXT};
 use crate::program::NEWEST;
@@ -14,10 +14,7 @@ async fn a_killed_run_is_running_until_the_next_one_finds_that_it_was_lost() {
     let long = [own::migration(NEXT, "yes", "SELECT pg_sleep(60);", "SELECT 1;")];
     let killed = own::start(&database, &long);
     let running = "SELECT count(*) FROM bootstrap_runs WHERE outcome = 'running' AND finished_at IS NULL";
-    eventually("the run is recorded", async || {
-        database.value(running).await == "1"
-    })
-    .await;
+    database.until("the run is recorded", running, "1").await;
     let id = database
         .value("SELECT id FROM bootstrap_runs WHERE outcome = 'running'")
         .await;
@@ -25,7 +22,7 @@ async fn a_killed_run_is_running_until_the_next_one_finds_that_it_was_lost() {
     killed.signal("KILL");
     killed.wait_output().await;
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'own migrations' AND datname = current_database()";
-    eventually("its session ends", async || database.value(sessions).await == "0").await;
+    database.until("its session ends", sessions, "0").await;
     assert_eq!(database.value(running).await, "1");
     let quick = [own::migration(NEXT, "yes", "SELECT 1;", "SELECT 1;")];
     own::migrator(&database, &quick).up(None).await.unwrap();

@@ -333,11 +333,7 @@ async fn a_wrong_setting_ends_with_2_and_names_it() {
         std::fs::write(roles.password_file("loader"), text).unwrap();
         let output = roles.run(&["roles", "apply"]).await;
         assert_eq!(output.code, Some(2), "{text:?}: {}", output.stderr);
-        assert!(
-            output.stderr.contains("roles.loader_password_file"),
-            "{}",
-            output.stderr
-        );
+        output.assert_stderr("roles.loader_password_file");
     }
     let file = [
         ("ROLE_APP_PASSWORD_FILE", "/nowhere"),
@@ -345,7 +341,7 @@ async fn a_wrong_setting_ends_with_2_and_names_it() {
     ];
     let missing = start_with(&["roles", "check"], &file).wait_output().await;
     assert_eq!(missing.code, Some(2), "{}", missing.stderr);
-    assert!(missing.stderr.contains("/nowhere"), "{}", missing.stderr);
+    missing.assert_stderr("/nowhere");
     let none = "SELECT count(*) FROM pg_roles WHERE rolname LIKE current_database() || '\\_%'";
     assert_eq!(roles.database.value(none).await, "0");
 }
@@ -359,7 +355,7 @@ async fn a_superuser_is_not_demoted_and_no_role_changes_itself() {
 
     assert_eq!(superuser.code, Some(9), "{}", superuser.stderr);
     let said = format!("SUPERUSER from {}", roles.name("app"));
-    assert!(superuser.stderr.contains(&said), "{}", superuser.stderr);
+    superuser.assert_stderr(&said);
     assert!(!roles.exists("owner").await);
 
     roles.execute("ALTER ROLE {app} NOSUPERUSER").await;
@@ -367,5 +363,5 @@ async fn a_superuser_is_not_demoted_and_no_role_changes_itself() {
     assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
     let itself = roles.start_as_migrator(&["roles", "apply"]).wait_output().await;
     assert_eq!(itself.code, Some(2), "{}", itself.stderr);
-    assert!(itself.stderr.contains("roles.owner"), "{}", itself.stderr);
+    itself.assert_stderr("roles.owner");
 }

@@ -7,19 +7,14 @@ use crate::roles::{Roles, allowed};
 #[tokio::test]
 async fn tables_in_use_are_waited_for_and_nothing_is_done_by_halves() {
     let roles = Roles::on(TestDatabase::migrated().await);
-    let reader = roles.database.client().await;
-    reader
-        .batch_execute("BEGIN; SELECT count(*) FROM order_items")
-        .await
-        .unwrap();
+    let reader = roles
+        .database
+        .session("BEGIN; SELECT count(*) FROM order_items")
+        .await;
 
     let given_up = roles.run(&["roles", "apply", "--lock-timeout", "1"]).await;
     assert_eq!(given_up.code, Some(4), "{}", given_up.stderr);
-    assert!(
-        given_up.stderr.contains("in a transaction since"),
-        "{}",
-        given_up.stderr
-    );
+    given_up.assert_stderr("in a transaction since");
     assert!(!roles.exists("owner").await);
 
     let mut patient = roles.start_as(&roles.superuser_url(), &["roles", "apply"]);

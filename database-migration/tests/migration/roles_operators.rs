@@ -82,7 +82,7 @@ async fn roles_that_exist_already_are_granted_to_and_named() {
         let kept = format!("kept role {name}: it existed already, and was granted its rights");
         let logged = format!("role {name} existed already");
         assert!(first.stdout.lines().any(|line| line == kept), "{}", first.stdout);
-        assert!(first.stderr.contains(&logged), "{}", first.stderr);
+        first.assert_stderr(&logged);
         assert!(
             !first.stdout.contains(&format!("created role {name} ")),
             "{}",
@@ -134,9 +134,8 @@ async fn a_role_without_the_rights_gets_exit_9_and_nothing_is_done_by_halves() {
         let output = run_as(&roles, &operator, &["roles", "apply"]).await;
 
         assert_eq!(output.code, Some(9), "{attributes}: {}", output.stderr);
-        let last = output.stderr.lines().last().unwrap();
-        assert!(last.contains("nothing was changed"), "{last}");
-        assert!(last.contains("CREATEROLE"), "{last}");
+        output.assert_last_line("nothing was changed");
+        output.assert_last_line("CREATEROLE");
         assert_eq!(output.stdout, "");
         assert!(!roles.exists("owner").await);
     }
@@ -178,11 +177,7 @@ async fn what_other_roles_have_granted_is_taken_back_all_the_same() {
 
     assert_eq!(checked.code, Some(9), "{}", checked.stderr);
     assert_eq!(applied.code, Some(0), "{}", applied.stderr);
-    assert!(
-        applied.stdout.contains(&format!("revoked {owner} from {app}\n")),
-        "{}",
-        applied.stdout
-    );
+    applied.assert_stdout(&format!("revoked {owner} from {app}\n"));
     roles.assert_as_they_should_be().await;
     allowed(&roles.client("loader").await, "SELECT id FROM products").await;
     assert!(!checked.stdout.contains(&loader), "{}", checked.stdout);

@@ -64,13 +64,7 @@ async fn nothing_to_do_is_one_select_and_no_record() {
     let output = run(&database, &[]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(
-        output
-            .stderr
-            .contains(&format!("outcome unchanged, version {NEWEST}")),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr(&format!("outcome unchanged, version {NEWEST}"));
     assert_eq!(database.value(runs).await, before);
     let log = Cluster::shared().log();
     let own = format!("{} database-migration ", database.name());
@@ -90,12 +84,8 @@ async fn up_stops_at_the_version_asked_for_and_goes_on_later() {
 
     assert_eq!(run(&database, &["up", "--to", "2"]).await.code, Some(0));
     assert_eq!(database.value(newest).await, "2");
-    assert_eq!(
-        database
-            .value("SELECT to_regclass('dataset_versions') IS NULL")
-            .await,
-        "t"
-    );
+    let query = "SELECT to_regclass('dataset_versions') IS NULL";
+    assert_eq!(database.value(query).await, "t");
 
     assert_eq!(run(&database, &["up"]).await.code, Some(0));
     assert_eq!(database.value(newest).await, NEWEST.to_string());
@@ -109,18 +99,10 @@ async fn down_takes_back_as_many_steps_as_asked_and_records_it() {
     let output = run(&database, &["down", "--steps", "1"]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert_eq!(
-        database
-            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
-            .await,
-        "3"
-    );
-    assert_eq!(
-        database
-            .value("SELECT to_regclass('orders_api_key_id_id_idx') IS NULL")
-            .await,
-        "t"
-    );
+    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
+    assert_eq!(database.value(query).await, "3");
+    let query = "SELECT to_regclass('orders_api_key_id_id_idx') IS NULL";
+    assert_eq!(database.value(query).await, "t");
     let record =
         "SELECT command, outcome, version, message FROM bootstrap_runs ORDER BY started_at DESC LIMIT 1";
     assert_eq!(database.value(record).await, "down|changed|3|from version 4 to 3");
@@ -149,7 +131,7 @@ async fn a_run_records_what_started_it_also_when_it_brings_or_drops_the_column()
     let environment = [("DATABASE_URL", database.url()), ("RUN_TRIGGER", "cron")];
     let refused = start_with(&["up"], &environment).wait_output().await;
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-    assert!(refused.stderr.contains("RUN_TRIGGER"), "{}", refused.stderr);
+    refused.assert_stderr("RUN_TRIGGER");
 }
 
 #[tokio::test]
@@ -163,12 +145,8 @@ async fn down_to_a_version_leaves_that_version() {
         Some(0)
     );
 
-    assert_eq!(
-        database
-            .rows("SELECT version::int FROM __diesel_schema_migrations")
-            .await,
-        [["1"]]
-    );
+    let rows = "SELECT version::int FROM __diesel_schema_migrations";
+    assert_eq!(database.rows(rows).await, [["1"]]);
     assert_eq!(database.value("SELECT to_regclass('orders') IS NULL").await, "t");
 }
 
@@ -179,16 +157,8 @@ async fn status_lists_what_is_applied_and_what_is_pending() {
 
     let table = run(&database, &["status"]).await;
     assert_eq!(table.code, Some(0));
-    assert!(
-        table.stdout.contains(&format!("version 3 of {NEWEST}")),
-        "{}",
-        table.stdout
-    );
-    assert!(
-        table.stdout.contains("0004 look_ups             pending"),
-        "{}",
-        table.stdout
-    );
+    table.assert_stdout(&format!("version 3 of {NEWEST}"));
+    table.assert_stdout("0004 look_ups             pending");
 
     let json = run(&database, &["status", "--json", "--exit-code"]).await;
     assert_eq!(json.code, Some(8));
@@ -208,15 +178,7 @@ async fn status_of_a_database_without_a_ledger_says_that_all_is_pending() {
     let output = run(&database, &["status", "--exit-code"]).await;
 
     assert_eq!(output.code, Some(8));
-    assert!(
-        output.stdout.contains(&format!("{NEWEST} pending")),
-        "{}",
-        output.stdout
-    );
-    assert_eq!(
-        database
-            .value("SELECT to_regclass('__diesel_schema_migrations') IS NULL")
-            .await,
-        "t"
-    );
+    output.assert_stdout(&format!("{NEWEST} pending"));
+    let query = "SELECT to_regclass('__diesel_schema_migrations') IS NULL";
+    assert_eq!(database.value(query).await, "t");
 }

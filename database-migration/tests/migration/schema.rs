@@ -91,12 +91,8 @@ async fn everything_can_be_taken_back_at_once() {
         .map(|table| [table.to_owned(), format!("{table}_pkey")])
         .concat();
     assert_eq!(left.concat(), ledger);
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM __diesel_schema_migrations")
-            .await,
-        "0"
-    );
+    let count = "SELECT count(*) FROM __diesel_schema_migrations";
+    assert_eq!(database.value(count).await, "0");
 }
 
 #[tokio::test]

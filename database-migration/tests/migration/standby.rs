@@ -81,11 +81,7 @@ async fn a_standby_takes_no_changes_until_it_is_promoted() {
     }
     let checked = run(&standby, &["roles", "check"]).await;
     assert_eq!(checked.code, Some(9), "{}", checked.stderr);
-    assert!(
-        checked.stdout.contains("missing: role order_food_app (app)"),
-        "{}",
-        checked.stdout
-    );
+    checked.assert_stdout("missing: role order_food_app (app)");
 
     let promoted = "SELECT pg_promote(wait => true)";
     standby.client().await.batch_execute(promoted).await.unwrap();

@@ -43,11 +43,7 @@ async fn a_database_of_the_build_before_is_taken_over_with_its_data() {
     let output = run(&database, &["up"]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("took over the ledger of an earlier build"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("took over the ledger of an earlier build");
     let versions = "SELECT count(*), max(version) FROM __diesel_schema_migrations
         JOIN migration_details USING (version)";
     assert_eq!(database.value(versions).await, format!("{NEWEST}|{NEWEST:04}"));

@@ -136,10 +136,6 @@ async fn a_missing_collector_does_not_keep_a_pod_from_starting() {
     let output = start_with(&[], &environment).wait_output().await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert_eq!(
-        database
-            .value("SELECT max(version::int) FROM __diesel_schema_migrations")
-            .await,
-        NEWEST.to_string()
-    );
+    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
+    assert_eq!(database.value(query).await, NEWEST.to_string());
 }

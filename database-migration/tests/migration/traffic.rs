@@ -68,11 +68,7 @@ impl<S: Subscriber> Layer<S> for Retries {
 #[tokio::test]
 async fn orders_never_wait_longer_than_one_attempt_of_a_migration_that_a_long_reader_keeps_waiting() {
     let database = TestDatabase::migrated().await;
-    let reader = database.client().await;
-    reader
-        .batch_execute("BEGIN; SELECT count(*) FROM orders")
-        .await
-        .unwrap();
+    let reader = database.session("BEGIN; SELECT count(*) FROM orders").await;
     let orders = Arc::new(Orders::default());
     let stream = tokio::spawn({
         let (orders, client) = (Arc::clone(&orders), database.client().await);
@@ -100,10 +96,7 @@ async fn orders_never_wait_longer_than_one_attempt_of_a_migration_that_a_long_re
     .await;
     let alive =
         "SELECT heartbeat_at > started_at + interval '4 s' FROM bootstrap_runs WHERE outcome = 'running'";
-    eventually("the run shows that it is alive", async || {
-        database.value(alive).await == "t"
-    })
-    .await;
+    database.until("the run shows that it is alive", alive, "t").await;
     reader.batch_execute("COMMIT").await.unwrap();
     let done = migration.await.unwrap().unwrap();
     orders.stop.store(true, Ordering::Relaxed);
@@ -117,12 +110,8 @@ async fn orders_never_wait_longer_than_one_attempt_of_a_migration_that_a_long_re
     assert!(longest < LOCK_TIMEOUT + SLACK, "an order took {longest:?}");
     assert_eq!((done.after, done.retries as usize), (NEXT, stored.len()));
     let count = orders.stored.load(Ordering::Relaxed).to_string();
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM orders JOIN order_items ON order_id = id")
-            .await,
-        count
-    );
+    let all = "SELECT count(*) FROM orders JOIN order_items ON order_id = id";
+    assert_eq!(database.value(all).await, count);
     let record =
         "SELECT outcome, message FROM bootstrap_runs WHERE command = 'up' ORDER BY started_at DESC LIMIT 1";
     let said = format!(

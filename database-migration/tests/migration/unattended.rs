@@ -72,7 +72,7 @@ async fn a_database_that_goes_away_in_the_middle_ends_with_6_and_keeps_what_was_
 
     assert_eq!(output.code, Some(6), "{}", output.stderr);
     let said = "0004_look_ups/up.sql failed; it was rolled back, and what was done before it stays";
-    assert!(output.stderr.contains(said), "{}", output.stderr);
+    output.assert_stderr(said);
     let ledger = cluster
         .client()
         .await
@@ -110,13 +110,7 @@ async fn wait_for_a_version_that_does_not_come_ends_with_8() {
     .await;
 
     assert_eq!(output.code, Some(8), "{}", output.stderr);
-    assert!(
-        output
-            .stderr
-            .contains(&format!("still at version {NEWEST}, not at {later}")),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr(&format!("still at version {NEWEST}, not at {later}"));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use test_support::{TestDatabase, eventually};
 
 use crate::own;
-use crate::program::{NEWEST, run, start, start_at};
+use crate::program::{NEWEST, migration_lock, run, start, start_at};
 
 const EDIT: &str = "UPDATE migration_details SET up_sha256 = sha256('edited') WHERE version = '0002'";
 
@@ -29,11 +29,7 @@ async fn a_schema_as_the_migrations_make_it_is_valid_and_stays_as_it_is() {
             output.stdout,
             output.stderr
         );
-        assert!(
-            output.stdout.contains("tables as the migrations make them"),
-            "{}",
-            output.stdout
-        );
+        output.assert_stdout("tables as the migrations make them");
         assert_eq!(sums(&database).await, before);
         let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'scratch%'";
         assert_eq!(database.value(schemas).await, "0");
@@ -121,11 +117,7 @@ async fn a_role_that_may_make_no_schema_validates_and_goes_back_too() {
 
     let output = run(&database, &["validate"]).await;
     assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
-    assert!(
-        output.stdout.contains("tables as the migrations make them"),
-        "{}",
-        output.stdout
-    );
+    output.assert_stdout("tables as the migrations make them");
     database.execute("DROP TABLE coupon_codes").await;
     assert_eq!(run(&database, &["validate"]).await.code, Some(5));
     let down = run(&database, &["down", "--steps", "1", "--allow-destructive"]).await;
@@ -144,7 +136,7 @@ async fn a_database_that_cannot_be_written_is_checked_by_its_ledger_alone() {
     let output = run(&database, &["validate"]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(output.stdout.contains("not compared"), "{}", output.stdout);
+    output.assert_stdout("not compared");
 }
 
 #[tokio::test]
@@ -173,12 +165,8 @@ async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     let change = format!("0002_orders/up.sql: SHA-256 {there} is now {here}");
-    assert!(output.stderr.contains(&change), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("0003_datasets/down.sql: SHA-256"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr(&change);
+    output.assert_stderr("0003_datasets/down.sql: SHA-256");
     assert!(
         output.stderr.lines().last().unwrap().contains("outcome changed"),
         "{}",
@@ -190,7 +178,7 @@ async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
     assert_eq!(run(&database, &[]).await.code, Some(0));
 
     let again = run(&database, &["repair"]).await;
-    assert!(again.stderr.contains("outcome unchanged"), "{}", again.stderr);
+    again.assert_stderr("outcome unchanged");
 }
 
 #[tokio::test]
@@ -203,11 +191,7 @@ async fn repair_takes_a_renamed_file_for_the_applied_one_only_if_its_text_is_the
     let output = run(&database, &["repair"]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("0002_x is now 0002_orders"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("0002_x is now 0002_orders");
     assert_eq!(sums(&database).await, original);
 
     database.execute(rename).await;
@@ -215,11 +199,7 @@ async fn repair_takes_a_renamed_file_for_the_applied_one_only_if_its_text_is_the
     let strange = sums(&database).await;
     let output = run(&database, &["repair"]).await;
     assert_eq!(output.code, Some(5), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("version 2 is x there and orders here"),
-        "{}",
-        output.stderr
-    );
+    output.assert_stderr("version 2 is x there and orders here");
     assert_eq!(sums(&database).await, strange);
 }
 
@@ -248,11 +228,7 @@ async fn repair_invents_no_missing_row_and_leaves_newer_ledgers_alone() {
 async fn repair_waits_for_a_migrator_that_runs() {
     let database = TestDatabase::migrated().await;
     database.execute(EDIT).await;
-    let holder = database.client().await;
-    holder
-        .query("SELECT pg_advisory_lock($1)", &[&database::locks::MIGRATION])
-        .await
-        .unwrap();
+    let holder = migration_lock(&database).await;
 
     let mut repair = start(&database, &["repair"]);
     repair
@@ -278,5 +254,5 @@ async fn an_empty_database_is_valid() {
     let output = run(&database, &["validate"]).await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(output.stdout.contains("version 0 of"), "{}", output.stdout);
+    output.assert_stdout("version 0 of");
 }

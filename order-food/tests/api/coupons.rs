@@ -1,6 +1,6 @@
 //! Coupon codes: which are good, and what they are worth to the cent.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixtures::{PANCAKES, PIZZA, WAFFLE};
 use crate::harness::TestApp;
@@ -48,12 +48,8 @@ async fn a_discount_is_never_above_the_subtotal() {
         (&order["total"], &order["discounts"]),
         (&json!(0.0), &json!(8.99))
     );
-    assert_eq!(
-        app.database
-            .rows("SELECT subtotal, discount, total FROM orders")
-            .await,
-        [["8.99", "8.99", "0.00"]]
-    );
+    let rows = "SELECT subtotal, discount, total FROM orders";
+    assert_eq!(app.database.rows(rows).await, [["8.99", "8.99", "0.00"]]);
 }
 
 #[tokio::test]
@@ -146,6 +142,11 @@ async fn a_promotion_that_was_withdrawn_is_unknown() {
     .await;
 }
 
+async fn refuses(app: &TestApp, code: impl Into<Value>, kind: &str) {
+    let order = app.place_order([(PIZZA, 2)]).coupon(code);
+    app.refuses(&order.request(), 422, kind).await;
+}
+
 #[tokio::test]
 async fn a_code_is_matched_exactly() {
     let app = TestApp::start().await;
@@ -162,12 +163,7 @@ async fn a_code_is_matched_exactly() {
         "' OR 1=1 --",
         "%",
     ] {
-        app.refuses(
-            &app.place_order([(PIZZA, 2)]).coupon(code).request(),
-            422,
-            "coupon_unknown",
-        )
-        .await;
+        refuses(&app, code, "coupon_unknown").await;
     }
 }
 
@@ -183,12 +179,7 @@ async fn a_code_has_1_to_64_characters_without_controls() {
         "\t".into(),
         "SAVE\u{85}10".into(),
     ] {
-        app.refuses(
-            &app.place_order([(PIZZA, 2)]).coupon(code).request(),
-            422,
-            "coupon_invalid",
-        )
-        .await;
+        refuses(&app, code, "coupon_invalid").await;
     }
     app.place_order([(PIZZA, 2)])
         .coupon("é".repeat(64))
@@ -221,12 +212,7 @@ async fn a_code_of_no_active_version_is_unknown() {
     let app = TestApp::start().await;
 
     for code in ["SUPER100", "STAGEDONE", "bulkcode", "BULKCOD", "BULKCODE100"] {
-        app.refuses(
-            &app.place_order([(PIZZA, 2)]).coupon(code).request(),
-            422,
-            "coupon_unknown",
-        )
-        .await;
+        refuses(&app, code, "coupon_unknown").await;
     }
 }
 

@@ -156,10 +156,7 @@ async fn a_range_that_is_filled_again_is_right_afterwards() {
             "INSERT INTO job (kind, priority, timeout_ms, payload) VALUES ('reporting.refresh', 1, 60000, '{}')",
         )
         .await;
-    eventually("the order was counted", async || {
-        shop.app.database.value(count).await == "1"
-    })
-    .await;
+    shop.app.database.until("the order was counted", count, "1").await;
     // What no watermark sees.
     shop.app
         .database
@@ -174,10 +171,10 @@ async fn a_range_that_is_filled_again_is_right_afterwards() {
         ))
         .await;
 
-    eventually("the day was counted again", async || {
-        shop.app.database.value(count).await == "1"
-    })
-    .await;
+    shop.app
+        .database
+        .until("the day was counted again", count, "1")
+        .await;
     let gone = "SELECT count(*) FROM sales_daily WHERE key = 'Gone'";
     assert_eq!(shop.app.database.value(gone).await, "0");
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use test_support::eventually;
 
 use crate::client::Request;
 use crate::fixtures::{APITEST, OTHER, PIZZA, WAFFLE};
@@ -84,8 +83,7 @@ async fn a_reader_that_goes_away_takes_no_other_along() {
     let app = TestApp::start().await;
     let orders = placed(&app, 4).await;
     let path = |at: usize| format!("/api/order/{}", orders[at].0);
-    let holder = app.database.client().await;
-    holder.batch_execute(LOCK).await.unwrap();
+    let holder = app.database.session(LOCK).await;
 
     // The first one has begun the statement; the second one waits for the next.
     for at in [0, 1] {
@@ -114,8 +112,7 @@ async fn readers_are_answered_by_the_deadline_whatever_happens_to_the_statement(
     let path = |at: usize| format!("/api/order/{}", orders[at].0);
     let end = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'order-food' AND wait_event_type = 'Lock'";
-    let holder = app.database.client().await;
-    holder.batch_execute(LOCK).await.unwrap();
+    let holder = app.database.session(LOCK).await;
 
     let began = std::time::Instant::now();
     let answers = join_all([0, 1].map(async |at| app.get_as(APITEST, &path(at)).await)).await;
@@ -127,10 +124,7 @@ async fn readers_are_answered_by_the_deadline_whatever_happens_to_the_statement(
     // A session that is ended while it reads: the statement is sent again.
     let first = path(0);
     let (answer, ()) = tokio::join!(app.get_as(APITEST, &first), async {
-        eventually("the session is ended", async || {
-            app.database.value(end).await == "t"
-        })
-        .await;
+        app.database.until("the session is ended", end, "t").await;
         holder.batch_execute("ROLLBACK").await.unwrap();
     });
     assert_eq!(answer.text(), orders[0].1);

@@ -62,12 +62,8 @@ async fn an_order_without_a_coupon_has_no_discount() {
     let order = app.place_order([(PIZZA, 2)]).accepted().await;
 
     assert_eq!(order.get("couponCode"), None);
-    assert_eq!(
-        app.database
-            .value("SELECT count(*) FROM orders WHERE coupon_code IS NULL")
-            .await,
-        "3"
-    );
+    let count = "SELECT count(*) FROM orders WHERE coupon_code IS NULL";
+    assert_eq!(app.database.value(count).await, "3");
 }
 
 #[tokio::test]
@@ -101,10 +97,9 @@ async fn lines_of_one_product_are_merged_where_it_was_first_seen() {
         .map(|product| product["id"].as_str().unwrap())
         .collect();
     assert_eq!(ids, ["7", "10", "1"]);
+    let rows = "SELECT product_id, quantity FROM order_items ORDER BY line";
     assert_eq!(
-        app.database
-            .rows("SELECT product_id, quantity FROM order_items ORDER BY line")
-            .await,
+        app.database.rows(rows).await,
         [["7", "1000"], ["10", "3"], ["1", "1"]]
     );
 }

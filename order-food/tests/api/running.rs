@@ -28,9 +28,7 @@ impl Running {
         ];
         all.extend_from_slice(environment);
         let mut process = Process::spawn(env!("CARGO_BIN_EXE_order-food"), ["serve"], &all);
-        process.wait_for_text(r#""message":"listening""#).await;
-        let port = lines(&process).iter().find_map(|line| line["port"].as_u64());
-        let port = port.and_then(|port| u16::try_from(port).ok()).unwrap();
+        let port = process.port("listening").await;
         let running = Running {
             process,
             address: ([127, 0, 0, 1], port).into(),
@@ -48,7 +46,7 @@ impl Running {
 
     /// What the program has logged so far.
     pub(crate) fn lines(&self) -> Vec<Value> {
-        lines(&self.process)
+        self.process.json_lines()
     }
 
     /// The lines that have this value in this field, up to the access line of a request.
@@ -70,12 +68,4 @@ impl Running {
         self.process.signal("TERM");
         self.process.wait_output().await
     }
-}
-
-fn lines(process: &Process) -> Vec<Value> {
-    let said = process.said();
-    // The last line may still be on its way.
-    said.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
 }

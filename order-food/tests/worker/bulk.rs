@@ -3,7 +3,7 @@
 use test_support::{TestDatabase, Worker};
 
 use crate::faults::holding;
-use crate::harness::{PROGRAM, until};
+use crate::harness::PROGRAM;
 
 /// Dead letters of two kinds, more than one piece of each; the worker knows neither kind.
 async fn database(action: &str) -> TestDatabase {
@@ -31,8 +31,8 @@ async fn all_of_a_kind_are_purged_in_pieces_that_are_on_record() {
     let database = database("purge").await;
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
 
-    until(&database, "one kind is gone", DEAD, "kind.odd 12000").await;
-    until(&database, "all pieces are recorded", RECORDED, "12000").await;
+    database.until("one kind is gone", DEAD, "kind.odd 12000").await;
+    database.until("all pieces are recorded", RECORDED, "12000").await;
     worker.stop().await;
 }
 
@@ -43,14 +43,18 @@ async fn a_worker_that_is_killed_in_between_replays_none_twice() {
     let held = holding(&database).await;
     let killed = Worker::ready(PROGRAM, database.url(), &[]).await;
     let running = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND state = 1";
-    until(&database, "it runs", running, "1").await;
+    database.until("it runs", running, "1").await;
     killed.process.signal("KILL");
     drop(held);
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
 
     let rescued = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND rescues = 0";
-    until(&database, "the lost worker's job is rescued", rescued, "0").await;
-    until(&database, "one kind is replayed", DEAD, "kind.odd 12000").await;
+    database
+        .until("the lost worker's job is rescued", rescued, "0")
+        .await;
+    database
+        .until("one kind is replayed", DEAD, "kind.odd 12000")
+        .await;
     let queued = "SELECT count(*) || ' ' || count(DISTINCT id) FROM job WHERE kind = 'kind.even'";
     assert_eq!(database.value(queued).await, "12000 12000");
     let twice = "SELECT count(*) - count(DISTINCT replayed_as) FROM job_dead WHERE replayed_as IS NOT NULL";
@@ -70,14 +74,14 @@ async fn a_replay_that_is_stopped_half_way_keeps_what_it_did_and_another_goes_on
     database.execute(slow).await;
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
     let running = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND state = 1";
-    until(&database, "it runs", running, "1").await;
+    database.until("it runs", running, "1").await;
     // A running attempt is asked every 100 ms, once it has run for half a second.
     database
         .execute("UPDATE job SET cancel_requested_at = now() WHERE kind = 'operator.bulk'")
         .await;
 
     let stopped = "SELECT string_agg(reason, ' ') FROM job_dead WHERE kind = 'operator.bulk'";
-    until(&database, "it is stopped", stopped, "cancelled").await;
+    database.until("it is stopped", stopped, "cancelled").await;
     let replayed = "SELECT count(replayed_as) FROM job_dead";
     assert_eq!(database.value(replayed).await, "5000");
 
@@ -85,17 +89,17 @@ async fn a_replay_that_is_stopped_half_way_keeps_what_it_did_and_another_goes_on
     let again = "INSERT INTO job (kind, priority, timeout_ms, payload)
         VALUES ('operator.bulk', 1, 60000, '{\"action\": \"replay\", \"kind\": null, \"key_id\": null}')";
     database.execute(again).await;
-    until(&database, "the rest is replayed", replayed, "24000").await;
+    database.until("the rest is replayed", replayed, "24000").await;
     let queued = "SELECT count(*) || ' ' || count(DISTINCT id) FROM job WHERE kind LIKE 'kind.%'";
     assert_eq!(database.value(queued).await, "24000 24000");
     // Another replay of everything would have begun with the stopped one.
-    until(
-        &database,
-        "no bulk job is left",
-        "SELECT count(*) FROM job WHERE kind = 'operator.bulk'",
-        "0",
-    )
-    .await;
+    database
+        .until(
+            "no bulk job is left",
+            "SELECT count(*) FROM job WHERE kind = 'operator.bulk'",
+            "0",
+        )
+        .await;
     assert_eq!(database.value(DEAD).await, "operator.bulk 1");
     worker.stop().await;
 }
@@ -113,14 +117,16 @@ async fn only_those_that_the_filter_matched_are_replayed_and_none_that_died_late
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
 
     let left = "SELECT count(*) || ' ' || count(*) FILTER (WHERE last_error IS NOT NULL) FROM job_dead";
-    until(&database, "those that match are gone", left, "21000 3000").await;
-    until(
-        &database,
-        "it is done",
-        "SELECT count(*) FROM job WHERE kind = 'operator.bulk'",
-        "0",
-    )
-    .await;
+    database
+        .until("those that match are gone", left, "21000 3000")
+        .await;
+    database
+        .until(
+            "it is done",
+            "SELECT count(*) FROM job WHERE kind = 'operator.bulk'",
+            "0",
+        )
+        .await;
     assert_eq!(database.value(left).await, "21000 3000");
     let target = "SELECT DISTINCT target FROM operator_actions";
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use test_support::{TestDatabase, Worker};
 
-use crate::harness::{PROGRAM, jobs, jobs_json, jobs_with, until};
+use crate::harness::{PROGRAM, jobs, jobs_json, jobs_with};
 
 const RETENTION: &str = "maintenance.job_retention";
 
@@ -150,7 +150,9 @@ async fn a_pause_is_kept_to_until_it_is_ended_and_a_drain_waits() {
         (&"*".into(), &"drain".into())
     );
     assert!((metric - 1.0).abs() < f64::EPSILON);
-    until(&database, "it is run now", "SELECT count(*) FROM job", "0").await;
+    database
+        .until("it is run now", "SELECT count(*) FROM job", "0")
+        .await;
     worker.stop().await;
 }
 

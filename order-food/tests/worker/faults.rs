@@ -6,18 +6,13 @@ use serde_json::Value;
 use test_support::{OwnCluster, Stop, TestDatabase, Worker, eventually};
 use tokio_postgres::Client;
 
-use crate::harness::{PROGRAM, jobs, jobs_json, until};
+use crate::harness::{PROGRAM, jobs, jobs_json};
 
 const RETENTION: &str = "maintenance.job_retention";
 
 /// Holds the table that the job writes to, so that the job runs until its lock time-out (1 s).
 pub(crate) async fn holding(database: &TestDatabase) -> Client {
-    let client = database.client().await;
-    client
-        .batch_execute("BEGIN; LOCK TABLE operator_actions")
-        .await
-        .unwrap();
-    client
+    database.session("BEGIN; LOCK TABLE operator_actions").await
 }
 
 /// Inserts a job without the command, which would record the action in the table that is held.
@@ -29,7 +24,7 @@ async fn enqueue(database: &TestDatabase) {
 /// Until the attempt runs whose worker is this one alone.
 async fn running(database: &TestDatabase, attempt: u16) {
     let sql = format!("SELECT count(*) FROM job WHERE priority = 0 AND state = 1 AND attempt = {attempt}");
-    until(database, "the attempt runs", &sql, "1").await;
+    database.until("the attempt runs", &sql, "1").await;
 }
 
 #[tokio::test]
@@ -44,19 +39,15 @@ async fn a_job_of_a_killed_worker_is_run_again_and_completed_once() {
     drop(held);
     let other = Worker::ready(PROGRAM, database.url(), &[]).await;
 
-    until(
-        &database,
-        "it is done",
-        "SELECT count(*) FROM job WHERE priority = 0",
-        "0",
-    )
-    .await;
+    database
+        .until("it is done", "SELECT count(*) FROM job WHERE priority = 0", "0")
+        .await;
     assert_eq!(database.value("SELECT count(*) FROM job_dead").await, "0");
     let completed = r#"jobs_completed_total{kind="maintenance.job_retention",priority="critical"}"#;
     eventually("it is counted", async || other.metric(completed).await == 1.0).await;
     // Periodic jobs of the killed worker are rescued beside it.
     assert!(other.metric("jobs_rescued_total").await >= 1.0);
-    let failed = other.lines();
+    let failed = other.process.json_lines();
     let failed = failed
         .iter()
         .find(|line| line["message"] == "Job failed" && line["kind"] == RETENTION)
@@ -79,13 +70,13 @@ async fn a_job_that_takes_three_workers_with_it_is_poison_and_others_go_on() {
 
     let other = Worker::ready(PROGRAM, database.url(), &[]).await;
 
-    until(
-        &database,
-        "it is poison",
-        "SELECT string_agg(reason || attempt || rescues, '') FROM job_dead WHERE priority = 0",
-        "poison33",
-    )
-    .await;
+    database
+        .until(
+            "it is poison",
+            "SELECT string_agg(reason || attempt || rescues, '') FROM job_dead WHERE priority = 0",
+            "poison33",
+        )
+        .await;
     let fine = jobs(&database, &["enqueue", RETENTION, "--wait"]).await;
     assert_eq!(fine.code, Some(0), "{fine:?}");
     other.stop().await;
@@ -101,13 +92,13 @@ async fn the_end_of_an_attempt_of_a_frozen_worker_is_refused() {
     frozen.process.signal("STOP");
     drop(held);
     let other = Worker::ready(PROGRAM, database.url(), &[]).await;
-    until(
-        &database,
-        "the other has done it",
-        "SELECT count(*) FROM job WHERE priority = 0",
-        "0",
-    )
-    .await;
+    database
+        .until(
+            "the other has done it",
+            "SELECT count(*) FROM job WHERE priority = 0",
+            "0",
+        )
+        .await;
 
     frozen.process.signal("CONT");
 
@@ -119,7 +110,7 @@ async fn the_end_of_an_attempt_of_a_frozen_worker_is_refused() {
                 .as_str()
                 .is_some_and(|text| text.starts_with(missed))
         };
-        frozen.metric("jobs_stale_total").await == 1.0 || frozen.lines().iter().any(stopped)
+        frozen.metric("jobs_stale_total").await == 1.0 || frozen.process.json_lines().iter().any(stopped)
     })
     .await;
     let completed = r#"jobs_completed_total{kind="maintenance.job_retention",priority="critical"}"#;
@@ -127,13 +118,9 @@ async fn the_end_of_an_attempt_of_a_frozen_worker_is_refused() {
         (frozen.metric(completed).await, other.metric(completed).await),
         (0.0, 1.0)
     );
-    until(
-        &database,
-        "it registers again",
-        "SELECT count(*) FROM job_worker",
-        "2",
-    )
-    .await;
+    database
+        .until("it registers again", "SELECT count(*) FROM job_worker", "2")
+        .await;
     let fine = jobs_json(&database, &["enqueue", RETENTION, "--wait"]).await;
     assert_eq!(fine["state"], "done");
     frozen.stop().await;

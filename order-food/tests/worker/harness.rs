@@ -1,7 +1,7 @@
 //! The commands of operators.
 
 use serde_json::Value;
-use test_support::{Output, Process, TestDatabase, eventually};
+use test_support::{Output, Process, TestDatabase};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_order-food");
 
@@ -25,8 +25,4 @@ pub(crate) async fn jobs_with(
 pub(crate) async fn jobs_json(database: &TestDatabase, arguments: &[&str]) -> Value {
     let output = jobs(database, &[arguments, &["--json"]].concat()).await;
     serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"))
-}
-
-pub(crate) async fn until(database: &TestDatabase, what: &str, sql: &str, expected: &str) {
-    eventually(what, async || database.value(sql).await == expected).await;
 }

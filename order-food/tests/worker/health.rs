@@ -2,7 +2,7 @@
 
 use test_support::{TestDatabase, Worker};
 
-use crate::harness::{PROGRAM, jobs, until};
+use crate::harness::{PROGRAM, jobs};
 
 #[tokio::test]
 async fn probes_have_the_form_of_microprofile_and_aliases() {
@@ -54,7 +54,9 @@ async fn metrics_have_both_sets_of_names_and_none_of_the_apis() {
     let database = TestDatabase::migrated().await;
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
     jobs(&database, &["enqueue", "maintenance.job_retention", "--wait"]).await;
-    until(&database, "all is done", "SELECT count(*) FROM job", "0").await;
+    database
+        .until("all is done", "SELECT count(*) FROM job", "0")
+        .await;
     let empty = r#"jobs_queue_depth{kind="maintenance.job_retention",priority="bulk"} 0"#;
     test_support::eventually("the leader has counted", async || {
         let text = worker.get("/q/metrics").await.stdout;

@@ -1,9 +1,5 @@
 //! `order-food worker` and `order-food jobs`: the real program, the real database.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what fails in a test's helper is a failed test"
-)]
+#![expect(clippy::panic, reason = "what fails in a test's helper is a failed test")]
 
 mod bulk;
 mod commands;

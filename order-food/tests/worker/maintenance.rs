@@ -2,7 +2,7 @@
 
 use test_support::{TestDatabase, Worker};
 
-use crate::harness::{PROGRAM, jobs_json, until};
+use crate::harness::{PROGRAM, jobs_json};
 
 #[tokio::test]
 async fn the_purge_removes_expired_keys_and_no_others_and_the_schedule_starts_it() {
@@ -18,13 +18,9 @@ async fn the_purge_removes_expired_keys_and_no_others_and_the_schedule_starts_it
 
     let worker = Worker::ready(PROGRAM, database.url(), &[("IDEMPOTENCY_SWEEP_IN", "workers")]).await;
 
-    until(
-        &database,
-        "ten are left",
-        "SELECT count(*) FROM idempotency_keys",
-        "10",
-    )
-    .await;
+    database
+        .until("ten are left", "SELECT count(*) FROM idempotency_keys", "10")
+        .await;
     let schedules = jobs_json(&database, &["schedules"]).await;
     let names: Vec<&str> = schedules
         .as_array()
@@ -55,19 +51,15 @@ async fn retention_removes_what_is_beyond_its_age() {
     let environment = [("JOBS_AUDIT_RETENTION", "86400"), ("JOBS_RETENTION", "5400")];
     let worker = Worker::ready(PROGRAM, database.url(), &environment).await;
 
-    until(
-        &database,
-        "two results are left",
-        "SELECT count(*) FROM job_result",
-        "2",
-    )
-    .await;
-    until(
-        &database,
-        "the new action is left",
-        "SELECT string_agg(action, ' ') FROM operator_actions",
-        "new",
-    )
-    .await;
+    database
+        .until("two results are left", "SELECT count(*) FROM job_result", "2")
+        .await;
+    database
+        .until(
+            "the new action is left",
+            "SELECT string_agg(action, ' ') FROM operator_actions",
+            "new",
+        )
+        .await;
     worker.stop().await;
 }

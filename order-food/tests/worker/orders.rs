@@ -2,7 +2,7 @@
 
 use test_support::{TestDatabase, Worker};
 
-use crate::harness::{PROGRAM, until};
+use crate::harness::PROGRAM;
 
 /// 1,500 orders of each age, in hours; those of 50 hours are from before the life cycle. Each
 /// second one was counted for a promotion.
@@ -50,20 +50,20 @@ async fn orders_beyond_the_window_are_rejected_and_those_from_before_the_life_cy
 
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
 
-    until(
-        &database,
-        "the old ones are rejected",
-        STATES,
-        "30 rejected not_answered 1500",
-    )
-    .await;
-    until(
-        &database,
-        "the watermark moved on",
-        "SELECT answered_until > now() - interval '25 h' FROM order_life_cycle",
-        "t",
-    )
-    .await;
+    database
+        .until(
+            "the old ones are rejected",
+            STATES,
+            "30 rejected not_answered 1500",
+        )
+        .await;
+    database
+        .until(
+            "the watermark moved on",
+            "SELECT answered_until > now() - interval '25 h' FROM order_life_cycle",
+            "t",
+        )
+        .await;
     assert_eq!(database.value(STATES).await, "30 rejected not_answered 1500");
     assert_eq!(database.value("SELECT uses FROM promotion_uses").await, "1500");
     assert_eq!(database.value(WRONG).await, "0");
@@ -77,7 +77,7 @@ async fn orders_that_nobody_answers_in_time_are_rejected() {
     let worker = Worker::ready(PROGRAM, database.url(), &[("ORDER_ANSWER_WITHIN", "1800")]).await;
 
     let expected = "1 rejected not_answered 1500, 30 rejected not_answered 1500";
-    until(&database, "both ages are rejected", STATES, expected).await;
+    database.until("both ages are rejected", STATES, expected).await;
     assert_eq!(database.value("SELECT uses FROM promotion_uses").await, "750");
     assert_eq!(database.value(WRONG).await, "0");
     worker.stop().await;
@@ -101,13 +101,9 @@ async fn placed_orders_are_accepted_where_that_is_set() {
     let accepted = "SELECT count(*) || ' ' || bool_and(ready_at = changed_at + interval '35 min')
         FROM order_states WHERE status = 'accepted' AND order_id IN (
             SELECT id FROM orders WHERE created_at BETWEEN now() - interval '2 h' AND now() - interval '30 min')";
-    until(
-        &database,
-        "those of an hour ago are accepted",
-        accepted,
-        "1500 true",
-    )
-    .await;
+    database
+        .until("those of an hour ago are accepted", accepted, "1500 true")
+        .await;
     let touched = "SELECT count(*) FROM order_events WHERE version > 2";
     assert_eq!(database.value(touched).await, "0");
     let staff = "SELECT count(*) FROM order_states WHERE reason = 'too_busy' AND version = 2";

@@ -2,7 +2,7 @@
 
 use test_support::{Process, TestDatabase, Worker, eventually};
 
-use crate::harness::{PROGRAM, jobs, until};
+use crate::harness::{PROGRAM, jobs};
 
 #[tokio::test]
 async fn a_setting_of_jobs_that_cannot_be_used_is_exit_2_and_named() {
@@ -88,7 +88,8 @@ async fn sigusr1_writes_what_runs_into_the_log() {
 
     eventually("it is logged", async || {
         worker
-            .lines()
+            .process
+            .json_lines()
             .iter()
             .any(|line| line["message"] == "jobs running" && line["slots"] == 4)
     })
@@ -108,13 +109,13 @@ async fn two_workers_with_one_pod_name_are_two_workers() {
     let distinct = "SELECT count(DISTINCT pod) || ' ' || count(*) FROM job_worker";
     assert_eq!(database.value(distinct).await, "1 2");
     one.stop().await;
-    until(
-        &database,
-        "one is left",
-        "SELECT string_agg(pool, ' ') FROM job_worker",
-        "critical",
-    )
-    .await;
+    database
+        .until(
+            "one is left",
+            "SELECT string_agg(pool, ' ') FROM job_worker",
+            "critical",
+        )
+        .await;
     other.stop().await;
 }
 

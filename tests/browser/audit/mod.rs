@@ -253,13 +253,7 @@ fn misses(target: &Target<'_>, figures: &Figures) -> Vec<String> {
 }
 
 async fn ordered(browser: &Browser) -> String {
-    browser.open("/").await;
-    browser.click("#p1 .add").await;
-    browser.shows("#cart-link", "1").await;
-    browser.open("/cart").await;
-    browser.click("form[data-checkout] button").await;
-    browser.shows("h1", "Order ").await;
-    let path = browser.path().await;
+    let path = crate::live::order(browser).await;
     path.split('?').next().unwrap().to_owned()
 }
 

@@ -130,19 +130,9 @@ impl Replica {
             ("REPORT_LOCATION", exports.to_str().expect("a path of UTF-8")),
         ];
         let mut process = Process::spawn(binary("order-food"), [""; 0], &environment);
-        process.wait_for_text("\"listening\"").await;
-        let said = process.said();
-        let port = |message: &str| {
-            let lines = said
-                .lines()
-                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let line = lines.into_iter().find(|line| line["message"] == message);
-            let port = line.and_then(|line| line["port"].as_u64()).expect("a port");
-            u16::try_from(port).expect("a port")
-        };
         let replica = Replica {
-            port: port("listening"),
-            console: port("the console listens"),
+            port: process.port("listening").await,
+            console: process.port("the console listens").await,
             _process: process,
         };
         eventually("the server is ready", async || {

@@ -69,11 +69,24 @@ impl TestDatabase {
         connect(&self.url).await
     }
 
+    /// A connection of its own on which these statements ran: a transaction that stays open.
+    pub async fn session(&self, sql: &str) -> tokio_postgres::Client {
+        let client = self.client().await;
+        let done = client.batch_execute(sql).await;
+        done.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        client
+    }
+
     /// One value of one row, as text: `SELECT count(*) …`.
     pub async fn value(&self, sql: &str) -> String {
         let rows = self.rows(sql).await;
         assert_eq!(rows.len(), 1, "one row expected of {sql}: {rows:?}");
         rows[0].join("|")
+    }
+
+    /// Waits until the query has this value; fails the test with `what` after 20 s.
+    pub async fn until(&self, what: &str, sql: &str, expected: &str) {
+        crate::eventually(what, async || self.value(sql).await == expected).await;
     }
 
     /// All rows of a query, every value as text, null as `∅`.
@@ -99,11 +112,7 @@ impl TestDatabase {
 
     /// Runs statements that return nothing.
     pub async fn execute(&self, sql: &str) {
-        self.client()
-            .await
-            .batch_execute(sql)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        self.session(sql).await;
     }
 }
 

@@ -158,22 +158,8 @@ impl Request {
     fn field(&self, name: &str) -> Option<String> {
         let query = self.line.split([' ', '?']).nth(2).unwrap_or_default();
         let fields = if self.body.is_empty() { query } else { &self.body };
-        let found = fields
-            .split('&')
-            .find_map(|field| field.strip_prefix(&format!("{name}=")))?;
-        let mut decoded = Vec::new();
-        let mut bytes = found.bytes();
-        while let Some(byte) = bytes.next() {
-            decoded.push(match byte {
-                b'%' => {
-                    let digits = [bytes.next()?, bytes.next()?];
-                    u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-                }
-                b'+' => b' ',
-                byte => byte,
-            });
-        }
-        String::from_utf8(decoded).ok()
+        let mut fields = url::form_urlencoded::parse(fields.as_bytes());
+        Some(fields.find(|(field, _)| field == name)?.1.into_owned())
     }
 
     fn is(&self, name: &str, value: &str) -> bool {

@@ -10,6 +10,7 @@
 )]
 
 mod binaries;
+mod certificate;
 mod cluster;
 mod database;
 pub mod identity;
@@ -21,11 +22,12 @@ mod soak;
 mod worker;
 
 pub use binaries::binary;
+pub use certificate::tls_server;
 pub use cluster::{Cluster, OwnCluster, Pooler, Pooling, Stop, Tls};
 pub use database::{TestDatabase, settings};
 pub use panics::{panic_at, panic_at_line};
 pub use patroni::{Patroni, Trio};
-pub use process::{Output, Process};
+pub use process::{Output, Process, json_lines};
 pub use soak::scaled;
 pub use worker::Worker;
 

@@ -259,9 +259,9 @@ fn from_wire(span: wire::Span, resource: &BTreeMap<String, String>) -> Span {
         .trim_start_matches("SPAN_KIND_")
         .to_ascii_lowercase();
     Span {
-        trace_id: hex(&span.trace_id),
-        span_id: hex(&span.span_id),
-        parent_span_id: hex(&span.parent_span_id),
+        trace_id: hex::encode(&span.trace_id),
+        span_id: hex::encode(&span.span_id),
+        parent_span_id: hex::encode(&span.parent_span_id),
         name: span.name,
         kind,
         attributes: attributes(&span.attributes),
@@ -276,7 +276,7 @@ fn from_wire(span: wire::Span, resource: &BTreeMap<String, String>) -> Span {
         links: span
             .links
             .iter()
-            .map(|link| (hex(&link.trace_id), hex(&link.span_id)))
+            .map(|link| (hex::encode(&link.trace_id), hex::encode(&link.span_id)))
             .collect(),
         status_error: status.code() == StatusCode::Error,
         status_message: status.message,
@@ -308,8 +308,4 @@ fn text(value: Option<&AnyValue>) -> String {
             .join(","),
         Some(other) => format!("{other:?}"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// How long [`Process::wait_output`] waits: a whole `--wait-timeout` of 60 s fits.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -34,6 +36,40 @@ pub struct Output {
     pub stdout: String,
     /// Everything written to standard error.
     pub stderr: String,
+}
+
+impl Output {
+    /// Fails unless standard error contains `text`.
+    #[track_caller]
+    pub fn assert_stderr(&self, text: &str) {
+        assert_contains(&self.stderr, text);
+    }
+
+    /// Fails unless standard output contains `text`.
+    #[track_caller]
+    pub fn assert_stdout(&self, text: &str) {
+        assert_contains(&self.stdout, text);
+    }
+
+    /// Fails unless the last line of standard error contains `text`.
+    #[track_caller]
+    pub fn assert_last_line(&self, text: &str) {
+        assert_contains(self.stderr.lines().last().unwrap_or_default(), text);
+    }
+}
+
+/// A log of which each line is JSON.
+///
+/// # Panics
+/// If a line is not.
+pub fn json_lines(log: &str) -> Vec<Value> {
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    log.lines().map(parse).collect()
+}
+
+#[track_caller]
+fn assert_contains(output: &str, text: &str) {
+    assert!(output.contains(text), "{text:?} is missing in:\n{output}");
 }
 
 impl Process {
@@ -143,6 +179,24 @@ impl Process {
     #[must_use]
     pub fn said(&self) -> String {
         self.stdout.so_far() + &self.stderr.so_far()
+    }
+
+    /// The lines of the output so far that are JSON: the last one may still be on its way.
+    #[must_use]
+    pub fn json_lines(&self) -> Vec<Value> {
+        let said = self.said();
+        said.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// Waits for a line of JSON with this message, `listening` for one; the `port` in it.
+    pub async fn port(&mut self, message: &str) -> u16 {
+        self.wait_for_text(&format!("\"{message}\"")).await;
+        let lines = self.json_lines();
+        let line = lines.iter().find(|line| line["message"] == message);
+        let port = line.and_then(|line| line["port"].as_u64()).expect("a port");
+        port.try_into().expect("a port")
     }
 
     /// Whether the process still runs.

@@ -13,7 +13,7 @@ pub struct Worker {
     /// Its process.
     pub process: Process,
     /// TCP port of its probes and metrics.
-    pub port: u64,
+    pub port: u16,
     program: PathBuf,
 }
 
@@ -34,11 +34,8 @@ impl Worker {
         ];
         all.extend_from_slice(environment);
         let mut process = Process::spawn(program, ["worker"], &all);
-        process.wait_for_text(r#""message":"listening""#).await;
-        let lines = lines(&process);
-        let port = lines.iter().find_map(|line| line["port"].as_u64());
         Worker {
-            port: port.expect("the line that says the port"),
+            port: process.port("listening").await,
             process,
             program: program.to_owned(),
         }
@@ -77,22 +74,9 @@ impl Worker {
             .sum()
     }
 
-    /// The lines of its log.
-    #[must_use]
-    pub fn lines(&self) -> Vec<Value> {
-        lines(&self.process)
-    }
-
     /// Ends it with SIGTERM.
     pub async fn stop(self) -> Output {
         self.process.signal("TERM");
         self.process.wait_output().await
     }
-}
-
-fn lines(process: &Process) -> Vec<Value> {
-    let said = process.said();
-    said.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
 }

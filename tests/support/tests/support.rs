@@ -19,12 +19,8 @@ async fn tests_that_run_at_once_do_not_see_each_others_rows() {
 async fn an_empty_database_has_no_tables() {
     let database = TestDatabase::empty().await;
 
-    assert_eq!(
-        database
-            .value("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
-            .await,
-        "0"
-    );
+    let count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(database.value(count).await, "0");
 }
 
 #[tokio::test]

@@ -111,5 +111,5 @@ async fn a_dropped_listener_gives_its_connection_back() {
     assert_eq!(database.value(sessions).await, "1");
     drop(listener);
 
-    test_support::eventually("the session ends", async || database.value(sessions).await == "0").await;
+    database.until("the session ends", sessions, "0").await;
 }

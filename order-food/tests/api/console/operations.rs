@@ -211,11 +211,10 @@ async fn an_export_is_begun_watched_and_fetched_on_the_page_of_sales() {
 async fn a_page_that_the_database_does_not_answer_says_so_within_seconds_and_system_is_shown() {
     let app = app().await;
     let browser = Browser::logged_in(&app, OPERATOR).await;
-    let holder = app.database.client().await;
-    holder
-        .batch_execute("BEGIN; LOCK TABLE job, orders IN ACCESS EXCLUSIVE MODE")
-        .await
-        .unwrap();
+    let holder = app
+        .database
+        .session("BEGIN; LOCK TABLE job, orders IN ACCESS EXCLUSIVE MODE")
+        .await;
     for path in ["/jobs", "/orders", "/system"] {
         let began = std::time::Instant::now();
         let page = browser.get(&app, path).await;

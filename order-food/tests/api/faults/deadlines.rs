@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use test_support::eventually;
 
 use crate::fixtures::PIZZA;
 use crate::harness::TestApp;
@@ -19,11 +18,10 @@ async fn orders_that_wait_for_a_locked_table_are_unavailable_in_time_and_never_s
     app.promotion("LIMITED").max_uses(1000).insert().await;
     for table in ["orders", "order_items"] {
         let orders = app.order_count().await;
-        let holder = app.database.client().await;
-        holder
-            .batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
-            .await
-            .unwrap();
+        let holder = app
+            .database
+            .session(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+            .await;
         let order = |n: usize| {
             let order = app.place_order([(PIZZA, 1)]);
             match n % 4 {
@@ -57,8 +55,5 @@ async fn orders_that_wait_for_a_locked_table_are_unavailable_in_time_and_never_s
 async fn until_idle(app: &TestApp) {
     let busy = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND application_name = 'order-food' AND state <> 'idle'";
-    eventually("the sessions are idle", async || {
-        app.database.value(busy).await == "0"
-    })
-    .await;
+    app.database.until("the sessions are idle", busy, "0").await;
 }

@@ -22,10 +22,7 @@ async fn a_change_at_one_replica_is_seen_at_the_other_within_a_second() {
     let app = TestApp::start().await;
     let other = replica_of(&app).await;
     let listening = format!("SELECT count(*) {LISTENING}");
-    eventually("both servers listen", async || {
-        app.database.value(&listening).await == "2"
-    })
-    .await;
+    app.database.until("both servers listen", &listening, "2").await;
     let order = placed(&app).await;
     let mut here = Events::open(&app.server, APITEST, &order, None).await;
     let mut there = Events::open(&other, STAFF, &order, None).await;
@@ -144,10 +141,7 @@ async fn a_listening_session_that_is_ended_is_replaced_and_nothing_is_missed() {
     let app = TestApp::start().await;
     let order = placed(&app).await;
     let listening = format!("SELECT count(*) {LISTENING}");
-    eventually("the server listens", async || {
-        app.database.value(&listening).await == "1"
-    })
-    .await;
+    app.database.until("the server listens", &listening, "1").await;
     let mut events = Events::open(&app.server, APITEST, &order, None).await;
     assert_eq!(events.states().await, [state("placed", 1)]);
 
@@ -160,10 +154,9 @@ async fn a_listening_session_that_is_ended_is_replaced_and_nothing_is_missed() {
         let began = Instant::now();
         assert_eq!(events.states().await, [state(status, version)]);
         assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
-        eventually("the server listens again", async || {
-            app.database.value(&listening).await == "1"
-        })
-        .await;
+        app.database
+            .until("the server listens again", &listening, "1")
+            .await;
     }
 }
 

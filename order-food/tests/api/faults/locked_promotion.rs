@@ -24,11 +24,10 @@ async fn a_locked_promotion_holds_up_its_own_orders_and_no_others() {
     app.promotion("LIMITED").max_uses(1000).insert().await;
     let limited = || app.place_order([(PIZZA, 2)]).coupon("LIMITED");
     limited().accepted().await;
-    let holder = app.database.client().await;
-    holder
-        .batch_execute("BEGIN; SELECT * FROM promotion_uses FOR UPDATE")
-        .await
-        .unwrap();
+    let holder = app
+        .database
+        .session("BEGIN; SELECT * FROM promotion_uses FOR UPDATE")
+        .await;
 
     let answered = Cell::new(false);
     let started = Instant::now();

@@ -239,14 +239,7 @@ async fn changes_of_a_replica_that_is_killed_are_whole_or_absent() {
         ("LOG_FORMAT", "json"),
     ];
     let mut process = Process::spawn(PROGRAM, ["serve"], &environment);
-    process.wait_for_text(r#""message":"listening""#).await;
-    let port = process
-        .said()
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find_map(|line| line["port"].as_u64())
-        .unwrap();
-    let killed = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()));
+    let killed = SocketAddr::from(([127, 0, 0, 1], process.port("listening").await));
     eventually("the process takes changes", async || {
         let answer = exchange(
             killed,

@@ -50,11 +50,10 @@ async fn a_full_queue_of_one_promotion_leaves_the_other_orders_alone() {
     .await;
     app.promotion("LIMITED").max_uses(1000).insert().await;
     app.place_order([(PIZZA, 1)]).coupon("LIMITED").accepted().await;
-    let holder = app.database.client().await;
-    holder
-        .batch_execute("BEGIN; SELECT * FROM promotion_uses FOR UPDATE")
-        .await
-        .unwrap();
+    let holder = app
+        .database
+        .session("BEGIN; SELECT * FROM promotion_uses FOR UPDATE")
+        .await;
     let mut limited: FuturesUnordered<_> = (0..20)
         .map(|_| app.place_order([(PIZZA, 1)]).coupon("LIMITED").send())
         .collect();

@@ -12,10 +12,9 @@ async fn a_product_that_is_retired_between_check_and_commit_is_sold_as_it_was_ch
         let waiting = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND application_name = 'order-food' AND state = 'active'
                          AND query LIKE '%INSERT INTO orders %'";
-        test_support::eventually("the order is being stored", async || {
-            app.database.value(waiting).await == "1"
-        })
-        .await;
+        app.database
+            .until("the order is being stored", waiting, "1")
+            .await;
         app.publish("UPDATE products SET name = 'Gone', price = 99.00, available = false WHERE id = 7")
             .await;
         assert_eq!(app.get("/api/product/7").await.status(), 404);

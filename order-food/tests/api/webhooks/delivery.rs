@@ -32,13 +32,13 @@ async fn an_order_reaches_every_endpoint_signed_and_its_jobs_are_done() {
         !one.requests().is_empty() && !other.requests().is_empty()
     })
     .await;
-    eventually("every job is done", async || {
-        app.database
-            .value("SELECT count(*) FROM job WHERE kind = 'order.webhook'")
-            .await
-            == "0"
-    })
-    .await;
+    app.database
+        .until(
+            "every job is done",
+            "SELECT count(*) FROM job WHERE kind = 'order.webhook'",
+            "0",
+        )
+        .await;
 
     assert_eq!(app.database.value("SELECT count(*) FROM job_dead").await, "0");
     for (receiver, secret, foreign) in [
@@ -120,13 +120,13 @@ async fn a_worker_killed_in_the_middle_delivers_again_under_the_same_id() {
     let sent = sent();
     assert_eq!(sent[0].body, sent[1].body);
     assert!(sent[1].verifies(&endpoint.secret));
-    eventually("every job is done", async || {
-        app.database
-            .value("SELECT count(*) FROM job WHERE kind = 'order.webhook'")
-            .await
-            == "0"
-    })
-    .await;
+    app.database
+        .until(
+            "every job is done",
+            "SELECT count(*) FROM job WHERE kind = 'order.webhook'",
+            "0",
+        )
+        .await;
 }
 
 #[tokio::test]

@@ -5,10 +5,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
+use test_support::tls_server;
 
 /// Keeps what it is sent, and answers 204 or not at all.
 pub(crate) struct Receiver {
@@ -39,23 +38,8 @@ impl Receiver {
 
     /// With a certificate for 127.0.0.1 of an authority that nobody knows.
     pub(crate) fn start_tls() -> Receiver {
-        let key = KeyPair::generate().unwrap();
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = authority.self_signed(&key).unwrap().pem();
-        let issuer = Issuer::new(authority, key);
-        let key = KeyPair::generate().unwrap();
-        let own = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-        let certificate = own.signed_by(&key, &issuer).unwrap();
-        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private)
-            .unwrap();
-        Receiver::start_with("https", Some(Arc::new(config)), &pem)
+        let (config, pem) = tls_server(&["127.0.0.1"]);
+        Receiver::start_with("https", Some(config), &pem)
     }
 
     fn start_with(scheme: &str, tls: Option<Arc<ServerConfig>>, pem: &str) -> Receiver {

@@ -3,7 +3,9 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{CertificateParams, KeyPair};
+
+use crate::certificate::authority;
 
 /// The certificates that a cluster with TLS was given, as files that the test may read.
 #[derive(Clone, Debug)]
@@ -40,14 +42,4 @@ pub(super) fn make(home: &Path, names: &[&str]) -> Tls {
         ca: write("ca.crt", &ca_pem),
         other_ca: write("other-ca.crt", &other_pem),
     }
-}
-
-fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.distinguished_name.push(DnType::CommonName, name);
-    let key = KeyPair::generate().expect("a key pair");
-    let pem = params.self_signed(&key).expect("a self-signed certificate").pem();
-    (pem, Issuer::new(params, key))
 }
