@@ -84,6 +84,17 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 impl Order {
+    fn plain(id: u128, minute: i64) -> Order {
+        Order {
+            id,
+            minute,
+            coupon: None,
+            lines: vec![(1, 1_299, 2)],
+            discount: 0,
+            is_void: false,
+        }
+    }
+
     fn subtotal(&self) -> i64 {
         self.lines
             .iter()
@@ -132,8 +143,8 @@ impl Order {
     }
 }
 
-/// Key, orders, units, gross, discounts, total, cancelled orders and their total, by dimension.
-type Sums = Vec<(&'static str, String, i64, i64, i64, i64, i64, i64, i64)>;
+/// By dimension and key: orders, units, gross, discounts, total, cancelled orders and their total.
+type Sums = Vec<(&'static str, String, [i64; 7])>;
 
 /// The sums by plain addition.
 async fn direct(client: &Client, orders: &[Order], zone: &str) -> Sums {
@@ -154,17 +165,10 @@ async fn direct(client: &Client, orders: &[Order], zone: &str) -> Sums {
             .query_one(day, &[&order.created_at(), &zone])
             .await
             .unwrap();
-        add(
-            "day",
-            day.get(0),
-            [1, units, subtotal, discount, void, void * total],
-        );
         let promotion = order.coupon.filter(|code| *code == "SAVE10").unwrap_or_default();
-        add(
-            "promotion",
-            promotion.into(),
-            [1, units, subtotal, discount, void, void * total],
-        );
+        for (by, key) in [("day", day.get(0)), ("promotion", promotion.to_owned())] {
+            add(by, key, [1, units, subtotal, discount, void, void * total]);
+        }
         let (mut up_to, mut taken) = (0, 0);
         let mut seen: Vec<(&str, String)> = Vec::new();
         for (product, cents, quantity) in &order.lines {
@@ -188,17 +192,8 @@ async fn direct(client: &Client, orders: &[Order], zone: &str) -> Sums {
     }
     sums.into_iter()
         .map(|((by, key), [orders, units, gross, discounts, void, lost])| {
-            (
-                by,
-                key,
-                orders,
-                units,
-                gross,
-                discounts,
-                gross - discounts,
-                void,
-                lost,
-            )
+            let total = gross - discounts;
+            (by, key, [orders, units, gross, discounts, total, void, lost])
         })
         .collect()
 }
@@ -214,17 +209,8 @@ async fn reported(connection: &mut AsyncPgConnection, zone: &str) -> Sums {
             let [gross, discounts, total, lost] =
                 [row.gross, row.discounts, row.total, row.cancelled_total].map(|amount| amount.0.cents());
             let (orders, units, void) = (row.orders, row.units, row.cancelled_orders);
-            (
-                by.name(),
-                row.key,
-                orders,
-                units,
-                gross,
-                discounts,
-                total,
-                void,
-                lost,
-            )
+            let values = [orders, units, gross, discounts, total, void, lost];
+            (by.name(), row.key, values)
         }));
     }
     sums.sort();
@@ -252,9 +238,7 @@ async fn run(database: &TestDatabase, steps: &[Step]) {
     let reader = database.client().await;
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
-        let client = database.client().await;
-        client.batch_execute("BEGIN").await.unwrap();
-        writers.push((client, Vec::new()));
+        writers.push((database.session("BEGIN").await, Vec::new()));
     }
     // Orders that a writer voids, until its transaction ends.
     let mut voided: Vec<(usize, u128)> = Vec::new();
@@ -336,18 +320,9 @@ async fn counted_sales_equal_a_sum_over_the_committed_orders() {
 async fn an_order_that_commits_after_later_ones_were_counted_is_counted_next() {
     let database = TestDatabase::migrated().await;
     let mut connection = database.database().connect_diesel().await.unwrap();
-    let order = |id, minute| Order {
-        id,
-        minute,
-        coupon: None,
-        lines: vec![(1, 1_299, 2)],
-        discount: 0,
-        is_void: false,
-    };
-    let late = database.client().await;
-    late.batch_execute("BEGIN").await.unwrap();
-    late.batch_execute(&order(1, 10).insert()).await.unwrap();
-    database.execute(&order(2, 4_000).insert()).await;
+    let late = database.session("BEGIN").await;
+    late.batch_execute(&Order::plain(1, 10).insert()).await.unwrap();
+    database.execute(&Order::plain(2, 4_000).insert()).await;
     let first = refresh(&mut connection, "UTC").await;
 
     late.batch_execute("COMMIT").await.unwrap();
@@ -365,15 +340,7 @@ async fn an_order_that_commits_after_later_ones_were_counted_is_counted_next() {
 async fn a_day_that_is_due_holds_as_of_back_and_only_its_own_range() {
     let database = TestDatabase::migrated().await;
     let mut connection = database.database().connect_diesel().await.unwrap();
-    let order = Order {
-        id: 7,
-        minute: 0,
-        coupon: None,
-        lines: vec![(1, 100, 1)],
-        discount: 0,
-        is_void: false,
-    };
-    database.execute(&order.insert()).await;
+    database.execute(&Order::plain(7, 0).insert()).await;
     let range = |from, to| Days::new(parse_day(from).unwrap(), parse_day(to).unwrap()).unwrap();
     let (its, other) = (
         range("2026-10-30", "2026-10-30"),

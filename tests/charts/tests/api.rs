@@ -87,32 +87,21 @@ fn the_number_of_pods_is_the_autoscalers_where_there_is_one() {
 #[test]
 fn a_budget_for_disruptions_exists_only_for_more_than_one_pod() {
     for (assignments, budgets) in [
-        (&["replicaCount=1"][..], 0),
-        (&["replicaCount=2"], 1),
-        (&["replicaCount=2", "podDisruptionBudget.enabled=false"], 0),
+        ("replicaCount=1", 0),
+        ("replicaCount=2", 1),
+        ("replicaCount=2 podDisruptionBudget.enabled=false", 0),
         (
-            &[
-                "replicaCount=1",
-                "autoscaling.enabled=true",
-                "autoscaling.minReplicas=2",
-            ],
+            "replicaCount=1 autoscaling.enabled=true autoscaling.minReplicas=2",
             1,
         ),
         (
-            &[
-                "replicaCount=5",
-                "autoscaling.enabled=true",
-                "autoscaling.minReplicas=1",
-            ],
+            "replicaCount=5 autoscaling.enabled=true autoscaling.minReplicas=1",
             0,
         ),
     ] {
-        let objects = render("order-food").sets(assignments).objects();
-        assert_eq!(
-            objects.of("PodDisruptionBudget").len(),
-            budgets,
-            "{assignments:?}"
-        );
+        let values: Vec<&str> = assignments.split(' ').collect();
+        let found = render("order-food").sets(&values).objects();
+        assert_eq!(found.of("PodDisruptionBudget").len(), budgets, "{assignments}");
     }
     let objects = render("order-food").objects();
     let budget = objects.only("PodDisruptionBudget");
@@ -132,13 +121,7 @@ fn a_pod_is_killed_only_after_the_whole_drain() {
         let objects = render("order-food").sets(assignments).objects();
         let pod = objects.pod("Deployment");
         let container = pod.container("order-food");
-        let seconds = |name| {
-            variable(container, name)
-                .as_str()
-                .unwrap()
-                .parse::<i64>()
-                .unwrap()
-        };
+        let seconds = |name| -> i64 { variable(container, name).as_str().unwrap().parse().unwrap() };
         assert_eq!(pod.spec["terminationGracePeriodSeconds"], grace);
         assert!(
             grace > seconds("DRAIN_WAIT") + seconds("SHUTDOWN_TIMEOUT"),

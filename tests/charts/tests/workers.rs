@@ -228,9 +228,9 @@ fn a_worker_is_told_its_pool_its_priorities_and_every_setting() {
             assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "http"}));
         }
         let startup = &container["startupProbe"];
-        let patience =
+        let seconds =
             startup["periodSeconds"].as_i64().unwrap() * startup["failureThreshold"].as_i64().unwrap();
-        assert!(patience > 300, "killed while it waits for the schema");
+        assert!(seconds > 300, "killed while it waits for the schema");
     }
     assert!(
         variable(&general, "WORKER_PRIORITY_FILTER").is_null(),

@@ -153,11 +153,7 @@ async fn the_system_serves_fails_and_recovers_in_containers() {
     traffic.flows(40).await;
     let log = compose.end(traffic, before).await;
     let other = log.count(|status| ![200, 503, 409].contains(&status));
-    assert_eq!(
-        other, 0,
-        "answers that were neither 200 nor 503, 409: {:?}",
-        log.answers
-    );
+    assert_eq!(other, 0, "neither 200 nor 503, 409: {:?}", log.answers);
     proved("PostgreSQL restarted under traffic: answers 503 and 409 repeated, each order stored once");
 
     copies_at_once(&compose).await;
@@ -180,11 +176,8 @@ fn images(shell: &Shell) {
             "docker run --rm --entrypoint /bin/sh {service}:latest -c true"
         ));
         assert_ne!(code, 0, "{service} has a shell");
-        assert!(
-            shell
-                .ok(&format!("docker run --rm {service}:latest --version"))
-                .contains(service)
-        );
+        let version = shell.ok(&format!("docker run --rm {service}:latest --version"));
+        assert!(version.contains(service), "{version}");
     }
     proved("images: built, the revision in their labels, user 10001, no shell");
 }
@@ -240,20 +233,13 @@ async fn workers(compose: &Compose) {
 }
 
 fn a_failing_load(compose: &Compose) {
-    let settings = format!(
-        "DATA_DIR={} PORT={}",
-        compose.work.join("empty").display(),
-        compose.port
-    );
+    let folder = compose.work.join("empty");
+    let settings = format!("DATA_DIR={} PORT={}", folder.display(), compose.port);
     let (code, said) = compose.shell.run(&format!("{settings} compose up --detach"));
     assert!(code != 0 && said.contains("exit"), "{said}");
     assert_eq!(compose.ports(), [0; 0]);
-    assert!(
-        compose
-            .shell
-            .ok("compose logs --no-color database-load 2>&1")
-            .contains("default")
-    );
+    let log = compose.shell.ok("compose logs --no-color database-load 2>&1");
+    assert!(log.contains("default"), "{log}");
     let (code, said) = compose.shell.run(&format!("{settings} scripts/compose/up.sh"));
     assert!(
         code != 0 && said.contains("error: database-load ended with exit code 2"),
@@ -313,18 +299,11 @@ async fn copies_at_once(compose: &Compose) {
         let changed = format!(
             "sql \"SELECT count(*) FROM bootstrap_runs WHERE task = '{service}' AND outcome = 'changed'\""
         );
-        assert_eq!(
-            compose.shell.number(&changed),
-            1,
-            "{service}: copies that changed something"
-        );
+        let changed = compose.shell.number(&changed);
+        assert_eq!(changed, 1, "{service}: copies that changed something");
     }
-    assert_eq!(
-        compose
-            .shell
-            .number("sql 'SELECT count(*) FROM dataset_versions'"),
-        1
-    );
+    let versions = "sql 'SELECT count(*) FROM dataset_versions'";
+    assert_eq!(compose.shell.number(versions), 1);
     proved("five migrations, then five loads at once on an empty database: one of each did the work");
 }
 
@@ -387,11 +366,8 @@ fn confined(compose: &Compose) {
         let script = format!(
             "docker container inspect --format '{format}' \"$(compose ps --all --quiet {service} | head -n 1)\""
         );
-        assert_eq!(
-            compose.shell.ok(&script),
-            "true [ALL] [no-new-privileges:true]",
-            "{service}"
-        );
+        let confined = compose.shell.ok(&script);
+        assert_eq!(confined, "true [ALL] [no-new-privileges:true]", "{service}");
     }
     proved("confined: uid 10001, no capabilities, no new privileges, root read-only, /tmp writable");
 }
