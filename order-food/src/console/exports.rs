@@ -5,8 +5,8 @@ use job_queue::{Job, NewJob, browse, enqueue, find_public};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::days::days;
 use super::right::Right;
-use super::sales::days;
 use super::view::{Cell, Field, Form, Row, Section, Table};
 use super::visit::{Refusal, Visit};
 use crate::http::ApiError;

@@ -6,6 +6,7 @@ mod audit;
 mod board;
 mod board_cache;
 mod chart;
+mod days;
 mod dead_letters;
 mod exports;
 mod flow;

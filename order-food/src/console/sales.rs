@@ -1,37 +1,13 @@
 //! Sales by day, product, category or promotion: a chart, and the same as a table.
 
 use actix_web::HttpResponse;
-use chrono::{Days as Later, NaiveDate};
 
 use super::chart::Chart;
+use super::days::days;
 use super::exports;
 use super::view::{Cell, Field, Form, Row, Section, Table, utc};
 use super::visit::{Refusal, Visit};
-use crate::reports::{Days, Dimension, MAX_DAYS, newest_day, sales};
-
-/// Days that are shown when none were asked for.
-const DAYS: u64 = 30;
-
-/// The days that were asked for; by default those up to `newest`, or to today.
-pub(super) fn days(visit: &Visit, newest: Option<NaiveDate>) -> Result<Days, Refusal> {
-    let now = visit.snapshot.as_ref().map(|snapshot| snapshot.now());
-    let today = newest.unwrap_or_else(|| now.unwrap_or_default().date_naive());
-    let day = |name: &str, default: NaiveDate| match visit.field(name) {
-        Some(text) => text
-            .parse()
-            .map_err(|_| Refusal::Invalid(format!("{name}: write the day as YYYY-MM-DD."))),
-        None => Ok(default),
-    };
-    let first = today.checked_sub_days(Later::new(DAYS - 1)).unwrap_or(today);
-    let days = Days::new(day("from", first)?, day("to", today)?)
-        .map_err(|error| Refusal::Invalid(error.to_string()))?;
-    match days.count() > MAX_DAYS {
-        true => Err(Refusal::Invalid(format!(
-            "At most {MAX_DAYS} days are shown at once."
-        ))),
-        false => Ok(days),
-    }
-}
+use crate::reports::{Dimension, newest_day, sales};
 
 /// GET /sales.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {

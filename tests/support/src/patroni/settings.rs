@@ -2,8 +2,21 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Child;
 
-use super::trio::{Node, PASSWORD};
+/// Of every role: nothing but a test reaches these servers.
+pub(super) const PASSWORD: &str = "outage";
+
+/// One member.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: String,
+    /// Port of Patroni's API.
+    pub(super) api: u16,
+    /// Port of PostgreSQL.
+    pub(super) sql: u16,
+    pub(super) patroni: Option<Child>,
+}
 
 /// Seconds until the leader key of a silent primary ends; Patroni takes no lower value.
 const TTL: u32 = 20;

@@ -8,13 +8,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::program::Patroni;
-use super::settings;
+use super::settings::{self, Node, PASSWORD};
 use crate::cluster::programs::{folder, owner, signal_with_children, temporary_folder, tool};
 use crate::cluster::{free_port, random_hex};
 use crate::database::connect;
-
-/// Of every role: nothing but a test reaches these servers.
-pub(super) const PASSWORD: &str = "outage";
 
 /// From an empty folder to three members that stream, beside other load.
 const START: Duration = Duration::from_secs(120);
@@ -30,17 +27,6 @@ pub struct Trio {
     others: Vec<Child>,
     ending: Child,
     lifeline: Option<ChildStdin>,
-}
-
-/// One member.
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) name: String,
-    /// Port of Patroni's API.
-    pub(super) api: u16,
-    /// Port of PostgreSQL.
-    pub(super) sql: u16,
-    patroni: Option<Child>,
 }
 
 impl Trio {
