@@ -69,13 +69,11 @@ pub enum ConnectError {
 /// The error and its causes in one line.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
+    for cause in std::iter::successors(error.source(), |error| error.source()) {
+        let next = cause.to_string();
         if !text.ends_with(&next) {
             text = format!("{text}: {next}");
         }
-        cause = error.source();
     }
     text
 }

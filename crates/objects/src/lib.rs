@@ -7,7 +7,7 @@ mod store_error;
 mod upload;
 
 pub use location::{Location, NotALocation};
-pub use s3::{NotS3, S3, Tokens, builder};
+pub use s3::{NotS3, S3, Tokens, builder, is_this_machine};
 pub use store::{Content, Store};
 pub use store_error::StoreError;
 pub use upload::Upload;

@@ -1,8 +1,10 @@
 //! Where buckets are, and who asks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::{BackoffConfig, RetryConfig};
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -164,9 +166,18 @@ fn token(variable: &str, path: &str) -> Result<Option<NamedTempFile>, NotS3> {
     Ok(Some(file))
 }
 
-/// A builder with what the settings say; bucket, retries and HTTP client are the caller's.
+/// Whether an address leads to this machine, by its name alone.
 #[must_use]
-pub fn builder(s3: &S3) -> AmazonS3Builder {
+pub fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// A builder with what the settings say; bucket and HTTP client are the caller's.
+#[must_use]
+pub fn builder(s3: &S3, retries: u32) -> AmazonS3Builder {
     use AmazonS3ConfigKey as Key;
     let secret =
         |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
@@ -187,7 +198,17 @@ pub fn builder(s3: &S3) -> AmazonS3Builder {
             s3.container_authorization_token_file.clone(),
         ),
     ];
+    let retry = RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(5),
+            base: 2.,
+        },
+        max_retries: usize::try_from(retries).unwrap_or(usize::MAX),
+        retry_timeout: Duration::from_secs(60),
+    };
     let builder = AmazonS3Builder::new()
+        .with_retry(retry)
         .with_virtual_hosted_style_request(s3.virtual_hosted_style)
         .with_skip_signature(s3.skip_signature);
     given

@@ -12,11 +12,11 @@ use object_store::client::{HttpClient, HttpConnector};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::signer::Signer as _;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _};
 use reqwest::{Method, Url};
 
 use crate::location::Location;
-use crate::s3::{S3, Tokens, builder};
+use crate::s3::{S3, Tokens, builder, is_this_machine};
 use crate::store_error::StoreError;
 use crate::upload::Upload;
 
@@ -70,18 +70,8 @@ impl Store {
                     .connect_timeout(Duration::from_secs(5))
                     .read_timeout(Duration::from_secs(30));
                 let client = if is_here { client.no_proxy() } else { client };
-                let retry = RetryConfig {
-                    backoff: BackoffConfig {
-                        init_backoff: Duration::from_millis(200),
-                        max_backoff: Duration::from_secs(5),
-                        base: 2.,
-                    },
-                    max_retries: 3,
-                    retry_timeout: Duration::from_secs(60),
-                };
-                let store = builder(&s3)
+                let store = builder(&s3, 3)
                     .with_bucket_name(bucket)
-                    .with_retry(retry)
                     .with_allow_http(true)
                     .with_http_connector(Connector(client.build()?))
                     .build()?;
@@ -198,12 +188,7 @@ fn check_endpoint(endpoint: Option<&str>, allow_http: bool) -> Result<bool, Stor
     let url = url.ok_or(StoreError::Endpoint(
         "an address like https://s3.example.com is expected, without user and password",
     ))?;
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let is_here = host == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|it| it.is_loopback());
+    let is_here = is_this_machine(&url);
     if url.scheme() == "http" && !is_here && !allow_http {
         return Err(StoreError::Endpoint(
             "http:// is for this machine only; use https://, or allow it",

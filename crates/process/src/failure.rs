@@ -137,16 +137,21 @@ fn known_code(error: &anyhow::Error) -> Option<ExitCode> {
 #[must_use]
 pub fn line(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = one_line(&error.to_string());
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = one_line(&error.to_string());
+    for cause in causes(error) {
+        let text = one_line(&cause.to_string());
         if !line.ends_with(&text) {
             line.push_str(": ");
             line.push_str(&text);
         }
-        cause = error.source();
     }
     line
+}
+
+/// The causes of an error, outermost first.
+pub fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |error| error.source())
 }
 
 pub(crate) fn one_line(text: &str) -> String {

@@ -1,10 +1,8 @@
 //! Failures of the database with the exit code of the process.
 
-use std::error::Error as _;
-
 use database::ConnectError;
 use one_shot::exit_code;
-use process::failure::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure, causes};
 use tokio_postgres::error::SqlState;
 
 /// For `map_err`: what was being done when a statement failed.
@@ -28,12 +26,7 @@ pub(super) fn connecting(error: ConnectError) -> Failure {
 
 /// The SQLSTATE that caused a failure, if the server gave one.
 pub(super) fn state(failure: &Failure) -> Option<&SqlState> {
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
-            return error.code();
-        }
-        cause = error.source();
-    }
-    None
+    causes(failure)
+        .find_map(|error| error.downcast_ref::<tokio_postgres::Error>())?
+        .code()
 }

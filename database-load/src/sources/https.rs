@@ -1,11 +1,12 @@
 //! Sources behind an address: what a server has there, and its content.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::time::Duration;
 
 use chrono::DateTime;
 use futures_util::{StreamExt as _, stream};
-use process::failure::{ExitCode, Failure, OrExit as _};
+use objects::is_this_machine;
+use process::failure::{self, ExitCode, Failure, OrExit as _};
 use process::settings;
 use reqwest::header::{CONTENT_LENGTH, DATE, ETAG, HeaderName, LAST_MODIFIED};
 use reqwest::{Client, ClientBuilder, Method, NoProxy, Proxy, Response, StatusCode, Url, redirect};
@@ -216,14 +217,6 @@ pub(super) fn check_scheme(name: &str, url: &Url, allow_http: bool) -> Result<()
     Err(Failure::new(ExitCode::Usage, message))
 }
 
-/// Whether an address leads to this machine, by its name alone.
-pub(super) fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let address = address.parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
 fn version(response: &Response) -> Option<ObjectVersion> {
     let e_tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
     ObjectVersion {
@@ -247,13 +240,8 @@ fn time(response: &Response, header: &HeaderName) -> Option<i64> {
 }
 
 /// The causes without the address, which may hold secrets: `Connection refused (os error 111)`.
-pub(super) fn causes(error: &reqwest::Error) -> String {
-    let mut parts = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        parts.push(error.to_string());
-        cause = error.source();
-    }
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut parts: Vec<String> = failure::causes(error).map(ToString::to_string).collect();
     parts.dedup();
     if parts.is_empty() {
         "the request failed".into()

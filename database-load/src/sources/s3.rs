@@ -1,6 +1,5 @@
 //! Sources in a bucket: objects, folders and patterns.
 
-use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,9 +10,9 @@ use object_store::client::{
     ClientConfigKey, HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, GetOptions, ObjectMeta, ObjectStore, RetryConfig};
-use objects::{Tokens, builder};
-use process::failure::{ExitCode, Failure, OrExit as _};
+use object_store::{ClientOptions, GetOptions, ObjectMeta, ObjectStore};
+use objects::{Tokens, builder, is_this_machine};
+use process::failure::{self, ExitCode, Failure, OrExit as _};
 use reqwest::header::CONTENT_DISPOSITION;
 use reqwest::{StatusCode, Url};
 
@@ -62,24 +61,14 @@ impl Bucket {
             https::check_scheme("AWS_ENDPOINT_URL", endpoint, settings.allow_http)?;
         }
         let timeout = Duration::from_secs(settings.connect_timeout_s);
-        let is_here = endpoint.as_ref().is_some_and(https::is_this_machine);
+        let is_here = endpoint.as_ref().is_some_and(is_this_machine);
         let client = RecordingClient {
             client: https::client(settings, tls, timeout, is_here)?,
             credentials: https::client(settings, tls, Duration::from_secs(1), true)?,
             problem: Arc::default(),
         };
-        let retry = RetryConfig {
-            backoff: BackoffConfig {
-                init_backoff: Duration::from_millis(200),
-                max_backoff: Duration::from_secs(5),
-                base: 2.,
-            },
-            max_retries: usize::try_from(settings.retries).unwrap_or(usize::MAX),
-            retry_timeout: Duration::from_secs(60),
-        };
-        let store = builder(&s3)
+        let store = builder(&s3, settings.retries)
             .with_bucket_name(bucket)
-            .with_retry(retry)
             .with_http_connector(client.clone())
             .build();
         Ok(Bucket {
@@ -230,13 +219,11 @@ fn code(error: &object_store::Error) -> Option<String> {
 
 fn causes(error: &object_store::Error) -> String {
     let mut parts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
+    for cause in failure::causes(error) {
+        let text = cause.to_string();
         if parts.iter().all(|part| !part.contains(&text)) {
             parts.push(text);
         }
-        cause = error.source();
     }
     parts.join(": ")
 }
@@ -275,16 +262,7 @@ impl HttpService for RecordingClient {
                 let status = response.status();
                 (!status.is_success()).then_some(Problem::Status(status))
             }
-            Err(error) => {
-                let mut parts = Vec::new();
-                let mut cause = error.source();
-                while let Some(error) = cause {
-                    parts.push(error.to_string());
-                    cause = error.source();
-                }
-                parts.dedup();
-                Some(Problem::NoAnswer(parts.join(": ")))
-            }
+            Err(error) => Some(Problem::NoAnswer(https::causes(error))),
         };
         *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
         result

@@ -1,8 +1,6 @@
 //! Failures of sources that cannot be reached, apart from those of their data.
 
-use std::error::Error as _;
-
-use process::failure::{ExitCode, Failure};
+use process::failure::{ExitCode, Failure, causes};
 
 /// A source's bytes cannot be had now, through no fault of what is asked for: no answer, or
 /// the disk fails.
@@ -22,12 +20,5 @@ pub(super) fn absent(name: &str, status: u16) -> Failure {
 
 /// Whether a run failed because a source could not be reached.
 pub(crate) fn is_unreachable(failure: &Failure) -> bool {
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        if error.is::<Unreachable>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    causes(failure).any(|error| error.is::<Unreachable>())
 }
