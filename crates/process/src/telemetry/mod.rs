@@ -245,12 +245,6 @@ impl Telemetry {
         }
     }
 
-    /// The parent of the process's first span; empty if the span begins a trace of its own.
-    #[must_use]
-    pub fn startup_parent(&self) -> Context {
-        self.pod_trace.parent()
-    }
-
     /// Decides which requests are traced.
     #[must_use]
     pub fn request_sampler(&self) -> RequestSampler {
