@@ -1,6 +1,5 @@
 //! The application: builds the state and the server, runs them from start to stop.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +20,10 @@ use tracing::{Instrument, Span, info};
 use crate::auth::Authenticator;
 use crate::console;
 use crate::docs::Documents;
+use crate::exit_code::connecting;
 use crate::health::Readiness;
 use crate::http::cors::Cors;
+use crate::http::listen;
 use crate::http::metrics::{HttpMetrics, request_metrics};
 use crate::http::observe::{Observer, observe, trace_headers};
 use crate::http::resource::not_found;
@@ -128,15 +129,7 @@ impl Application {
             draining: draining.clone(),
         };
         let request_metrics = request_metrics(&registry).or_exit(ExitCode::Unexpected, "start")?;
-        let address = (settings.bind_address.as_str(), settings.port);
-        let listener = TcpListener::bind(address).or_exit(
-            ExitCode::Input,
-            format!(
-                "PORT: cannot listen on {}:{}",
-                settings.bind_address, settings.port
-            ),
-        )?;
-        let port = listener.local_addr().or_exit(ExitCode::Input, "PORT")?.port();
+        let (listener, port) = listen("PORT", (&settings.bind_address, settings.port))?;
         let console = console::start(&settings, &state, &registry)?;
         let documents = web::Data::new(Documents::new(routes::openapi_json(), routes::openapi_yaml()));
         let registry = web::Data::new(registry);
@@ -312,14 +305,7 @@ async fn started(
 ) -> Result<(), Failure> {
     let wait = Duration::from_secs(settings.wait_timeout_s);
     for database in databases {
-        if let Err(error) = database.wait(wait).await {
-            let code = if error.is_unreachable() {
-                ExitCode::DatabaseUnreachable
-            } else {
-                ExitCode::Usage
-            };
-            return Err(error).or_exit(code, "start");
-        }
+        database.wait(wait).await.map_err(connecting("start"))?;
     }
     // Fails only when the refresher is gone, at the end.
     let has_snapshot =

@@ -6,6 +6,7 @@ pub mod commands;
 pub mod console;
 mod coupons;
 mod docs;
+mod exit_code;
 mod health;
 mod http;
 mod job_status;

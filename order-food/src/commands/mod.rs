@@ -57,7 +57,7 @@ enum Command {
     Worker,
     /// Look at background jobs, and act on them.
     Jobs(jobs::Jobs),
-    /// Print the settings in force, without secrets.
+    /// Print the effective settings, without secrets.
     Settings,
     /// Probe a running server; exit code 0 for a 2xx answer.
     #[command(after_help = "Example: order-food health --url http://127.0.0.1:8080/ready")]
@@ -93,10 +93,7 @@ enum Command {
     #[command(after_help = "Example: order-food demo-traffic --rate 2/s --minutes 5 --with-failures")]
     DemoTraffic(demo_traffic::DemoTraffic),
     /// Manage the endpoints that events are sent to.
-    Webhooks {
-        #[command(subcommand)]
-        action: webhooks::Action,
-    },
+    Webhooks(webhooks::Webhooks),
     /// Print the API's description.
     #[command(after_help = "Example: order-food openapi --format json")]
     Openapi {
@@ -143,12 +140,21 @@ pub fn run() -> std::process::ExitCode {
             print(&text)?;
             Ok(code)
         }),
-        Command::Webhooks { action } => {
-            run_beside(|| webhooks::run(action, arguments.config).and_then(|text| print(&text)))
+        Command::Webhooks(webhooks) => {
+            run_beside(|| webhooks::run(webhooks, arguments.config).and_then(|text| print(&text)))
         }
         Command::Openapi { format: Format::Yaml } => report::run(|| print(&openapi_yaml())),
         Command::Openapi { format: Format::Json } => report::run(|| print(&openapi_json())),
     }
+}
+
+/// Runs the work of a command on this thread.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_exit(ExitCode::Unexpected, "start")?;
+    runtime.block_on(work)
 }
 
 fn print(text: &str) -> Result<ExitCode, Failure> {

@@ -1,6 +1,5 @@
 //! The console's own listener.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tracing::info;
 use super::board_cache::BoardCache;
 use super::flow::{self, Flow};
 use super::{Console, routes};
+use crate::http::listen;
 use crate::settings::Settings;
 use crate::state::AppState;
 
@@ -34,15 +34,7 @@ pub(crate) fn start(
     let Some(port) = settings.console.port else {
         return Ok(None);
     };
-    let address = settings.console.bind_address.as_str();
-    let listener = TcpListener::bind((address, port)).or_exit(
-        ExitCode::Input,
-        format!("CONSOLE_PORT: cannot listen on {address}:{port}"),
-    )?;
-    let port = listener
-        .local_addr()
-        .or_exit(ExitCode::Input, "CONSOLE_PORT")?
-        .port();
+    let (listener, port) = listen("CONSOLE_PORT", (&settings.console.bind_address, port))?;
     let console = Arc::new(Console {
         state: state.clone(),
         registry: registry.clone(),

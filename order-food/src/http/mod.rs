@@ -4,12 +4,14 @@
 pub(crate) mod body;
 pub(crate) mod cors;
 mod error;
+mod listen;
 pub(crate) mod metrics;
 pub(crate) mod observe;
 mod origin;
 pub(crate) mod resource;
 
 pub(crate) use error::{ApiError, EXAMPLE_REQUEST_ID, ErrorBody};
+pub(crate) use listen::listen;
 pub use origin::Origin;
 pub(crate) use pages::representation;
 

@@ -7,6 +7,8 @@ use database::version::{Applied, NEWEST, applied};
 use process::failure::{ExitCode, Failure, OrExit};
 use tracing::info;
 
+use crate::exit_code::connecting;
+
 /// Time between two looks.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -17,13 +19,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// refuses the connection; 7 when it is too new.
 pub(super) async fn wait(database: &Database, limit: Duration) -> Result<(), Failure> {
     let started = Instant::now();
-    if let Err(error) = database.wait(limit).await {
-        let code = match error.is_unreachable() {
-            true => ExitCode::DatabaseUnreachable,
-            false => ExitCode::Usage,
-        };
-        return Err(error).or_exit(code, "start");
-    }
+    database.wait(limit).await.map_err(connecting("start"))?;
     let mut said = false;
     loop {
         let found = match database.connect().await {

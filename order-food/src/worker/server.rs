@@ -1,7 +1,5 @@
 //! The HTTP server of a worker: probes and metrics.
 
-use std::net::TcpListener;
-
 use actix_web::dev::Server;
 use actix_web::http::header;
 use actix_web::middleware::{Condition, NormalizePath};
@@ -12,6 +10,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 use tracing::info;
 
 use super::health::{Check, Health};
+use crate::http::listen;
 use crate::settings::Settings;
 
 const ALL: &[Check] = &[Check::Scheduler, Check::Database, Check::Schema];
@@ -21,15 +20,7 @@ const ALL: &[Check] = &[Check::Scheduler, Check::Database, Check::Schema];
 /// # Errors
 /// Exit code 6 when the port cannot be bound.
 pub(super) fn start(settings: &Settings, health: Health, registry: &Registry) -> Result<Server, Failure> {
-    let address = (settings.bind_address.as_str(), settings.port);
-    let listener = TcpListener::bind(address).or_exit(
-        ExitCode::Input,
-        format!(
-            "PORT: cannot listen on {}:{}",
-            settings.bind_address, settings.port
-        ),
-    )?;
-    let port = listener.local_addr().or_exit(ExitCode::Input, "PORT")?.port();
+    let (listener, port) = listen("PORT", (&settings.bind_address, settings.port))?;
     // The prefix keeps the workers' requests apart from the API's: workers_http_requests_total.
     let metrics = PrometheusMetricsBuilder::new("workers")
         .registry(registry.clone())

@@ -20,6 +20,7 @@ use arguments::Action;
 pub(super) use arguments::Jobs;
 use output::Output;
 
+use crate::exit_code::connecting;
 use crate::jobs::{self, Resources};
 use crate::operator_actions::{OperatorAction, record};
 use crate::settings::Settings;
@@ -40,11 +41,7 @@ struct Desk {
 /// for is still pending, 9 when there is no such job or scope, 1 for a job that failed.
 pub(super) fn jobs(jobs: Jobs, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
     let settings = Settings::load(config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_exit(ExitCode::Unexpected, "start")?;
-    runtime.block_on(async {
+    super::block_on(async {
         let mut desk = Desk::open(settings, Output::new(jobs.json)).await?;
         desk.act(jobs.action).await
     })
@@ -63,15 +60,9 @@ impl Desk {
             settings: settings.clone(),
         };
         let registry = jobs::registry(&resources).or_exit(ExitCode::Usage, "settings")?;
-        let connection = database.connect_diesel().await.map_err(|error| {
-            let code = match error.is_unreachable() {
-                true => ExitCode::DatabaseUnreachable,
-                false => ExitCode::Usage,
-            };
-            Failure::new(code, "jobs").context_from(error)
-        })?;
+        let connection = database.connect_diesel().await;
         Ok(Desk {
-            connection,
+            connection: connection.map_err(connecting("jobs"))?,
             registry,
             settings,
             host: process::host_name(),

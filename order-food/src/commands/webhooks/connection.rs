@@ -6,6 +6,7 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use process::failure::{ExitCode, Failure, OrExit};
 use serde_json::Value;
 
+use crate::exit_code::connecting;
 use crate::operator_actions::{self, OperatorAction};
 use crate::settings::Settings;
 use crate::webhooks::endpoints::{self, Endpoint};
@@ -34,14 +35,7 @@ impl Operator {
     pub(super) async fn connect(settings: &Settings) -> Result<Operator, Failure> {
         let database = Database::direct(&settings.database, "order-food webhooks")
             .or_exit(ExitCode::Usage, "settings")?;
-        let code = |error: &database::ConnectError| match error.is_unreachable() {
-            true => ExitCode::DatabaseUnreachable,
-            false => ExitCode::Usage,
-        };
-        let client = database.connect().await.map_err(|error| {
-            let code = code(&error);
-            Failure::new(code, "webhooks").context_from(error)
-        })?;
+        let client = database.connect().await.map_err(connecting("webhooks"))?;
         let applied = version::applied(&client)
             .await
             .or_exit(ExitCode::Unexpected, "read the schema version")?;
@@ -54,11 +48,10 @@ impl Operator {
                 ),
             ));
         }
-        let connection = database.connect_diesel().await.map_err(|error| {
-            let code = code(&error);
-            Failure::new(code, "webhooks").context_from(error)
-        })?;
-        Ok(Operator { connection })
+        let connection = database.connect_diesel().await;
+        Ok(Operator {
+            connection: connection.map_err(connecting("webhooks"))?,
+        })
     }
 
     /// All endpoints, oldest first.

@@ -9,15 +9,25 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use process::failure::{ExitCode, Failure, OrExit};
+use process::failure::Failure;
 
 use crate::settings::Settings;
 use crate::webhooks::{EndpointId, EventType};
 use connection::Operator;
 
+/// Manage the endpoints that events are sent to.
+#[derive(Args)]
+pub(super) struct Webhooks {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    action: Action,
+}
+
 /// An action on endpoints.
 #[derive(Subcommand)]
-pub(super) enum Action {
+enum Action {
     /// Add an endpoint; prints its id and, once, the secret that verifies what it is sent.
     #[command(
         after_help = "Example: order-food webhooks add https://shop.example/hooks --events order.placed --json"
@@ -28,15 +38,10 @@ pub(super) enum Action {
         /// Events that it wants, separated by commas
         #[arg(long, value_name = "EVENTS", value_delimiter = ',', value_parser = event, default_value = "order.placed")]
         events: Vec<EventType>,
-        #[command(flatten)]
-        output: Output,
     },
     /// List the endpoints with their state.
     #[command(after_help = "Example: order-food webhooks list --json")]
-    List {
-        #[command(flatten)]
-        output: Output,
-    },
+    List,
     /// Have a worker send a signed test event (endpoint.test), and tell what the receiver answered.
     #[command(after_help = "Example: order-food webhooks test 01980000-0000-7000-8000-000000000000")]
     Test {
@@ -45,8 +50,6 @@ pub(super) enum Action {
         /// How long to wait for a worker and the answer
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = process::duration::within(Duration::from_secs(1)..=HOUR))]
         wait: Duration,
-        #[command(flatten)]
-        output: Output,
     },
     /// Give an endpoint a new secret, printed once; the former signs beside it for a while.
     #[command(
@@ -58,33 +61,19 @@ pub(super) enum Action {
         /// How long the former secret goes on signing [default: WEBHOOK_SECRET_OVERLAP, 1 day]
         #[arg(long, value_name = "DURATION", value_parser = process::duration::within(Duration::ZERO..=30 * DAY))]
         overlap: Option<Duration>,
-        #[command(flatten)]
-        output: Output,
     },
     /// Switch an endpoint off; events that happen from then on are not sent to it.
     #[command(after_help = "Example: order-food webhooks disable 01980000-0000-7000-8000-000000000000")]
     Disable {
         /// The endpoint's id
         id: EndpointId,
-        #[command(flatten)]
-        output: Output,
     },
     /// Switch an endpoint on again, also one that was switched off because it failed.
     #[command(after_help = "Example: order-food webhooks enable 01980000-0000-7000-8000-000000000000")]
     Enable {
         /// The endpoint's id
         id: EndpointId,
-        #[command(flatten)]
-        output: Output,
     },
-}
-
-/// The form of the output.
-#[derive(Args, Clone, Copy)]
-pub(super) struct Output {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -95,26 +84,23 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// # Errors
 /// Exit code 2 for a URL or an endpoint that cannot be used, 3 when the database cannot be reached,
 /// 9 when its schema is too old, 1 when a test is not answered with 2xx.
-pub(super) fn run(action: Action, config: Option<PathBuf>) -> Result<String, Failure> {
+pub(super) fn run(webhooks: Webhooks, config: Option<PathBuf>) -> Result<String, Failure> {
     let settings = Settings::load(config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_exit(ExitCode::Unexpected, "start")?;
-    runtime.block_on(async {
-        match action {
-            Action::Add { url, events, output } => change::add(&settings, &url, &events, output.json).await,
-            Action::List { output } => {
+    let json = webhooks.json;
+    super::block_on(async {
+        match webhooks.action {
+            Action::Add { url, events } => change::add(&settings, &url, &events, json).await,
+            Action::List => {
                 let mut operator = Operator::connect(&settings).await?;
-                show::list(&operator.endpoints().await?, output.json)
+                show::list(&operator.endpoints().await?, json)
             }
-            Action::Test { id, wait, output } => test::test(&settings, id, wait, output.json).await,
-            Action::Rotate { id, overlap, output } => {
+            Action::Test { id, wait } => test::test(&settings, id, wait, json).await,
+            Action::Rotate { id, overlap } => {
                 let default = Duration::from_secs(settings.webhooks.secret_overlap_s);
-                change::rotate(&settings, id, overlap.unwrap_or(default), output.json).await
+                change::rotate(&settings, id, overlap.unwrap_or(default), json).await
             }
-            Action::Disable { id, output } => change::disable(&settings, id, output.json).await,
-            Action::Enable { id, output } => change::enable(&settings, id, output.json).await,
+            Action::Disable { id } => change::disable(&settings, id, json).await,
+            Action::Enable { id } => change::enable(&settings, id, json).await,
         }
     })
 }
