@@ -28,15 +28,18 @@ struct Fragment<'a> {
     card: Card<'a>,
 }
 
+/// The parts of a request that changes the cart.
+type Posted = (
+    HttpRequest,
+    web::Payload,
+    web::Data<AppState>,
+    web::Data<Storefront>,
+);
+
 const X_FRAGMENT: &str = "x-fragment";
 
 /// POST /cart/change: one unit (or as many as `quantity` says) more or less.
-pub(crate) async fn change(
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn change((request, payload, state, storefront): Posted) -> Result<HttpResponse, ApiError> {
     let (form, mut cart) = begin(&request, payload, &state, &storefront).await?;
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
     let units: i32 = form
@@ -88,10 +91,7 @@ pub(crate) async fn change(
 
 /// POST /cart/quantity: so many units of a product; 0 removes it.
 pub(crate) async fn quantity(
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
+    (request, payload, state, storefront): Posted,
 ) -> Result<HttpResponse, ApiError> {
     let (form, mut cart) = begin(&request, payload, &state, &storefront).await?;
     let Some(id) = form.product("product").filter(|id| cart.units_of(*id) > 0) else {
@@ -113,12 +113,7 @@ pub(crate) async fn quantity(
 }
 
 /// POST /cart/remove
-pub(crate) async fn remove(
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn remove((request, payload, state, storefront): Posted) -> Result<HttpResponse, ApiError> {
     let (form, mut cart) = begin(&request, payload, &state, &storefront).await?;
     let removed = form.product("product").map(|id| (id, cart.units_of(id)));
     match removed {
@@ -132,12 +127,7 @@ pub(crate) async fn remove(
 }
 
 /// POST /cart/tidy: removes what is no longer sold.
-pub(crate) async fn tidy(
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn tidy((request, payload, state, storefront): Posted) -> Result<HttpResponse, ApiError> {
     let (_, mut cart) = begin(&request, payload, &state, &storefront).await?;
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
     cart.retain(|id: ProductId| snapshot.catalogue.product(id).is_some());
@@ -145,24 +135,14 @@ pub(crate) async fn tidy(
 }
 
 /// POST /cart/clear
-pub(crate) async fn clear(
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn clear((request, payload, state, storefront): Posted) -> Result<HttpResponse, ApiError> {
     let (_, mut cart) = begin(&request, payload, &state, &storefront).await?;
     cart.clear();
     Ok(changed(&request, &storefront, cart, "/cart?cleared=1"))
 }
 
 /// POST /cart/coupon: takes a code that is good for the cart, or says why it is not.
-pub(crate) async fn coupon(
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn coupon((request, payload, state, storefront): Posted) -> Result<HttpResponse, ApiError> {
     let (form, mut cart) = begin(&request, payload, &state, &storefront).await?;
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
     if storefront.seller(&snapshot).is_none() {

@@ -57,7 +57,7 @@ struct Checkout {
 }
 
 /// How long a cart waits for what only the database knows of its coupon. Ordering checks it anyway.
-const COUPON_PATIENCE: Duration = Duration::from_millis(300);
+const COUPON_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// What a cart page says besides the cart.
 #[derive(Default)]
@@ -83,7 +83,7 @@ pub(crate) async fn cart(
     let mut remarks = remarks(&request, &state, &storefront, &snapshot).await;
     if let Some(code) = &cart.coupon {
         let checking = check(&state, &snapshot, &cart, code);
-        if let Ok(Err(problem)) = tokio::time::timeout(COUPON_PATIENCE, checking).await
+        if let Ok(Err(problem)) = tokio::time::timeout(COUPON_TIMEOUT, checking).await
             && matches!(problem, PlaceError::NotStored(_))
         {
             remarks.unredeemable = coupon_sentence(&problem);

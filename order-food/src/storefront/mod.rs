@@ -36,6 +36,7 @@ use pages::{Assets, Currency, PageHeaders, Representation, ShownTime, Signer, Si
 use process::failure::Failure;
 use shop::{HashKeys, Scope};
 use tracing::error;
+use uuid::Uuid;
 
 use crate::http::ApiError;
 use crate::rate_limit::Limits;
@@ -150,6 +151,13 @@ impl Parts {
         let is_valid = key.expires_at.is_none_or(|expiry| snapshot.now() < expiry);
         let may_order = key.scopes.contains(Scope::CreateOrder);
         (is_valid && may_order && !snapshot.has_stale_keys(self.keys_max_age)).then_some(key.id)
+    }
+
+    /// The order that a token leads to. A forged link is answered like one of an order that is not
+    /// there.
+    fn order_of(&self, token: &str, snapshot: &Snapshot) -> Result<Uuid, ApiError> {
+        let days = self.settings.order_link_days;
+        links::order_of(token, &self.signer, snapshot.now(), days).ok_or(ApiError::NotFound("order"))
     }
 
     /// What every page shows; `cart` is the badge of the cart.

@@ -136,10 +136,7 @@ async fn find(
     snapshot: &Snapshot,
     token: &str,
 ) -> Result<Order, ApiError> {
-    let days = storefront.settings.order_link_days;
-    // A forged link is answered like one of an order that is not there.
-    let id = links::order_of(token, &storefront.signer, snapshot.now(), days)
-        .ok_or(ApiError::NotFound("order"))?;
+    let id = storefront.order_of(token, snapshot)?;
     let read = async |connection: &mut _| orders_of(connection, &[id]).await;
     let mut found = state.read("SELECT orders", read).await?;
     found.pop().ok_or_else(|| state.cells.missing(id))

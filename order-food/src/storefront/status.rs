@@ -119,9 +119,7 @@ pub(crate) async fn follow(
     storefront: web::Data<Storefront>,
 ) -> Result<HttpResponse, ApiError> {
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
-    let days = storefront.settings.order_link_days;
-    let order = links::order_of(&token, &storefront.signer, snapshot.now(), days);
-    let order = order.ok_or(ApiError::NotFound("order"))?;
+    let order = storefront.order_of(&token, &snapshot)?;
     events::follow(&request, &state, order, None, || true).await
 }
 
@@ -136,9 +134,7 @@ pub(crate) async fn cancel(
     Form::read(&request, payload, &state, &storefront).await?;
     storefront.limits.admit_action(&request, Action::CartChange)?;
     let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
-    let days = storefront.settings.order_link_days;
-    let order = links::order_of(&token, &storefront.signer, snapshot.now(), days);
-    let order = order.ok_or(ApiError::NotFound("order"))?;
+    let order = storefront.order_of(&token, &snapshot)?;
     let own = OwnOrders::read(request.headers(), &storefront.site(&request), &storefront.signer);
     let key = storefront.settings.key_id.filter(|_| own.ids().contains(&order));
     let key = key.ok_or(ApiError::Forbidden(
