@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use database::pool::Pool;
-use job_queue::{Job, JobError, Kind, NewJob, Outcome, Overflow, Priority, Run};
+use job_queue::{Job, JobError, Kind, Outcome, Overflow, Priority, Run};
 use tracing::info;
 
 use crate::orders::expiry::remove_piece;
@@ -37,9 +37,4 @@ impl Job for IdempotencyPurge {
         }
         Ok(Outcome::Done)
     }
-}
-
-/// The periodic job: one at a time.
-pub(super) fn periodic() -> NewJob {
-    NewJob::raw(IdempotencyPurge::KIND, "null".to_owned()).unique("periodic")
 }

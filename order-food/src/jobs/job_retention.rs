@@ -7,7 +7,7 @@ use database::pool::Pool;
 use diesel::QueryResult;
 use diesel::sql_types::{BigInt, Double};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use job_queue::{Job, JobError, Kind, NewJob, Outcome, Overflow, Priority, Run, operate};
+use job_queue::{Job, JobError, Kind, Outcome, Overflow, Priority, Run, operate};
 use tracing::info;
 
 use crate::pieces;
@@ -58,9 +58,4 @@ async fn remove_actions(connection: &mut AsyncPgConnection, retention: Duration)
         .bind::<BigInt, _>(PIECE)
         .execute(connection)
         .await
-}
-
-/// The periodic job: one at a time.
-pub(super) fn periodic() -> NewJob {
-    NewJob::raw(JobRetention::KIND, "null".to_owned()).unique("periodic")
 }

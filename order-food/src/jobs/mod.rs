@@ -16,11 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use database::pool::Pool;
-use job_queue::{Queue, Registry};
+use job_queue::{Job, NewJob, Queue, Registry};
 
 use crate::live::Live;
 use crate::orders::status::ReadyIn;
 use crate::webhooks::Deliverer;
+use idempotency_purge::IdempotencyPurge;
+use job_retention::JobRetention;
 use orders_answer::{AutoAccept, RejectUnanswered};
 use reporting_backfill::ReportingBackfill;
 use reporting_export::ReportingExport;
@@ -98,25 +100,34 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
         .every(
             "orders.reject_unanswered",
             RejectUnanswered::every(&settings.orders),
-            RejectUnanswered::periodic(),
+            periodic::<RejectUnanswered>(),
         )
         .job(operator_bulk::OperatorBulk { pool: pool.clone() })
-        .job(idempotency_purge::IdempotencyPurge { pool: pool.clone() })
-        .job(job_retention::JobRetention {
+        .job(IdempotencyPurge { pool: pool.clone() })
+        .job(JobRetention {
             pool: pool.clone(),
             retention,
             audit_retention: Duration::from_secs(settings.jobs.audit_retention_s),
         })
-        .every("job_retention", job_retention::EVERY, job_retention::periodic());
+        .every("job_retention", job_retention::EVERY, periodic::<JobRetention>());
     if settings.orders.auto_accept {
-        registry = registry.every("orders.auto_accept", orders_answer::OFTEN, AutoAccept::periodic());
+        registry = registry.every(
+            "orders.auto_accept",
+            orders_answer::OFTEN,
+            periodic::<AutoAccept>(),
+        );
     }
     if settings.jobs.idempotency_sweep_in == SweepPlace::Workers {
         registry = registry.every(
             "idempotency_purge",
             idempotency_purge::EVERY,
-            idempotency_purge::periodic(),
+            periodic::<IdempotencyPurge>(),
         );
     }
     Ok(registry)
+}
+
+/// A periodic job without a payload: one at a time.
+fn periodic<J: Job<Payload = ()>>() -> NewJob {
+    NewJob::raw(J::KIND, "null".to_owned()).unique("periodic")
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use database::pool::Pool;
-use job_queue::{Job, JobError, Kind, NewJob, Outcome, Overflow, Priority, Queue, Run};
+use job_queue::{Job, JobError, Kind, Outcome, Overflow, Priority, Queue, Run};
 use shop::Reason;
 use tracing::info;
 
@@ -110,13 +110,6 @@ async fn answer(
     }
 }
 
-impl AutoAccept {
-    /// The periodic job: one at a time.
-    pub(super) fn periodic() -> NewJob {
-        NewJob::raw(AutoAccept::KIND, "null".to_owned()).unique("periodic")
-    }
-}
-
 impl RejectUnanswered {
     /// Rejects what these settings say.
     pub(super) fn new(pool: Pool, queue: Queue, live: Live, settings: &Settings) -> RejectUnanswered {
@@ -138,10 +131,5 @@ impl RejectUnanswered {
             0 => super::MINUTE,
             _ => OFTEN,
         }
-    }
-
-    /// The periodic job: one at a time.
-    pub(super) fn periodic() -> NewJob {
-        NewJob::raw(RejectUnanswered::KIND, "null".to_owned()).unique("periodic")
     }
 }

@@ -1,8 +1,8 @@
 //! The span of an attempt, linked to the request that enqueued the job.
 
-use job_queue::{Observer, Run};
+use job_queue::{Observer, PlainSpans, Run};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
-use tracing::{Span, info_span};
+use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// Spans `job.execute`.
@@ -10,14 +10,7 @@ pub(super) struct JobSpans;
 
 impl Observer for JobSpans {
     fn span(&self, run: &Run) -> Span {
-        let span = info_span!(
-            "job.execute",
-            job.id = run.id(),
-            job.kind = run.kind(),
-            job.queue = run.queue(),
-            job.priority = run.priority().label(),
-            job.attempt = run.attempt()
-        );
+        let span = PlainSpans.span(run);
         if let Some(context) = run.trace_context().and_then(span_context) {
             span.add_link(context);
         }
