@@ -64,12 +64,7 @@ const PAGES: [&str; 18] = [
 pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let database = setup.database("console")?;
     fill(&database, setup.arguments.orders)?;
-    insert_key(
-        &database.sql,
-        "018f4e5a-0000-7000-8000-0000000000b4",
-        OPERATOR,
-        "{operate}",
-    )?;
+    insert_operator(&database)?;
     database.sql.run(JOBS_AND_DEAD_LETTERS)?;
     open_orders(&database)?;
     database.sql.run("VACUUM ANALYZE")?;
@@ -152,18 +147,18 @@ fn pages(setup: &Setup, report: &mut Report, screen: &Screen) -> anyhow::Result<
     Ok(())
 }
 
+fn insert_operator(database: &Database) -> anyhow::Result<()> {
+    let id = "018f4e5a-0000-7000-8000-0000000000b4";
+    insert_key(&database.sql, id, OPERATOR, "{operate}")
+}
+
 /// Orders and jobs with no screen, and with the board open on twenty.
 fn rates(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let [alone, watched] = ["no_screen", "screens"].map(|name| setup.database(name));
     let (alone, watched) = (alone?, watched?);
     let mut servers = Vec::new();
     for database in [&alone, &watched] {
-        insert_key(
-            &database.sql,
-            "018f4e5a-0000-7000-8000-0000000000b4",
-            OPERATOR,
-            "{operate}",
-        )?;
+        insert_operator(database)?;
         let console = free_port()?;
         let server = setup.order_food_with(database, &[("CONSOLE_PORT", console.to_string())])?;
         servers.push((server, console));
@@ -179,47 +174,35 @@ fn rates(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
         orders(server, database)?;
         database.sql.run("VACUUM ANALYZE")?;
     }
-    let mut reads = Vec::new();
-    let series = alternate(
-        "console",
-        setup.arguments.rounds,
-        [
-            Subject::new("orders, no screen", || orders(without, &alone)),
-            Subject::new("orders, the board open on 20 screens", || {
-                let screens = Screens::open(*console)?;
-                let run = orders(with, &watched)?;
-                reads.push(screens.close()? as f64 / (setup.arguments.seconds + 1) as f64);
-                Ok(run)
-            }),
-        ],
-    )?;
-    let [of_alone, of_watched] = &series;
-    let what = "orders/s with the board open on 20 screens, against none";
-    report.at_least(what, of_watched.rate_through(of_alone), 0.97, "×");
-    report.told(
-        "boards that 20 screens read meanwhile",
-        crate::figures::median(reads),
-        "/s",
-    );
-    report.all_accepted("orders while boards are open", of_watched);
-    report.add(series);
-    let series = alternate(
-        "console",
-        setup.arguments.rounds,
-        [
-            Subject::new("jobs, no screen", || jobs(setup, &alone)),
-            Subject::new("jobs, the board open on 20 screens", || {
-                let screens = Screens::open(*console)?;
-                let run = jobs(setup, &watched)?;
-                screens.close()?;
-                Ok(run)
-            }),
-        ],
-    )?;
-    let [of_alone, of_watched] = &series;
-    let what = "jobs/s with the board open on 20 screens, against none";
-    report.at_least(what, of_watched.rate_through(of_alone), 0.97, "×");
-    report.add(series);
+    let jobs = |_: &Server, database: &Database| jobs(setup, database);
+    type Load<'a> = &'a dyn Fn(&Server, &Database) -> anyhow::Result<Run>;
+    for (kind, run) in [("orders", &orders as Load<'_>), ("jobs", &jobs)] {
+        let mut reads = Vec::new();
+        let names = ["no screen", "the board open on 20 screens"].map(|name| format!("{kind}, {name}"));
+        let [alone_name, watched_name] = &names;
+        let series = alternate(
+            "console",
+            setup.arguments.rounds,
+            [
+                Subject::new(alone_name, || run(without, &alone)),
+                Subject::new(watched_name, || {
+                    let screens = Screens::open(*console)?;
+                    let run = run(with, &watched)?;
+                    reads.push(screens.close()? as f64 / (setup.arguments.seconds + 1) as f64);
+                    Ok(run)
+                }),
+            ],
+        )?;
+        let [of_alone, of_watched] = &series;
+        let what = format!("{kind}/s with the board open on 20 screens, against none");
+        report.at_least(&what, of_watched.rate_through(of_alone), 0.97, "×");
+        if kind == "orders" {
+            let what = "boards that 20 screens read meanwhile";
+            report.told(what, crate::figures::median(reads), "/s");
+            report.all_accepted("orders while boards are open", of_watched);
+        }
+        report.add(series);
+    }
     Ok(())
 }
 
