@@ -40,6 +40,17 @@ finish() {
   return "$status"
 }
 
+# end GROUP: SIGTERM, and SIGKILL if that is not enough.
+end() {
+  kill -TERM -- "-$1"
+  for ((tenths = 0; tenths < stop_within * 10; tenths++)); do
+    kill -0 "$1" || break
+    sleep 0.1
+  done
+  kill -KILL -- "-$1"
+  wait "$1"
+} 2>/dev/null
+
 stop_all() {
   local status=$?
   set +e
@@ -48,23 +59,9 @@ stop_all() {
   trap '[[ -z $child ]] || kill -KILL -- "-$child"' INT TERM HUP
   if [[ -n $child ]]; then
     echo "Stopping."
-    kill -TERM -- "-$child"
-    for ((tenths = 0; tenths < stop_within * 10; tenths++)); do
-      kill -0 "$child" || break
-      sleep 0.1
-    done
-    kill -KILL -- "-$child"
-    wait "$child"
-  fi 2>/dev/null
-  if [[ -n $worker ]]; then
-    kill -TERM -- "-$worker"
-    for ((tenths = 0; tenths < stop_within * 10; tenths++)); do
-      kill -0 "$worker" || break
-      sleep 0.1
-    done
-    kill -KILL -- "-$worker"
-    wait "$worker"
-  fi 2>/dev/null
+    end "$child"
+  fi
+  [[ -z $worker ]] || end "$worker"
   if [[ -n $private ]]; then
     "$here/postgres/cluster.sh" stop
     echo "PostgreSQL stopped; the data are kept ('make reset' forgets them)."
@@ -150,43 +147,31 @@ one_shot 4 database-load
 
 # What a worker exports, the API serves.
 export REPORT_LOCATION=${REPORT_LOCATION:-$state/exports}
-since=$(milliseconds)
-launch "$binaries/order-food"
-ready() {
-  "$binaries/order-food" health --url "http://127.0.0.1:$PORT/ready" >/dev/null 2>&1
-}
-running() {
-  kill -0 "$child" 2>/dev/null
-}
-until ready && running; do
-  if ! running; then
-    status=0
-    finish || status=$?
-    fail "order-food ended with exit code $status before it was ready; its log is above"
-  fi
-  [[ $(($(milliseconds) - since)) -lt $((ready_within * 1000)) ]] ||
-    fail "order-food is not ready after $ready_within s; its log is above"
-  sleep 0.1
-done
-printf '[5/6] order-food … '
-done_since "$since"
 
-since=$(milliseconds)
+# until_ready NUMBER NAME GROUP URL
+until_ready() {
+  local since status=0
+  since=$(milliseconds)
+  until "$binaries/order-food" health --url "$4" >/dev/null 2>&1 && kill -0 "$3" 2>/dev/null; do
+    kill -0 "$3" 2>/dev/null || {
+      wait "$3" || status=$?
+      [[ $3 != "$child" ]] || child=
+      fail "$2 ended with exit code $status before it was ready; its log is above"
+    }
+    [[ $(($(milliseconds) - since)) -lt $((ready_within * 1000)) ]] ||
+      fail "$2 is not ready after $ready_within s; its log is above"
+    sleep 0.1
+  done
+  printf '[%s/6] %s … ' "$1" "$2"
+  done_since "$since"
+}
+
+launch "$binaries/order-food"
+until_ready 5 order-food "$child" "http://127.0.0.1:$PORT/ready"
 api=$child
 PORT=$worker_port CONSOLE_PORT='' launch "$binaries/order-food" worker
-worker=$child
-child=$api
-worker_ready() {
-  "$binaries/order-food" health --url "http://127.0.0.1:$worker_port/q/health/ready" >/dev/null 2>&1
-}
-until worker_ready; do
-  kill -0 "$worker" 2>/dev/null || fail "the worker ended before it was ready; its log is above"
-  [[ $(($(milliseconds) - since)) -lt $((ready_within * 1000)) ]] ||
-    fail "the worker is not ready after $ready_within s; its log is above"
-  sleep 0.1
-done
-printf '[6/6] order-food worker … '
-done_since "$since"
+worker=$child child=$api
+until_ready 6 "order-food worker" "$worker" "http://127.0.0.1:$worker_port/q/health/ready"
 cat <<READY
 
 The shop is at http://localhost:$PORT, the documentation of its API at http://localhost:$PORT/docs; the worker's health is at

@@ -4,6 +4,7 @@
 # and kubernetes-schemas (a folder of JSON Schemas that allow no unknown fields). What is missing is first put into .tools/, at the version pinned here; nothing is installed elsewhere, and root
 # is not needed. Helm, hclfmt, kustomize and kube-apiserver are compiled, which takes some minutes.
 # With --present first, nothing is printed or installed: the status tells whether all of them are there.
+# shellcheck disable=SC2016 # `wrap` takes text that is expanded where it runs
 set -euo pipefail
 # shellcheck source=functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/functions.sh"
@@ -17,6 +18,12 @@ declare -A files=([hadolint]=/bin/hadolint [hclfmt]=/hclfmt [helm]=/helm [kubern
 go_version=1.27.3              # the compiler of helm, hclfmt and kustomize, where there is none that fetches the right one by itself (1.21 or newer)
 helm_kubernetes_minor=36       # what this helm is made for, and takes for the cluster where it does not see one
 schema_versions=(1.29 1.33 1.37) # the Kubernetes versions that the charts are checked for
+
+# wrap NAME LINE: a program of this name beside what was unpacked, which runs it by this line of sh.
+wrap() {
+  printf '#!/bin/sh\n%s\n' "$2" >"$new/package/$1"
+  chmod 755 "$new/package/$1"
+}
 
 # pip PACKAGE VERSION WORD…: unpacks a package of PyPI, without those that it needs, into $new and touches nothing else of Python
 # on this machine.
@@ -52,17 +59,13 @@ install_kubernetes-schemas() {
 
 install_moto() {
   pip_all --no-compile "moto[s3]==$1" flask flask-cors
-  # shellcheck disable=SC2016 # expanded where it runs
-  printf '%s\n' '#!/bin/sh' 'PYTHONPATH=${0%/*} exec python3 -m moto.server "$@"' >"$new/package/moto-server"
-  chmod 755 "$new/package/moto-server"
+  wrap moto-server 'PYTHONPATH=${0%/*} exec python3 -m moto.server "$@"'
 }
 
 # Two of the packages that it needs are published as sources only.
 install_patroni() {
   pip_all --no-compile --use-pep517 --no-binary ydiff,python-etcd psycopg2-binary "patroni[etcd3]==$1"
-  # shellcheck disable=SC2016 # expanded where it runs
-  printf '%s\n' '#!/bin/sh' 'PYTHONPATH=${0%/*} exec python3 "${0%/*}/bin/patroni" "$@"' >"$new/package/run-patroni"
-  chmod 755 "$new/package/run-patroni"
+  wrap run-patroni 'PYTHONPATH=${0%/*} exec python3 "${0%/*}/bin/patroni" "$@"'
 }
 
 # find_go: a compiler as $go, brought if need be.
@@ -146,12 +149,10 @@ unpack() {
   done
 }
 
-# wrap PROGRAM: of a package that was unpacked, with the libraries that came with it.
-wrap() {
-  # shellcheck disable=SC2016 # expanded where it runs
-  printf '%s\n' '#!/bin/sh' 'folder=${0%/*}' \
-    'LD_LIBRARY_PATH=$(echo "$folder"/usr/lib/*-linux-*) exec "$folder/usr/sbin/'"$1"'" "$@"' >"$new/package/$1"
-  chmod 755 "$new/package/$1"
+# unpack_program PACKAGE: the same, with a program of its name that finds the libraries that came with it.
+unpack_program() {
+  unpack "$1"
+  wrap "$1" 'LD_LIBRARY_PATH=$(echo "${0%/*}"/usr/lib/*-linux-*) exec "${0%/*}/usr/sbin/${0##*/}" "$@"'
 }
 
 install_promtool() {
@@ -165,8 +166,7 @@ install_pgbouncer() {
     RUNLEVEL=1 apt_install pgbouncer
     return
   fi
-  unpack pgbouncer
-  wrap pgbouncer
+  unpack_program pgbouncer
 }
 
 install_etcd() {
@@ -174,8 +174,7 @@ install_etcd() {
 }
 
 install_haproxy() {
-  unpack haproxy
-  wrap haproxy
+  unpack_program haproxy
 }
 
 # install NAME: another process may be faster.
