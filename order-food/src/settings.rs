@@ -108,7 +108,7 @@ impl Settings {
         settings.checked()
     }
 
-    /// The settings in force, a line each with the variable that set it; secrets are not shown.
+    /// The effective settings, a line each with the variable that set it; secrets are not shown.
     ///
     /// # Errors
     /// As [`Settings::load`].

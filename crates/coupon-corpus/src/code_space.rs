@@ -25,7 +25,7 @@ impl CodeSpace {
         CodeSpace {
             halves: lengths.map(|length| std::iter::repeat_n(RADIX, length).product()),
             lengths,
-            seed: mix(seed ^ length as u64),
+            seed: scramble(seed ^ length as u64),
         }
     }
 
@@ -65,14 +65,14 @@ impl CodeSpace {
     /// A value below `below` that depends on everything.
     fn draw(&self, round: u64, value: u64, below: u64) -> u64 {
         scale(
-            mix(self.seed.wrapping_add(round << 48) ^ value.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            scramble(self.seed.wrapping_add(round << 48) ^ value.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             below,
         )
     }
 }
 
 /// Scrambles all bits: the finalizer of SplitMix64.
-pub(super) fn mix(value: u64) -> u64 {
+pub(super) fn scramble(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::code_space::{CodeSpace, mix, scale, write_digits};
+use super::code_space::{CodeSpace, scale, scramble, write_digits};
 use super::corpus::{Corpus, Expected, FileShape, padded};
 use super::published::scaled;
 
@@ -80,7 +80,7 @@ impl Mixed {
         let private = lines - of_file - others.iter().sum::<u64>();
         let [repeats, short, long, other_case] = others;
         Mixed {
-            seed: mix(seed),
+            seed: scramble(seed),
             spaces: LENGTHS.map(|length| CodeSpace::new(length, seed)),
             lines,
             valid,
@@ -106,7 +106,7 @@ impl Mixed {
     }
 
     fn write_line(&self, file: u64, line: u64, text: &mut Vec<u8>) {
-        let random = mix(self.seed ^ (file << 60) ^ line);
+        let random = scramble(self.seed ^ (file << 60) ^ line);
         write_blanks(random, text);
         match self.at(file, line) {
             (Kind::Valid, number) => self.write_valid_of(file, number, text),
@@ -159,7 +159,7 @@ impl Mixed {
 
     fn write_repeat(&self, file: u64, number: u64, text: &mut Vec<u8>) {
         let [valid, private] = [Kind::Valid, Kind::Private].map(|kind| self.slots(kind));
-        let repeated = scale(mix(self.seed ^ number), valid + private);
+        let repeated = scale(scramble(self.seed ^ number), valid + private);
         match repeated.checked_sub(valid) {
             None => self.write_valid_of(file, repeated, text),
             Some(private) => self.write_private(file, private, text),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::code_space::{CodeSpace, mix, scale};
+use super::code_space::{CodeSpace, scale, scramble};
 use super::corpus::{Corpus, Expected, FileShape, padded};
 
 /// The only codes that stand in more than one file, sorted.
@@ -143,7 +143,7 @@ impl File {
         let earlier = line - special;
         let repeated = match special % 8 {
             0 => earlier.saturating_sub(1),
-            _ => scale(mix(self.seed ^ special), earlier),
+            _ => scale(scramble(self.seed ^ special), earlier),
         };
         self.write_own(repeated, text);
     }

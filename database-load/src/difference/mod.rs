@@ -89,7 +89,7 @@ impl Rows {
 
 /// The rows that should be active.
 #[derive(Clone, Copy)]
-pub(crate) enum Wanted<'a> {
+pub(crate) enum Expected<'a> {
     /// Those of a version that was staged.
     Version(i64),
     /// Those that were just read.
@@ -103,7 +103,7 @@ pub(crate) enum Wanted<'a> {
 pub(crate) async fn compare(
     client: &Client,
     dataset: DatasetKind,
-    wanted: Wanted<'_>,
+    wanted: Expected<'_>,
 ) -> Result<Vec<Difference>, Failure> {
     let mut differences = Vec::new();
     for table in dataset.tables() {
@@ -112,11 +112,11 @@ pub(crate) async fn compare(
     Ok(differences)
 }
 
-async fn compare_table(client: &Client, table: &Table, wanted: Wanted<'_>) -> Result<Difference, Failure> {
+async fn compare_table(client: &Client, table: &Table, wanted: Expected<'_>) -> Result<Difference, Failure> {
     let mut difference = Difference::of(table.name);
     let doing = || failure::database(&format!("compare {}", table.name));
     match wanted {
-        Wanted::Version(version) => {
+        Expected::Version(version) => {
             let rows = client
                 .query(&tables::differing_from_version(table), &[&version, &table.name])
                 .await;
@@ -126,7 +126,7 @@ async fn compare_table(client: &Client, table: &Table, wanted: Wanted<'_>) -> Re
                 difference.note_extra(&rows.map_err(doing())?);
             }
         }
-        Wanted::Read(read) => {
+        Expected::Read(read) => {
             let own: Vec<&StagedRow> = read.iter().filter(|row| row.table == table.name).collect();
             for rows in own.chunks(ROWS_AT_ONCE) {
                 let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();

@@ -12,7 +12,7 @@ use super::decide::{self, Decision};
 use super::steps::{fetch, read_job};
 use super::{LoadOptions, Outcome, ValidatedProfile, connect, failure, open, shrink_guard};
 use crate::datasets::DatasetKind;
-use crate::difference::{self, Difference, Wanted};
+use crate::difference::{self, Difference, Expected};
 use crate::profile::Profile;
 use crate::run_options;
 
@@ -138,7 +138,7 @@ async fn compare(
             tables.push(difference::compare_codes(client, &data.coupon_codes).await?);
         } else {
             let rows = (dataset.dataset().staged)(data)?;
-            tables.extend(difference::compare(client, dataset, Wanted::Read(&rows)).await?);
+            tables.extend(difference::compare(client, dataset, Expected::Read(&rows)).await?);
         }
         // Every profile adds its orders.
         if !dataset.is_append_only() {

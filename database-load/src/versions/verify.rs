@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio_postgres::{Client, Row};
 
 use crate::datasets::DatasetKind;
-use crate::difference::{self, Difference, Wanted};
+use crate::difference::{self, Difference, Expected};
 use crate::load::{self, failure, stage};
 use crate::run_options::{self, RunOptions};
 
@@ -126,7 +126,7 @@ async fn compare(client: &Client, profiles: &[String]) -> Result<Verification, F
         if dataset == DatasetKind::CouponCodes {
             verified.damage.extend(codes(client, &row).await?);
         } else {
-            let compared = difference::compare(client, dataset, Wanted::Version(number)).await?;
+            let compared = difference::compare(client, dataset, Expected::Version(number)).await?;
             verified.differences = compared.into_iter().filter(|table| !table.is_empty()).collect();
             verified.damage = rows(client, dataset, &row).await?;
         }

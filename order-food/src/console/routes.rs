@@ -139,11 +139,11 @@ async fn page(
         fields: Vec::new(),
     };
     let route = match found {
-        Found::Route(route, parts) => {
+        RouteMatch::Route(route, parts) => {
             visit.parts = parts;
             route
         }
-        Found::OtherMethods(allowed) => {
+        RouteMatch::OtherMethods(allowed) => {
             let mut response = visit.told(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Not here",
@@ -154,7 +154,7 @@ async fn page(
             }
             return response;
         }
-        Found::Nothing => return visit.refuse(Refusal::Missing),
+        RouteMatch::Nothing => return visit.refuse(Refusal::Missing),
     };
     if !site.may_change(&method, request.headers()) {
         let text = "Only a page of this console may do that.";
@@ -195,14 +195,14 @@ async fn page(
     }
 }
 
-enum Found {
+enum RouteMatch {
     Route(&'static Route, Parts),
     OtherMethods(String),
     Nothing,
 }
 
 /// The route of a path; a whole path goes before one with parts in braces.
-fn find(path: &str, method: &Method) -> Found {
+fn find(path: &str, method: &Method) -> RouteMatch {
     let path = match path.trim_end_matches('/') {
         "" => "/",
         path => path,
@@ -215,9 +215,9 @@ fn find(path: &str, method: &Method) -> Found {
     let allowed: Vec<&str> = found.iter().map(|(route, _)| route.method.as_str()).collect();
     let others = allowed.join(", ");
     match found.into_iter().find(|(route, _)| route.method == *method) {
-        Some((route, parts)) => Found::Route(route, parts),
-        None if others.is_empty() => Found::Nothing,
-        None => Found::OtherMethods(others),
+        Some((route, parts)) => RouteMatch::Route(route, parts),
+        None if others.is_empty() => RouteMatch::Nothing,
+        None => RouteMatch::OtherMethods(others),
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) const CLAIM: &str = "
 
 /// The parameters of [`CLAIM`]: a row per pair of priority and kind, and how many in all.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct ClaimFilter<'a> {
     pub(crate) priority: Vec<i16>,
     pub(crate) kind: Vec<&'a str>,
     pub(crate) quota: Vec<i64>,
@@ -124,7 +124,7 @@ impl ClaimedJob {
 pub(crate) async fn claim(
     client: &Client,
     statement: &Statement,
-    wanted: &Wanted<'_>,
+    wanted: &ClaimFilter<'_>,
     worker: Uuid,
 ) -> Result<Vec<ClaimedJob>, Error> {
     let number = |slots| i64::try_from(slots).unwrap_or(i64::MAX);

@@ -13,7 +13,7 @@ pub mod operate;
 mod public;
 
 pub use cancel::{CancelTarget, Cancelled, cancel};
-pub(crate) use claim::{CLAIM, ClaimedJob, Wanted, claim};
+pub(crate) use claim::{CLAIM, ClaimFilter, ClaimedJob, claim};
 pub(crate) use control::{
     RESCUE, Rescued, Waiting, WorkerRow, dead_letters, enter_slot, heartbeat, lead, paused, progress,
     release_orphans, rescue, sign_off, waiting,

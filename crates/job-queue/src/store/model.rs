@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
 use super::operate::{self, DeadLetters};
-use super::{CLAIM, CancelTarget, FailedAttempts, Finisher, RESCUE, Wanted, cancel, claim, rescue};
+use super::{CLAIM, CancelTarget, ClaimFilter, FailedAttempts, Finisher, RESCUE, cancel, claim, rescue};
 use crate::worker::SESSION;
 
 const KIND: &str = "model.kind";
@@ -269,7 +269,7 @@ impl Model {
         if !is_alive {
             return;
         }
-        let wanted = Wanted {
+        let wanted = ClaimFilter {
             priority: vec![0],
             kind: vec![KIND],
             quota: vec![8],

@@ -13,9 +13,9 @@ use tracing::{debug, warn};
 
 use super::finish::Ended;
 use super::quota::{Shares, claimable, shares};
-use super::{Backoff, PATIENCE, Shared, attempt, seconds, session};
+use super::{Backoff, DATABASE_TIMEOUT, Shared, attempt, seconds, session};
 use crate::priority::Priority;
-use crate::store::{self, CLAIM, ClaimedJob, Wanted};
+use crate::store::{self, CLAIM, ClaimFilter, ClaimedJob};
 
 /// Most jobs of one claim.
 const BATCH: usize = 100;
@@ -59,7 +59,7 @@ pub(super) async fn run(shared: &Arc<Shared>, ends: &mpsc::Sender<Ended>, stop: 
         shared.status.turned();
         let free = shared.free();
         let claimed = match shared.may_claim() && free.slots > 0 {
-            true => match timeout(PATIENCE, claimer.claim(free, stop)).await {
+            true => match timeout(DATABASE_TIMEOUT, claimer.claim(free, stop)).await {
                 Ok(claimed) => claimed,
                 Err(late) => Err(late.into()),
             },
@@ -227,7 +227,7 @@ impl Claimer<'_> {
             let share = shares.get(priority as usize).copied().unwrap_or_default();
             i64::try_from(share).unwrap_or(i64::MAX)
         };
-        let mut wanted = Wanted::default();
+        let mut wanted = ClaimFilter::default();
         for priority in priorities.iter().copied() {
             let looked_at = of(&looked_at, priority);
             if looked_at == 0 {

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{Backoff, PATIENCE, SESSION, Shared, session};
+use super::{Backoff, DATABASE_TIMEOUT, SESSION, Shared, session};
 use crate::metrics::Labels;
 use crate::priority::Priority;
 use crate::store::{self, Rescued};
@@ -40,7 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let watching = tokio::spawn(watch(shared.clone()));
     let mut backoff = Backoff::new();
     while !stop.is_cancelled() {
-        match timeout(PATIENCE, connect(&shared))
+        match timeout(DATABASE_TIMEOUT, connect(&shared))
             .await
             .unwrap_or_else(|late| Err(late.into()))
         {
@@ -112,7 +112,7 @@ async fn converse(shared: &Shared, mut line: Line, stop: &CancellationToken) -> 
             _ = ticks.tick() => {
                 let client = line.client();
                 tokio::select! {
-                    done = timeout(PATIENCE, duties.perform(shared, client)) => done??,
+                    done = timeout(DATABASE_TIMEOUT, duties.perform(shared, client)) => done??,
                     () = stop.cancelled() => {}
                 }
             }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::{Backoff, PATIENCE, Shared, session};
+use super::{Backoff, DATABASE_TIMEOUT, Shared, session};
 use crate::metrics::Labels;
 use crate::run::Run;
 use crate::store::{FailedAttempts, Finisher};
@@ -48,7 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
     while ends.recv_many(&mut batch, BATCH).await > 0 {
         let mut failures = 0_u32;
         loop {
-            let stored = timeout(PATIENCE, store(&shared, &mut finisher, &batch)).await;
+            let stored = timeout(DATABASE_TIMEOUT, store(&shared, &mut finisher, &batch)).await;
             match stored.unwrap_or_else(|late| Err(late.into())) {
                 Ok(stored) => {
                     for ended in batch.drain(..) {

@@ -254,7 +254,7 @@ pub(crate) const SESSION: &str = "
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; SET TIME ZONE 'UTC'";
 
 /// A connection whose server is silent for so long is given up; above the statement time-out.
-const PATIENCE: Duration = Duration::from_secs(15);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A connection with the session settings.
 async fn session(database: &Database) -> anyhow::Result<tokio_postgres::Client> {

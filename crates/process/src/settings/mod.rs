@@ -63,7 +63,7 @@ fn load_from<T: DeserializeOwned>(
     })
 }
 
-/// The settings in force: a line `key = value` each, with the variable that set it. Values of keys
+/// The effective settings: a line `key = value` each, with the variable that set it. Values of keys
 /// that may hold a secret are not shown.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The settings in force as text, without secrets.
+//! The effective settings as text, without secrets.
 
 use config::{Value, ValueKind};
 
