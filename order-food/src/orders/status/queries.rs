@@ -115,8 +115,8 @@ pub(crate) async fn history(
     steps(placed_at, later)
 }
 
-/// The way of an order that was placed at `placed_at` and changed since; changes are state, time and
-/// reason, oldest first.
+/// The way of an order that was placed at `placed_at` and changed since; a change is state, time
+/// and reason, the oldest first.
 pub(super) fn steps(
     placed_at: DateTime<Utc>,
     changes: impl IntoIterator<Item = (String, DateTime<Utc>, Option<String>)>,
