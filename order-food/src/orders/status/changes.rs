@@ -67,8 +67,8 @@ impl Grouped for Asked {
 const MOST_RACES: usize = 10;
 
 impl StatusChanges {
-    /// Changes by connections of `pool`, each within `limit`; `ready_minutes` is what an order takes
-    /// that is accepted without a time.
+    /// Changes by connections of `pool`, each within `limit`; an order that is accepted without a
+    /// time takes `ready_minutes`.
     pub(crate) fn new(
         pool: Pool,
         queue: Queue,
