@@ -1,5 +1,6 @@
 //! GET /api/order/{id}/events: server-sent events of one order.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -28,14 +29,23 @@ pub(crate) struct Event {
 impl Events {
     /// Asks for the events of an order, and reads the head of the answer.
     pub(crate) async fn open(server: &Server, key: &str, order: &str, last: Option<&str>) -> Events {
-        let last = last.map_or(String::new(), |last| format!("Last-Event-ID: {last}\r\n"));
-        let headers = format!("api_key: {key}\r\n{last}");
-        Events::at(server, &format!("/api/order/{order}/events"), &headers).await
+        Events::over(server.address(), key, order, last).await
     }
 
-    /// The same of any address, with these lines as headers.
+    /// The same from any address, such as a proxy's.
+    pub(crate) async fn over(address: SocketAddr, key: &str, order: &str, last: Option<&str>) -> Events {
+        let last = last.map_or(String::new(), |last| format!("Last-Event-ID: {last}\r\n"));
+        let headers = format!("api_key: {key}\r\n{last}");
+        Events::ask(address, &format!("/api/order/{order}/events"), &headers).await
+    }
+
+    /// The same of any path, with these lines as headers.
     pub(crate) async fn at(server: &Server, target: &str, headers: &str) -> Events {
-        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        Events::ask(server.address(), target, headers).await
+    }
+
+    async fn ask(address: SocketAddr, target: &str, headers: &str) -> Events {
+        let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {target} HTTP/1.1\r\nHost: shop\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut input = BufReader::new(stream);
@@ -52,7 +62,7 @@ impl Events {
     }
 
     /// The next chunk as text; `None` at the end.
-    async fn chunk(&mut self) -> Option<String> {
+    pub(crate) async fn chunk(&mut self) -> Option<String> {
         let mut size = String::new();
         if self.input.read_line(&mut size).await.ok()? == 0 {
             return None;

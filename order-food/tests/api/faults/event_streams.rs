@@ -269,3 +269,43 @@ async fn a_client_that_has_gone_is_noticed_by_the_heartbeat() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
+
+#[tokio::test]
+async fn five_thousand_streams_at_once_get_places_or_are_told_when_to_come_back() {
+    const PLACES: usize = 100;
+    let app = TestApp::with(|settings| settings.event_streams = PLACES).await;
+    let order = placed(&app).await;
+    let target = format!("/api/order/{order}/events");
+    let mut open = Vec::new();
+    for _ in 0..PLACES {
+        open.push(Events::open(&app.server, APITEST, &order, None).await);
+    }
+
+    let client = async || {
+        for _ in 0..100 {
+            let refused = app.get_as(APITEST, &target).await;
+            assert_eq!(refused.error(), (503, "too_many_streams".into()));
+            let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+            assert!((1..=60).contains(&wait), "{wait}");
+        }
+    };
+    let began = Instant::now();
+    let orders = async {
+        for _ in 0..20 {
+            let asked = Instant::now();
+            placed(&app).await;
+            assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        }
+    };
+    let clients = futures_util::future::join_all((0..49).map(|_| client()));
+    tokio::join!(clients, orders);
+
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert_eq!(app.server.metric("event_streams").await, PLACES);
+    assert_eq!(app.server.metric("event_streams_refused_total").await, 4_900);
+    let change = put(MANAGER, &order, &json!({ "status": "accepted" }));
+    assert_eq!(app.send(&change).await.status(), 200);
+    for events in &mut open {
+        assert_eq!(events.states().await, [state("placed", 1), state("accepted", 2)]);
+    }
+}

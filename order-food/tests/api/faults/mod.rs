@@ -1,5 +1,6 @@
 //! The database goes away, comes back, hangs, refuses, or takes an answer with it.
 
+mod buffering_proxy;
 mod commit_lost;
 mod database_away;
 mod deadlines;

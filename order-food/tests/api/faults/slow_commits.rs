@@ -1,6 +1,10 @@
 //! Commits that take long: orders go over more connections, within the settings.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
+use test_support::eventually;
+use tokio::time::sleep;
 
 use crate::fixtures::PIZZA;
 use crate::harness::TestApp;
@@ -79,5 +83,50 @@ async fn one_connection_is_the_most_where_the_settings_say_so() {
     let placed = load(&app, 1).await;
 
     assert_eq!(connections(&app, "unlimited").await, 1);
+    assert_eq!(app.order_count().await, placed);
+}
+
+#[tokio::test]
+async fn connections_that_are_not_used_any_more_are_closed_and_opened_again_when_they_are() {
+    let app = TestApp::with(|settings| {
+        settings.writer_connections_min = 2;
+        settings.writer_connections_max = 4;
+    })
+    .await;
+    app.database.execute(SLOW).await;
+    // Orders without a key or coupon are stored by another statement.
+    let storing = SESSIONS.replace("LIKE 'WITH c%'", "~ '^WITH (c|placed)'");
+    let sessions = async || app.database.value(&storing).await.parse::<usize>().unwrap();
+
+    let mut placed = load(&app, 1).await;
+    let loaded = Instant::now();
+    assert_eq!((connections(&app, "unlimited").await, sessions().await), (4, 4));
+
+    // One order after the other needs one connection. Those beyond the least go after a minute.
+    while connections(&app, "unlimited").await == 4 {
+        assert!(loaded.elapsed() < Duration::from_secs(80), "still open");
+        app.place_order([(PIZZA, 1)]).accepted().await;
+        placed += 1;
+        sleep(Duration::from_millis(200)).await;
+    }
+    assert!(
+        loaded.elapsed() > Duration::from_secs(55),
+        "{:?}",
+        loaded.elapsed()
+    );
+    while connections(&app, "unlimited").await > 2 {
+        assert!(loaded.elapsed() < Duration::from_secs(80), "still open");
+        sleep(Duration::from_millis(200)).await;
+    }
+    eventually("the database has lost the sessions", async || {
+        sessions().await == 2
+    })
+    .await;
+    // Nothing below the least.
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(connections(&app, "unlimited").await, 2);
+
+    placed += load(&app, 2).await;
+    assert_eq!((connections(&app, "unlimited").await, sessions().await), (4, 4));
     assert_eq!(app.order_count().await, placed);
 }
