@@ -233,6 +233,12 @@ impl Trio {
         url(&hosts.join(","))
     }
 
+    /// What Patroni and `pg_stat_replication` call a member.
+    #[must_use]
+    pub fn name(&self, node: usize) -> &str {
+        &self.nodes[node].name
+    }
+
     /// One connection to a member.
     pub async fn client(&self, node: usize) -> tokio_postgres::Client {
         connect(&url(&format!("127.0.0.1:{}", self.nodes[node].sql))).await
