@@ -94,6 +94,7 @@ async fn a_wrong_value_for_what_all_programs_share_is_named() {
 async fn what_opentelemetry_is_told_never_stops_a_program() {
     let database = test_support::TestDatabase::migrated().await;
     let pod = Pod::on(&database)
+        .with("JAEGER_ENDPOINT", "http://127.0.0.1:1")
         .with("OTEL_TRACES_EXPORTER", "otlp,console")
         .with("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote")
         .with("OTEL_TRACES_SAMPLER_ARG", "endpoint=http://jaeger:14250")
