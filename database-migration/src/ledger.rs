@@ -69,12 +69,13 @@ const CREATE_DETAILS: &str = include_str!("ledger/migration_details.sql");
 /// With the columns that builds before diesel's format read and write.
 const CREATE_EARLIER: &str = include_str!("ledger/schema_migrations.sql");
 
+/// Bounds are read without the relation, whose lock a new pod would wait for otherwise.
 const READ: &str = r#"
 SELECT version, name, encode(up_sha256, 'hex'), encode(down_sha256, 'hex'),
     to_char(run_on, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), duration_ms, build, min_compatible_schema,
     pg_is_in_recovery(), (
         SELECT min(ahead) FROM (
-            SELECT count(*) FILTER (WHERE substring(pg_get_expr(relpartbound, oid) FROM 'FROM \(''([0-9a-f-]{36})')::uuid
+            SELECT count(*) FILTER (WHERE substring(pg_get_expr(relpartbound, 0) FROM 'FROM \(''([0-9a-f-]{36})')::uuid
                 > rpad(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid) AS ahead
             FROM pg_inherits JOIN pg_class ON oid = inhrelid
             WHERE inhparent IN (to_regclass('orders'), to_regclass('order_items'))

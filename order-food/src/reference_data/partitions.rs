@@ -11,7 +11,7 @@ const AHEAD: &str = r"
             (extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid) AS ahead
         FROM pg_inherits
         JOIN pg_class AS part ON part.oid = inhrelid
-        CROSS JOIN LATERAL pg_get_expr(part.relpartbound, part.oid) AS bound
+        CROSS JOIN LATERAL pg_get_expr(part.relpartbound, 0) AS bound
         WHERE inhparent IN (to_regclass('orders'), to_regclass('order_items')) AND NOT inhdetachpending
         GROUP BY inhparent
     ) AS of_table";
