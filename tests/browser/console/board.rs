@@ -183,6 +183,61 @@ async fn a_screen_that_slept_shows_the_true_state_when_it_wakes() {
 }
 
 #[tokio::test]
+async fn eight_boards_of_one_browser_are_all_true_and_leave_the_console_usable() {
+    let kitchen = Kitchen::open().await;
+    let first = kitchen.order(1).await;
+    let browser = kitchen.operator(Scripts::On).await;
+    stands(&browser, &first, 1).await;
+    let driver = browser.driver();
+    for _ in 1..8 {
+        let tab = driver.new_tab().await.unwrap();
+        driver.switch_to_window(tab).await.unwrap();
+        browser.open("/orders").await;
+        stands(&browser, &first, 1).await;
+    }
+    let boards = driver.windows().await.unwrap();
+    assert_eq!(boards.len(), 8);
+
+    // Browsers have six connections to a server: streams take them only where the board is seen.
+    let since = Instant::now();
+    let tab = driver.new_tab().await.unwrap();
+    driver.switch_to_window(tab).await.unwrap();
+    browser.open("/jobs").await;
+    browser.shows("h1", "Jobs").await;
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+
+    // An order and a press on the last board reach all that are looked at.
+    let second = kitchen.order(7).await;
+    driver.switch_to_window(boards[7].clone()).await.unwrap();
+    stands(&browser, &second, 1).await;
+    browser.click(&format!("#b-accepted-{first}")).await;
+    stands(&browser, &first, 2).await;
+    for board in boards {
+        driver.switch_to_window(board).await.unwrap();
+        stands(&browser, &first, 2).await;
+        stands(&browser, &second, 1).await;
+        assert_eq!(browser.text("#live-state").await, "");
+    }
+    let events = format!("SELECT count(*) FROM order_events WHERE order_id = '{first}'");
+    assert_eq!(kitchen.value(&events).await, "1");
+
+    // A board that is left holds no stream.
+    for tab in driver.windows().await.unwrap() {
+        driver.switch_to_window(tab).await.unwrap();
+        browser.open("/jobs").await;
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while kitchen.server.streams().await != "0" {
+        assert!(
+            Instant::now() < deadline,
+            "{} streams",
+            kitchen.server.streams().await
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_revoked_key_ends_what_is_open() {
     let kitchen = Kitchen::open().await;
     let order = kitchen.order(1).await;

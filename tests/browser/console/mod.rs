@@ -158,6 +158,15 @@ impl Replica {
         assert_eq!(code, 200, "{answer}");
     }
 
+    /// Streams of events that are open.
+    async fn streams(&self) -> String {
+        let (_, metrics) = self.ask("GET", "/metrics", "", "").await;
+        let streams = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("event_streams "));
+        streams.expect("the metric").to_owned()
+    }
+
     /// Status and body of an answer; status 0: none came.
     async fn ask(&self, method: &str, path: &str, key: &str, body: &str) -> (u16, String) {
         let length = body.len();
