@@ -64,12 +64,12 @@ pub(super) fn details(visit: &Visit, job: &Value, payload: &str) -> Vec<Section>
     let attempts = job.get("attempts").and_then(Value::as_array);
     let attempts = Table {
         caption: "Failed attempts".into(),
-        head: vec!["Attempt", "At", "Worker", "Error"],
+        head: vec!["Attempt", "Ended", "Took, ms", "Worker", "Error"],
         rows: attempts
             .into_iter()
             .flatten()
             .map(|attempt| Row {
-                cells: Cell::row(attempt, &["attempt", "at", "worker", "error"]),
+                cells: Cell::row(attempt, &["attempt", "at", "ms", "worker", "error"]),
                 ..Row::default()
             })
             .collect(),

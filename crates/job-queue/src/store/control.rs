@@ -59,7 +59,8 @@ pub(crate) const RESCUE: &str = "
     again AS (
         UPDATE job SET state = 0, locked_by = NULL, run_at = now(), rescues = rescues + 1, last_error = lost.error,
             attempts = coalesce(attempts, '[]') || jsonb_build_object(
-                'at', now(), 'attempt', job.attempt, 'worker', lost.locked_by, 'error', lost.error)
+                'at', now(), 'ms', (1000 * extract(epoch FROM now() - locked_at))::bigint, 'attempt', job.attempt,
+                'worker', lost.locked_by, 'error', lost.error)
         FROM lost WHERE job.id = lost.id AND lost.reason IS NULL
     ),
     gone AS (
@@ -72,7 +73,8 @@ pub(crate) const RESCUE: &str = "
         SELECT id, kind, priority, created_at, reason, attempt, max_attempts, rescues + 1, timeout_ms, unique_key,
             payload, trace_ctx, error,
             coalesce(attempts, '[]') || jsonb_build_object(
-                'at', now(), 'attempt', attempt, 'worker', locked_by, 'error', error),
+                'at', now(), 'ms', (1000 * extract(epoch FROM now() - locked_at))::bigint, 'attempt', attempt,
+                'worker', locked_by, 'error', error),
             progress, api_key_id, public_id, min_build
         FROM gone
     )

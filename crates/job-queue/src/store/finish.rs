@@ -42,7 +42,8 @@ const FAIL: &str = "
         UPDATE job SET state = 0, locked_by = NULL, run_at = now() + failed.delay_ms * interval '1 millisecond',
             last_error = failed.error,
             attempts = coalesce(attempts, '[]') || jsonb_build_object(
-                'at', now(), 'attempt', job.attempt, 'worker', $6::uuid, 'error', failed.error)
+                'at', now(), 'ms', (1000 * extract(epoch FROM now() - locked_at))::bigint, 'attempt', job.attempt,
+                'worker', $6::uuid, 'error', failed.error)
         FROM failed
         WHERE job.id = ANY ($1) AND job.id = failed.id AND job.attempt = failed.attempt
             AND job.locked_by IS NOT DISTINCT FROM $6::uuid
@@ -61,7 +62,9 @@ const FAIL: &str = "
             payload, trace_ctx, last_error, attempts, progress, api_key_id, public_id, min_build)
         SELECT id, kind, priority, created_at, reason, attempt, max_attempts, rescues, timeout_ms, unique_key,
             payload, trace_ctx, error,
-            coalesce(attempts, '[]') || jsonb_build_object('at', now(), 'attempt', attempt, 'worker', $6::uuid, 'error', error),
+            coalesce(attempts, '[]') || jsonb_build_object(
+                'at', now(), 'ms', (1000 * extract(epoch FROM now() - locked_at))::bigint, 'attempt', attempt,
+                'worker', $6::uuid, 'error', error),
             progress, api_key_id, public_id, min_build
         FROM gone
     )

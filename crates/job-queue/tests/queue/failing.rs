@@ -15,12 +15,16 @@ async fn a_failed_attempt_is_repeated_until_the_attempts_are_used_up() {
     place.until("the queue is empty", "job", 0).await;
     let dead = place
         .database
-        .rows("SELECT id, reason, attempt, last_error, jsonb_array_length(attempts), attempts->2->>'error' FROM job_dead")
+        .rows(
+            "SELECT id, reason, attempt, last_error, jsonb_array_length(attempts), attempts->2->>'error',
+                (SELECT count(*) FROM jsonb_array_elements(attempts) AS failed WHERE (failed->>'ms')::int BETWEEN 0 AND 20000)
+             FROM job_dead",
+        )
         .await;
     let failed = "scripted: it failed";
     assert_eq!(
         dead,
-        [[&*ids[0].to_string(), "exhausted", "3", failed, "3", failed]]
+        [[&*ids[0].to_string(), "exhausted", "3", failed, "3", failed, "3"]]
     );
     assert_eq!(place.done(), [(ids[1], 3)]);
     test_support::eventually("all is counted", async || {
@@ -64,6 +68,8 @@ async fn permanent_errors_bad_payloads_panics_and_time_limits_are_told_apart() {
     );
     assert_eq!(dead[2], ["exhausted", "1", "panic: scripted panic"]);
     assert_eq!(dead[3], ["exhausted", "1", "no end within 50 ms"]);
+    let took = "SELECT (attempts->0->>'ms')::int >= 50 FROM job_dead WHERE last_error LIKE 'no end%'";
+    assert_eq!(place.database.value(took).await, "t");
     place.enqueue(&[job(Act::Nothing)]).await;
     place.until("the worker goes on", "job", 0).await;
     worker.stop().await;
