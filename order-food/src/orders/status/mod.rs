@@ -12,6 +12,8 @@ pub(crate) mod queries;
 mod request;
 mod statement;
 mod system;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
