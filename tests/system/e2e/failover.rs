@@ -137,8 +137,7 @@ impl Field {
         let (mut promoted, mut primary) = (None, places.primary);
         if outage.promotes {
             within(90, "another node is promoted", async || {
-                let others = (0..3).filter(|node| *node != places.primary);
-                let found = others.filter(|node| self.trio.is_primary(*node)).last();
+                let found = (0..3).find(|node| *node != places.primary && self.trio.is_primary(*node));
                 primary = found.unwrap_or(primary);
                 found.is_some()
             })
