@@ -139,14 +139,30 @@ impl Browser {
         }
     }
 
+    /// Clicks what leads to another page, and waits for that page: it may look like this one.
+    pub(crate) async fn follow(&self, css: &str) {
+        self.evaluate("document.documentElement.dataset.left = ''", Vec::new())
+            .await;
+        self.click(css).await;
+        self.lacks("html[data-left]").await;
+    }
+
     /// Replaces the text of a field.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
-        let field = self.find(css).await;
-        field
-            .send_keys(Key::Control + "a")
-            .await
-            .expect("a field that takes keys");
-        field.send_keys(text).await.expect("a field that takes keys");
+        loop {
+            let field = self.find(css).await;
+            let typed = async {
+                field.send_keys(Key::Control + "a").await?;
+                field.send_keys(text).await
+            };
+            match typed.await.map_err(WebDriverError::into_inner) {
+                // A script, or the next page, has just put another in its place.
+                Err(WebDriverErrorInner::StaleElementReference(_)) => continue,
+                typed => {
+                    return typed.unwrap_or_else(|error| panic!("fill {css}: {error}"));
+                }
+            }
+        }
     }
 
     /// The value of a function's body, run in the page by the debugger: it needs no scripts of the
