@@ -47,10 +47,11 @@ impl Crowd {
         }
     }
 
-    /// Whether an order was acknowledged after this moment.
-    pub(crate) fn was_served_after(&self, moment: Instant) -> bool {
+    /// How many orders were acknowledged after this moment.
+    pub(crate) fn served_after(&self, moment: Instant) -> usize {
         let answers = self.answers.lock().unwrap();
-        answers.acknowledged.last().is_some_and(|(_, at)| *at > moment)
+        let newest_first = answers.acknowledged.iter().rev();
+        newest_first.take_while(|(_, at)| *at > moment).count()
     }
 
     /// Lets every customer finish.

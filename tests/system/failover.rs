@@ -60,7 +60,7 @@ async fn survives(
     tokio::time::sleep(Duration::from_millis(500)).await;
     standby.promote();
     let promoted = Instant::now();
-    tokio::time::sleep(AGAIN + Duration::from_secs(1)).await;
+    eventually("orders go on", async || crowd.served_after(promoted) >= 20).await;
     let acknowledged = crowd.stop().await.acknowledged;
 
     let first = acknowledged
@@ -74,11 +74,7 @@ async fn survives(
         "{outage:?} after the promotion"
     );
     let before = acknowledged.iter().filter(|(_, at)| *at < broken).count();
-    assert!(
-        before >= 20 && acknowledged.len() - before >= 20,
-        "{before} of {}",
-        acknowledged.len()
-    );
+    assert!(before >= 20, "{before} of {}", acknowledged.len());
     let client = standby.client().await;
     let ids: Vec<&String> = acknowledged.iter().map(|(id, _)| id).collect();
     are_all_stored(&client, &ids).await;

@@ -150,7 +150,7 @@ impl Field {
         // Commits that were on their way may still be answered.
         let since = promoted.unwrap_or(broken + Duration::from_secs(1));
         within(60, "orders are placed again", async || {
-            crowd.was_served_after(since)
+            crowd.served_after(since) > 0
         })
         .await;
         tokio::time::sleep(AFTERWARDS).await;
