@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use test_support::Process;
+use test_support::{Process, free_port};
 
 /// A running chromedriver.
 ///
@@ -20,13 +20,11 @@ impl Driver {
     pub(crate) async fn start() -> Driver {
         // The client asks for a provider of TLS even for plain HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        const STARTED: &str = "was started successfully on port ";
-        let mut process = Process::spawn(program("chromedriver"), ["--port=0"], &[]);
-        process.wait_for_text(STARTED).await;
-        let said = process.said();
-        let (_, rest) = said.split_once(STARTED).expect("the text just waited for");
-        let digits = rest.split(|other: char| !other.is_ascii_digit()).next();
-        let port = digits.and_then(|digits| digits.parse().ok()).expect("a port");
+        // Asked for port 0, it takes one of IPv6 and needs the same one of IPv4.
+        let port = free_port();
+        let arguments = [format!("--port={port}")];
+        let mut process = Process::spawn(program("chromedriver"), arguments, &[]);
+        process.wait_for_text("was started successfully").await;
         Driver {
             process: Some(process),
             port,

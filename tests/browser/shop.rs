@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use test_support::{Process, TestDatabase, binary};
+use test_support::{Process, TestDatabase, binary, free_port};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -74,13 +74,13 @@ impl Shop {
             process: None,
             environment,
             _data: folder,
-            port: 0,
+            port: free_port(),
         };
         shop.start().await;
         shop
     }
 
-    /// Starts the server, at the port that it had, if it had one.
+    /// Starts the server, at the port that is its own for good.
     pub(crate) async fn start(&mut self) {
         let at = self.port.to_string();
         let mut environment: Vec<(&str, &str)> = self
@@ -90,7 +90,7 @@ impl Shop {
             .collect();
         environment.push(("PORT", &at));
         let mut process = Process::spawn(binary("order-food"), [""; 0], &environment);
-        self.port = process.port("listening").await;
+        process.port("listening").await;
         self.process = Some(process);
         test_support::eventually("the shop is ready", async || self.is_ready().await).await;
     }

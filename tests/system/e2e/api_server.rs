@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use test_support::free_port;
+
 use super::{Shell, proved, within};
 use crate::data::Data;
 use crate::process_list::Watch;
@@ -52,11 +54,6 @@ impl Drop for ApiServer {
             let _ = process.wait();
         }
     }
-}
-
-fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
 }
 
 /// A tool of the PATH or of `.tools`.

@@ -9,7 +9,7 @@ mod tls;
 
 pub use own::{OwnCluster, Stop};
 pub use pooler::{Pooler, Pooling};
-pub(crate) use server::{free_port, random_hex};
+pub(crate) use server::random_hex;
 pub use shared::Cluster;
 pub(crate) use shared::Content;
 pub use tls::Tls;

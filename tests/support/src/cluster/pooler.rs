@@ -7,7 +7,8 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use super::programs::{command_as_owner, owner, temporary_folder, tool};
-use super::server::{free_port, random_hex};
+use super::server::random_hex;
+use crate::free_port;
 
 /// How PgBouncer hands out the sessions of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! One PostgreSQL server below a supervisor that dies with this process.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use super::programs;
+use crate::free_port;
 
 /// Attempts with another free port after a port was taken meanwhile.
 const PORT_ATTEMPTS: u32 = 5;
@@ -159,11 +159,6 @@ impl Drop for Server {
         drop(self.commands.take());
         let _ = self.supervisor.wait();
     }
-}
-
-pub(crate) fn free_port() -> u16 {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on 127.0.0.1");
-    socket.local_addr().expect("a bound socket has an address").port()
 }
 
 /// 32 hexadecimal digits from the system's generator.

@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::program::Patroni;
 use super::settings::{self, Node, PASSWORD};
 use crate::cluster::programs::{folder, owner, signal_with_children, temporary_folder, tool};
-use crate::cluster::{free_port, random_hex};
+use crate::cluster::random_hex;
 use crate::database::connect;
+use crate::free_port;
 
 /// From an empty folder to three members that stream, beside other load.
 const START: Duration = Duration::from_secs(120);

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use test_support::OwnCluster;
+use test_support::{OwnCluster, free_port};
 
 use crate::Arguments;
 use crate::figures::Run;
 use crate::load::{self, Requests};
 use crate::pgbench;
 use crate::report::Check;
-use crate::server::{Server, free_port};
+use crate::server::Server;
 use crate::spans::Collector;
 use crate::sql::{Sql, Stored};
 use crate::usage::Processor;
@@ -185,7 +185,7 @@ impl Setup {
 
     /// Bare actix-web with the bytes that `like` answers.
     pub(crate) fn bare(&self, like: &Server) -> anyhow::Result<Server> {
-        let port = free_port()?;
+        let port = free_port();
         let mut arguments = vec![port.to_string()];
         for (name, path) in [("list", "/api/product"), ("one", "/api/product/1")] {
             let file = self.cluster.home().join(name);
@@ -206,7 +206,7 @@ impl Setup {
         database: &Database,
         more: &[(&str, String)],
     ) -> anyhow::Result<Server> {
-        let port = free_port()?;
+        let port = free_port();
         let collector = format!("http://127.0.0.1:{}/v1/traces", self.collector.port);
         let mut environment = vec![
             ("DATABASE_URL", database.url.clone()),

@@ -7,13 +7,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use test_support::free_port;
 use ureq::Agent;
 
 use super::large::{fill, insert_key};
 use crate::figures::{Run, Series, Subject, alternate, percentile};
 use crate::load::ORDERS;
 use crate::report::Report;
-use crate::server::{Server, free_port};
+use crate::server::Server;
 use crate::setup::{Database, Keeps, Setup};
 
 const CONNECTIONS: u64 = 64;
@@ -68,7 +69,7 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
     database.sql.run(JOBS_AND_DEAD_LETTERS)?;
     open_orders(&database)?;
     database.sql.run("VACUUM ANALYZE")?;
-    let console = free_port()?;
+    let console = free_port();
     let settings = [
         ("CONSOLE_PORT", console.to_string()),
         ("ORDER_OPEN_WINDOW", window(&database)?.to_string()),
@@ -159,7 +160,7 @@ fn rates(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let mut servers = Vec::new();
     for database in [&alone, &watched] {
         insert_operator(database)?;
-        let console = free_port()?;
+        let console = free_port();
         let server = setup.order_food_with(database, &[("CONSOLE_PORT", console.to_string())])?;
         servers.push((server, console));
     }
