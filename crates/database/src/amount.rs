@@ -24,14 +24,18 @@ impl Amount {
 
     /// `None` for fractions of a cent and for what 64 bits of cents cannot hold.
     fn from_decimal(decimal: Decimal) -> Option<Self> {
-        // A decimal of the greatest scale may have been rounded while it was read.
-        let mut cents = Some(decimal)
-            .filter(|decimal| decimal.scale() < Decimal::MAX_SCALE)?
-            .normalize();
-        if cents.scale() > 2 {
-            return None;
+        let mut cents = decimal;
+        // What a column of two decimals sends has this scale.
+        if cents.scale() != 2 {
+            // A decimal of the greatest scale may have been rounded while it was read.
+            cents = Some(cents)
+                .filter(|cents| cents.scale() < Decimal::MAX_SCALE)?
+                .normalize();
+            if cents.scale() > 2 {
+                return None;
+            }
+            cents.rescale(2);
         }
-        cents.rescale(2);
         let is_exact = cents.scale() == 2;
         let cents = i64::try_from(cents.mantissa()).ok().filter(|_| is_exact)?;
         Some(Self(Money::from_cents(cents)))

@@ -9,12 +9,16 @@ use tokio::time::timeout;
 /// A request that is answered together with others.
 pub(super) trait Grouped: 'static {
     type Answer: 'static;
-    /// Statements at once, of one queue.
+    /// Requests of different kinds neither share a statement nor wait for each other.
+    type Kind: Copy + PartialEq + 'static;
+    /// Statements at once, of one kind in one queue.
     const STATEMENTS: usize;
     /// The most requests of a statement.
     const MOST: usize;
 
-    /// Whether one statement can do both.
+    fn kind(&self) -> Self::Kind;
+
+    /// Whether one statement can do both, which are of one kind.
     fn goes_with(&self, other: &Self) -> bool;
 }
 
@@ -24,8 +28,8 @@ pub(super) struct Groups<R: Grouped>(Arc<Mutex<Queue<R>>>);
 
 struct Queue<R: Grouped> {
     waiting: Vec<Waiting<R>>,
-    /// Statements under way.
-    statements: usize,
+    /// The kinds of the statements under way.
+    statements: Vec<R::Kind>,
 }
 
 /// A request of a group.
@@ -44,15 +48,20 @@ impl<R: Grouped> Groups<R> {
         run: impl AsyncFn(Vec<Waiting<R>>) + 'static,
     ) -> Option<R::Answer> {
         let (reply, answer) = oneshot::channel();
+        let kind = request.kind();
         let starts = self.with_queue(|queue| {
             queue.waiting.push(Waiting { request, reply });
-            let starts = queue.statements < R::STATEMENTS;
-            queue.statements += usize::from(starts);
+            let under_way = queue.statements.iter().filter(|other| **other == kind);
+            let starts = under_way.count() < R::STATEMENTS;
+            queue.statements.extend(starts.then_some(kind));
             starts
         });
         if starts {
-            let groups = Groups(self.0.clone());
-            let statements = Statements { groups, ended: false };
+            let statements = Statements {
+                groups: Groups(self.0.clone()),
+                kind,
+                ended: false,
+            };
             actix_web::rt::spawn(statements.run(run));
         }
         timeout(limit, answer).await.ok()?.ok()
@@ -67,7 +76,7 @@ impl<R: Grouped> Default for Groups<R> {
     fn default() -> Groups<R> {
         Groups(Arc::new(Mutex::new(Queue {
             waiting: Vec::new(),
-            statements: 0,
+            statements: Vec::new(),
         })))
     }
 }
@@ -85,13 +94,14 @@ impl<R: Grouped> Waiting<R> {
 }
 
 impl<R: Grouped> Queue<R> {
-    /// The requests that somebody still waits for, as far as they go together.
-    fn next_group(&mut self) -> Vec<Waiting<R>> {
+    /// The requests of this kind that somebody still waits for, as far as they go together.
+    fn next_group(&mut self, kind: R::Kind) -> Vec<Waiting<R>> {
         let mut group: Vec<Waiting<R>> = Vec::new();
         let mut rest = Vec::new();
         for waiting in self.waiting.drain(..).filter(|waiting| !waiting.is_gone()) {
             let goes_with = |other: &Waiting<R>| waiting.request.goes_with(&other.request);
-            match group.len() < R::MOST && group.iter().all(goes_with) {
+            let is_next = waiting.request.kind() == kind && group.len() < R::MOST;
+            match is_next && group.iter().all(goes_with) {
                 true => group.push(waiting),
                 false => rest.push(waiting),
             }
@@ -99,11 +109,17 @@ impl<R: Grouped> Queue<R> {
         self.waiting = rest;
         group
     }
+
+    fn ended(&mut self, kind: R::Kind) {
+        let ended = self.statements.iter().position(|other| *other == kind);
+        ended.map(|place| self.statements.swap_remove(place));
+    }
 }
 
-/// One statement after the other, until no request waits.
+/// One statement after the other, until no request of its kind waits.
 struct Statements<R: Grouped> {
     groups: Groups<R>,
+    kind: R::Kind,
     ended: bool,
 }
 
@@ -117,8 +133,10 @@ impl<R: Grouped> Statements<R> {
     /// `None`, and these statements end, when no request waits.
     fn next_group(&mut self) -> Option<Vec<Waiting<R>>> {
         let group = self.groups.with_queue(|queue| {
-            let group = queue.next_group();
-            queue.statements -= usize::from(group.is_empty());
+            let group = queue.next_group(self.kind);
+            if group.is_empty() {
+                queue.ended(self.kind);
+            }
             group
         });
         self.ended = group.is_empty();
@@ -130,7 +148,7 @@ impl<R: Grouped> Statements<R> {
 impl<R: Grouped> Drop for Statements<R> {
     fn drop(&mut self) {
         if !self.ended {
-            self.groups.with_queue(|queue| queue.statements -= 1);
+            self.groups.with_queue(|queue| queue.ended(self.kind));
         }
     }
 }

@@ -11,12 +11,14 @@ use uuid::Uuid;
 use super::handlers::{READ, own, parse_id, to_json};
 use super::states::{ByStatus, ids_by_status, present_states};
 use super::status::first_id_at;
+use super::with_lines::Page;
 use super::{Cursor, Order, OrderAnswer, queries};
 use crate::auth::Caller;
 use crate::http::representation::Representation;
 use crate::http::{ApiError, ErrorBody};
 use crate::live::Change;
 use crate::paging::{self, Parameters};
+use crate::reference_data::ApiKeyId;
 use crate::state::AppState;
 
 const DEFAULT_LIMIT: usize = 20;
@@ -41,7 +43,7 @@ pub(crate) struct ListParameters {
 }
 
 /// What is asked for.
-struct Page {
+struct Asked {
     limit: usize,
     before: Option<Cursor>,
     /// As sent, for the address of the next page; `None`: orders in any state.
@@ -70,27 +72,21 @@ pub(crate) async fn list_orders(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = state.authenticator.authorize(&request, &READ)?;
-    let page = Page::parse(request.query_string())?;
-    let (mut orders, states) = Box::pin(page.read(&state, &caller)).await?;
-    let more = orders.len() > page.limit;
-    orders.truncate(page.limit);
-    let answers: Vec<OrderAnswer<'_>> = orders
-        .iter()
-        .map(|order| {
-            let status = states.iter().find(|state| state.order_id == order.id);
-            OrderAnswer::of(order).with_status(status)
-        })
-        .collect();
-    let mut response = Representation::private(to_json(&answers)?).respond(&request);
-    if let (true, Some(last)) = (more, orders.last()) {
-        let connection = paging::next_link(&page.next(last.id));
-        response.headers_mut().insert(header::LINK, connection);
+    let asked = Asked::parse(request.query_string())?;
+    let key = own(&caller);
+    let page = asked.page(key);
+    if asked.status.is_none() && !asked.expand {
+        let shared = state.reads.page(page).await?;
+        let answer = shared.answer(|orders| asked.answer(orders, &[]))?;
+        return Ok(asked.respond(&request, answer, &shared.orders));
     }
-    Ok(response)
+    let (orders, states) = Box::pin(asked.read(&state, &caller, page)).await?;
+    let answer = asked.answer(&orders, &states)?;
+    Ok(asked.respond(&request, &answer, &orders))
 }
 
-impl Page {
-    fn parse(query: &str) -> Result<Page, ApiError> {
+impl Asked {
+    fn parse(query: &str) -> Result<Asked, ApiError> {
         let parameters = Parameters::parse(query)?;
         let status = parameters.filled("status").map(|text| {
             let statuses: Result<Vec<OrderStatus>, _> = text.split(',').map(OrderStatus::parse).collect();
@@ -102,7 +98,7 @@ impl Page {
             Some("status") => true,
             Some(_) => return Err(paging::invalid("expand", "is status")),
         };
-        Ok(Page {
+        Ok(Asked {
             limit: parameters.limit()?.unwrap_or(DEFAULT_LIMIT),
             before: parameters.cursor(parse_id)?,
             status: status.transpose()?,
@@ -110,25 +106,32 @@ impl Page {
         })
     }
 
-    /// The orders, one more than asked for if a next page exists, and their states if they are
-    /// asked for.
-    async fn read(&self, state: &AppState, caller: &Caller) -> Result<(Vec<Order>, Vec<Change>), ApiError> {
-        let key = own(caller);
-        let most = self.limit + 1;
-        if self.status.is_none() && !self.expand {
-            let orders = state.reads.page(self.before, most, key).await?;
-            return Ok((orders, Vec::new()));
+    /// One order more than asked for tells whether a next page exists.
+    fn page(&self, key: Option<ApiKeyId>) -> Page {
+        Page {
+            before: self.before,
+            limit: self.limit + 1,
+            key,
         }
+    }
+
+    /// The orders of these states, and their states if they are asked for.
+    async fn read(
+        &self,
+        state: &AppState,
+        caller: &Caller,
+        page: Page,
+    ) -> Result<(Vec<Order>, Vec<Change>), ApiError> {
         let placed_since = first_id_at(caller.snapshot.now() - state.order_open_window);
         let find = async |connection: &mut AsyncPgConnection| -> QueryResult<_> {
             let orders = match &self.status {
-                None => queries::orders_before(connection, self.before, most, key).await?,
+                None => queries::orders_before(connection, page).await?,
                 Some((_, statuses)) => {
                     let page = ByStatus {
                         statuses,
-                        key,
-                        before: self.before,
-                        limit: i64::try_from(most).unwrap_or(i64::MAX),
+                        key: page.key,
+                        before: page.before,
+                        limit: i64::try_from(page.limit).unwrap_or(i64::MAX),
                         placed_since,
                     };
                     let ids = ids_by_status(connection, &page).await?;
@@ -144,6 +147,28 @@ impl Page {
         };
         // Of one state of the database: what was filtered is what is shown.
         state.read_one_state("SELECT orders", find).await
+    }
+
+    /// The orders that were asked for, without the one more.
+    fn answer(&self, orders: &[Order], states: &[Change]) -> Result<Representation, ApiError> {
+        let answers: Vec<OrderAnswer<'_>> = orders
+            .iter()
+            .take(self.limit)
+            .map(|order| {
+                let status = states.iter().find(|state| state.order_id == order.id);
+                OrderAnswer::of(order).with_status(status)
+            })
+            .collect();
+        Ok(Representation::private(to_json(&answers)?))
+    }
+
+    fn respond(&self, request: &HttpRequest, answer: &Representation, orders: &[Order]) -> HttpResponse {
+        let mut response = answer.respond(request);
+        if let (true, [.., last, _]) = (orders.len() > self.limit, orders) {
+            let link = paging::next_link(&self.next(last.id));
+            response.headers_mut().insert(header::LINK, link);
+        }
+        response
     }
 
     /// The address of the page after the order `last`.

@@ -10,9 +10,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use shop::CouponCode;
 use uuid::Uuid;
 
-use super::with_lines::WithLines;
-use super::{CouponCheck, Cursor, Order, Unredeemable};
-use crate::reference_data::ApiKeyId;
+use super::with_lines::{Page, WithLines};
+use super::{CouponCheck, Order, Unredeemable};
 
 /// Those of these orders that exist, the newest first.
 pub(crate) async fn orders_of(connection: &mut AsyncPgConnection, ids: &[Uuid]) -> QueryResult<Vec<Order>> {
@@ -53,18 +52,10 @@ pub(super) async fn is_stored(connection: &mut AsyncPgConnection, id: Uuid) -> Q
         .await
 }
 
-/// The newest `limit` orders before `before` (`None`: the newest of all), newest first, of the key
-/// `key` (`None`: of any). The cost is that of one page, however many orders there are: ids sort by
+/// The orders of the page. The cost is that of one page, however many orders there are: ids sort by
 /// time, and (key, id) is indexed.
-pub(super) async fn orders_before(
-    connection: &mut AsyncPgConnection,
-    before: Option<Cursor>,
-    limit: usize,
-    key: Option<ApiKeyId>,
-) -> QueryResult<Vec<Order>> {
-    // Every UUID of an order is below the largest one, so that the four cases are two statements.
-    let before = before.unwrap_or(Uuid::max());
-    WithLines::Page { before, limit, key }.load(connection).await
+pub(super) async fn orders_before(connection: &mut AsyncPgConnection, page: Page) -> QueryResult<Vec<Order>> {
+    WithLines::Page(page).load(connection).await
 }
 
 /// These orders with the times at which they were stored, in this order.

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use shop::{CouponCode, ProductId, Quantity, Totals};
 use uuid::Uuid;
 
-use super::{Order, OrderLine};
+use super::{Cursor, Order, OrderLine};
 use crate::reference_data::ApiKeyId;
 
 /// Orders with their lines: a row for each line, the newest order first, its lines in order.
@@ -23,13 +23,21 @@ use crate::reference_data::ApiKeyId;
 pub(super) enum WithLines<'a> {
     /// Those of these orders that exist.
     Of(&'a [Uuid]),
-    /// The newest `limit` orders before `before`, of the key `key` (`None`: of any).
-    Page {
-        before: Uuid,
-        limit: usize,
-        key: Option<ApiKeyId>,
-    },
+    /// Those of this page.
+    Page(Page),
 }
+
+/// The newest `limit` orders before `before` (`None`: the newest of all), newest first, of the key
+/// `key` (`None`: of any).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) before: Option<Cursor>,
+    pub(crate) limit: usize,
+    pub(crate) key: Option<ApiKeyId>,
+}
+
+/// After each order: as a bound it makes the four kinds of pages two statements.
+const AFTER_ALL: Uuid = Uuid::max();
 
 const ORDERS: &str = "
     SELECT placed.id, placed.api_key_id, placed.coupon_code, placed.subtotal, placed.discount, placed.total,
@@ -80,7 +88,8 @@ impl QueryFragment<Pg> for WithLines<'_> {
                 out.push_bind_param::<sql_types::Array<sql_types::Uuid>, _>(*ids)?;
                 out.push_sql(")");
             }
-            WithLines::Page { before, limit, key } => {
+            WithLines::Page(Page { before, limit, key }) => {
+                let before = before.as_ref().unwrap_or(&AFTER_ALL);
                 out.push_sql("id < ");
                 out.push_bind_param::<sql_types::Uuid, _>(before)?;
                 match key {

@@ -1,4 +1,4 @@
-//! Single orders that are read together: each request gets its own answer.
+//! Orders that are read together: each request gets its own answer.
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ async fn a_reader_that_goes_away_takes_no_other_along() {
         let request = Request::new("GET", &path(at)).header("api_key", APITEST);
         let left = tokio::time::timeout(Duration::from_millis(300), connection.exchange(&request)).await;
         assert!(left.is_err(), "{at}");
-        assert_eq!(app.database.value(WAITING).await, "1");
+        app.database.until("one statement waits", WAITING, "1").await;
     }
     let others = join_all([2, 3, 0].map(async |at| (at, app.get_as(APITEST, &path(at)).await)));
     let release = async {
@@ -128,4 +128,68 @@ async fn readers_are_answered_by_the_deadline_whatever_happens_to_the_statement(
         holder.batch_execute("ROLLBACK").await.unwrap();
     });
     assert_eq!(answer.text(), orders[0].1);
+}
+
+#[tokio::test]
+async fn readers_of_one_page_share_a_statement_and_others_do_not_wait_for_it() {
+    let app = TestApp::start().await;
+    let orders = placed(&app, 3).await;
+    let foreign = app.place_order([(PIZZA, 1)]).key(OTHER).send().await.text();
+    let mine: Vec<&str> = orders.iter().rev().map(|(_, text)| text.as_str()).collect();
+    let page = |orders: &[&str]| format!("[{}]", orders.join(","));
+    let [all, two, other] = [page(&mine), page(&mine[..2]), page(&[&foreign])];
+    let mut reads = vec![(APITEST, "/api/order", &all); 6];
+    reads.extend([
+        (APITEST, "/api/order?limit=2", &two),
+        (OTHER, "/api/order", &other),
+    ]);
+    let holder = app.database.session(LOCK).await;
+
+    let answers = join_all(
+        reads
+            .iter()
+            .map(async |(key, path, _)| app.get_as(key, path).await),
+    );
+    let release = async {
+        app.database
+            .until("a statement for each page", WAITING, "3")
+            .await;
+        // Time for more of them.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(app.database.value(WAITING).await, "3");
+        holder.batch_execute("ROLLBACK").await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(answers, release);
+
+    for (answer, (key, path, expected)) in answers.iter().zip(&reads) {
+        assert_eq!(
+            (answer.status(), &answer.text()),
+            (200, *expected),
+            "{key} {path}"
+        );
+        let has_next = answer.header("link").is_some();
+        assert_eq!(has_next, path.ends_with("limit=2"), "{key} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_has_every_order_that_was_answered_before_it_was_asked_for() {
+    let app = TestApp::start().await;
+    placed(&app, 1).await;
+    let poll = async |()| {
+        loop {
+            assert_eq!(app.get_as(APITEST, "/api/order").await.status(), 200);
+        }
+    };
+    let order = async {
+        for _ in 0..100 {
+            let (_, newest) = placed(&app, 1).await.remove(0);
+            let page = app.get_as(APITEST, "/api/order").await.text();
+            assert!(page.starts_with(&format!("[{newest}")), "{page}");
+        }
+    };
+    tokio::select! {
+        _ = join_all([(); 4].map(poll)) => {}
+        () = order => {}
+    }
 }

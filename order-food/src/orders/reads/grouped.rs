@@ -1,4 +1,4 @@
-//! Reads of single orders in groups.
+//! Reads of single orders in groups, and of pages.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use std::time::Duration;
 use database::pool::{Pool, ReadError};
 use uuid::Uuid;
 
+use super::pages::{self, SharedPage};
 use crate::orders::groups::{Grouped, Groups, Waiting};
+use crate::orders::with_lines::Page;
 use crate::orders::{Order, queries};
 
 /// A queue of ids and the statement that reads them.
@@ -18,15 +20,19 @@ struct Inner {
     pool: Pool,
     attempts: Attempts,
     groups: Groups<OrderId>,
+    pages: Groups<Page>,
 }
 
 struct OrderId(Uuid);
 
 impl Grouped for OrderId {
     type Answer = Found;
+    type Kind = ();
     /// A second one would halve the groups.
     const STATEMENTS: usize = 1;
     const MOST: usize = 256;
+
+    fn kind(&self) {}
 
     fn goes_with(&self, _: &OrderId) -> bool {
         true
@@ -46,7 +52,7 @@ pub(super) enum Attempts {
 /// No answer for an id. Shared by all of a group.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
-pub(super) struct NotRead(Arc<ReadError>);
+pub(in crate::orders) struct NotRead(Arc<ReadError>);
 
 type Found = Result<Option<Arc<Order>>, NotRead>;
 
@@ -56,6 +62,7 @@ impl GroupedReads {
             pool,
             attempts,
             groups: Groups::default(),
+            pages: Groups::default(),
         }))
     }
 
@@ -74,6 +81,11 @@ impl GroupedReads {
         let run = async move |group: Vec<Waiting<OrderId>>| reads.answer(group).await;
         let answer = self.0.groups.answer(OrderId(id), limit, run).await;
         answer.unwrap_or_else(|| Err(NotRead::late(limit)))
+    }
+
+    /// The page, within `limit`.
+    pub(super) async fn page(&self, page: Page, limit: Duration) -> Result<Arc<SharedPage>, NotRead> {
+        pages::find(&self.0.pages, &self.0.pool, page, limit).await
     }
 }
 
@@ -107,7 +119,7 @@ impl Inner {
         };
         let is_alone = ids.len() <= 1;
         if is_alone || problem.is_unreachable() || matches!(self.attempts, Attempts::One(_)) {
-            return Err(NotRead(Arc::new(problem)));
+            return Err(NotRead::of(problem));
         }
         let (one, other) = ids.split_at(ids.len() / 2);
         let mut all = Orders::new();
@@ -132,6 +144,10 @@ impl Inner {
 }
 
 impl NotRead {
+    pub(super) fn of(problem: ReadError) -> NotRead {
+        NotRead(Arc::new(problem))
+    }
+
     pub(super) fn late(limit: Duration) -> NotRead {
         NotRead(Arc::new(ReadError::Late(limit)))
     }

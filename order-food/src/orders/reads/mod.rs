@@ -1,9 +1,11 @@
-//! Reads of orders: which server answers, and single orders in groups.
+//! Reads of orders: which server answers; single orders in groups; pages, read once for all that ask
+//! for the same one at the same time.
 //!
 //! The age of an order is in its id (UUID version 7). A standby has an order of a certain age
 //! unless it is further behind than that; what it does not have is looked for on the primary.
 
 mod grouped;
+mod pages;
 mod settings;
 mod standby;
 
@@ -15,12 +17,13 @@ use prometheus::{Gauge, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Cursor, Order, queries};
+use super::Order;
+use super::with_lines::Page;
 use crate::http::ApiError;
-use crate::reference_data::ApiKeyId;
 use crate::spans;
 use crate::state::unavailable;
 use grouped::{Attempts, GroupedReads};
+pub(crate) use pages::SharedPage;
 pub(crate) use settings::{ENVIRONMENT, Settings};
 pub(crate) use standby::Standby;
 
@@ -136,24 +139,15 @@ impl OrderReads {
         Ok(found)
     }
 
-    /// The newest `limit` orders before `before` (`None`: the newest of all), newest first, of the
-    /// key `key` (`None`: of any).
+    /// The page, as it was at some moment since this was called.
     ///
     /// # Errors
     /// 503: the cause is logged here.
-    pub(crate) async fn page(
-        &self,
-        before: Option<Cursor>,
-        limit: usize,
-        key: Option<ApiKeyId>,
-    ) -> Result<Vec<Order>, ApiError> {
+    pub(crate) async fn page(&self, page: Page) -> Result<Arc<SharedPage>, ApiError> {
         let deadline = Instant::now() + self.limit;
-        let find = async |connection: &mut _| {
-            let page = queries::orders_before(connection, before, limit, key);
-            spans::database("SELECT orders", page).await
-        };
-        if let Some((standby, reads)) = before.and_then(|before| self.standby_for(before)) {
-            match reads.pool().read(STANDBY_LIMIT, find).await {
+        if let Some((standby, reads)) = page.before.and_then(|before| self.standby_for(before)) {
+            let found = reads.page(page, STANDBY_LIMIT);
+            match spans::database("SELECT orders", found).await {
                 Ok(page) => {
                     self.metrics.answered(Server::Standby);
                     return Ok(page);
@@ -161,8 +155,9 @@ impl OrderReads {
                 Err(problem) => standby.failed(&problem),
             }
         }
-        let page = self.primary.pool().read(deadline - Instant::now(), find).await;
-        let page = page.map_err(|problem| unavailable(&problem))?;
+        let found = self.primary.page(page, deadline - Instant::now());
+        let found = spans::database("SELECT orders", found).await;
+        let page = found.map_err(|problem| unavailable(&problem))?;
         self.metrics.answered(Server::Primary);
         Ok(page)
     }

@@ -54,9 +54,12 @@ type Outcome = Result<StatusChanged, NotChanged>;
 
 impl Grouped for Asked {
     type Answer = Result<Outcome, Arc<ReadError>>;
+    type Kind = ();
     /// While one waits for a lock, another goes on.
     const STATEMENTS: usize = 2;
     const MOST: usize = 64;
+
+    fn kind(&self) {}
 
     fn goes_with(&self, other: &Asked) -> bool {
         self.change.order != other.change.order
