@@ -10,7 +10,7 @@ use crate::setup::Setup;
 
 const CONNECTIONS: u64 = 64;
 const ORDERS: u64 = 300_000;
-/// Orders that are read by their ids, again and again.
+/// Orders that are read by their ids, again and again, and pages that begin after them.
 const READ: u64 = 20_000;
 /// How many orders lie before the deep page.
 const DEPTH: u64 = 100_000;
@@ -30,6 +30,11 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
     ))?;
     let file = setup.cluster.home().join("orders.paths");
     std::fs::write(&file, paths)?;
+    let cursors = database.sql.text(&format!(
+        "SELECT string_agg('/api/order?cursor=' || id, E'\n') FROM (SELECT id FROM orders ORDER BY md5(id::text) LIMIT {READ}) AS chosen"
+    ))?;
+    let pages = setup.cluster.home().join("pages.paths");
+    std::fs::write(&pages, cursors)?;
     let deep = database.sql.text(&format!(
         "SELECT '/api/order?cursor=' || id FROM orders ORDER BY id DESC OFFSET {DEPTH} LIMIT 1"
     ))?;
@@ -40,6 +45,11 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
         (
             "GET /api/order, all orders",
             Requests::Get("/api/order", READER),
+            1.5,
+        ),
+        (
+            "GET /api/order, each another page",
+            Requests::Each(&pages, "apitest"),
             1.5,
         ),
     ]
