@@ -4,7 +4,6 @@
 use std::fmt::Write as _;
 
 use super::random::Random;
-use super::{menu, people, promotions};
 
 const ORDERS: u64 = 10_000;
 const DAYS: u64 = 90;
@@ -15,17 +14,48 @@ const HOURS: [u64; 24] = [
     2, 1, 0, 0, 0, 1, 3, 8, 14, 12, 14, 38, 60, 44, 20, 14, 18, 36, 66, 78, 60, 34, 16, 6,
 ];
 
+/// Numbers of the keys of `api_keys.json`, from 1, and their share of the orders in percent.
+const KEYS: [(u64, u64); 6] = [(1, 2), (2, 40), (3, 33), (4, 12), (5, 8), (6, 5)];
+
+/// Codes of `promotions.csv` that orders were placed with: how often compared with the others,
+/// fewest units, first and last day of the 90. A code with `max_uses` is none of them: sample orders
+/// are not counted as uses.
+const COUPONS: [(&str, u64, u64, u64, u64); 17] = [
+    ("SAVE10", 30, 1, 0, 89),
+    ("HAPPYHOURS", 12, 1, 0, 89),
+    ("BUYGETONE", 12, 2, 0, 89),
+    ("BIRTHDAY", 4, 1, 0, 89),
+    ("GNULINUX", 2, 1, 0, 89),
+    ("FAMILY4", 8, 4, 0, 89),
+    ("OFFICE8", 3, 8, 0, 89),
+    ("LUNCH3", 10, 2, 0, 89),
+    ("STUDENT7", 8, 1, 0, 89),
+    ("LATEBIRD", 4, 1, 0, 89),
+    ("PICKUP2", 6, 1, 0, 89),
+    ("APPONLY6", 8, 1, 0, 89),
+    ("OCTOBER5", 10, 1, 0, 30),
+    ("PUMPKIN", 6, 1, 0, 60),
+    ("NOVEMBER5", 10, 1, 31, 60),
+    ("ADVENT24", 10, 1, 61, 84),
+    ("DECEMBER5", 8, 1, 61, 89),
+];
+
 struct Order {
     time_ms: u64,
-    key: usize,
+    key: u64,
     /// Ids and quantities.
     items: Vec<(u64, u64)>,
     coupon: Option<&'static str>,
 }
 
-pub(crate) fn lines() -> String {
+/// One order a line, of the products in the lines of `products.csv`.
+pub(crate) fn lines(products: &str) -> String {
     let mut random = Random::new(0x0f00d);
-    let popularity = popularity(&mut random);
+    let popularity: Vec<(u64, u64)> = products
+        .lines()
+        .skip(1)
+        .filter_map(|product| popularity(product, &mut random))
+        .collect();
     let mut orders: Vec<Order> = (0..ORDERS).map(|_| order(&mut random, &popularity)).collect();
     orders.sort_by_key(|order| order.time_ms);
     let mut lines = String::new();
@@ -42,9 +72,9 @@ pub(crate) fn lines() -> String {
             .unwrap_or_default();
         let _ = writeln!(
             lines,
-            r#"{{"id":"{}","api_key":"{}","items":[{}],{coupon}{state}"development":true}}"#,
+            r#"{{"id":"{}","api_key":"018f4e5a-0000-7000-8000-{:012x}","items":[{}],{coupon}{state}"development":true}}"#,
             id(order.time_ms, number),
-            people::key(order.key),
+            0xa0 + order.key,
             items.join(",")
         );
     }
@@ -83,21 +113,18 @@ fn id(time_ms: u64, number: u64) -> String {
     format!("{high:08x}-{low:04x}-7000-8000-{number:012x}")
 }
 
-/// How often each product is ordered: a few often, most seldom.
-fn popularity(random: &mut Random) -> Vec<(u64, u64)> {
-    let products = (1..).zip(menu::products());
-    products
-        .map(|(id, (_, category, cents))| {
-            let category = match category {
-                "Pizza" | "Burger" | "Drinks" => 3,
-                "Waffle" | "Pasta" | "Curry" => 2,
-                _ => 1,
-            };
-            // The dearest dishes are ordered least.
-            let price = if cents > 1700 { 1 } else { 3 };
-            (id, category * price * (2 + 60 / (1 + random.below(40))))
-        })
-        .collect()
+/// Id of a product and how often it is ordered: a few often, most seldom.
+fn popularity(product: &str, random: &mut Random) -> Option<(u64, u64)> {
+    let mut fields = product.split(',');
+    let (id, _name, price) = (fields.next()?, fields.next()?, fields.next()?);
+    let category = match fields.next()? {
+        "Pizza" | "Burger" | "Drinks" => 3,
+        "Waffle" | "Pasta" | "Curry" => 2,
+        _ => 1,
+    };
+    // The dearest dishes are ordered least.
+    let price = if price.parse::<f64>().ok()? > 17.0 { 1 } else { 3 };
+    Some((id.parse().ok()?, category * price * (2 + 60 / (1 + random.below(40)))))
 }
 
 fn order(random: &mut Random, popularity: &[(u64, u64)]) -> Order {
@@ -123,7 +150,7 @@ fn order(random: &mut Random, popularity: &[(u64, u64)]) -> Order {
     let units = items.iter().map(|(_, quantity)| quantity).sum();
     Order {
         time_ms,
-        key: random.weighted(&people::shares(), 1),
+        key: random.weighted(&KEYS, 1),
         coupon: coupon(random, day, units),
         items,
     }
@@ -134,7 +161,7 @@ fn coupon(random: &mut Random, day: u64, units: u64) -> Option<&'static str> {
     if random.below(7) > 0 {
         return None;
     }
-    let fitting: Vec<(&str, u64)> = promotions::USED
+    let fitting: Vec<(&str, u64)> = COUPONS
         .into_iter()
         .filter(|(_, _, fewest, first, last)| units >= *fewest && (*first..=*last).contains(&day))
         .map(|(code, weight, ..)| (code, weight))
