@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use test_support::http::{self, Answer, Request};
 use test_support::{Process, TestDatabase, binary, free_port};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::browser::{Browser, Scripts};
 
@@ -105,13 +104,12 @@ impl Shop {
     /// The kitchen moves the order with this page to a state.
     pub(crate) async fn kitchen(&self, order: &str, body: &str) {
         let id = order.split(['/', '.']).nth(2).expect("an address of an order");
-        let length = body.len();
-        let request = format!(
-            "PUT /api/order/{id}/status HTTP/1.0\r\napi_key: {STAFF}\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
+        let request = Request::new("PUT", &format!("/api/order/{id}/status"));
+        let answer = self.exchange(&request.header("api_key", STAFF).json(body)).await;
+        assert!(
+            answer.is_ok_and(|answer| answer.status() == 200),
+            "{order} {body}"
         );
-        let answer = self.exchange(&request).await.expect("an answer");
-        assert!(answer.contains(" 200 "), "{answer}");
     }
 
     /// Waits until so many streams of events are open. That a browser closed one shows when the
@@ -129,8 +127,8 @@ impl Shop {
     }
 
     async fn metric(&self, name: &str) -> String {
-        let answer = self.exchange("GET /metrics HTTP/1.0\r\n\r\n").await;
-        let answer = answer.expect("an answer");
+        let answer = self.exchange(&Request::get("/metrics")).await;
+        let answer = answer.expect("an answer").text();
         let mut lines = answer.lines().filter_map(|line| line.split_once(' '));
         let found = lines.find(|(metric, _)| *metric == name);
         found.expect("the metric").1.to_owned()
@@ -153,12 +151,8 @@ impl Shop {
     }
 
     /// What the server answers.
-    async fn exchange(&self, request: &str) -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok(answer)
+    async fn exchange(&self, request: &Request) -> std::io::Result<Answer> {
+        http::ask(("127.0.0.1", self.port), request).await
     }
 
     /// Where the server listens on 127.0.0.1.
@@ -168,8 +162,8 @@ impl Shop {
 
     /// Whether `GET /ready` answers 200.
     async fn is_ready(&self) -> bool {
-        let ready = self.exchange("GET /ready HTTP/1.0\r\n\r\n");
-        ready.await.is_ok_and(|answer| answer.contains(" 200 "))
+        let ready = self.exchange(&Request::get("/ready")).await;
+        ready.is_ok_and(|answer| answer.status() == 200)
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::pod::order_request;
+use test_support::http::Connection;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
-
-use crate::http::{Connection, Request};
 
 /// An order of two lines.
 pub(crate) const ORDER: &str = r#"{"items":[{"productId":"9","quantity":1},{"productId":"1","quantity":2}]}"#;
@@ -65,29 +65,29 @@ impl Crowd {
 }
 
 async fn customer(port: u16, keys: Option<String>, stop: Arc<AtomicBool>, answers: Arc<Mutex<Answers>>) {
-    let mut connection = None;
+    let mut connection: Option<Connection> = None;
     for order in 0.. {
-        let mut request = Request::order(ORDER);
+        let mut request = order_request(ORDER);
         if let Some(keys) = &keys {
-            request = request.header("Idempotency-Key", &format!("{keys}-{order}"));
+            request = request.header("Idempotency-Key", format!("{keys}-{order}"));
         }
         loop {
             if stop.load(Ordering::Relaxed) {
                 return;
             }
             let answer = match &mut connection {
-                Some(open) => Connection::send(open, &request).await.ok(),
+                Some(open) => open.exchange(&request).await.ok(),
                 None => None,
             };
             let refusal = match answer {
-                Some(answer) if answer.status == 200 => {
+                Some(answer) if answer.status() == 200 => {
                     let acknowledged = (answer.member("id"), Instant::now());
                     answers.lock().unwrap().acknowledged.push(acknowledged);
                     break;
                 }
                 Some(answer) => answer.member("type"),
                 None if connection.is_none() => {
-                    connection = Connection::open(port).await.ok();
+                    connection = Connection::open(("127.0.0.1", port)).await.ok();
                     continue;
                 }
                 None => {

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use test_support::TestDatabase;
 
 use crate::customers::{self, Customers};
-use crate::http::Request;
-use crate::pod::Pod;
+use crate::pod::{Pod, order_request};
 
 /// Customers who order at the same time.
 const CUSTOMERS: usize = 8;
@@ -17,7 +16,7 @@ const COUNT: &str = "SELECT count(*) FROM orders WHERE coupon_code = 'SAVE10' AN
 async fn every_order_answered_200_before_kill_9_is_stored_whole() {
     let database = TestDatabase::migrated().await;
     let (pod, api) = Pod::ready(&database).await;
-    let customers = Customers::start(CUSTOMERS, api.port, |_, _| Request::order(ORDER));
+    let customers = Customers::start(CUSTOMERS, api.port, |_, _| order_request(ORDER));
     customers::stored(&database, COUNT, 50).await;
 
     api.process.signal("KILL");
@@ -33,7 +32,7 @@ async fn every_order_answered_200_before_kill_9_is_stored_whole() {
     let whole: HashSet<String> = ids.into_iter().flatten().collect();
     let api = pod.serve().await;
     for answer in &answered {
-        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.status(), 200, "{answer:?}");
         let id = answer.member("id");
         assert!(whole.contains(&id), "{id}");
         if id.ends_with('0') {
@@ -52,9 +51,8 @@ async fn every_order_answered_200_before_kill_9_is_stored_whole() {
 async fn after_kill_9_the_same_idempotency_key_tells_what_became_of_an_order() {
     let database = TestDatabase::migrated().await;
     let (pod, api) = Pod::ready(&database).await;
-    let order = |customer: usize, n: usize| {
-        Request::order(ORDER).header("Idempotency-Key", &format!("{customer}-{n}"))
-    };
+    let order =
+        |customer: usize, n: usize| order_request(ORDER).header("Idempotency-Key", format!("{customer}-{n}"));
     let customers = Customers::start(CUSTOMERS, api.port, order);
     let keys = "SELECT count(*) FROM idempotency_keys";
     customers::stored(&database, keys, 50).await;
@@ -67,12 +65,12 @@ async fn after_kill_9_the_same_idempotency_key_tells_what_became_of_an_order() {
     for (customer, answered) in (0..).zip(customers.finish().await) {
         for (n, answer) in answered.answers.iter().enumerate() {
             let again = api.send(&order(customer, n)).await;
-            assert_eq!((answer.status, again.status), (200, 200), "{answer:?}");
+            assert_eq!((answer.status(), again.status()), (200, 200), "{answer:?}");
             assert_eq!(again.text(), answer.text());
         }
         // The one whose answer never came.
         let last = api.send(&order(customer, answered.answers.len())).await;
-        assert_eq!(last.status, 200, "{last:?}");
+        assert_eq!(last.status(), 200, "{last:?}");
         orders += answered.answers.len() + 1;
     }
     assert_eq!(database.value(COUNT).await, orders.to_string());

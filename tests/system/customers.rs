@@ -1,9 +1,8 @@
 //! Customers who place orders one after another, all at the same time.
 
+use test_support::http::{Answer, Connection, Request};
 use test_support::{TestDatabase, eventually};
 use tokio::task::JoinHandle;
-
-use crate::http::{Answer, Connection, Request};
 
 /// The answers that one customer got, in the order of the requests.
 pub(crate) struct Answered {
@@ -25,10 +24,11 @@ impl Customers {
         let start = |customer| {
             let order = order.clone();
             tokio::spawn(async move {
-                let mut connection = Connection::open(port).await.unwrap();
+                let mut connection = Connection::open(("127.0.0.1", port)).await.unwrap();
                 let mut answers = Vec::new();
                 let mut is_announced = false;
-                while !is_announced && let Ok(answer) = connection.send(&order(customer, answers.len())).await
+                while !is_announced
+                    && let Ok(answer) = connection.exchange(&order(customer, answers.len())).await
                 {
                     is_announced = answer.header("connection") == Some("close");
                     answers.push(answer);

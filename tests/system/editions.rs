@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::data::Data;
-use crate::http::{Answer, Request};
+use crate::pod::order_request;
+use test_support::http::{Answer, Request};
 
 /// How many products each edition has.
 pub(crate) const PRODUCTS: u64 = 10;
@@ -53,7 +54,7 @@ fn order(coupon: &str) -> Request {
     let items: Vec<Value> = (1..=PRODUCTS)
         .map(|id| json!({ "productId": id.to_string(), "quantity": 1 }))
         .collect();
-    Request::order(json!({ "items": items, "couponCode": coupon }))
+    order_request(json!({ "items": items, "couponCode": coupon }))
 }
 
 pub(crate) fn order_with_promotion() -> Request {

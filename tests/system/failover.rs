@@ -126,7 +126,7 @@ async fn a_commit_that_waits_no_longer_for_its_standby_is_an_unknown_outcome() {
     );
 
     assert_eq!(
-        (answer.status, answer.member("type")),
+        (answer.status(), answer.member("type")),
         (503, "outcome_unknown".into()),
         "{answer:?}"
     );
@@ -135,7 +135,7 @@ async fn a_commit_that_waits_no_longer_for_its_standby_is_an_unknown_outcome() {
     client.batch_execute(reset).await.unwrap();
     client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     eventually("orders are placed again", async || {
-        api.order(ORDER).await.status == 200
+        api.order(ORDER).await.status() == 200
     })
     .await;
 }

@@ -38,7 +38,7 @@ async fn a_pod_and_a_worker_log_in_with_tokens_that_change_and_are_never_shown()
     let mut worker = pod.start(API, &["worker"]);
     worker.wait_for_text(r#""message":"listening""#).await;
     let api = pod.serve().await;
-    assert_eq!(api.order(ORDER).await.status, 200);
+    assert_eq!(api.order(ORDER).await.status(), 200);
 
     // Sessions stay; each new one needs the new token.
     identities.give(&second, 3600);
@@ -47,7 +47,7 @@ async fn a_pod_and_a_worker_log_in_with_tokens_that_change_and_are_never_shown()
     cluster.client().await.execute(end, &[]).await.unwrap();
 
     eventually("orders are placed again", async || {
-        api.order(ORDER).await.status == 200
+        api.order(ORDER).await.status() == 200
     })
     .await;
     let listens = "SELECT count(DISTINCT pid) > 2 FROM pg_stat_activity WHERE usename = 'entra'";
@@ -103,5 +103,5 @@ async fn a_password_file_completes_a_url_for_each_program() {
     }
     let api = pod.serve().await;
 
-    assert_eq!(api.order(ORDER).await.status, 200);
+    assert_eq!(api.order(ORDER).await.status(), 200);
 }

@@ -1,10 +1,10 @@
 //! Log lines: readable by machines, and without secrets.
 
 use serde_json::Value;
+use test_support::http::Request;
 use test_support::{TestDatabase, json_lines};
 
-use crate::http::Request;
-use crate::pod::Pod;
+use crate::pod::{Pod, order_request};
 
 #[tokio::test]
 async fn no_key_address_password_or_body_is_logged_at_any_level() {
@@ -29,12 +29,12 @@ async fn no_key_address_password_or_body_is_logged_at_any_level() {
         ))
         .await;
     let broken = api.order(format!(r#"{{"note": "{note}", }}"#)).await;
-    let unknown_key = Request::order("{}").header("X-API-Key", "wrong-key-4711");
+    let unknown_key = order_request("{}").header("X-API-Key", "wrong-key-4711");
     let two_keys = api.send(&unknown_key).await;
     let read = api.get_own(&format!("/api/order/{}", placed.member("id"))).await;
     log += &api.stop().await.stderr;
 
-    let statuses = [&placed, &refused, &broken, &two_keys, &read].map(|answer| answer.status);
+    let statuses = [&placed, &refused, &broken, &two_keys, &read].map(|answer| answer.status());
     assert_eq!(statuses, [200, 422, 400, 401, 200]);
     assert!(log.lines().count() > 100, "trace says more than this: {log}");
     let (authority, _) = database.url().rsplit_once('@').unwrap();
@@ -79,7 +79,7 @@ async fn an_answer_is_one_line_by_its_status_with_the_ids_of_request_and_trace()
     api.send(&known).await;
     let unsampled = Request::get("/api/product/8")
         .header("X-Request-ID", "request-2")
-        .header("traceparent", &traceparent.replace("-01", "-00"));
+        .header("traceparent", traceparent.replace("-01", "-00"));
     api.send(&unsampled).await;
     let missing = api.get("/api/product/404").await;
     let log = api.stop().await.stderr;
@@ -121,7 +121,7 @@ async fn at_the_default_level_only_answers_that_are_no_success_are_logged() {
 
     let log = api.stop().await.stderr;
 
-    assert_eq!(shop_is_open.status, 200);
+    assert_eq!(shop_is_open.status(), 200);
     let mut statuses: Vec<Value> = access(&log).iter().map(|line| line["status"].clone()).collect();
     // The probe was refused until the data were read.
     statuses.retain(|status| *status != 503);

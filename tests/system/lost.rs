@@ -3,18 +3,18 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use test_support::http::Answer;
 use test_support::{OwnCluster, Stop};
 
 use crate::customers::Customers;
 use crate::data::Data;
-use crate::http::{Answer, Request};
-use crate::pod::{Api, Pod};
+use crate::pod::{Api, Pod, order_request};
 
 const ORDER: &str = r#"{"items":[{"productId":"9","quantity":1}]}"#;
 
 async fn order_succeeds_again(api: &Api) {
     test_support::eventually("orders are taken again", async || {
-        api.order(ORDER).await.status == 200
+        api.order(ORDER).await.status() == 200
     })
     .await;
 }
@@ -38,17 +38,17 @@ async fn without_its_database_the_api_serves_the_catalogue_and_refuses_orders_in
     let took = started.elapsed();
     let catalogue = api.get("/api/product").await;
 
-    assert_eq!((refused.status, &*refused.member("type")), (503, "unavailable"));
+    assert_eq!((refused.status(), &*refused.member("type")), (503, "unavailable"));
     assert!(refused.header("retry-after").is_some());
-    assert_eq!(read.status, 503);
+    assert_eq!(read.status(), 503);
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert_eq!((catalogue.status, catalogue.text()), (200, before.text()));
+    assert_eq!((catalogue.status(), catalogue.text()), (200, before.text()));
     test_support::eventually("the probe says no after the grace", async || {
         let ready = api.get("/ready").await;
-        ready.status == 503 && ready.member("reason") == "the database cannot be reached"
+        ready.status() == 503 && ready.member("reason") == "the database cannot be reached"
     })
     .await;
-    assert_eq!(api.get("/health").await.status, 200);
+    assert_eq!(api.get("/health").await.status(), 200);
 
     cluster.start_again();
 
@@ -63,7 +63,7 @@ async fn a_crash_of_the_database_under_orders_loses_none_that_was_answered_200()
     let mut cluster = OwnCluster::start();
     let pod = Pod::at(&cluster.url());
     let api = pod.bring_up().await;
-    let customers = Customers::start(4, api.port, |_, _| Request::order(ORDER));
+    let customers = Customers::start(4, api.port, |_, _| order_request(ORDER));
     let client = cluster.client().await;
     test_support::eventually("orders are stored", async || {
         let stored: i64 = client
@@ -79,7 +79,7 @@ async fn a_crash_of_the_database_under_orders_loses_none_that_was_answered_200()
     // Down for longer than the deadline of an order, so that everybody notices.
     let down = Instant::now();
     test_support::eventually("an order is refused", async || {
-        api.order(ORDER).await.status == 503
+        api.order(ORDER).await.status() == 503
     })
     .await;
     cluster.start_again();
@@ -92,9 +92,9 @@ async fn a_crash_of_the_database_under_orders_loses_none_that_was_answered_200()
         .into_iter()
         .flat_map(|customer| customer.answers);
     let answers: Vec<_> = answers.collect();
-    let is_expected = |answer: &Answer| [200, 503].contains(&answer.status);
+    let is_expected = |answer: &Answer| [200, 503].contains(&answer.status());
     assert!(answers.iter().all(is_expected), "{answers:?}");
-    let answered = answers.iter().filter(|answer| answer.status == 200);
+    let answered = answers.iter().filter(|answer| answer.status() == 200);
     let answered: HashSet<String> = answered.map(|answer| answer.member("id")).collect();
     assert!(down.elapsed() < Duration::from_secs(60));
     let rows = cluster
@@ -122,7 +122,7 @@ async fn a_password_that_is_rotated_needs_no_restart() {
         .with("DB_NAME", "postgres")
         .with("DB_PASSWORD_FILE", file);
     let api = pod.bring_up().await;
-    assert_eq!(api.order(ORDER).await.status, 200);
+    assert_eq!(api.order(ORDER).await.status(), 200);
 
     folder.write("password", "rotated\n");
     cluster
@@ -136,5 +136,5 @@ async fn a_password_that_is_rotated_needs_no_restart() {
         .unwrap();
 
     order_succeeds_again(&api).await;
-    assert_eq!(api.get("/ready").await.status, 200);
+    assert_eq!(api.get("/ready").await.status(), 200);
 }

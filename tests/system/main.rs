@@ -12,7 +12,6 @@ mod customers;
 mod data;
 mod e2e;
 mod editions;
-mod http;
 mod pod;
 mod repository;
 

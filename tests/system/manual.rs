@@ -157,7 +157,7 @@ async fn every_command_for_an_alert_or_a_question_works_on_a_running_system() {
 
     assert!(commands >= 15 && statements >= 6, "{commands} {statements}");
     assert!(effects >= EFFECTS.len(), "{effects}");
-    assert_eq!(api.order(ORDER).await.status, 403);
+    assert_eq!(api.order(ORDER).await.status(), 403);
     let password = format!(
         "SELECT rolcanlogin FROM pg_roles WHERE rolname = '{}_role_app'",
         database.name()

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use test_support::http::{self, Answer, Request};
 use test_support::{Output, Process, TestDatabase, binary};
-
-use crate::http::{Answer, Connection, Request};
+use tokio::net::TcpStream;
 
 /// The data that the product ships.
 pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../database-load/data");
@@ -28,6 +28,11 @@ static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
 pub(crate) struct Pod {
     programs: PathBuf,
     environment: Vec<(&'static str, String)>,
+}
+
+/// An order placed with the sample key.
+pub(crate) fn order_request(body: impl ToString) -> Request {
+    Request::post("/api/order", body.to_string()).header("api_key", "apitest")
 }
 
 /// A running API, or a worker.
@@ -151,7 +156,7 @@ impl Pod {
     pub(crate) async fn work(&self) -> Api {
         let worker = self.listening(&["worker"]).await;
         test_support::eventually("the worker is ready", async || {
-            worker.get("/q/health/ready").await.status == 200
+            worker.get("/q/health/ready").await.status() == 200
         })
         .await;
         worker
@@ -172,15 +177,15 @@ impl Pod {
 impl Api {
     pub(crate) async fn becomes_ready(&self) {
         test_support::eventually("the API is ready", async || {
-            self.get("/ready").await.status == 200
+            self.get("/ready").await.status() == 200
         })
         .await;
     }
 
     /// Sends a request on a connection of its own.
     pub(crate) async fn send(&self, request: &Request) -> Answer {
-        let mut connection = Connection::open(self.port).await.expect("the API listens");
-        connection.send(request).await.expect("an answer")
+        let answer = http::ask(("127.0.0.1", self.port), request).await;
+        answer.expect("an answer")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -193,7 +198,7 @@ impl Api {
     }
 
     pub(crate) async fn order(&self, body: impl ToString) -> Answer {
-        self.send(&Request::order(body)).await
+        self.send(&order_request(body)).await
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -204,6 +209,6 @@ impl Api {
 
     /// Whether the port is closed.
     pub(crate) async fn is_closed(&self) -> bool {
-        Connection::open(self.port).await.is_err()
+        TcpStream::connect(("127.0.0.1", self.port)).await.is_err()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use test_support::http::Request;
 use test_support::{OwnCluster, Pooler, Pooling};
 
-use crate::http::Request;
 use crate::pod::{ALL, API, LOAD, MIGRATION, Pod};
 
 /// What finding out and saying so may take.
@@ -80,10 +80,10 @@ async fn a_direct_url_beside_the_pooler_brings_a_pod_up_that_reads_through_the_p
         let answers = async |count: usize| {
             for _ in 0..count {
                 let placed = api.order(ORDER).await;
-                assert_eq!(placed.status, 200, "{placed:?}");
+                assert_eq!(placed.status(), 200, "{placed:?}");
                 let read = api.get_own(&format!("/api/order/{}", placed.member("id"))).await;
-                assert_eq!((read.status, read.text()), (200, placed.text()));
-                assert_eq!(api.get_own("/api/order").await.status, 200);
+                assert_eq!((read.status(), read.text()), (200, placed.text()));
+                assert_eq!(api.get_own("/api/order").await.status(), 200);
             }
         };
         tokio::join!(answers(20), answers(20), answers(20), answers(20));
@@ -113,12 +113,12 @@ async fn a_pooler_of_sessions_brings_a_pod_up_and_leaves_no_lock() {
     let pod = Pod::at(pooler.url());
 
     let api = pod.bring_up().await;
-    assert_eq!(api.order(ORDER).await.status, 200);
+    assert_eq!(api.order(ORDER).await.status(), 200);
     // Again over sessions that were used before.
     pod.migrate().await;
     pod.load().await;
 
-    assert_eq!(api.send(&Request::get("/ready")).await.status, 200);
+    assert_eq!(api.send(&Request::get("/ready")).await.status(), 200);
     assert_eq!(api.stop().await.code, Some(0));
     test_support::eventually("no lock is left", async || left_over(&cluster).await == 0).await;
 }

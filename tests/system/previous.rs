@@ -43,10 +43,10 @@ async fn the_previous_release_starts_on_the_newest_schema_and_takes_orders_unles
 
     for (taker, reader) in [(&old, &api), (&api, &old)] {
         let placed = taker.order(ORDER).await;
-        assert_eq!(placed.status, 200, "{placed:?}");
+        assert_eq!(placed.status(), 200, "{placed:?}");
         let path = format!("/api/order/{}", placed.member("id"));
         let read = reader.get_own(&path).await;
-        assert_eq!(read.status, 200, "{read:?}");
+        assert_eq!(read.status(), 200, "{read:?}");
     }
     assert_eq!(database.value("SELECT count(*) > 1 FROM orders").await, "t");
     assert_eq!(old.stop().await.code, Some(0));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use test_support::TestDatabase;
+use test_support::http::{Connection, Request};
 use tokio::task::JoinHandle;
 
 use crate::data::Data;
 use crate::editions::{self, Edition};
-use crate::http::{Connection, Request};
 use crate::pod::{LOAD, Pod};
 
 const REFRESHES: u64 = 20;
@@ -17,13 +17,13 @@ const REFRESHES: u64 = 20;
 /// Reads the catalogue again and again; the editions that were seen.
 async fn reader(port: u16, stop: Arc<AtomicBool>) -> BTreeSet<Edition> {
     let mut seen = BTreeSet::new();
-    let mut connection = Connection::open(port).await.unwrap();
+    let mut connection = Connection::open(("127.0.0.1", port)).await.unwrap();
     while !stop.load(Ordering::Relaxed) {
-        let answer = connection.send(&Request::get("/api/product")).await.unwrap();
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let answer = connection.exchange(&Request::get("/api/product")).await.unwrap();
+        assert_eq!(answer.status(), 200, "{answer:?}");
         seen.insert(editions::edition_of(&answer.json()).unwrap());
-        let ready = connection.send(&Request::get("/ready")).await.unwrap();
-        assert_eq!(ready.status, 200, "{ready:?}");
+        let ready = connection.exchange(&Request::get("/ready")).await.unwrap();
+        assert_eq!(ready.status(), 200, "{ready:?}");
     }
     seen
 }
@@ -32,10 +32,10 @@ async fn reader(port: u16, stop: Arc<AtomicBool>) -> BTreeSet<Edition> {
 async fn customer(port: u16, stop: Arc<AtomicBool>) -> BTreeSet<Edition> {
     let order = editions::order_with_promotion();
     let mut seen = BTreeSet::new();
-    let mut connection = Connection::open(port).await.unwrap();
+    let mut connection = Connection::open(("127.0.0.1", port)).await.unwrap();
     while !stop.load(Ordering::Relaxed) {
-        let answer = connection.send(&order).await.unwrap();
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let answer = connection.exchange(&order).await.unwrap();
+        assert_eq!(answer.status(), 200, "{answer:?}");
         seen.insert(editions::edition_of_order(&answer, true).unwrap());
     }
     seen
@@ -124,5 +124,5 @@ async fn a_load_that_fails_changes_nothing_that_is_served() {
         (after.text(), after.header("etag")),
         (before.text(), before.header("etag"))
     );
-    assert_eq!(api.get("/ready").await.status, 200);
+    assert_eq!(api.get("/ready").await.status(), 200);
 }

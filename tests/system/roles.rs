@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 use test_support::{Cluster, TestDatabase, eventually};
 
 use crate::data::Data;
-use crate::http::Request;
-use crate::pod::{LOAD, MIGRATION, Pod};
+use crate::pod::{LOAD, MIGRATION, Pod, order_request};
 
 /// A database whose roles are in place, and a pod for each of them.
 struct Roles {
@@ -70,19 +69,19 @@ async fn the_migrator_migrates_the_loader_loads_and_the_app_serves_with_a_role_o
 
     // An order with everything it can ask for, and the same again.
     let order = |code: &str| json!({ "items": [{ "productId": "1", "quantity": 2 }], "couponCode": code });
-    let keyed = Request::order(order("LIMITED")).header("Idempotency-Key", "the first");
+    let keyed = order_request(order("LIMITED")).header("Idempotency-Key", "the first");
     let first = api.send(&keyed).await;
     let again = api.send(&keyed).await;
-    assert_eq!((first.status, first.text()), (200, again.text()), "{first:?}");
-    assert_eq!(api.order(order("LIMITED")).await.status, 200);
-    assert_eq!(api.order(order("LIMITED")).await.status, 422);
-    assert_eq!(api.order(order("SAVE10")).await.status, 200);
+    assert_eq!((first.status(), first.text()), (200, again.text()), "{first:?}");
+    assert_eq!(api.order(order("LIMITED")).await.status(), 200);
+    assert_eq!(api.order(order("LIMITED")).await.status(), 422);
+    assert_eq!(api.order(order("SAVE10")).await.status(), 200);
     let uses = "SELECT uses FROM promotion_uses WHERE code = 'LIMITED'";
     assert_eq!(roles.value(uses).await, "2");
     assert_eq!(roles.value("SELECT count(*) FROM idempotency_keys").await, "1");
     let id = first.member("id");
-    assert_eq!(api.get_own(&format!("/api/order/{id}")).await.status, 200);
-    assert_eq!(api.get_own("/api/order?limit=5").await.status, 200);
+    assert_eq!(api.get_own(&format!("/api/order/{id}")).await.status(), 200);
+    assert_eq!(api.get_own("/api/order?limit=5").await.status(), 200);
 
     // New data reach the app, and old ones come back.
     let products = data.read("default/products.csv");
@@ -115,7 +114,7 @@ async fn the_migrator_migrates_the_loader_loads_and_the_app_serves_with_a_role_o
     assert_eq!(roles.value(pruned).await, "t");
     let count = "SELECT count(*) FROM bootstrap_runs WHERE outcome = 'failed'";
     assert_eq!(roles.value(count).await, "0");
-    assert_eq!(api.get("/ready").await.status, 200);
+    assert_eq!(api.get("/ready").await.status(), 200);
     roles.check(&["roles", "check"]).await;
 }
 
@@ -126,19 +125,19 @@ async fn an_expired_idempotency_key_is_taken_again_and_swept_by_the_app_alone() 
     roles.pod("loader", &data).load().await;
     let app = roles.pod("app", &data);
     let api = app.serve().await;
-    let order = Request::order(json!({ "items": [{ "productId": "1", "quantity": 1 }] }));
+    let order = order_request(json!({ "items": [{ "productId": "1", "quantity": 1 }] }));
     let (one, other) = (
         order.clone().header("Idempotency-Key", "one"),
         order.header("Idempotency-Key", "other"),
     );
     let first = api.send(&one).await;
-    assert_eq!((first.status, api.send(&other).await.status), (200, 200));
+    assert_eq!((first.status(), api.send(&other).await.status()), (200, 200));
 
     let expire = "UPDATE idempotency_keys SET expires_at = now() - interval '1 day'";
     roles.database.as_superuser().execute(expire).await;
     let second = api.send(&one).await;
 
-    assert_eq!(second.status, 200, "{second:?}");
+    assert_eq!(second.status(), 200, "{second:?}");
     assert_ne!(first.member("id"), second.member("id"));
     drop(api);
     // Expired keys are swept when the app starts.

@@ -19,14 +19,14 @@ async fn the_init_containers_in_their_order_lead_from_an_empty_database_to_the_r
 
     let placed = api.order(readme_order()).await;
 
-    assert_eq!(placed.status, 200, "{placed:?}");
+    assert_eq!(placed.status(), 200, "{placed:?}");
     let id = placed.member("id");
     let expected = format!(
         r#"{{"id":"{id}","items":[{{"productId":"1","quantity":2}},{{"productId":"3","quantity":1}}],"products":[{{"id":"1","name":"Chicken Waffle","price":12.99,"category":"Waffle"}},{{"id":"3","name":"Blueberry Pancakes","price":9.99,"category":"Pancakes"}}],"couponCode":"SAVE10","total":32.37,"discounts":3.60}}"#
     );
     assert_eq!(placed.text(), expected);
     let read = api.get_own(&format!("/api/order/{id}")).await;
-    assert_eq!((read.status, read.text()), (200, placed.text()));
+    assert_eq!((read.status(), read.text()), (200, placed.text()));
     let lines = format!(
         "SELECT product_id, unit_price, quantity FROM order_items WHERE order_id = '{id}' ORDER BY line"
     );
@@ -94,7 +94,7 @@ async fn an_api_that_starts_first_says_what_is_missing_and_gets_ready_without_a_
     let not_ready_for = async |reason: &str| {
         test_support::eventually(reason, async || {
             let answer = api.get("/ready").await;
-            assert_eq!(answer.status, 503, "{answer:?}");
+            assert_eq!(answer.status(), 503, "{answer:?}");
             assert_eq!(api.get("/health").await.text(), r#"{"status":"healthy"}"#);
             answer.member("reason") == reason
         })
@@ -107,18 +107,18 @@ async fn an_api_that_starts_first_says_what_is_missing_and_gets_ready_without_a_
     ))
     .await;
     let order = api.order(readme_order()).await;
-    assert_eq!((order.status, &*order.member("type")), (503, "unavailable"));
-    assert_eq!(api.get("/api/product").await.status, 503);
+    assert_eq!((order.status(), &*order.member("type")), (503, "unavailable"));
+    assert_eq!(api.get("/api/product").await.status(), 503);
 
     pod.migrate().await;
     not_ready_for("no data version is active yet").await;
-    assert_eq!(api.get("/api/product").await.status, 503);
-    assert_eq!(api.order(readme_order()).await.status, 503);
+    assert_eq!(api.get("/api/product").await.status(), 503);
+    assert_eq!(api.order(readme_order()).await.status(), 503);
     assert_eq!(database.value("SELECT count(*) FROM orders").await, "0");
 
     pod.load().await;
     api.becomes_ready().await;
-    assert_eq!(api.order(readme_order()).await.status, 200);
+    assert_eq!(api.order(readme_order()).await.status(), 200);
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_pod_that_starts_before_its_database_waits_says_so_once_and_serves() {
     .await;
     test_support::eventually("/ready says what it waits for", async || {
         let answer = api.get("/ready").await;
-        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.status(), 503, "{answer:?}");
         answer.member("reason") == "the database cannot be reached"
     })
     .await;
@@ -152,7 +152,7 @@ async fn a_pod_that_starts_before_its_database_waits_says_so_once_and_serves() {
         assert_eq!(output.stderr.matches("waiting for the database").count(), 1);
     }
     api.becomes_ready().await;
-    assert_eq!(api.order(readme_order()).await.status, 200);
+    assert_eq!(api.order(readme_order()).await.status(), 200);
     let output = api.stop().await;
     let waiting = json_lines(&output.stderr)
         .into_iter()

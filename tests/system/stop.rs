@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use test_support::TestDatabase;
+use test_support::http::{self, Connection};
 
 use crate::customers::Customers;
-use crate::http::{Connection, Request};
-use crate::pod::Pod;
+use crate::pod::{Pod, order_request};
 
 const ORDER: &str = r#"{"items":[{"productId":"1","quantity":1},{"productId":"2","quantity":2}]}"#;
 
@@ -27,14 +27,14 @@ async fn some_orders(database: &TestDatabase) {
 async fn sigterm_under_a_stream_of_orders_loses_none_and_resets_no_connection() {
     let database = TestDatabase::migrated().await;
     let api = Pod::on(&database).with("DRAIN_WAIT", 2).bring_up().await;
-    let customers = Customers::start(4, api.port, |_, _| Request::order(ORDER));
+    let customers = Customers::start(4, api.port, |_, _| order_request(ORDER));
     some_orders(&database).await;
 
     api.process.signal("TERM");
 
     test_support::eventually("the probe says no", async || {
         let answer = api.get("/ready").await;
-        answer.status == 503 && answer.member("reason") == "draining: the process is stopping"
+        answer.status() == 503 && answer.member("reason") == "draining: the process is stopping"
     })
     .await;
     let during_the_wait = api.order(ORDER).await;
@@ -43,13 +43,13 @@ async fn sigterm_under_a_stream_of_orders_loses_none_and_resets_no_connection() 
     let mut answered = vec![during_the_wait.member("id")];
     for customer in customers.finish().await {
         assert!(customer.is_announced, "a connection ended between two orders");
-        assert!(customer.answers.iter().all(|answer| answer.status == 200));
+        assert!(customer.answers.iter().all(|answer| answer.status() == 200));
         answered.extend(customer.answers.iter().map(|answer| answer.member("id")));
     }
     let output = api.process.wait_output().await;
 
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert_eq!(during_the_wait.status, 200);
+    assert_eq!(during_the_wait.status(), 200);
     let distinct: HashSet<String> = answered.iter().cloned().collect();
     assert_eq!(distinct.len(), answered.len());
     assert_eq!(stored(&database).await, distinct);
@@ -60,25 +60,25 @@ async fn requests_in_flight_when_the_drain_wait_ends_are_answered() {
     let database = TestDatabase::migrated().await;
     let (_, api) = Pod::ready(&database).await;
     // One whose body is still on its way, and one that waits for a lock.
-    let mut slow = Connection::open(api.port).await.unwrap();
-    slow.begin(&Request::order(ORDER)).await.unwrap();
+    let mut slow = Connection::open(("127.0.0.1", api.port)).await.unwrap();
+    let bytes = order_request(ORDER).bytes();
+    let (most, last) = bytes.split_at(bytes.len() - 1);
+    slow.send(most).await.unwrap();
     let lock = database.session("BEGIN; LOCK TABLE orders IN SHARE MODE").await;
     let port = api.port;
-    let blocked = tokio::spawn(async move {
-        let mut connection = Connection::open(port).await.unwrap();
-        connection.send(&Request::order(ORDER)).await
-    });
+    let blocked = tokio::spawn(async move { http::ask(("127.0.0.1", port), &order_request(ORDER)).await });
     let waiting = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     database.until("an order waits for the lock", waiting, "t").await;
 
     api.process.signal("TERM");
     test_support::eventually("the port is closed", async || api.is_closed().await).await;
     lock.batch_execute("COMMIT").await.unwrap();
-    let finished = slow.finish(&Request::order(ORDER)).await.unwrap();
+    slow.send(last).await.unwrap();
+    let finished = slow.answer().await.unwrap();
     let blocked = blocked.await.unwrap().unwrap();
 
     assert_eq!(
-        (finished.status, blocked.status),
+        (finished.status(), blocked.status()),
         (200, 200),
         "{finished:?} {blocked:?}"
     );
@@ -91,8 +91,8 @@ async fn requests_in_flight_when_the_drain_wait_ends_are_answered() {
 async fn connections_that_customers_never_close_do_not_hold_up_the_end() {
     let database = TestDatabase::migrated().await;
     let api = Pod::on(&database).with("SHUTDOWN_TIMEOUT", 60).bring_up().await;
-    let customers = Customers::start(4, api.port, |_, _| Request::order(ORDER));
-    let _idle = Connection::open(api.port).await.unwrap();
+    let customers = Customers::start(4, api.port, |_, _| order_request(ORDER));
+    let _idle = Connection::open(("127.0.0.1", api.port)).await.unwrap();
     some_orders(&database).await;
     let started = Instant::now();
 
@@ -111,7 +111,7 @@ async fn connections_that_customers_never_close_do_not_hold_up_the_end() {
         .into_iter()
         .flat_map(|customer| customer.answers)
     {
-        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.status(), 200, "{answer:?}");
         assert!(stored.contains(&answer.member("id")), "not stored: {answer:?}");
     }
 }
@@ -122,7 +122,7 @@ async fn a_second_signal_ends_the_process_at_once() {
     let api = Pod::on(&database).with("DRAIN_WAIT", 600).bring_up().await;
     api.process.signal("TERM");
     test_support::eventually("the drain wait has begun", async || {
-        api.get("/ready").await.status == 503
+        api.get("/ready").await.status() == 503
     })
     .await;
 

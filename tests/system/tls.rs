@@ -28,7 +28,7 @@ async fn a_pod_whose_database_has_to_prove_its_name_encrypts_every_connection() 
 
     let placed = api.order(ORDER).await;
 
-    assert_eq!(placed.status, 200, "{placed:?}");
+    assert_eq!(placed.status(), 200, "{placed:?}");
     let mut settings = cluster.settings();
     settings.sslmode = Some("require".into());
     let database = database::Database::new(&settings, "test").unwrap();

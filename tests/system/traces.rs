@@ -221,7 +221,7 @@ async fn is_not_held_up(endpoint: &str) {
     lap("the start");
     for _ in 0..5 {
         let placed = api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#).await;
-        assert_eq!(placed.status, 200);
+        assert_eq!(placed.status(), 200);
     }
     lap("the requests");
     let output = api.stop().await;

@@ -1,10 +1,10 @@
 //! Each request is a trace of its own, or joins the trace of its caller.
 
 use test_support::TestDatabase;
+use test_support::http::Request;
 use test_support::otlp::{Receiver, Span};
 
-use crate::http::Request;
-use crate::pod::{API, Pod};
+use crate::pod::{API, Pod, order_request};
 use crate::traces::{named, until};
 
 const POD_UID: &str = "5d1c0b4e-7a52-4c1e-9a37-2f8b1f6f0e12";
@@ -36,7 +36,7 @@ async fn an_order_is_a_server_span_of_a_trace_of_its_own_with_the_databases_span
 
     let placed = api
         .send(
-            &Request::order(order)
+            &order_request(order)
                 .header("User-Agent", "test/1")
                 .header("X-Tenant", "north")
                 .header("x-tenant", "south")
@@ -48,7 +48,10 @@ async fn an_order_is_a_server_span_of_a_trace_of_its_own_with_the_databases_span
         .get_own(&format!("/api/order/{}?api_key=secret", placed.member("id")))
         .await;
 
-    assert_eq!((placed.status, refused.status, read.status), (200, 422, 200));
+    assert_eq!(
+        (placed.status(), refused.status(), read.status()),
+        (200, 422, 200)
+    );
     assert_eq!(api.stop().await.code, Some(0));
     let spans = until(&receiver, "GET /api/order/{orderId}").await;
     let span = named(&spans, "POST /api/order").unwrap();
@@ -151,7 +154,7 @@ async fn a_coupon_code_is_looked_up_in_the_table_by_the_statement_that_stores_it
     let api = pod.serve().await;
 
     let order = r#"{"items":[{"productId":"1","quantity":1}],"couponCode":"MANY000007"}"#;
-    assert_eq!(api.order(order).await.status, 200);
+    assert_eq!(api.order(order).await.status(), 200);
 
     api.stop().await;
     let spans = until(&receiver, "POST /api/order").await;
@@ -211,7 +214,7 @@ async fn a_request_that_the_server_fails_is_an_error_with_an_exception() {
     let answer = api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#).await;
     api.stop().await;
 
-    assert_eq!((answer.status, &*answer.member("type")), (503, "unavailable"));
+    assert_eq!((answer.status(), &*answer.member("type")), (503, "unavailable"));
     let spans = until(&receiver, "POST /api/order").await;
     let request = named(&spans, "POST /api/order").unwrap();
     assert_eq!(request.attributes["error.type"], "503");
@@ -235,7 +238,7 @@ async fn a_sampler_that_is_off_leaves_no_span_of_any_request() {
     let order = r#"{"items":[{"productId":"1","quantity":1}]}"#;
 
     let placed = api
-        .send(&Request::order(order).header("traceparent", &format!("00-{TRACE}-{CALLER}-01")))
+        .send(&order_request(order).header("traceparent", format!("00-{TRACE}-{CALLER}-01")))
         .await;
     // Every span is sent before the end.
     assert_eq!(api.stop().await.code, Some(0));
@@ -243,7 +246,7 @@ async fn a_sampler_that_is_off_leaves_no_span_of_any_request() {
     last.get("/api/product").await;
     last.stop().await;
 
-    assert_eq!(placed.status, 200);
+    assert_eq!(placed.status(), 200);
     let spans = until(&receiver, "GET /api/product").await;
     assert!(named(&spans, "POST /api/order").is_none());
     let stored = |span: &Span| span.service_name == "order-food" && span.name.starts_with("INSERT");
@@ -274,10 +277,10 @@ async fn the_job_of_an_order_is_linked_to_the_request_that_placed_it() {
     let (api, worker) = (pod.serve().await, pod.work().await);
 
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
-    let order = Request::order(r#"{"items":[{"productId":"1","quantity":1}]}"#);
+    let order = order_request(r#"{"items":[{"productId":"1","quantity":1}]}"#);
     let placed = api.send(&order.header("traceparent", &traceparent)).await;
 
-    assert_eq!(placed.status, 200);
+    assert_eq!(placed.status(), 200);
     let is_delivery = |span: &&Span| {
         span.name == "job.execute"
             && span
@@ -305,19 +308,19 @@ async fn the_job_of_an_order_is_linked_to_the_request_that_placed_it() {
     assert!(job.status_error && has_exception(job), "{job:?}");
 
     // A request that is not sampled leaves no context.
-    let unsampled = Request::order(r#"{"items":[{"productId":"1","quantity":1}]}"#);
+    let unsampled = order_request(r#"{"items":[{"productId":"1","quantity":1}]}"#);
     let placed = api
-        .send(&unsampled.header("traceparent", &format!("00-{TRACE}-{CALLER}-00")))
+        .send(&unsampled.header("traceparent", format!("00-{TRACE}-{CALLER}-00")))
         .await;
-    assert_eq!(placed.status, 200);
+    assert_eq!(placed.status(), 200);
     let contexts = "SELECT count(trace_ctx) || ' of ' || count(*) FROM job WHERE kind = 'order.webhook'";
     assert_eq!(database.value(contexts).await, "1 of 2");
 
     // A change of the order is a request of its own.
     let id = placed.json()["id"].as_str().unwrap().to_owned();
-    let cancel = Request::post(&format!("/api/order/{id}/cancel"), "{}");
+    let cancel = Request::post(&format!("/api/order/{id}/cancel"), "{}").header("api_key", "apitest");
     let cancelled = api.send(&cancel.header("traceparent", &traceparent)).await;
-    assert_eq!(cancelled.status, 200);
+    assert_eq!(cancelled.status(), 200);
     let context = "SELECT trace_ctx FROM job WHERE payload ->> 'event' = 'order.status_changed'";
     let context = database.value(context).await;
     assert!(context.starts_with(&format!("00-{TRACE}-")), "{context}");

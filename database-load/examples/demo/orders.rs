@@ -124,7 +124,10 @@ fn popularity(product: &str, random: &mut Random) -> Option<(u64, u64)> {
     };
     // The dearest dishes are ordered least.
     let price = if price.parse::<f64>().ok()? > 17.0 { 1 } else { 3 };
-    Some((id.parse().ok()?, category * price * (2 + 60 / (1 + random.below(40)))))
+    Some((
+        id.parse().ok()?,
+        category * price * (2 + 60 / (1 + random.below(40))),
+    ))
 }
 
 fn order(random: &mut Random, popularity: &[(u64, u64)]) -> Order {

@@ -208,10 +208,10 @@ async fn a_connection_serves_on_after_an_error() {
     for _ in 0..2 {
         for (request, status) in [
             (order_request("{"), 400),
-            (Request::new("GET", "/nowhere"), 404),
+            (Request::get("/nowhere"), 404),
             (Request::new("DELETE", "/api/product"), 405),
             (Request::new("HEAD", "/api/product"), 200),
-            (Request::new("GET", "/api/order"), 401),
+            (Request::get("/api/order"), 401),
             (order_request(ORDER), 200),
         ] {
             assert_eq!(

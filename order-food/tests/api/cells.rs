@@ -36,7 +36,7 @@ fn cell_of(id: &str) -> u128 {
 
 /// The answers of every address of an order.
 async fn asked(server: &Server, id: impl std::fmt::Display) -> Vec<Answer> {
-    let get = |rest: &str| Request::new("GET", &format!("/api/order/{id}{rest}")).header("api_key", APITEST);
+    let get = |rest: &str| Request::get(&format!("/api/order/{id}{rest}")).header("api_key", APITEST);
     let requests = [
         get(""),
         get("/status"),
@@ -123,7 +123,7 @@ async fn an_order_that_is_here_is_answered_whatever_its_id_says() {
     other.until_ready_is(200).await;
 
     let path = format!("/api/order/{id}");
-    let get = |key| Request::new("GET", &path).header("api_key", key);
+    let get = |key| Request::get(&path).header("api_key", key);
     let own = other.send(&get(APITEST)).await;
     let foreign = other.send(&get(OTHER)).await;
 
@@ -135,9 +135,7 @@ async fn an_order_that_is_here_is_answered_whatever_its_id_says() {
     // A key that may not see it learns no more than of an order that is nowhere.
     assert_eq!(foreign.error(), (421, "other_cell".into()));
     let nowhere = format!("/api/order/{}", id_of(5, FIRST));
-    let nowhere = other
-        .send(&Request::new("GET", &nowhere).header("api_key", OTHER))
-        .await;
+    let nowhere = other.send(&Request::get(&nowhere).header("api_key", OTHER)).await;
     assert_eq!(foreign.json()["message"], nowhere.json()["message"]);
 }
 

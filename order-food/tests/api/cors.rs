@@ -63,13 +63,10 @@ async fn every_answer_may_be_read_by_any_origin_by_default_errors_too() {
     let app = TestApp::start().await;
 
     for (request, status) in [
-        (Request::new("GET", "/api/product"), 200),
+        (Request::get("/api/product"), 200),
         (Request::new("HEAD", "/api/product"), 200),
-        (
-            Request::new("GET", "/api/product").header("If-None-Match", "*"),
-            304,
-        ),
-        (Request::new("GET", "/nowhere"), 404),
+        (Request::get("/api/product").header("If-None-Match", "*"), 304),
+        (Request::get("/nowhere"), 404),
         (Request::new("PUT", "/api/product"), 405),
         (Request::new("BREW", "/api/product"), 405),
         (Request::new("POST", "/api/order"), 401),
@@ -82,7 +79,7 @@ async fn every_answer_may_be_read_by_any_origin_by_default_errors_too() {
         ),
         (Request::new("POST", "/api/order").header("api_key", APITEST), 400),
         (
-            Request::new("GET", "/api/product").header("X-Large", "x".repeat(9_000)),
+            Request::get("/api/product").header("X-Large", "x".repeat(9_000)),
             431,
         ),
     ] {
@@ -133,8 +130,8 @@ async fn configured_origins_are_echoed_and_no_other() {
         ("null", false),
         ("*", false),
     ] {
-        let get = Request::new("GET", "/api/product").header("Origin", origin);
-        let error = Request::new("GET", "/nowhere").header("Origin", origin);
+        let get = Request::get("/api/product").header("Origin", origin);
+        let error = Request::get("/nowhere").header("Origin", origin);
         for request in [get, error, preflight("/api/order", "POST", origin)] {
             let answer = app.send(&request).await;
             let expected = allowed.then_some(origin);
@@ -162,7 +159,7 @@ async fn credentials_need_both_a_setting_and_named_origins() {
     for (origins, credentials) in [(&[SHOP][..], false), (&["*"], true), (&["*", SHOP], true)] {
         let app = confined(origins, credentials).await;
         let answer = app
-            .send(&Request::new("GET", "/api/product").header("Origin", SHOP))
+            .send(&Request::get("/api/product").header("Origin", SHOP))
             .await;
         assert!(allowed_origin(&answer).is_some());
         assert_eq!(

@@ -27,7 +27,7 @@ async fn where_nothing_is_everything_is_404() {
             let answer = app.send(&Request::new(method, target)).await;
             assert_eq!(answer.status(), 404, "{method} {target}");
             if method != "HEAD" {
-                assert_eq!(answer.kind(), "not_found", "{method} {target}");
+                assert_eq!(answer.member("type"), "not_found", "{method} {target}");
             }
         }
     }

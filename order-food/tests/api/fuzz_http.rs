@@ -81,7 +81,7 @@ fn is_alive() {
     let Target { runtime, app } = target();
     runtime.block_on(async {
         assert_eq!(app.get("/health").await.status(), 200);
-        let list = Request::new("GET", "/api/order").header("api_key", APITEST);
+        let list = Request::get("/api/order").header("api_key", APITEST);
         assert_eq!(app.send(&list).await.status(), 200);
     });
 }

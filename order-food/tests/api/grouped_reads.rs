@@ -88,7 +88,7 @@ async fn a_reader_that_goes_away_takes_no_other_along() {
     // The first one has begun the statement; the second one waits for the next.
     for at in [0, 1] {
         let mut connection = app.connection().await;
-        let request = Request::new("GET", &path(at)).header("api_key", APITEST);
+        let request = Request::get(&path(at)).header("api_key", APITEST);
         let left = tokio::time::timeout(Duration::from_millis(300), connection.exchange(&request)).await;
         assert!(left.is_err(), "{at}");
         app.database.until("one statement waits", WAITING, "1").await;

@@ -104,7 +104,7 @@ impl Server {
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
-        self.send(&Request::new("GET", target)).await
+        self.send(&Request::get(target)).await
     }
 
     /// A metric without labels.
@@ -180,8 +180,7 @@ impl TestApp {
 
     /// GET with an API key.
     pub(crate) async fn get_as(&self, key: &str, target: &str) -> Answer {
-        self.send(&Request::new("GET", target).header("api_key", key))
-            .await
+        self.send(&Request::get(target).header("api_key", key)).await
     }
 
     /// POST of a body to `/api/order` with the key `apitest`.

@@ -34,9 +34,9 @@ async fn without_published_data_the_server_lives_but_is_not_ready() {
 
     assert_eq!(app.get("/health").await.status(), 200);
     for request in [
-        Request::new("GET", "/api/product"),
-        Request::new("GET", "/api/product/1"),
-        Request::new("GET", "/api/order").header("api_key", "apitest"),
+        Request::get("/api/product"),
+        Request::get("/api/product/1"),
+        Request::get("/api/order").header("api_key", "apitest"),
         order_request("{}"),
     ] {
         assert_eq!(

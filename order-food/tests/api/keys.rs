@@ -23,9 +23,9 @@ async fn without_a_key_everything_about_orders_is_401() {
         Request::new("POST", "/api/order?api_key=apitest")
             .header("Content-Type", "application/json")
             .body(ORDER),
-        Request::new("GET", "/api/order"),
-        Request::new("GET", "/api/order/0191b3c4-0000-7000-8000-000000000000"),
-        Request::new("GET", "/api/order/nonsense"),
+        Request::get("/api/order"),
+        Request::get("/api/order/0191b3c4-0000-7000-8000-000000000000"),
+        Request::get("/api/order/nonsense"),
     ] {
         let answer = app.send(&request).await;
         assert_eq!(answer.error(), (401, "unauthenticated".into()), "{request:?}");

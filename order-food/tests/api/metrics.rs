@@ -86,7 +86,7 @@ async fn requests_are_counted_by_method_route_and_status() {
 async fn no_client_can_make_new_labels() {
     let app = TestApp::start().await;
     for n in 0..20 {
-        let origin = Request::new("GET", &format!("/p{n}")).header("Origin", format!("https://o{n}"));
+        let origin = Request::get(&format!("/p{n}")).header("Origin", format!("https://o{n}"));
         app.send(&origin).await;
         let preflight = Request::new("OPTIONS", &format!("/q{n}"))
             .header("Origin", "https://o")
@@ -94,7 +94,7 @@ async fn no_client_can_make_new_labels() {
         app.send(&preflight).await;
         app.send(&Request::new(&format!("METHOD{n}"), &format!("/r{n}")))
             .await;
-        app.send(&Request::new("GET", &format!("/s{n}")).header("X-Large", "x".repeat(9_000)))
+        app.send(&Request::get(&format!("/s{n}")).header("X-Large", "x".repeat(9_000)))
             .await;
         app.place_order([(PIZZA, 1)])
             .coupon(format!("CODE{n}"))

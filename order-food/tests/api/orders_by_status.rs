@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use test_support::TestDatabase;
 
+use crate::client::next_page;
 use crate::events::{Events, change_silently, placed};
 use crate::fixtures::{APITEST, OTHER, PIZZA, STAFF, key_id};
 use crate::harness::TestApp;
@@ -17,7 +18,7 @@ async fn all(app: &TestApp, key: &str, target: &str) -> Vec<Value> {
         let answer = app.get_as(key, &target).await;
         assert_eq!(answer.status(), 200, "{target}: {}", answer.text());
         orders.extend(answer.json().as_array().unwrap().clone());
-        next = answer.next_page();
+        next = next_page(&answer);
     }
     orders
 }

@@ -1,6 +1,6 @@
 //! The catalogue: order, exact prices, pages.
 
-use crate::client::Request;
+use crate::client::{Request, next_page};
 use crate::fixtures::PRODUCTS;
 use crate::harness::TestApp;
 
@@ -29,7 +29,7 @@ async fn a_wrong_key_does_not_hide_the_catalogue() {
     let app = TestApp::start().await;
 
     for target in ["/api/product", "/api/product/1"] {
-        let wrong = Request::new("GET", target)
+        let wrong = Request::get(target)
             .header("api_key", "wrong")
             .header("X-API-Key", "other");
         assert_eq!(app.send(&wrong).await.status(), 200, "{target}");
@@ -115,7 +115,7 @@ async fn a_category_is_matched_exactly() {
     ] {
         let answer = app.get(&format!("/api/product?category={category}")).await;
         assert_eq!(ids_of(&answer.json()), ids, "{category}");
-        assert_eq!(answer.next_page(), None);
+        assert_eq!(next_page(&answer), None);
     }
 }
 
@@ -137,7 +137,7 @@ async fn pages_joined_are_the_whole_list() {
                 let page = ids_of(&answer.json());
                 assert!((1..=limit).contains(&page.len()), "{target}");
                 ids.extend(page);
-                next = answer.next_page();
+                next = next_page(&answer);
             }
             assert_eq!(ids, whole, "limit {limit}{query}");
         }

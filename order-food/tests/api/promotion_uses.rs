@@ -16,7 +16,7 @@ async fn a_limit_holds_against_many_orders_at_once() {
     let stored = answers.iter().filter(|answer| answer.status() == 200).count();
     let sold_out = answers
         .iter()
-        .filter(|answer| answer.status() == 422 && answer.kind() == "coupon_sold_out")
+        .filter(|answer| answer.status() == 422 && answer.member("type") == "coupon_sold_out")
         .count();
     assert_eq!((stored, sold_out), (3, 17));
     assert_eq!(app.order_count().await, 3);

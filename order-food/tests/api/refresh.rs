@@ -16,7 +16,7 @@ async fn a_changed_price_is_served_and_charged_and_the_old_tag_is_gone() {
     app.publish("UPDATE products SET price = 20.00 WHERE id = 7")
         .await;
 
-    let same = Request::new("GET", "/api/product").header("If-None-Match", tag);
+    let same = Request::get("/api/product").header("If-None-Match", tag);
     let new = app.send(&same).await;
     assert_eq!((new.status(), &new.json()[6]["price"]), (200, &20.0.into()));
     assert_ne!(new.header("etag"), Some(tag));

@@ -56,7 +56,7 @@ async fn sums_over_both_ends_of_a_range_come_with_the_time_that_they_are_of() {
     let default = sales(&app, "from=2026-03-01&to=2026-03-31").await;
     assert_eq!(default.text(), days.text());
     let etag = days.header("etag").unwrap();
-    let again = Request::new("GET", "/api/report/sales?from=2026-03-01&to=2026-03-31&by=day")
+    let again = Request::get("/api/report/sales?from=2026-03-01&to=2026-03-31&by=day")
         .header("api_key", ANALYST)
         .header("If-None-Match", etag);
     assert_eq!(app.send(&again).await.status(), 304);
@@ -248,7 +248,9 @@ async fn a_full_queue_refuses_exports_and_says_when_to_come_again() {
 
     test_support::eventually("the depth was counted", async || {
         let answer = app.send(&export(EXPORT)).await;
-        answer.status() == 503 && answer.kind() == "queue_full" && answer.header("retry-after") == Some("10")
+        answer.status() == 503
+            && answer.member("type") == "queue_full"
+            && answer.header("retry-after") == Some("10")
     })
     .await;
 }

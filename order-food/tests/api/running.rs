@@ -34,7 +34,7 @@ impl Running {
             address: ([127, 0, 0, 1], port).into(),
         };
         eventually("the program is ready", async || {
-            running.send(&Request::new("GET", "/ready")).await.status() == 200
+            running.send(&Request::get("/ready")).await.status() == 200
         })
         .await;
         running

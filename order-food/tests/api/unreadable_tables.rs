@@ -157,7 +157,7 @@ async fn keys_that_cannot_be_read_for_too_long_are_not_believed_and_the_catalogu
     let app = TestApp::with(|settings| settings.snapshot_max_age_s = 1).await;
     rename(&app, "api_keys", "away").await;
 
-    let list = Request::new("GET", "/api/order").header("api_key", APITEST);
+    let list = Request::get("/api/order").header("api_key", APITEST);
     eventually("the keys are stale", async || {
         app.send(&list).await.error() == (503, "keys_stale".into())
     })
@@ -167,7 +167,7 @@ async fn keys_that_cannot_be_read_for_too_long_are_not_believed_and_the_catalogu
         let answer = app.place_order([(PIZZA, 1)]).key(key).send().await;
         assert_eq!(answer.error(), (503, "keys_stale".into()), "{key}");
     }
-    assert_eq!(app.send(&Request::new("GET", "/api/order")).await.status(), 401);
+    assert_eq!(app.send(&Request::get("/api/order")).await.status(), 401);
     assert_eq!(app.get("/api/product").await.status(), 200);
     assert_eq!(app.get_as("unknown", "/api/product/7").await.status(), 200);
     assert_eq!(app.get("/ready").await.status(), 200);

@@ -6,11 +6,10 @@ mod pages;
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
+use test_support::http::{self, Answer, Request};
 use test_support::{OwnCluster, Process, Worker, binary, eventually};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::browser::{Browser, Scripts};
 use crate::shop::{SHIPPED, copy};
@@ -136,7 +135,7 @@ impl Replica {
             _process: process,
         };
         eventually("the server is ready", async || {
-            replica.ask("GET", "/ready", "", "").await.0 == 200
+            replica.ask(&Request::get("/ready")).await.status() == 200
         })
         .await;
         replica
@@ -144,45 +143,31 @@ impl Replica {
 
     async fn order(&self, product: u32) -> String {
         let body = json!({ "items": [{ "productId": product.to_string(), "quantity": 2 }] }).to_string();
-        let (status, answer) = self.ask("POST", "/api/order", CUSTOMER, &body).await;
-        assert_eq!(status, 200, "{answer}");
-        let answer: Value = serde_json::from_str(&answer).expect("JSON");
-        answer["id"].as_str().expect("an id").to_owned()
+        let request = Request::post("/api/order", body).header("api_key", CUSTOMER);
+        let answer = self.ask(&request).await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        answer.member("id")
     }
 
     /// Changes the status of an order.
     async fn change(&self, order: &str, status: &str) {
-        let path = format!("/api/order/{order}/status");
+        let request = Request::new("PUT", &format!("/api/order/{order}/status"));
         let body = json!({ "status": status }).to_string();
-        let (code, answer) = self.ask("PUT", &path, STAFF, &body).await;
-        assert_eq!(code, 200, "{answer}");
+        let answer = self.ask(&request.header("api_key", STAFF).json(body)).await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
     }
 
     /// Streams of events that are open.
     async fn streams(&self) -> String {
-        let (_, metrics) = self.ask("GET", "/metrics", "", "").await;
+        let metrics = self.ask(&Request::get("/metrics")).await.text();
         let streams = metrics
             .lines()
             .find_map(|line| line.strip_prefix("event_streams "));
         streams.expect("the metric").to_owned()
     }
 
-    /// Status and body of an answer; status 0: none came.
-    async fn ask(&self, method: &str, path: &str, key: &str, body: &str) -> (u16, String) {
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.0\r\napi_key: {key}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        let exchange = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            Ok::<_, std::io::Error>(answer)
-        };
-        let answer = exchange.await.unwrap_or_default();
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status.unwrap_or(0), body.to_owned())
+    async fn ask(&self, request: &Request) -> Answer {
+        let answer = http::ask(("127.0.0.1", self.port), request).await;
+        answer.expect("an answer")
     }
 }

@@ -1,5 +1,5 @@
 //! For tests only: throw-away PostgreSQL servers, databases cloned from a migrated template, an
-//! OTLP receiver, and the real binaries as child processes, a worker among them.
+//! OTLP receiver, an HTTP client, and the real binaries as child processes, a worker among them.
 //!
 //! Nothing here returns an error: a failure here is a failed test.
 #![expect(
@@ -13,6 +13,7 @@ mod binaries;
 mod certificate;
 mod cluster;
 mod database;
+pub mod http;
 pub mod identity;
 pub mod otlp;
 mod panics;

@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use test_support::http::{self, Request};
+use tokio::net::TcpStream;
+
 use super::traffic::{Log, ORDER, Traffic, status};
 use super::{Shell, proved, within};
-use crate::http::{Connection, Request};
-use crate::pod::ALL;
+use crate::pod::{ALL, order_request};
 
 /// Seconds that anything may take that is waited for.
 const BOUND: u64 = 120;
@@ -59,9 +61,9 @@ impl Compose {
     }
 
     async fn get(&self, path: &str) -> String {
-        let mut connection = Connection::open(self.port).await.unwrap();
         let request = Request::get(path).header("api_key", "apitest");
-        connection.send(&request).await.unwrap().text().to_owned()
+        let answer = http::ask(("127.0.0.1", self.port), &request).await;
+        answer.unwrap().text()
     }
 
     async fn price_is(&self, price: &str) {
@@ -89,7 +91,7 @@ impl Compose {
 async fn free_ports() -> u16 {
     'first: for first in (18_080..19_000).step_by(7) {
         for port in first..first + 7 {
-            if Connection::open(port).await.is_ok() {
+            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
                 continue 'first;
             }
         }
@@ -131,8 +133,8 @@ async fn the_system_serves_fails_and_recovers_in_containers() {
     proved(&format!(
         "up: healthy {took} ms after the command, with an empty volume and the images present"
     ));
-    let mut connection = Connection::open(compose.port).await.unwrap();
-    let placed = connection.send(&Request::order(ORDER)).await.unwrap();
+    let placed = http::ask(("127.0.0.1", compose.port), &order_request(ORDER)).await;
+    let placed = placed.unwrap();
     let path = format!("/api/order/{}", placed.member("id"));
     assert_eq!(compose.get(&path).await, placed.text());
     proved("an order: placed with the key apitest and SAVE10, read back, the same bytes");
@@ -198,10 +200,10 @@ async fn pages(compose: &Compose) {
         let address = compose.shell.ok(&format!("compose port {service} {port}"));
         let (_, published) = address.rsplit_once(':').unwrap();
         assert!(said.contains(&format!("http://localhost:{published}")), "{said}");
-        let mut connection = Connection::open(published.parse().unwrap()).await.unwrap();
-        let page = connection.send(&Request::get(path)).await.unwrap();
+        let address = format!("127.0.0.1:{published}");
+        let page = http::ask(address, &Request::get(path)).await.unwrap();
         assert!(
-            page.status == 200 && page.text().contains(contained),
+            page.status() == 200 && page.text().contains(contained),
             "{path}: {page:?}"
         );
     }
@@ -318,7 +320,7 @@ async fn three_copies(compose: &Compose) {
             if status(*port, &Request::get("/ready")).await != 200 {
                 return false;
             }
-            assert_eq!(status(*port, &Request::order(ORDER)).await, 200, "{port}");
+            assert_eq!(status(*port, &order_request(ORDER)).await, 200, "{port}");
         }
         ports.len() == 3
     })

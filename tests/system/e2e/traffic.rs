@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use test_support::http::{self, Request};
 
-use crate::http::{Connection, Request};
+use crate::pod::order_request;
+use tokio::task::JoinSet;
 
 pub(super) const ORDER: &str =
     r#"{"items":[{"productId":"1","quantity":2},{"productId":"3","quantity":1}],"couponCode":"SAVE10"}"#;
@@ -35,9 +36,9 @@ pub(super) struct Traffic {
 
 /// A request on a connection of its own.
 pub(super) async fn status(port: u16, request: &Request) -> u16 {
-    let exchange = async { Connection::open(port).await?.send(request).await };
+    let exchange = http::ask(("127.0.0.1", port), request);
     match tokio::time::timeout(Duration::from_secs(30), exchange).await {
-        Ok(Ok(answer)) => answer.status,
+        Ok(Ok(answer)) => answer.status(),
         _ => 0,
     }
 }
@@ -58,7 +59,7 @@ impl Traffic {
                 while !stop.load(Ordering::Relaxed) {
                     number += 1;
                     let key = format!("{}-{customer}-{number}", std::process::id());
-                    let order = Request::order(ORDER).header("Idempotency-Key", &key);
+                    let order = order_request(ORDER).header("Idempotency-Key", &key);
                     for port in ports.by_ref() {
                         if status(port, &Request::get("/ready")).await != 200 {
                             tokio::time::sleep(Duration::from_millis(50)).await;

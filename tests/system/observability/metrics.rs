@@ -41,20 +41,20 @@ async fn scraped() -> Scraped {
     let pod = Pod::on(&database).with("READ_DATABASE_URL", database.url());
     let api = pod.bring_up().await;
     let placed = api.order(r#"{"items":[{"productId":"1","quantity":1}]}"#).await;
-    assert_eq!(placed.status, 200);
+    assert_eq!(placed.status(), 200);
     let worker = pod.work().await;
     let paused = pod
         .run(API, &["jobs", "pause", "kind:order.webhook", "--reason", "test"])
         .await;
     assert_eq!(paused.code, Some(0), "{paused:?}");
     test_support::eventually("the worker leads, and knows of the pause", async || {
-        let text = worker.get("/q/metrics").await.text().to_owned();
+        let text = worker.get("/q/metrics").await.text();
         text.contains("\njobs_queue_depth{") && text.contains("\njobs_paused{")
     })
     .await;
     Scraped {
-        api: exported(api.get("/metrics").await.text()),
-        worker: exported(worker.get("/q/metrics").await.text()),
+        api: exported(&api.get("/metrics").await.text()),
+        worker: exported(&worker.get("/q/metrics").await.text()),
     }
 }
 

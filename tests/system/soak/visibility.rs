@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use test_support::http::{Connection, Request};
 use test_support::{Process, TestDatabase, scaled};
 use tokio::task::JoinSet;
 
 use crate::data::Data;
 use crate::editions::{self, Edition};
-use crate::http::{Connection, Request};
 use crate::pod::{LOAD, Pod};
 
 /// Loads and rollbacks.
@@ -69,18 +69,18 @@ impl Watch {
 
 /// Reads the catalogue and its products one by one.
 async fn reader(port: u16, watch: Watch) {
-    let mut connection = Connection::open(port).await.unwrap();
+    let mut connection = Connection::open(("127.0.0.1", port)).await.unwrap();
     let mut id = 1;
     while watch.goes_on() {
-        let all = connection.send(&Request::get("/api/product")).await.unwrap();
-        let edition = match all.status {
+        let all = connection.exchange(&Request::get("/api/product")).await.unwrap();
+        let edition = match all.status() {
             200 => editions::edition_of(&all.json()),
             _ => Err(format!("{all:?}")),
         };
         watch.note(|seen| &mut seen.reads, edition);
         let path = format!("/api/product/{id}");
-        let one = connection.send(&Request::get(&path)).await.unwrap();
-        let edition = match one.status {
+        let one = connection.exchange(&Request::get(&path)).await.unwrap();
+        let edition = match one.status() {
             200 => editions::edition_of_one(&one.json(), id),
             _ => Err(format!("{one:?}")),
         };
@@ -93,21 +93,24 @@ async fn reader(port: u16, watch: Watch) {
 /// Orders with the promotion, and with the bulk code of the edition that was seen last: it is
 /// accepted together with that edition's prices only.
 async fn customer(port: u16, watch: Watch) {
-    let mut connection = Connection::open(port).await.unwrap();
+    let mut connection = Connection::open(("127.0.0.1", port)).await.unwrap();
     let mut edition = 1;
     while watch.goes_on() {
-        let answer = connection.send(&editions::order_with_promotion()).await.unwrap();
-        let taken = match answer.status {
+        let answer = connection
+            .exchange(&editions::order_with_promotion())
+            .await
+            .unwrap();
+        let taken = match answer.status() {
             200 => editions::edition_of_order(&answer, true),
             _ => Err(format!("{answer:?}")),
         };
         edition = taken.clone().unwrap_or(edition);
         watch.note(|seen| &mut seen.orders, taken);
         let answer = connection
-            .send(&editions::order_with_code_of(edition))
+            .exchange(&editions::order_with_code_of(edition))
             .await
             .unwrap();
-        let taken = match answer.status {
+        let taken = match answer.status() {
             200 => editions::edition_of_order(&answer, false).and_then(|taken| {
                 let is_own = taken == edition;
                 is_own

@@ -21,8 +21,7 @@ async fn visit(app: &TestApp, browser: &Browser, method: &str, path: &str) -> u1
     let path = path.replace("{id}", "1");
     match method {
         "GET" if path.ends_with("/events") => {
-            let request =
-                Request::new("GET", &path).header("Cookie", browser.cookie.as_deref().unwrap_or(""));
+            let request = Request::get(&path).header("Cookie", browser.cookie.as_deref().unwrap_or(""));
             let mut connection = Connection::open(app.server.console()).await;
             connection.status_alone(&request).await
         }
@@ -186,6 +185,6 @@ async fn the_console_is_not_on_the_port_of_the_api_nor_the_api_on_its_own() {
     for path in ["/api/product", "/metrics", "/health", "/docs"] {
         assert_eq!(browser.get(&app, path).await.status(), 404, "{path}");
     }
-    let request = Request::new("GET", "/jobs");
+    let request = Request::get("/jobs");
     assert_eq!(app.send(&request).await.status(), 404);
 }

@@ -176,7 +176,7 @@ async fn the_board_comes_compressed_and_is_kept_nowhere() {
     let browser = Browser::logged_in(&app, KITCHEN).await;
 
     let plain = browser.get(&app, "/orders").await;
-    let accepts = Request::new("GET", "/orders").header("Accept-Encoding", "gzip");
+    let accepts = Request::get("/orders").header("Accept-Encoding", "gzip");
     let gzip = browser.send(&app, accepts).await;
 
     assert_eq!(gzip.header("content-encoding"), Some("gzip"));

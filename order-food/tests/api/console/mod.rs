@@ -38,7 +38,7 @@ impl Browser {
     }
 
     async fn get(&self, app: &TestApp, path: &str) -> Answer {
-        self.send(app, Request::new("GET", path)).await
+        self.send(app, Request::get(path)).await
     }
 
     async fn post(&self, app: &TestApp, path: &str, form: &str) -> Answer {

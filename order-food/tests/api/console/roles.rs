@@ -98,7 +98,7 @@ async fn the_rights_of_the_app_are_enough_for_every_page_and_every_action() {
         };
         let status = match pattern {
             "/orders/events" => {
-                let request = Request::new("GET", &path).header("Cookie", browser.cookie.as_deref().unwrap());
+                let request = Request::get(&path).header("Cookie", browser.cookie.as_deref().unwrap());
                 let mut connection = Connection::open(app.server.console()).await;
                 connection.status_alone(&request).await
             }

@@ -30,10 +30,10 @@ async fn while_the_database_is_away_the_catalogue_is_served_and_orders_are_503()
     assert!(within < Duration::from_secs(5), "{within:?}");
     assert_eq!(server.get("/ready").await.status(), 200, "within the grace");
     for (request, status) in [
-        (Request::new("GET", "/api/order").header("api_key", APITEST), 503),
-        (Request::new("GET", "/api/order").header("api_key", "wrong"), 403),
-        (Request::new("GET", "/api/product/7"), 200),
-        (Request::new("GET", "/health"), 200),
+        (Request::get("/api/order").header("api_key", APITEST), 503),
+        (Request::get("/api/order").header("api_key", "wrong"), 403),
+        (Request::get("/api/product/7"), 200),
+        (Request::get("/health"), 200),
     ] {
         assert_eq!(server.send(&request).await.status(), status, "{request:?}");
     }
@@ -67,7 +67,7 @@ async fn connections_that_died_in_the_pool_cost_no_request() {
         cluster.start_again();
 
         let list = server
-            .send(&Request::new("GET", "/api/order").header("api_key", APITEST))
+            .send(&Request::get("/api/order").header("api_key", APITEST))
             .await;
         assert_eq!(list.status(), 200, "{how:?}");
         fill().await;
@@ -116,7 +116,7 @@ async fn what_needs_no_database_is_answered_while_every_connection_hangs() {
         .await
         .unwrap();
     let started = Instant::now();
-    let list = Request::new("GET", "/api/order").header("api_key", APITEST);
+    let list = Request::get("/api/order").header("api_key", APITEST);
     let hanging = async { tokio::join!(server.place_order([(PIZZA, 1)]).send(), server.send(&list)) };
     let others = async {
         eventually("the only connection is lent", async || {

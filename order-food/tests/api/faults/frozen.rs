@@ -105,7 +105,7 @@ async fn timely(answer: impl Future<Output = Answer>) -> Answer {
 }
 
 async fn list(server: &Server) -> Answer {
-    let list = Request::new("GET", "/api/order").header("api_key", APITEST);
+    let list = Request::get("/api/order").header("api_key", APITEST);
     timely(server.send(&list)).await
 }
 
@@ -138,8 +138,8 @@ async fn while_the_database_hangs_orders_are_503_in_time_and_afterwards_each_is_
 
     let (clients, frozen) = tokio::join!(join_all((0..10).map(|_| client())), freeze);
     let mut answers = clients.concat();
-    let in_doubt = answers.iter().filter(|answer| answer.status() == 503);
-    assert!(in_doubt.map(Answer::kind).any(|kind| kind == "outcome_unknown"));
+    let mut in_doubt = answers.iter().filter(|answer| answer.status() == 503);
+    assert!(in_doubt.any(|answer| answer.member("type") == "outcome_unknown"));
     let (order, orders) = tokio::join!(send(), list(&server));
     assert_eq!(order.error(), (503, "unavailable".into()));
     assert_eq!(orders.error(), (503, "unavailable".into()));
@@ -200,7 +200,7 @@ async fn until_idle(cluster: &OwnCluster) {
 async fn stored(server: &Server, id: &serde_json::Value) -> i64 {
     let target = format!("/api/order/{}", id.as_str().unwrap());
     let answer = server
-        .send(&Request::new("GET", &target).header("api_key", APITEST))
+        .send(&Request::get(&target).header("api_key", APITEST))
         .await;
     match answer.status() {
         200 => 1,

@@ -9,9 +9,8 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use shop::order_status::TRANSITIONS;
 use shop::{OrderStatus, Transition};
-use test_support::{OwnCluster, Process, Stop, eventually, scaled};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use test_support::http::{self, Request};
+use test_support::{OwnCluster, PATIENCE, Process, Stop, eventually, scaled};
 
 use super::{on_own_cluster, own_cluster};
 use crate::fixtures::{APITEST, HASH_KEYS, MANAGER, PIZZA};
@@ -46,26 +45,13 @@ struct Answered {
     status: String,
 }
 
-/// Status and body of an answer; none where the connection broke.
-async fn exchange(address: SocketAddr, head: &str, body: &str) -> Option<(u16, Value)> {
-    let exchange = async {
-        let mut stream = TcpStream::connect(address).await.ok()?;
-        let length = body.len();
-        let request = format!(
-            "{head} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\napi_key: {MANAGER}\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).await.ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.ok()?;
-        let answer = String::from_utf8(answer).ok()?;
-        let status = answer.split(' ').nth(1)?.parse().ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        Some((status, serde_json::from_str(body).ok()?))
-    };
-    tokio::time::timeout(Duration::from_secs(20), exchange)
-        .await
-        .ok()?
+/// Status and body of the answer to a change; none where the connection broke.
+async fn exchange(address: SocketAddr, order: &str, body: &str) -> Option<(u16, Value)> {
+    let request = Request::new("PUT", &format!("/api/order/{order}/status"));
+    let request = request.header("api_key", MANAGER).json(body);
+    let answer = tokio::time::timeout(PATIENCE, http::ask(address, &request)).await;
+    let answer = answer.ok()?.ok()?;
+    Some((answer.status(), answer.json()))
 }
 
 /// Random changes of random orders until `enough` were answered and `faults` are over.
@@ -93,7 +79,7 @@ async fn client(
         let reason = if to.is_void() { r#","reason":"other""# } else { "" };
         let body = format!(r#"{{"status":"{to}"{reason}{minutes}}}"#);
         let server = servers[random.below(servers.len())];
-        match exchange(server, &format!("PUT /api/order/{order}/status"), &body).await {
+        match exchange(server, order, &body).await {
             Some((200, body)) => {
                 received += 1;
                 assert_eq!(body["status"], to.name());
@@ -243,7 +229,7 @@ async fn changes_of_a_replica_that_is_killed_are_whole_or_absent() {
     eventually("the process takes changes", async || {
         let answer = exchange(
             killed,
-            "PUT /api/order/019a2f3c-5d80-7b1e-9c44-2f608f0d3a11/status",
+            "019a2f3c-5d80-7b1e-9c44-2f608f0d3a11",
             r#"{"status":"ready"}"#,
         );
         answer.await.is_some_and(|(status, _)| status == 404)

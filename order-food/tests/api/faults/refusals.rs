@@ -109,7 +109,7 @@ async fn a_database_that_is_read_only_refuses_orders_at_once_until_it_is_writabl
 
     // What is sent before the end of the session is noticed stays in doubt.
     eventually("the end of the session is noticed", async || {
-        app.place_order([(PIZZA, 1)]).send().await.kind() == "unavailable"
+        app.place_order([(PIZZA, 1)]).send().await.member("type") == "unavailable"
     })
     .await;
     for _ in 0..3 {
@@ -158,7 +158,7 @@ async fn what_the_role_may_not_do_is_in_the_log_with_the_id_of_the_request() {
     let order = Request::new("POST", "/api/order")
         .header("Content-Type", "application/json")
         .body(r#"{"items":[{"productId":"7","quantity":1}]}"#);
-    let list = Request::new("GET", "/api/order");
+    let list = Request::get("/api/order");
 
     for (request, id, level, said) in [
         (

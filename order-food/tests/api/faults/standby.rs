@@ -88,7 +88,7 @@ async fn server(primary: &OwnCluster, standby: Option<&OwnCluster>) -> Server {
 
 async fn get(server: &Server, target: &str) -> Answer {
     server
-        .send(&Request::new("GET", target).header("api_key", APITEST))
+        .send(&Request::get(target).header("api_key", APITEST))
         .await
 }
 

@@ -227,7 +227,7 @@ async fn bodies_and_ids_that_cannot_be_read_are_refused() {
         ),
         (Request::new("PATCH", &target), (405, "method_not_allowed")),
         (
-            Request::new("GET", &format!("/api/order/{order}/cancel")),
+            Request::get(&format!("/api/order/{order}/cancel")),
             (405, "method_not_allowed"),
         ),
     ] {

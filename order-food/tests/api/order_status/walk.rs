@@ -67,7 +67,7 @@ async fn an_order_is_accepted_prepared_recalled_and_picked_up_and_every_step_is_
         steps.join(" "),
         "placed accepted preparing ready preparing ready picked_up"
     );
-    let fresh = Request::new("GET", &format!("{address}/status"))
+    let fresh = Request::get(&format!("{address}/status"))
         .header("api_key", APITEST)
         .header("If-None-Match", "\"7\"");
     assert_eq!(app.send(&fresh).await.status(), 304);

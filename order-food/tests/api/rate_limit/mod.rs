@@ -30,7 +30,7 @@ async fn limited_per_address(requests: u32) -> TestApp {
 }
 
 fn products() -> Request {
-    Request::new("GET", "/api/product/1")
+    Request::get("/api/product/1")
 }
 
 /// A request with these lines of `X-Forwarded-For`.
@@ -125,7 +125,7 @@ async fn what_goes_before_429_is_answered_while_limited_too_and_429_goes_before_
             (with_key("PUT", "/api/order"), 405),
             (with_key("POST", "/api/product"), 405),
             (keyless_order_request(ORDER), 401),
-            (Request::new("GET", "/api/order"), 401),
+            (Request::get("/api/order"), 401),
             (keyless_order_request(ORDER).header("api_key", "wrong"), 403),
             (keyless_order_request(ORDER).header("api_key", READER), 403),
             (typed("text/plain", ORDER), 429),
@@ -169,7 +169,7 @@ async fn an_address_has_one_allowance_for_the_whole_api() {
     }
     assert_eq!(app.order_count().await, 1);
     let answer = app.get("/api/product").await;
-    assert_eq!(answer.kind(), "too_many_requests");
+    assert_eq!(answer.member("type"), "too_many_requests");
     let message = answer.json()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("address"), "{message}");
 }
@@ -194,17 +194,17 @@ async fn probes_metrics_documents_and_preflights_are_not_limited() {
 #[tokio::test]
 async fn refused_requests_count_against_their_address() {
     for request in [
-        Request::new("GET", "/api/nowhere"),
-        Request::new("GET", "/api"),
+        Request::get("/api/nowhere"),
+        Request::get("/api"),
         Request::new("DELETE", "/api/product"),
         keyless_order_request(ORDER),
         keyless_order_request(ORDER).header("api_key", "guess"),
         keyless_order_request(ORDER).header("api_key", READER),
-        Request::new("GET", "/api/product/abc"),
+        Request::get("/api/product/abc"),
         // However the path is written.
-        Request::new("GET", "/%61pi/nowhere"),
-        Request::new("GET", "//api//nowhere//"),
-        Request::new("GET", "/api/product/"),
+        Request::get("/%61pi/nowhere"),
+        Request::get("//api//nowhere//"),
+        Request::get("/api/product/"),
     ] {
         let app = limited_per_address(3).await;
 
@@ -349,7 +349,7 @@ async fn the_environment_sets_the_limits() {
 
     for n in 0..3 {
         let address = format!("203.0.113.{n}");
-        let listing = Request::new("GET", "/api/order")
+        let listing = Request::get("/api/order")
             .header("api_key", READER)
             .header("X-Forwarded-For", &address);
         // Each from an address that has asked nothing yet.

@@ -58,7 +58,7 @@ async fn a_database_that_is_away_for_a_while_loses_no_order_and_stores_none_that
         load.goes_on(100).await;
         cluster.stop(how);
         eventually("an order is refused", async || {
-            server.place_order([(PIZZA, 1)]).send().await.kind() == "unavailable"
+            server.place_order([(PIZZA, 1)]).send().await.member("type") == "unavailable"
         })
         .await;
         cluster.start_again();

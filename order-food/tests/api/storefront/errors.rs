@@ -62,7 +62,7 @@ async fn the_api_answers_json_to_browsers_as_well() {
 async fn an_error_page_is_whole_whatever_the_browser_has() {
     let app = TestApp::open_shop().await;
 
-    let request = Request::new("GET", "/nowhere")
+    let request = Request::get("/nowhere")
         .header("Accept", ACCEPT)
         .header("If-None-Match", "*");
     let page = app.send(&request).await;

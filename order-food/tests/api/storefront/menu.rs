@@ -265,7 +265,7 @@ async fn assets_are_kept_for_ever_under_names_that_change_with_them() {
     assert!(addresses.len() > 4);
     for address in addresses {
         let asset = app
-            .send(&Request::new("GET", address).header("Accept-Encoding", "gzip"))
+            .send(&Request::get(address).header("Accept-Encoding", "gzip"))
             .await;
         assert_eq!(asset.status(), 200, "{address}");
         assert_eq!(

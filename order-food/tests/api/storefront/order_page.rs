@@ -176,7 +176,7 @@ async fn the_api_reads_a_storefront_order_like_any_other_and_its_row_is_no_key()
         &format!("no key v1|{row}"),
         &STOREFRONT.simple().to_string(),
     ] {
-        let request = Request::new("GET", "/api/order").header("api_key", text);
+        let request = Request::get("/api/order").header("api_key", text);
         assert!([401, 403].contains(&app.send(&request).await.status()), "{text}");
     }
 }

@@ -220,7 +220,7 @@ async fn credentials_are_for_the_api_alone() {
         ("/orders", None),
     ] {
         let answer = app
-            .send(&Request::new("GET", target).header("Origin", "https://app.example"))
+            .send(&Request::get(target).header("Origin", "https://app.example"))
             .await;
         assert_eq!(
             answer.header("access-control-allow-credentials"),

@@ -10,12 +10,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use test_support::http::Request;
 use test_support::{OwnCluster, Process, Stop};
 
 use super::{Shell, proved, within};
-use crate::http::Request;
 use crate::observability::{PROMTOOL, panels_of_own_metrics};
-use crate::pod::Pod;
+use crate::pod::{Pod, order_request};
 
 /// Seconds that a minute of the rules lasts.
 const MINUTE: u64 = 2;
@@ -124,7 +124,7 @@ async fn alerts_fire_when_a_fault_is_made_and_clear_when_it_is_mended() {
     let pod = workers.clone().with("PORT", port);
     let customer = tokio::spawn(async move {
         loop {
-            super::traffic::status(port, &Request::order(super::traffic::ORDER)).await;
+            super::traffic::status(port, &order_request(super::traffic::ORDER)).await;
             super::traffic::status(port, &Request::get("/api/product/unknown")).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
