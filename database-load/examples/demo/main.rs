@@ -4,7 +4,6 @@
 //! numbers.
 
 mod orders;
-mod random;
 
 use std::io::{self, Write as _};
 use std::path::Path;

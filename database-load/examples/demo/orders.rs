@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::random::Random;
+use test_support::Random;
 
 const ORDERS: u64 = 10_000;
 const DAYS: u64 = 90;

@@ -9,8 +9,6 @@ use crate::fixture::{SHIPPED, places, run_options};
 
 #[path = "../../examples/demo/orders.rs"]
 mod orders;
-#[path = "../../examples/demo/random.rs"]
-mod random;
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 

@@ -20,6 +20,7 @@ mod panics;
 mod patroni;
 mod port;
 mod process;
+mod random;
 mod soak;
 mod worker;
 
@@ -31,6 +32,7 @@ pub use panics::{panic_at, panic_at_line};
 pub use patroni::{Patroni, Trio};
 pub use port::free_port;
 pub use process::{Output, Process, json_lines};
+pub use random::Random;
 pub use soak::scaled;
 pub use worker::Worker;
 

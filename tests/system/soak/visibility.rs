@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use test_support::http::{Connection, Request};
-use test_support::{Process, TestDatabase, scaled};
+use test_support::{Process, Random, TestDatabase, scaled};
 use tokio::task::JoinSet;
 
 use crate::data::Data;
@@ -85,6 +85,8 @@ async fn reader(port: u16, watch: Watch) {
             _ => Err(format!("{one:?}")),
         };
         watch.note(|seen| &mut seen.reads, edition);
+        let ready = connection.exchange(&Request::get("/ready")).await.unwrap();
+        assert_eq!(ready.status(), 200, "{ready:?}");
         id = id % editions::PRODUCTS + 1;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -149,24 +151,6 @@ async fn auditor(database: TestDatabase, watch: Watch) {
             .ok_or_else(|| format!("a snapshot with {found:?}, rows {counts:?}"));
         watch.note(|seen| &mut seen.snapshots, edition);
         tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
-/// Numbers that differ from run to run.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Random {
-        Random(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        // splitmix64
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
     }
 }
 
@@ -245,10 +229,12 @@ async fn kill(mut process: Process) -> bool {
 async fn readers_see_one_published_edition_whole_while_loads_and_rollbacks_are_killed() {
     let database = TestDatabase::migrated().await;
     database.execute(NOTE_PUBLICATIONS).await;
+    // Other numbers in each run.
+    let seed = UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
     let mut operators = Operators {
         pod: Pod::on(&database),
         database: database.clone(),
-        random: Random::new(),
+        random: Random::new(seed),
         usual: Duration::from_millis(200),
         done: Done::default(),
     };

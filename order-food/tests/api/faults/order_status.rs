@@ -10,7 +10,7 @@ use serde_json::Value;
 use shop::order_status::TRANSITIONS;
 use shop::{OrderStatus, Transition};
 use test_support::http::{self, Request};
-use test_support::{OwnCluster, PATIENCE, Process, Stop, eventually, scaled};
+use test_support::{OwnCluster, PATIENCE, Process, Random, Stop, eventually, scaled};
 
 use super::{on_own_cluster, own_cluster};
 use crate::fixtures::{APITEST, HASH_KEYS, MANAGER, PIZZA};
@@ -23,19 +23,6 @@ const CLIENTS: u64 = 64;
 const ENDPOINT: &str = "
     INSERT INTO webhook_endpoints (id, url, events)
     VALUES (gen_random_uuid(), 'http://127.0.0.1:9/', ARRAY['order.status_changed'])";
-
-/// Numbers that look random, the same in each run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from((self.0 >> 33) % limit as u64).unwrap()
-    }
-}
 
 /// A change that was answered 200.
 #[derive(Debug)]
@@ -62,12 +49,12 @@ async fn client(
     enough: usize,
     faults: &AtomicBool,
 ) -> Vec<Answered> {
-    let mut random = Random(number);
+    let mut random = Random::new(number);
     let mut answered = Vec::new();
     let mut received = 0;
     while received < enough || !faults.load(Ordering::Relaxed) {
-        let order = &orders[random.below(orders.len())];
-        let to = TRANSITIONS[random.below(TRANSITIONS.len())].to;
+        let order = random.pick(orders);
+        let to = random.pick(TRANSITIONS).to;
         // Ends come seldom, so that orders live long.
         if to.is_final() && random.below(8) > 0 {
             continue;
@@ -78,7 +65,7 @@ async fn client(
         };
         let reason = if to.is_void() { r#","reason":"other""# } else { "" };
         let body = format!(r#"{{"status":"{to}"{reason}{minutes}}}"#);
-        let server = servers[random.below(servers.len())];
+        let server = *random.pick(servers);
         match exchange(server, order, &body).await {
             Some((200, body)) => {
                 received += 1;
@@ -260,16 +247,16 @@ async fn a_limit_is_never_passed_by_orders_that_are_placed_and_taken_back_at_onc
         WHERE coupon_code = 'COMEANDGO' AND order_id IS NULL";
 
     let customer = async |number: usize| {
-        let mut random = Random(number as u64);
+        let mut random = Random::new(number as u64);
         for _ in 0..scaled(150) {
-            let server = servers[random.below(2)];
+            let server = *random.pick(&servers);
             let placed = server.place_order([(PIZZA, 2)]).coupon("COMEANDGO").send().await;
             if placed.status() != 200 {
                 assert_eq!(placed.error(), (422, "coupon_sold_out".into()));
                 continue;
             }
             let order = placed.json()["id"].as_str().unwrap().to_owned();
-            let back = servers[random.below(2)];
+            let back = *random.pick(&servers);
             // Customer and staff at once: one of them is first.
             let (one, two) = tokio::join!(
                 async { back.send(&cancel(APITEST, &order)).await },
