@@ -22,6 +22,7 @@ mod port;
 mod process;
 mod random;
 mod soak;
+pub mod webhooks;
 mod worker;
 
 pub use binaries::binary;

@@ -236,9 +236,7 @@ async fn a_connection_that_closes_in_the_middle_is_no_answer() {
 
 #[tokio::test]
 async fn a_port_without_a_listener_is_an_error_that_names_no_path() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = SocketAddr::from(([127, 0, 0, 1], test_support::free_port()));
 
     let error = post(address, LIMIT).await.unwrap_err();
 

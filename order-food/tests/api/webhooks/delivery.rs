@@ -1,9 +1,9 @@
 //! From an order placed through the API to a receiver, by a worker of its own process.
 
 use serde_json::{Value, json};
+use test_support::webhooks::Receiver;
 use test_support::{TestDatabase, Worker, eventually};
 
-use super::receiver::Receiver;
 use super::{PROGRAM, add, webhooks, webhooks_json};
 use crate::fixtures::PIZZA;
 use crate::harness::TestApp;
@@ -93,7 +93,7 @@ async fn a_worker_killed_in_the_middle_delivers_again_under_the_same_id() {
     let app = TestApp::start().await;
     let receiver = Receiver::start();
     let endpoint = add(&app.database, &receiver.url).await;
-    receiver.be_silent(true);
+    receiver.answer("");
     let first = worker(&app.database, &[]).await;
     eventually("an order is on its way", async || {
         app.place_order([(PIZZA, 1)]).accepted().await;
@@ -103,7 +103,7 @@ async fn a_worker_killed_in_the_middle_delivers_again_under_the_same_id() {
 
     first.process.signal("KILL");
     first.process.wait_output().await;
-    receiver.be_silent(false);
+    receiver.answer("204 No Content");
     // As after 30 s without a heartbeat.
     app.database
         .execute("UPDATE job_worker SET heartbeat_at = now() - interval '1 h'")
@@ -138,8 +138,10 @@ async fn a_receiver_of_a_private_authority_is_trusted_if_the_worker_is_told_of_t
     let strange = worker(&database, &[]).await;
     let refused = webhooks(&database, &["test", &endpoint.id]).await;
     strange.stop().await;
-    let authority = receiver.authority.path().to_str().unwrap();
-    let _trusting = worker(&database, &[("SSL_CERT_FILE", authority)]).await;
+    let authority = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&authority, &receiver.authority).unwrap();
+    let authority = ("SSL_CERT_FILE", authority.path().to_str().unwrap());
+    let _trusting = worker(&database, &[authority]).await;
     let delivered = webhooks_json(&database, &["test", &endpoint.id]).await;
 
     assert!(

@@ -3,7 +3,6 @@
 mod commands;
 mod delivery;
 mod orders;
-mod receiver;
 mod status;
 
 use serde_json::Value;

@@ -1,12 +1,9 @@
 //! Faults of background jobs: a receiver that refuses, jobs that fail, jobs that nobody takes.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use test_support::OwnCluster;
+use test_support::webhooks::Receiver;
 
 use super::{Prometheus, proved, within};
 use crate::pod::{API, Api, Pod};
@@ -18,52 +15,13 @@ const UNFIT: &str = "INSERT INTO job (kind, priority, payload, timeout_ms) \
 const OLD: &str = "INSERT INTO job (kind, priority, payload, timeout_ms, run_at) \
     VALUES ('webhook.endpoint_probe', 3, '{}', 1000, now() - interval '11 min')";
 
-/// Takes webhooks on loopback, and answers 204 or 500.
-pub(super) struct Receiver {
-    url: String,
-    refuses: Arc<AtomicBool>,
-}
-
-impl Receiver {
-    pub(super) fn start() -> Receiver {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let refuses = Arc::new(AtomicBool::new(false));
-        let shared = refuses.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let status = if shared.load(Ordering::Relaxed) {
-                    "500 Internal Server Error"
-                } else {
-                    "204 No Content"
-                };
-                std::thread::spawn(move || answer(&mut stream.unwrap(), status));
-            }
-        });
-        Receiver { url, refuses }
-    }
-
-    /// Becomes an endpoint for the orders that are placed.
-    pub(super) async fn subscribe(&self, pod: &Pod) {
-        run(pod, &["webhooks", "add", &self.url, "--events", "order.placed"]).await;
-    }
-
-    fn refuse(&self, refuses: bool) {
-        self.refuses.store(refuses, Ordering::Relaxed);
-    }
-}
-
-/// Reads a request, which ends in two braces as every event does, and answers it.
-fn answer(stream: &mut TcpStream, status: &str) {
-    let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
-    while !text.ends_with(b"}}") {
-        match stream.read(&mut buffer) {
-            Ok(length @ 1..) => text.extend_from_slice(&buffer[..length]),
-            _ => return,
-        }
-    }
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    let _ = stream.write_all(answer.as_bytes());
+/// Makes the receiver an endpoint for the orders that are placed.
+pub(super) async fn subscribe(receiver: &Receiver, pod: &Pod) {
+    run(
+        pod,
+        &["webhooks", "add", &receiver.url, "--events", "order.placed"],
+    )
+    .await;
 }
 
 async fn run(pod: &Pod, arguments: &[&str]) {
@@ -81,9 +39,9 @@ pub(super) async fn fail_and_recover(
 ) -> Api {
     let database = cluster.client().await;
     let down = ["WebhookEndpointDown", "CriticalQueueBacklog"];
-    receiver.refuse(true);
+    receiver.answer("500 Internal Server Error");
     prometheus.expect(&down, true).await;
-    receiver.refuse(false);
+    receiver.answer("204 No Content");
     prometheus.expect(&down, false).await;
 
     let failing = ["JobFailureRateHigh", "DeadLetterQueueGrowing"];

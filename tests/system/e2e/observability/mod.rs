@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use test_support::http::Request;
+use test_support::webhooks::Receiver;
 use test_support::{OwnCluster, Process, Stop};
 
 use super::{Shell, proved, within};
@@ -49,9 +50,7 @@ scrape_configs:
   - {{job_name: order-food-workers, metrics_path: /q/metrics, static_configs: [{{targets: [\"127.0.0.1:{worker}\"]}}]}}"
         );
         std::fs::write(folder.join("prometheus.yaml"), config).unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
+        let address = format!("127.0.0.1:{}", test_support::free_port());
         let arguments = [
             format!("--config.file={}", folder.join("prometheus.yaml").display()),
             format!("--storage.tsdb.path={}", folder.join("tsdb").display()),
@@ -118,8 +117,8 @@ async fn alerts_fire_when_a_fault_is_made_and_clear_when_it_is_mended() {
         .with("WEBHOOK_ALLOW_PRIVATE", true);
     let api = workers.bring_up().await;
     let worker = workers.work().await;
-    let receiver = jobs::Receiver::start();
-    receiver.subscribe(&workers).await;
+    let receiver = Receiver::start();
+    jobs::subscribe(&receiver, &workers).await;
     let port = api.port;
     let pod = workers.clone().with("PORT", port);
     let customer = tokio::spawn(async move {

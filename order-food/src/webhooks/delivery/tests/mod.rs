@@ -1,19 +1,14 @@
 //! Deliveries to receivers on loopback, with the state of endpoints in a real database.
 
-mod receiver;
-
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use standardwebhooks::Webhook;
-use test_support::TestDatabase;
-use tokio::net::TcpListener;
+use test_support::webhooks::Receiver;
+use test_support::{TestDatabase, free_port};
 use uuid::Uuid;
 
 use super::*;
 use crate::webhooks::endpoints;
 use crate::webhooks::event::EventType;
-use receiver::Receiver;
 
 /// A database with one order, and a deliverer.
 struct Fixture {
@@ -52,11 +47,10 @@ impl Fixture {
         }
     }
 
-    async fn endpoint(&self, address: SocketAddr) -> (EndpointId, WebhookSecret) {
+    async fn endpoint(&self, url: &str) -> (EndpointId, WebhookSecret) {
         let secret = WebhookSecret::generate().unwrap();
         let mut connection = self.database.database().connect_diesel().await.unwrap();
-        let url = format!("http://{address}/hook");
-        let added = endpoints::add(&mut connection, &url, &[EventType::OrderPlaced], &secret).await;
+        let added = endpoints::add(&mut connection, url, &[EventType::OrderPlaced], &secret).await;
         (added.unwrap().id, secret)
     }
 
@@ -78,15 +72,9 @@ impl Fixture {
 
 /// A receiver with this answer, and its endpoint in a database of its own.
 async fn answering(answer: &str) -> (Receiver, Fixture, EndpointId, WebhookSecret) {
-    let (receiver, fixture) = (Receiver::answering(answer).await, Fixture::new().await);
-    let (endpoint, secret) = fixture.endpoint(receiver.address).await;
+    let (receiver, fixture) = (Receiver::answering(answer), Fixture::new().await);
+    let (endpoint, secret) = fixture.endpoint(&receiver.url).await;
     (receiver, fixture, endpoint, secret)
-}
-
-/// Whether the request has a signature by this secret.
-fn verifies(secret: &WebhookSecret, (headers, body): &(hyper::HeaderMap, String)) -> bool {
-    let webhook = Webhook::new(&secret.reveal()).unwrap();
-    webhook.verify(body.as_bytes(), headers).is_ok()
 }
 
 fn failed(attempt: Attempt) -> (Option<Wait>, String) {
@@ -106,13 +94,12 @@ async fn each_attempt_has_the_same_id_and_body_and_a_signature_that_the_receiver
 
     assert_eq!((after, &*error), (None, "HTTP 500"));
     assert!(matches!(delivered, Attempt::Delivered(_)), "{delivered:?}");
-    let (first, second) = (receiver.request(0), receiver.request(1));
-    assert_eq!(
-        (&first.0["webhook-id"], &first.1),
-        (&second.0["webhook-id"], &second.1)
-    );
-    assert!(verifies(&secret, &first) && verifies(&secret, &second));
-    let body: Value = serde_json::from_str(&first.1).unwrap();
+    let [first, second]: [_; 2] = receiver.requests().try_into().unwrap();
+    assert_eq!(first.headers["webhook-id"], second.headers["webhook-id"]);
+    assert_eq!(first.body, second.body);
+    let secret = secret.reveal();
+    assert!(first.verifies(&secret) && second.verifies(&secret));
+    let body: Value = serde_json::from_str(&first.body).unwrap();
     let at = "SELECT to_json(created_at AT TIME ZONE 'UTC') #>> '{}' FROM orders";
     let at = fixture.database.value(at).await;
     assert_eq!(body["type"], "order.placed");
@@ -144,7 +131,7 @@ async fn while_it_is_rotated_both_secrets_verify_and_later_only_the_new_one() {
     fixture.deliver(endpoint).await;
 
     let verified = [(&former, 0), (&new, 0), (&former, 1), (&new, 1)];
-    let verified = verified.map(|(secret, index)| verifies(secret, &receiver.request(index)));
+    let verified = verified.map(|(secret, index)| receiver.requests()[index].verifies(&secret.reveal()));
     assert_eq!(verified, [true, true, false, true]);
 }
 
@@ -284,9 +271,9 @@ async fn failures_for_too_long_switch_an_endpoint_off_and_a_probe_switches_it_on
     receiver.answer("200 OK");
     fixture.execute(due).await;
     assert_eq!(fixture.deliverer.probe().await.unwrap(), (1, 1));
-    let probe = receiver.request(receiver.count() - 1);
-    assert!(verifies(&secret, &probe));
-    assert!(probe.1.contains("endpoint.test"), "{}", probe.1);
+    let probe = receiver.requests().pop().unwrap();
+    assert!(probe.verifies(&secret.reveal()));
+    assert!(probe.body.contains("endpoint.test"), "{probe:?}");
     let state = fixture
         .state("disabled_at IS NULL, failures, probe_at IS NULL")
         .await;
@@ -311,11 +298,11 @@ async fn an_endpoint_that_an_operator_disabled_is_not_probed() {
 
 #[tokio::test]
 async fn a_receiver_that_never_answers_keeps_no_others_waiting_and_two_time_outs_open_the_circuit() {
-    let (silent, well) = (Receiver::answering("").await, Receiver::answering("200 OK").await);
+    let (silent, well) = (Receiver::answering(""), Receiver::answering("200 OK"));
     let limit = Duration::from_secs(3);
     let fixture = Fixture::with(limit).await;
-    let (silent_id, _) = fixture.endpoint(silent.address).await;
-    let (well_id, _) = fixture.endpoint(well.address).await;
+    let (silent_id, _) = fixture.endpoint(&silent.url).await;
+    let (well_id, _) = fixture.endpoint(&well.url).await;
     let sent = AtomicUsize::new(0);
 
     let hanging = async { futures_util::future::join_all((0..20).map(|_| fixture.deliver(silent_id))).await };
@@ -347,10 +334,8 @@ async fn a_receiver_that_never_answers_keeps_no_others_waiting_and_two_time_outs
 #[tokio::test]
 async fn no_error_names_the_secret_or_the_path() {
     let fixture = Fixture::new().await;
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
-    let (endpoint, secret) = fixture.endpoint(address).await;
+    let url = format!("http://127.0.0.1:{}/hook", free_port());
+    let (endpoint, secret) = fixture.endpoint(&url).await;
 
     let (_, error) = failed(fixture.deliver(endpoint).await);
 
