@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use database::schema::{webhook_endpoints, webhook_secrets};
-use diesel::dsl::{now, sql};
+use diesel::dsl::{AsSelect, now, sql};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -44,17 +45,18 @@ pub(crate) async fn list(connection: &mut AsyncPgConnection) -> QueryResult<Vec<
         .await
 }
 
+#[diesel::dsl::auto_type]
+fn by_id(id: EndpointId) -> _ {
+    let columns: AsSelect<Endpoint, Pg> = Endpoint::as_select();
+    webhook_endpoints::table.find(id).select(columns)
+}
+
 /// The endpoint.
 pub(crate) async fn find(
     connection: &mut AsyncPgConnection,
     id: EndpointId,
 ) -> QueryResult<Option<Endpoint>> {
-    webhook_endpoints::table
-        .find(id)
-        .select(Endpoint::as_select())
-        .first(connection)
-        .await
-        .optional()
+    by_id(id).first(connection).await.optional()
 }
 
 /// The active endpoints that want this event, oldest first.
@@ -76,13 +78,7 @@ pub(crate) async fn locked(
     connection: &mut AsyncPgConnection,
     id: EndpointId,
 ) -> QueryResult<Option<Endpoint>> {
-    webhook_endpoints::table
-        .find(id)
-        .select(Endpoint::as_select())
-        .for_update()
-        .first(connection)
-        .await
-        .optional()
+    by_id(id).for_update().first(connection).await.optional()
 }
 
 /// Adds an active endpoint with its first secret.
