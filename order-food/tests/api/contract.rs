@@ -269,28 +269,9 @@ fn every_operation_has_an_id_a_tag_and_its_callers() {
 fn the_description_leaves_out_the_page_for_people() {
     let document: Value = serde_json::from_str(&order_food::openapi_json()).unwrap();
 
-    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
-
-    assert_eq!(
-        paths,
-        [
-            "/api/job/{jobId}",
-            "/api/job/{jobId}/result",
-            "/api/order",
-            "/api/order/{orderId}",
-            "/api/order/{orderId}/cancel",
-            "/api/order/{orderId}/events",
-            "/api/order/{orderId}/status",
-            "/api/product",
-            "/api/product/{productId}",
-            "/api/report/export",
-            "/api/report/sales",
-            "/health",
-            "/metrics",
-            "/openapi.json",
-            "/openapi.yaml",
-            "/ready",
-        ]
-    );
+    for path in document["paths"].as_object().unwrap().keys() {
+        let is_described = path.starts_with("/api/") || !is_page(&Request::get(path));
+        assert!(is_described, "{path}");
+    }
     assert_eq!(document["info"]["license"], json!({"name": "MIT OR Apache-2.0"}));
 }
