@@ -92,6 +92,11 @@ impl OrderBuilder<'_> {
         self.server.send(&self.request()).await
     }
 
+    /// The id of an order that must succeed.
+    pub(crate) async fn id(self) -> String {
+        self.accepted().await["id"].as_str().unwrap().to_owned()
+    }
+
     /// Places an order that must succeed.
     pub(crate) async fn accepted(self) -> Value {
         let body = self.body.clone();

@@ -9,8 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::client::Request;
-use crate::fixtures::{APITEST, OTHER, PIZZA, STAFF, WRITER};
+use crate::fixtures::{APITEST, OTHER, STAFF, WRITER};
 use crate::harness::{Server, TestApp};
+use crate::order_status::placed;
 
 /// A client that reads events.
 pub(crate) struct Events {
@@ -118,12 +119,6 @@ impl Event {
 
 pub(crate) fn state(status: &str, version: i64) -> (String, i64) {
     (status.to_owned(), version)
-}
-
-/// Places an order; its id.
-pub(crate) async fn placed(app: &TestApp) -> String {
-    let answer = app.server.place_order([(PIZZA, 1)]).send().await;
-    answer.json()["id"].as_str().unwrap().to_owned()
 }
 
 /// Changes the state as another replica would that cannot notify anyone.

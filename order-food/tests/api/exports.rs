@@ -35,8 +35,7 @@ impl Shop {
     async fn export(&self, body: Value) -> String {
         let request = Request::new("POST", "/api/report/export")
             .header("api_key", ANALYST)
-            .header("Content-Type", "application/json")
-            .body(body.to_string());
+            .json(body.to_string());
         let answer = self.app.send(&request).await;
         assert_eq!(answer.status(), 202, "{answer:?}");
         answer.header("location").unwrap().to_owned()

@@ -233,9 +233,7 @@ pub(crate) fn order_request(body: impl AsRef<[u8]>) -> Request {
 
 /// The same without a key.
 pub(crate) fn keyless_order_request(body: impl AsRef<[u8]>) -> Request {
-    Request::new("POST", "/api/order")
-        .header("Content-Type", "application/json")
-        .body(body)
+    Request::new("POST", "/api/order").json(body)
 }
 
 fn instant(text: &str) -> DateTime<Utc> {

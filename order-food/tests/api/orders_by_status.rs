@@ -6,9 +6,10 @@ use serde_json::Value;
 use test_support::TestDatabase;
 
 use crate::client::next_page;
-use crate::events::{Events, change_silently, placed};
+use crate::events::{Events, change_silently};
 use crate::fixtures::{APITEST, OTHER, PIZZA, STAFF, key_id};
 use crate::harness::TestApp;
+use crate::order_status::placed;
 
 /// Every page from `target` on.
 async fn all(app: &TestApp, key: &str, target: &str) -> Vec<Value> {

@@ -25,8 +25,7 @@ async fn sales(app: &TestApp, query: &str) -> Answer {
 fn export(body: impl AsRef<[u8]>) -> Request {
     Request::new("POST", "/api/report/export")
         .header("api_key", ANALYST)
-        .header("Content-Type", "application/json")
-        .body(body)
+        .json(body)
 }
 
 #[tokio::test]

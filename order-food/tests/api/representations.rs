@@ -198,8 +198,7 @@ async fn a_trailing_slash_is_the_same_resource() {
     assert_eq!(next_page(&page).unwrap(), "/api/product?limit=1&cursor=1");
     let order = Request::new("POST", "/api/order/")
         .header("api_key", APITEST)
-        .header("Content-Type", "application/json")
-        .body(r#"{"items":[{"productId":"7","quantity":1}]}"#);
+        .json(r#"{"items":[{"productId":"7","quantity":1}]}"#);
     assert_eq!(app.send(&order).await.status(), 200);
     assert_eq!(app.get_as(APITEST, "/api/order/").await.status(), 200);
     assert_eq!(app.get("/nowhere/").await.status(), 404);

@@ -15,8 +15,7 @@ async fn place(app: &TestApp, product: u64) -> String {
     let body = json!({ "items": [{ "productId": product.to_string(), "quantity": 2 }] });
     let request = Request::new("POST", "/api/order")
         .header("api_key", APITEST)
-        .header("Content-Type", "application/json")
-        .body(body.to_string());
+        .json(body.to_string());
     app.send(&request).await.json()["id"].as_str().unwrap().to_owned()
 }
 
@@ -162,8 +161,7 @@ async fn an_order_of_another_replica_is_told_to_the_board_within_a_second() {
     let body = json!({ "items": [{ "productId": "1", "quantity": 1 }] });
     let request = Request::new("POST", "/api/order")
         .header("api_key", APITEST)
-        .header("Content-Type", "application/json")
-        .body(body.to_string());
+        .json(body.to_string());
     assert_eq!(replica.send(&request).await.status(), 200);
     let told = tokio::time::timeout(std::time::Duration::from_secs(5), stream.until("data: orders"));
     assert!(told.await.expect("news in time"));

@@ -237,8 +237,7 @@ async fn orders_from_before_the_window_are_told_of_and_kept_off_the_board() {
     let body = r#"{"items": [{"productId": "1", "quantity": 1}]}"#;
     let request = Request::new("POST", "/api/order")
         .header("api_key", APITEST)
-        .header("Content-Type", "application/json")
-        .body(body);
+        .json(body);
     let young = app.send(&request).await.json()["id"].as_str().unwrap().to_owned();
     app.database
         .execute(&format!(
@@ -269,8 +268,7 @@ async fn what_this_replica_refused_is_told() {
     let app = app().await;
     let request = Request::new("POST", "/api/order")
         .header("api_key", APITEST)
-        .header("Content-Type", "application/json")
-        .body(r#"{"items": [{"productId": "999", "quantity": 1}]}"#);
+        .json(r#"{"items": [{"productId": "999", "quantity": 1}]}"#);
     let refused = app.send(&request).await;
     assert_eq!(refused.status(), 422);
     let browser = Browser::logged_in(&app, VIEWER).await;

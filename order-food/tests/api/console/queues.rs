@@ -113,8 +113,7 @@ async fn orders_of_the_last_minutes_are_counted() {
     for _ in 0..6 {
         let request = Request::new("POST", "/api/order")
             .header("api_key", APITEST)
-            .header("Content-Type", "application/json")
-            .body(r#"{"items": [{"productId": "1", "quantity": 1}]}"#);
+            .json(r#"{"items": [{"productId": "1", "quantity": 1}]}"#);
         assert_eq!(app.send(&request).await.status(), 200);
     }
     // Two of twenty minutes ago, one of two hours ago.

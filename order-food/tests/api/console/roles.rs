@@ -65,8 +65,7 @@ async fn restricted(exports: &str) -> (TestApp, impl Fn(&str) -> String) {
 async fn place(app: &TestApp) -> String {
     let request = Request::new("POST", "/api/order")
         .header("api_key", APITEST)
-        .header("Content-Type", "application/json")
-        .body(r#"{"items": [{"productId": "1", "quantity": 2}]}"#);
+        .json(r#"{"items": [{"productId": "1", "quantity": 2}]}"#);
     app.send(&request).await.json()["id"].as_str().unwrap().to_owned()
 }
 

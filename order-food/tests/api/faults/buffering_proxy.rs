@@ -7,10 +7,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::events::{Events, placed, state};
+use crate::events::{Events, state};
 use crate::fixtures::{APITEST, MANAGER};
 use crate::harness::TestApp;
-use crate::order_status::put;
+use crate::order_status::{placed, put};
 
 /// A proxy that hands on an answer in pieces of a size, or when it ends, unless the answer's head
 /// says `X-Accel-Buffering: no`; the rule of nginx.

@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use super::replicas::replica_of;
-use crate::events::{Events, change_silently, placed, state};
+use crate::events::{Events, change_silently, state};
 use crate::fixtures::{APITEST, MANAGER, PIZZA, STAFF};
 use crate::harness::{Server, TestApp, settings};
-use crate::order_status::put;
+use crate::order_status::{placed, put};
 
 /// The session that listens for changes, of each server of the database.
 const LISTENING: &str =

@@ -52,8 +52,7 @@ async fn an_order_without_a_partition_is_503_with_a_sentence_in_the_log_until_on
     let order = |key: Option<&str>| {
         let order = Request::new("POST", "/api/order")
             .header("api_key", APITEST)
-            .header("Content-Type", "application/json")
-            .body(r#"{"items":[{"productId":"7","quantity":1}]}"#);
+            .json(r#"{"items":[{"productId":"7","quantity":1}]}"#);
         match key {
             Some(key) => order.header("Idempotency-Key", key),
             None => order,
@@ -155,9 +154,7 @@ async fn what_the_role_may_not_do_is_in_the_log_with_the_id_of_the_request() {
         cluster.port()
     );
     let program = Running::start(&url, &[("OTEL_TRACES_SAMPLER", "always_off")]).await;
-    let order = Request::new("POST", "/api/order")
-        .header("Content-Type", "application/json")
-        .body(r#"{"items":[{"productId":"7","quantity":1}]}"#);
+    let order = Request::new("POST", "/api/order").json(r#"{"items":[{"productId":"7","quantity":1}]}"#);
     let list = Request::get("/api/order");
 
     for (request, id, level, said) in [

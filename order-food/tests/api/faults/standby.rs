@@ -155,8 +155,7 @@ async fn a_standby_that_stands_still_shows_no_order_as_missing() {
     let path = format!("/api/order/{id}/status");
     let change = Request::new("PUT", &path)
         .header("api_key", KITCHEN)
-        .header("Content-Type", "application/json")
-        .body(r#"{"status":"accepted","readyInMinutes":20}"#);
+        .json(r#"{"status":"accepted","readyInMinutes":20}"#);
     assert_eq!(pair.server.send(&change).await.status(), 200);
     let status = get(&pair.server, &path).await;
     assert_eq!(status.json()["status"], "accepted");

@@ -15,8 +15,7 @@ use crate::harness::{Server, TestApp};
 pub(crate) fn put(key: &str, order: &str, body: &Value) -> Request {
     Request::new("PUT", &format!("/api/order/{order}/status"))
         .header("api_key", key)
-        .header("Content-Type", "application/json")
-        .body(body.to_string())
+        .json(body.to_string())
 }
 
 /// POST of a cancellation with a key, without a body.
@@ -38,9 +37,8 @@ pub(crate) async fn status(app: &TestApp, order: &str) -> Answer {
 }
 
 /// A new order of `apitest`.
-async fn placed(app: &TestApp) -> String {
-    let order = app.place_order([(PIZZA, 1)]).accepted().await;
-    order["id"].as_str().unwrap().to_owned()
+pub(crate) async fn placed(app: &TestApp) -> String {
+    app.place_order([(PIZZA, 1)]).id().await
 }
 
 /// A new order that staff brought into this state.

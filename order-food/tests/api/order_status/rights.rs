@@ -94,9 +94,7 @@ async fn a_customer_who_is_too_late_is_told_so() {
         (&answer.json()["status"], &answer.json()["allowed"]),
         (&json!("accepted"), &json!([]))
     );
-    let request = cancel(APITEST, &order)
-        .header("Content-Type", "application/json")
-        .body(r#"{"reason":"too_busy"}"#);
+    let request = cancel(APITEST, &order).json(r#"{"reason":"too_busy"}"#);
     assert_eq!(
         app.send(&request).await.error(),
         (422, "reason_not_allowed".into())

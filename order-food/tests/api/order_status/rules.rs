@@ -81,9 +81,7 @@ async fn a_reason_is_needed_kept_and_shown_and_a_note_is_kept_only() {
     let without = app.send(&cancel(MANAGER, &order)).await;
     assert_eq!(without.error(), (422, "reason_required".into()));
     let body = json!({"reason": "not_collected", "note": "phoned twice"});
-    let request = cancel(MANAGER, &order)
-        .header("Content-Type", "application/json")
-        .body(body.to_string());
+    let request = cancel(MANAGER, &order).json(body.to_string());
     let answer = app.send(&request).await;
 
     assert_eq!(
@@ -147,10 +145,7 @@ async fn a_use_is_given_back_by_a_rejection_or_a_cancellation_before_acceptance_
     let app = TestApp::start().await;
     app.promotion("FOURTIMES").max_uses(4).insert().await;
     let uses = async || app.database.value("SELECT uses FROM promotion_uses").await;
-    let order = async || {
-        let order = app.place_order([(PIZZA, 2)]).coupon("FOURTIMES").accepted().await;
-        order["id"].as_str().unwrap().to_owned()
-    };
+    let order = async || app.place_order([(PIZZA, 2)]).coupon("FOURTIMES").id().await;
     let (rejected, cancelled, accepted, kept) = (order().await, order().await, order().await, order().await);
     let sold_out = app.place_order([(PIZZA, 2)]).coupon("FOURTIMES").send().await;
     assert_eq!(sold_out.error(), (422, "coupon_sold_out".into()));

@@ -85,10 +85,7 @@ async fn a_key_beyond_its_limit_is_429_and_nothing_is_stored() {
 #[tokio::test]
 async fn a_key_has_one_allowance_for_all_it_does_and_no_other_key_pays_for_it() {
     let app = limited_per_key(3).await;
-    let id = app.place_order([(PIZZA, 1)]).accepted().await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = app.place_order([(PIZZA, 1)]).id().await;
     let one = format!("/api/order/{id}");
     app.get_as(APITEST, "/api/order").await;
     app.get_as(APITEST, &one).await;

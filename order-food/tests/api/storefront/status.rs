@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use test_support::eventually;
 
-use crate::client::Request;
 use crate::events::Events;
 use crate::fixtures::{MANAGER, STOREFRONT};
 use crate::harness::{Server, TestApp, settings};
+use crate::order_status::put;
 use crate::storefront::browser::Browser;
 
 async fn ordered(browser: &mut Browser<'_>) -> (String, String) {
@@ -19,11 +19,7 @@ async fn ordered(browser: &mut Browser<'_>) -> (String, String) {
 }
 
 async fn change(server: &Server, id: &str, body: serde_json::Value) {
-    let request = Request::new("PUT", &format!("/api/order/{id}/status"))
-        .header("api_key", MANAGER)
-        .header("Content-Type", "application/json")
-        .body(body.to_string());
-    let answer = server.send(&request).await;
+    let answer = server.send(&put(MANAGER, id, &body)).await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
 }
 
