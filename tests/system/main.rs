@@ -8,31 +8,29 @@
 )]
 
 mod acknowledged;
+mod crash;
 mod customers;
 mod data;
+mod database_urls;
 mod e2e;
 mod editions;
-mod pod;
-mod repository;
-
-mod crash;
-mod database_urls;
 mod exits;
 mod failover;
 mod identity;
 mod init_jobs;
 mod logs;
-mod lost;
 mod manual;
 mod observability;
 mod operations;
 mod orders;
+mod pod;
 mod pooler;
 mod previous;
 mod probe;
 mod process_list;
-mod refresh;
+mod repository;
 mod roles;
+mod rotation;
 mod settings;
 mod soak;
 mod start;

@@ -23,16 +23,16 @@ fn with<'a>(command: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn every_command_has_help_with_an_example() {
-    for command in COMMANDS {
-        let output = Process::spawn(env!("CARGO_BIN_EXE_database-load"), [command[0], "--help"], &[])
+    for words in COMMANDS
+        .map(|command| vec![command[0], "--help"])
+        .into_iter()
+        .chain([vec!["--help"]])
+    {
+        let output = Process::spawn(env!("CARGO_BIN_EXE_database-load"), &words, &[])
             .wait_output()
             .await;
         assert_eq!(output.code, Some(0));
-        assert!(
-            output.stdout.contains("Example:"),
-            "{command:?}: {}",
-            output.stdout
-        );
+        assert!(output.stdout.contains("Example:"), "{words:?}: {}", output.stdout);
     }
 }
 

@@ -42,22 +42,6 @@ async fn what_is_not_utf8_is_reported_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_and_crlf_are_fine() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    for file in [PRODUCTS, PROMOTIONS, USERS, KEYS, ORDERS] {
-        let text = std::fs::read_to_string(data.path(file)).unwrap();
-        data.write(file, format!("\u{feff}{}", text.replace('\n', "\r\n")));
-    }
-
-    data.load(&database).await;
-
-    let query = "SELECT category FROM products WHERE id = 10";
-    assert_eq!(database.value(query).await, "Burger");
-    let query = "SELECT max_uses FROM promotions WHERE code = 'FREEZAAA'";
-    assert_eq!(database.value(query).await, "∅");
-}
-
-#[tokio::test]
 async fn lines_are_counted_past_empty_ones_and_quoted_line_ends() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     data.edit(

@@ -140,54 +140,6 @@ async fn wrong_usage_ends_with_2() {
     assert_eq!(database.value(query).await, NEWEST.to_string());
 }
 
-/// Arguments, environment, and what the message has to name.
-type Wrong<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-
-#[tokio::test]
-async fn a_wrong_setting_ends_with_2_and_one_line_that_names_it_and_hides_secrets() {
-    let folder = std::env::temp_dir().join(format!("database-migration-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let typo = folder.join("typo.toml");
-    std::fs::write(&typo, "lock_timeout = 5\n").unwrap();
-    let typo = typo.to_str().unwrap();
-    let url = ("DATABASE_URL", "postgres://127.0.0.1/food");
-
-    let wrong: [Wrong; 7] = [
-        (&["--config", typo], &[url], "lock_timeout"),
-        (&["--config", "/nowhere.toml"], &[url], "/nowhere.toml"),
-        (&[], &[], "DATABASE_URL"),
-        (
-            &[],
-            &[("DATABASE_URL", "postgres://food:hunter2@h:70000/food")],
-            "DATABASE_URL",
-        ),
-        (&[], &[("DATABASE_URL", "hunter2")], "DATABASE_URL"),
-        (&[], &[("DB_HOST", "127.0.0.1"), ("DB_PORT", "70000")], "DB_PORT"),
-        (&[], &[url, ("LOG_FORMAT", "xml")], "LOG_FORMAT"),
-    ];
-    for (arguments, environment, named) in wrong {
-        let output = start_with(arguments, environment).wait_output().await;
-        let text = output.stderr.trim_end();
-        assert_eq!(output.code, Some(2), "{named}: {text}");
-        assert!(text.contains(named), "{named}: {text}");
-        assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(!text.contains("hunter2"), "{text}");
-    }
-    std::fs::remove_dir_all(&folder).unwrap();
-}
-
-#[tokio::test]
-async fn a_wrong_password_ends_with_2_at_once() {
-    let database = TestDatabase::migrated().await;
-    let (before, after) = database.url().split_once('@').unwrap();
-    let wrong = format!("{}x@{after}", before);
-
-    let output = start_with(&[], &[("DATABASE_URL", &wrong)]).wait_output().await;
-
-    assert_eq!(output.code, Some(2), "{}", output.stderr);
-    output.assert_stderr("password authentication failed");
-}
-
 #[tokio::test]
 async fn every_help_shows_an_example() {
     for command in ["", "up", "down", "status", "plan", "validate", "repair", "wait"] {

@@ -9,7 +9,6 @@
 mod concurrency;
 mod concurrently;
 mod diesel;
-mod documents;
 mod down;
 mod exits;
 mod failures;

@@ -3,7 +3,7 @@
 use test_support::otlp::{Receiver, Span};
 use test_support::{Output, TestDatabase};
 
-use crate::program::{NEWEST, start_with};
+use crate::program::start_with;
 
 const POD_UID: &str = "0af76519-16cd-43dd-8448-eb211c80319c";
 
@@ -116,26 +116,4 @@ async fn a_failed_migration_is_an_error_with_an_exception_on_its_span_and_the_ro
             "{exception:?}"
         );
     }
-}
-
-#[tokio::test]
-async fn a_missing_collector_does_not_keep_a_pod_from_starting() {
-    let database = TestDatabase::empty().await;
-    // Bound and closed again: the port is free.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let endpoint = format!("http://127.0.0.1:{port}");
-
-    let environment = [
-        ("DATABASE_URL", database.url()),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
-    ];
-    let output = start_with(&[], &environment).wait_output().await;
-
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
-    assert_eq!(database.value(query).await, NEWEST.to_string());
 }

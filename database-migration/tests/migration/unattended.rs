@@ -1,32 +1,8 @@
 //! A database that is not there, not there yet, or not at the version yet.
 
-use std::net::TcpListener;
-
 use test_support::{OwnCluster, Stop, TestDatabase};
 
 use crate::program::{NEWEST, run, start, start_at};
-
-#[tokio::test]
-async fn a_database_that_is_down_is_said_once_and_ends_with_3() {
-    // Bound and closed again: the port is free.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-
-    let url = format!("postgres://food:hunter2@127.0.0.1:{port}/food");
-    let output = start_at(&url, &["--wait-timeout", "1"]).wait_output().await;
-
-    assert_eq!(output.code, Some(3), "{}", output.stderr);
-    assert_eq!(
-        output.stderr.matches("waiting for the database").count(),
-        1,
-        "{}",
-        output.stderr
-    );
-    assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
-}
 
 #[tokio::test]
 async fn a_database_that_comes_up_late_is_waited_for() {

@@ -97,40 +97,6 @@ async fn a_server_that_stops_is_not_ready_but_serves_until_it_has_drained() {
     assert_eq!(app.order_count().await, 1);
 }
 
-#[tokio::test]
-async fn a_request_in_flight_finishes_when_the_server_stops() {
-    let mut app = TestApp::start().await;
-    let body = r#"{"items":[{"productId":"7","quantity":1}]}"#;
-    let mut connection = app.connection().await;
-    let (first, rest) = body.split_at(10);
-    connection
-        .send(format!(
-            "POST /api/order HTTP/1.1\r\nHost: shop\r\napi_key: apitest\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{first}",
-            body.len()
-        ))
-        .await;
-    eventually("the request is in progress", async || {
-        let metrics = app.get("/metrics").await.text();
-        // This one and the one that asks.
-        metrics.contains("http_requests_active 2")
-    })
-    .await;
-
-    app.server.stop();
-    eventually("the port is closed", async || {
-        tokio::net::TcpStream::connect(app.server.address())
-            .await
-            .is_err()
-    })
-    .await;
-    connection.send(rest).await;
-
-    assert_eq!(connection.answer().await.unwrap().status(), 200);
-    assert!(matches!(app.server.ended().await, Ok(ExitCode::Done)));
-    assert_eq!(app.order_count().await, 1);
-}
-
 async fn until_reason(app: &TestApp, reason: &str) {
     eventually(reason, async || {
         let answer = app.get("/ready").await;

@@ -20,9 +20,7 @@ async fn without_a_key_everything_about_orders_is_401() {
         order.clone().header("api_key", ""),
         order.clone().header("X-API-Key", ""),
         order.clone().header("Authorization", "Bearer apitest"),
-        Request::new("POST", "/api/order?api_key=apitest")
-            .header("Content-Type", "application/json")
-            .body(ORDER),
+        Request::new("POST", "/api/order?api_key=apitest").json(ORDER),
         Request::get("/api/order"),
         Request::get("/api/order/0191b3c4-0000-7000-8000-000000000000"),
         Request::get("/api/order/nonsense"),
@@ -65,10 +63,7 @@ async fn a_key_that_is_not_valid_is_403() {
 #[tokio::test]
 async fn a_key_may_do_what_its_scopes_say() {
     let app = TestApp::start().await;
-    let id = app.place_order([(PIZZA, 1)]).accepted().await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = app.place_order([(PIZZA, 1)]).id().await;
 
     for (key, place, list, read) in [
         (APITEST, 200, 200, 200),
@@ -176,16 +171,6 @@ async fn a_key_expires_on_time_without_a_look_at_the_database() {
     .await;
     let expired = "SELECT bool_and(expires_at <= now()) FROM api_keys";
     assert_eq!(app.database.value(expired).await, "t");
-}
-
-#[tokio::test]
-async fn keys_are_stored_as_hashes_only() {
-    let app = TestApp::start().await;
-
-    let rows = app.database.rows("SELECT api_keys::text FROM api_keys").await;
-
-    assert_eq!(rows.len(), 15);
-    assert!(!rows.concat().concat().contains(APITEST));
 }
 
 #[tokio::test]

@@ -213,19 +213,6 @@ async fn every_key_with_the_scope_may_order() {
 }
 
 #[tokio::test]
-async fn orders_of_many_clients_at_once_are_all_stored() {
-    let app = TestApp::start().await;
-
-    let orders = futures_util::future::join_all(
-        (0..40).map(|index| app.place_order([(PIZZA, index % 3 + 1)]).accepted()),
-    )
-    .await;
-
-    assert_eq!(orders.len(), 40);
-    assert_eq!(app.order_count().await, 40);
-}
-
-#[tokio::test]
 async fn the_body_of_an_order_is_read_only_with_a_key() {
     let app = TestApp::start().await;
 

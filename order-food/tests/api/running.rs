@@ -40,6 +40,10 @@ impl Running {
         running
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     pub(crate) async fn send(&self, request: &Request) -> Answer {
         Connection::open(self.address).await.exchange(request).await
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use test_support::{OwnCluster, Stop, TestDatabase, Worker, eventually};
 use tokio_postgres::Client;
 
-use crate::harness::{PROGRAM, jobs, jobs_json};
+use crate::harness::{PROGRAM, jobs_json};
 
 const RETENTION: &str = "maintenance.job_retention";
 
@@ -53,32 +53,6 @@ async fn a_job_of_a_killed_worker_is_run_again_and_completed_once() {
         .find(|line| line["message"] == "Job failed" && line["kind"] == RETENTION)
         .unwrap();
     assert_eq!(failed["attempt"], 1, "{failed}");
-    other.stop().await;
-}
-
-#[tokio::test]
-async fn a_job_that_takes_three_workers_with_it_is_poison_and_others_go_on() {
-    let database = TestDatabase::migrated().await;
-    let held = holding(&database).await;
-    enqueue(&database).await;
-    for attempt in 1..=3 {
-        let worker = Worker::start(PROGRAM, database.url(), &[]).await;
-        running(&database, attempt).await;
-        worker.process.signal("KILL");
-    }
-    drop(held);
-
-    let other = Worker::ready(PROGRAM, database.url(), &[]).await;
-
-    database
-        .until(
-            "it is poison",
-            "SELECT string_agg(reason || attempt || rescues, '') FROM job_dead WHERE priority = 0",
-            "poison33",
-        )
-        .await;
-    let fine = jobs(&database, &["enqueue", RETENTION, "--wait"]).await;
-    assert_eq!(fine.code, Some(0), "{fine:?}");
     other.stop().await;
 }
 

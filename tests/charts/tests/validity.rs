@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use charts_tests::helm::{lint, package, render};
+use charts_tests::helm::{lint, render};
 use charts_tests::object::Object;
 use charts_tests::{CHARTS, KUBERNETES, SERVICES, repository, values_files};
 use serde_json::json;
@@ -28,7 +28,6 @@ fn every_chart_passes_lint_strict_with_all_values_that_come_with_it() {
 
 #[test]
 fn the_folder_helm_of_each_service_is_its_chart() {
-    let target = std::env::temp_dir().join(format!("charts-helm-{}", std::process::id()));
     for service in SERVICES {
         let folder = repository().join(service).join("helm");
         let link = std::fs::read_link(&folder).unwrap();
@@ -40,13 +39,7 @@ fn the_folder_helm_of_each_service_is_its_chart() {
 
         let rendered = render(service).chart_at(&folder).text().unwrap();
         assert_eq!(rendered, render(service).text().unwrap(), "{service}");
-
-        package(&folder, &target).unwrap();
-        let archive = target.join(format!("{service}-{}.tgz", env!("CARGO_PKG_VERSION")));
-        let packaged = render(service).chart_at(&archive).text().unwrap();
-        assert_eq!(packaged, rendered, "{service}");
     }
-    std::fs::remove_dir_all(target).unwrap();
 }
 
 #[test]

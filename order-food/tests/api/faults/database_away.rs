@@ -77,32 +77,6 @@ async fn connections_that_died_in_the_pool_cost_no_request() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_ended_in_mid_transaction_costs_no_order() {
-    let (server, cluster) = on_own_cluster(|_| ()).await;
-    let admin = cluster.client().await;
-    // The order waits for this lock; then its session is ended.
-    admin
-        .batch_execute("BEGIN; LOCK TABLE order_items IN ACCESS EXCLUSIVE MODE")
-        .await
-        .unwrap();
-    let order = server.place_order([(PIZZA, 1)]).accepted();
-    let interfere = async {
-        let killer = cluster.client().await;
-        eventually("the waiting session was ended", async || {
-            let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                       WHERE application_name = 'order-food' AND wait_event_type = 'Lock'";
-            killer.query_one(end, &[]).await.unwrap().get::<_, i64>(0) > 0
-        })
-        .await;
-        admin.batch_execute("COMMIT").await.unwrap();
-    };
-
-    tokio::join!(order, interfere);
-
-    assert_eq!(order_count(&cluster).await, 1);
-}
-
-#[tokio::test]
 async fn what_needs_no_database_is_answered_while_every_connection_hangs() {
     let (server, cluster) = on_own_cluster(|settings| {
         settings.pool_size = 1;

@@ -8,7 +8,6 @@ use test_support::{TestDatabase, scaled};
 use crate::client::{Answer, Request};
 use crate::fixtures::{self, APITEST, OTHER, PIZZA, READER, key_id};
 use crate::harness::{TestApp, order_request};
-use crate::running::Running;
 
 const KEYS: &str = "SELECT count(*) FROM idempotency_keys";
 const PIZZAS: &str = r#"{"items":[{"productId":"7","quantity":2}]}"#;
@@ -265,23 +264,6 @@ async fn expired_keys_are_removed_and_others_stay() {
         app.database.value("SELECT key FROM idempotency_keys").await,
         "stays"
     );
-}
-
-#[tokio::test]
-async fn keys_survive_kill_9_and_a_restart() {
-    let app = TestApp::start().await;
-    let url = app.database.url().to_owned();
-    let program = Running::start(&url, &[]).await;
-    let first = program.send(&with_key(PIZZAS, "key")).await;
-    assert_eq!(first.status(), 200);
-    drop(program);
-
-    let program = Running::start(&url, &[]).await;
-
-    assert_same(&program.send(&with_key(PIZZAS, "key")).await, &first);
-    assert_eq!(program.stop().await.code, Some(0));
-    assert_same(&app.send(&with_key(PIZZAS, "key")).await, &first);
-    assert_eq!(app.order_count().await, 1);
 }
 
 #[tokio::test]
