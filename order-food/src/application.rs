@@ -304,7 +304,10 @@ async fn started(
     mut ready: watch::Receiver<RefreshHealth>,
 ) -> Result<(), Failure> {
     let wait = Duration::from_secs(settings.wait_timeout_s);
-    for database in databases {
+    let (url, file) = (&settings.database.direct_url, &settings.database.direct_url_file);
+    let has_direct = url.is_some() || file.is_some();
+    // Both are one without a URL of its own for sessions: waited for, and told of, once.
+    for database in databases.into_iter().take(1 + usize::from(has_direct)) {
         database.wait(wait).await.map_err(connecting("start"))?;
     }
     // Fails only when the refresher is gone, at the end.
