@@ -148,7 +148,7 @@ impl Process {
         }
     }
 
-    /// Waits until standard output or standard error contains `text`; fails the test after 20 s or
+    /// Waits until standard output or standard error contains `text`; fails the test after 60 s or
     /// when the process ends without having said it.
     pub async fn wait_for_text(&mut self, text: &str) {
         let deadline = Instant::now() + crate::PATIENCE;
