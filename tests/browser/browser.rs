@@ -8,8 +8,23 @@ use thirtyfour::{By, Capabilities, Key, WebDriver, WebElement};
 
 use crate::driver::{Driver, program};
 
-/// How long a page may take to show what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a page may take to show what a test waits for: much longer than a page that renews
+/// itself every 15 s on a machine with other work.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the driver says of a page that another has just replaced.
+const REPLACED: [&str; 4] = [
+    "aborted by navigation",
+    "document unloaded",
+    "execution context",
+    "navigated or closed",
+];
+
+/// Whether the cart's script has sent all changes and shown the answers: it holds a lock meanwhile.
+const SETTLED: &str = "
+    const done = arguments[0];
+    const locks = navigator.locks?.query() ?? Promise.resolve({ held: [], pending: [] });
+    locks.then(({ held, pending }) => done(held.length + pending.length === 0), () => done(true))";
 
 /// Whether pages may run scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,78 +78,101 @@ impl Browser {
     /// All elements that match now.
     pub(crate) async fn all(&self, css: &str) -> Vec<WebElement> {
         let found = self.driver.find_all(By::Css(css)).await;
+        let found = found.or_else(|error| is_replaced(&error).then(Vec::new).ok_or(error));
         found.unwrap_or_else(|error| panic!("find {css}: {error}"))
+    }
+
+    /// Asks again and again until the page is as a test waits for; fails the test with what
+    /// `problem` says.
+    pub(crate) async fn until<T>(
+        &self,
+        mut found: impl AsyncFnMut() -> Option<T>,
+        problem: impl AsyncFnOnce() -> String,
+    ) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = found().await {
+                return found;
+            }
+            if Instant::now() > deadline {
+                panic!("{} on {}", problem().await, self.path().await);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The first element that matches, waited for.
     pub(crate) async fn find(&self, css: &str) -> WebElement {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(element) = self.all(css).await.into_iter().next() {
-                return element;
-            }
-            if Instant::now() > deadline {
-                panic!("no {css} on {}:\n{}", self.path().await, self.text("body").await);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let first = async || self.all(css).await.into_iter().next();
+        self.until(first, async || format!("no {css} in {}", self.text("body").await))
+            .await
     }
 
     /// The text of the first element that matches, as it is shown; empty where none is seen.
     pub(crate) async fn text(&self, css: &str) -> String {
         let script =
             "const e = document.querySelector(arguments[0]); return e?.checkVisibility() ? e.innerText : ''";
-        let text = self.evaluate(script, vec![json!(css)]).await;
-        text.as_str().unwrap_or_default().to_owned()
+        match self.driver.execute(script, vec![json!(css)]).await {
+            Ok(text) => text.json().as_str().unwrap_or_default().to_owned(),
+            Err(error) if is_replaced(&error) => String::new(),
+            Err(error) => panic!("the text of {css}: {error}"),
+        }
     }
 
     /// Waits until the text of an element contains `text`.
     pub(crate) async fn shows(&self, css: &str, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let shown = self.text(css).await;
-            if shown.contains(text) {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{css} does not show {text:?} on {}, but {shown:?}",
-                self.path().await
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let is_shown = async || self.text(css).await.contains(text).then_some(());
+        let problem = async || format!("{css} does not show {text:?}, but {:?}", self.text(css).await);
+        self.until(is_shown, problem).await;
     }
 
     /// Waits until no element matches.
     pub(crate) async fn lacks(&self, css: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.all(css).await.is_empty() {
-            assert!(
-                Instant::now() < deadline,
-                "{css} is still there on {}",
-                self.path().await
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let script = "return document.querySelector(arguments[0]) === null";
+        let is_gone = async || {
+            let gone = self.driver.execute(script, vec![json!(css)]).await;
+            gone.is_ok_and(|gone| *gone.json() == true).then_some(())
+        };
+        self.until(is_gone, async || format!("{css} is still there"))
+            .await;
+    }
+
+    /// Waits until a function's body, run in the page as by [`Browser::evaluate`], returns true.
+    pub(crate) async fn holds(&self, body: &str) {
+        let holds = async || {
+            let value = self.driver.execute(body, Vec::new()).await;
+            value.is_ok_and(|value| *value.json() == true).then_some(())
+        };
+        self.until(holds, async || format!("{body} is not true")).await;
+    }
+
+    /// Waits until the changes of the cart are sent and shown: until then elements are replaced and
+    /// move, and a click on one may miss it.
+    async fn settle(&self) {
+        let is_settled = async || {
+            let settled = self.driver.execute_async(SETTLED, Vec::new()).await;
+            settled.is_ok_and(|settled| *settled.json() == true).then_some(())
+        };
+        self.until(is_settled, async || "changes are still sent".to_owned())
+            .await;
     }
 
     /// Clicks as a mouse does, in the middle of the screen: what covers the element takes it,
-    /// and fails the test.
+    /// and fails the test. Waits for the changes of the cart before and after it.
     pub(crate) async fn click(&self, css: &str) {
+        self.settle().await;
         loop {
             self.find(css).await;
             let scroll = "document.querySelector(arguments[0])?.scrollIntoView({ block: 'center' })";
-            self.evaluate(scroll, vec![json!(css)]).await;
-            match self
-                .find(css)
-                .await
-                .click()
-                .await
-                .map_err(WebDriverError::into_inner)
-            {
-                // A script has just put another in its place.
-                Err(WebDriverErrorInner::StaleElementReference(_)) => continue,
-                clicked => return clicked.unwrap_or_else(|error| panic!("click {css}: {error}")),
+            if let Err(error) = self.driver.execute(scroll, vec![json!(css)]).await {
+                assert!(is_replaced(&error), "scroll to {css}: {error}");
+            }
+            match self.find(css).await.click().await {
+                Err(error) if is_stale(&error) => continue,
+                clicked => {
+                    clicked.unwrap_or_else(|error| panic!("click {css}: {error}"));
+                    return self.settle().await;
+                }
             }
         }
     }
@@ -149,17 +187,18 @@ impl Browser {
 
     /// Replaces the text of a field.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
+        self.settle().await;
         loop {
             let field = self.find(css).await;
             let typed = async {
                 field.send_keys(Key::Control + "a").await?;
                 field.send_keys(text).await
             };
-            match typed.await.map_err(WebDriverError::into_inner) {
-                // A script, or the next page, has just put another in its place.
-                Err(WebDriverErrorInner::StaleElementReference(_)) => continue,
+            match typed.await {
+                Err(error) if is_stale(&error) => continue,
                 typed => {
-                    return typed.unwrap_or_else(|error| panic!("fill {css}: {error}"));
+                    typed.unwrap_or_else(|error| panic!("fill {css}: {error}"));
+                    return self.settle().await;
                 }
             }
         }
@@ -189,6 +228,16 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", features).await;
     }
 
+    /// Takes messages of the console until each of these texts was among them.
+    pub(crate) async fn complains(&self, texts: &[&str]) {
+        let mut said = String::new();
+        let deadline = Instant::now() + PATIENCE;
+        while !texts.iter().all(|text| said.contains(text)) {
+            assert!(Instant::now() < deadline, "{texts:?} are not all in {said}");
+            said.push_str(&self.console().await.join("\n"));
+        }
+    }
+
     /// Takes the messages of the console since the last call: errors of scripts, of the network, of
     /// the Content-Security-Policy.
     pub(crate) async fn console(&self) -> Vec<String> {
@@ -197,6 +246,18 @@ impl Browser {
             .map(|entry| format!("{} {}", entry.level, entry.message))
             .collect()
     }
+}
+
+/// Whether a script has just put another element in its place.
+fn is_stale(error: &WebDriverError) -> bool {
+    matches!(**error, WebDriverErrorInner::StaleElementReference(_))
+        || error.to_string().contains("does not belong to the document")
+}
+
+/// Whether the page was replaced while it was asked.
+fn is_replaced(error: &WebDriverError) -> bool {
+    let text = error.to_string();
+    is_stale(error) || REPLACED.iter().any(|words| text.contains(words))
 }
 
 impl Drop for Browser {

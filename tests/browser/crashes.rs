@@ -1,8 +1,8 @@
 //! The server is killed between click and answer: one order, and the customer sees it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::browser::{Browser, Scripts};
+use crate::browser::{Browser, PATIENCE, Scripts};
 use crate::relay::Relay;
 use crate::shop::Shop;
 
@@ -29,7 +29,7 @@ async fn click(browser: &Browser) {
 /// The cart is empty without the order's page: a browser that sent the request again by itself, as
 /// it does when a kept connection breaks, was led away from the answer.
 async fn order_again(browser: &Browser) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !browser.path().await.starts_with("/order/") {
         let shown = browser.text("body").await;
         assert!(Instant::now() < deadline, "no order: {shown}");

@@ -115,7 +115,7 @@ impl Shop {
     /// Waits until so many streams of events are open. That a browser closed one shows when the
     /// second comment cannot be sent, after 30 s.
     pub(crate) async fn streams_are(&self, wanted: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let open = self.metric("event_streams").await;
             if open == wanted {
