@@ -1,13 +1,14 @@
 //! Sales by day, product, category or promotion: a chart, and the same as a table.
 
 use actix_web::HttpResponse;
+use shop::Money;
 
 use super::chart::Chart;
 use super::days::days;
 use super::exports;
 use super::view::{Cell, Field, Form, Row, Section, Table, utc};
 use super::visit::{Refusal, Visit};
-use crate::reports::{Dimension, newest_day, sales};
+use crate::reports::{Days, Dimension, SalesRow, newest_day, sales};
 
 /// GET /sales.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
@@ -44,7 +45,6 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         || "not counted yet: a worker counts them within minutes".to_owned(),
         |at| format!("counted up to {}", utc(&at)),
     );
-    let value = |row: &crate::reports::SalesRow| row.total.0.cents() as f64;
     let chart = Chart {
         title: format!(
             "Total by {}, {} to {}, {counted}",
@@ -52,13 +52,9 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             days.from(),
             days.to()
         ),
-        bars: found
-            .rows
-            .iter()
-            .map(|row| (row.key.clone(), value(row), row.total.0.to_string()))
-            .collect(),
+        bars: bars(&found.rows, days, by),
     };
-    let row = |row: &crate::reports::SalesRow| Row {
+    let row = |row: &SalesRow| Row {
         cells: vec![
             Cell::Text(row.key.clone()),
             Cell::number(row.orders),
@@ -82,7 +78,10 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             "Orders cancelled",
         ],
         rows: found.rows.iter().map(row).collect(),
-        empty: "Nothing was sold in these days.",
+        empty: match found.as_of {
+            None => "Sales are not counted yet: a worker (order-food worker) counts them within minutes.",
+            Some(_) => "Nothing was sold in these days.",
+        },
         ..Table::default()
     };
     let mut sections = vec![Section::Form(filter)];
@@ -92,4 +91,23 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
     sections.push(Section::Table(table));
     sections.extend(exports::sections(&visit, days).await?);
     Ok(visit.page("Sales", sections))
+}
+
+/// A bar for each row; over days, one for each day, also for those on which nothing was sold.
+fn bars(rows: &[SalesRow], days: Days, by: Dimension) -> Vec<(String, f64, String)> {
+    let bar = |row: &SalesRow| {
+        let total = row.total.0;
+        (row.key.clone(), total.cents() as f64, total.to_string())
+    };
+    if by != Dimension::Day {
+        return rows.iter().map(bar).collect();
+    }
+    let shown = days.from().iter_days().take_while(|day| *day <= days.to());
+    shown
+        .map(|day| day.to_string())
+        .map(|day| match rows.iter().find(|row| row.key == day) {
+            Some(row) => bar(row),
+            None => (day, 0.0, Money::ZERO.to_string()),
+        })
+        .collect()
 }

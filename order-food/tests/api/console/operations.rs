@@ -208,6 +208,39 @@ async fn an_export_is_begun_watched_and_fetched_on_the_page_of_sales() {
 }
 
 #[tokio::test]
+async fn a_chart_of_days_has_a_bar_for_each_day_also_for_those_without_sales() {
+    let app = app().await;
+    app.database
+        .execute(
+            "INSERT INTO sales_watermark (time_zone, cluster, xid, as_of) VALUES ('UTC', 1, 1, now());
+             INSERT INTO sales_daily (dimension, day, key, orders, units, gross, discounts, total)
+             SELECT dimension, day, key, 1, 1, 99999999999999.99, 0, 99999999999999.99 FROM (VALUES
+                 ('day', date '2026-01-02', '2026-01-02'), ('day', '2026-01-09', '2026-01-09'),
+                 ('product', '2026-01-02', '7')) AS sold (dimension, day, key)",
+        )
+        .await;
+    let browser = Browser::logged_in(&app, OPERATOR).await;
+    for (query, bars, told) in [
+        ("from=2026-01-01&to=2026-01-10", 10, "2026-01-05: 0.00"),
+        ("from=2026-01-09&to=2026-01-09", 1, "99999999999999.99"),
+        (
+            "from=2026-01-01&to=2026-01-10&by=product",
+            1,
+            "7: 99999999999999.99",
+        ),
+        (
+            "from=2026-02-01&to=2026-02-10",
+            0,
+            "Nothing was sold in these days",
+        ),
+    ] {
+        let page = browser.get(&app, &format!("/sales?{query}")).await.text();
+        assert_eq!(page.matches("<rect").count(), bars, "{query}: {page}");
+        assert!(page.contains(told), "{query}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_the_database_does_not_answer_says_so_within_seconds_and_system_is_shown() {
     let app = app().await;
     let browser = Browser::logged_in(&app, OPERATOR).await;

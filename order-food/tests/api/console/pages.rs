@@ -53,7 +53,7 @@ async fn every_page_says_what_is_there_and_nothing_of_it_is_markup() {
             vec!["••••@example.org", "Failed attempts"],
         ),
         ("/webhooks".to_owned(), vec!["No endpoint"]),
-        ("/sales".to_owned(), vec!["Nothing was sold in these days"]),
+        ("/sales".to_owned(), vec!["Sales are not counted yet"]),
         ("/loads".to_owned(), vec!["Migrations, newest first", "orders"]),
         ("/system".to_owned(), vec!["This replica", "Limited promotions"]),
         ("/audit".to_owned(), vec!["Nothing was done yet"]),
