@@ -32,7 +32,7 @@ if (board) {
     return new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, "text/html");
   };
   const html = (path, options) => fetch(path, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(10000), ...options });
-  let source, timer, seen = new Date(), begun = 0;
+  let source, timer, seen = new Date(), begun = 0, asked = 0, answered = 0;
 
   // Somebody fills in its form: it stays as it is until it is let go.
   const held = (card) => card.querySelector("details[open]") || card.matches(":has(select:focus, input:focus)");
@@ -105,6 +105,7 @@ if (board) {
     clearTimeout(timer);
     timer = setTimeout(renew, 15000);
     begun = performance.now();
+    const turn = ++asked;
     try {
       const answer = await html(location.href);
       if (answer.redirected && new URL(answer.url).pathname === "/login") {
@@ -114,10 +115,14 @@ if (board) {
       }
       if (!answer.ok) throw new Error(String(answer.status));
       const next = (await parsed(answer)).querySelector("[data-live]");
+      // A later question was answered before: what this one tells is older.
+      if (turn < answered) return;
+      answered = turn;
       seen = new Date();
       state.textContent = "";
       if (next) apply(next);
     } catch {
+      if (turn < answered) return;
       state.textContent = `Cut off: as of ${seen.toLocaleTimeString()}; trying again.`;
       clearTimeout(timer);
       timer = setTimeout(renew, 2000);
@@ -163,7 +168,7 @@ if (board) {
       if (!answer.ok || answer.url.includes("done=faster")) told.textContent = text;
       else news.textContent = text;
     } catch {
-      told.textContent = "Not done: the server does not answer. Press again.";
+      told.textContent = "The server did not answer. Once it does, the card shows whether this was done.";
     }
     button.disabled = false;
   });

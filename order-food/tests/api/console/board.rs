@@ -31,6 +31,13 @@ async fn an_order_goes_through_the_columns_by_presses() {
     let app = app().await;
     let id = place(&app, 1).await;
     let browser = Browser::logged_in(&app, KITCHEN).await;
+    let board = browser.get(&app, "/orders").await.text();
+    assert!(board.contains("aria-labelledby=\"ml-"), "{board}");
+    assert_eq!(
+        board.matches("<label").count(),
+        2,
+        "none on a card: see the template"
+    );
     for (form, state) in [
         ("to=accepted&version=1&minutes=15", "accepted"),
         ("to=preparing&version=2", "preparing"),
