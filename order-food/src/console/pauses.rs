@@ -82,14 +82,17 @@ pub(super) async fn pause(visit: Visit) -> Result<HttpResponse, Refusal> {
 /// POST /jobs/resume.
 pub(super) async fn resume(visit: Visit) -> Result<HttpResponse, Refusal> {
     let scope = scope(visit.field("scope"))?;
-    let before = visit
+    let done = visit
         .act("jobs.resume", &scope, async |connection| {
             let before = operate::resume(connection, &scope).await?;
-            Ok((before.clone(), before))
+            let after = before
+                .as_ref()
+                .map(|_| json!({ "scope": scope, "paused_at": null }));
+            Ok((before, after))
         })
         .await?;
     visit.console.state.queue.wake();
-    let word = if before.is_some() { "resumed" } else { "nothing" };
+    let word = if done.is_some() { "resumed" } else { "nothing" };
     Ok(visit.back("/jobs", word))
 }
 
@@ -104,9 +107,10 @@ fn scope(sent: Option<&str>) -> Result<String, Refusal> {
             Ok(format!("priority:{priority}"))
         }
         Some(("kind", name))
-            if name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) =>
+            if !name.is_empty()
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) =>
         {
             Ok(sent.to_owned())
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use pages::Site;
 
 use super::right::Right;
@@ -14,9 +14,8 @@ use super::{
     Console, audit, board, dead_letters, exports, job, jobs, loads, login, order, pauses, sales, session,
     system, webhooks,
 };
-
-/// The largest form that is read.
-pub(super) const MOST_BYTES: usize = 256 * 1024;
+use crate::http::{body, observe};
+use crate::spans;
 
 type Answer = Pin<Box<dyn Future<Output = Result<HttpResponse, Refusal>>>>;
 
@@ -82,7 +81,7 @@ pub fn routes() -> impl Iterator<Item = (&'static str, &'static str, Right)> {
 }
 
 /// Answers any request: finds the route, checks session, origin and right, and adds the headers
-/// that all answers have.
+/// that all answers have. What it changes is recorded with the id of the request.
 pub(super) async fn answer(
     request: HttpRequest,
     payload: web::Payload,
@@ -94,12 +93,13 @@ pub(super) async fn answer(
         None,
         console.state.limits.trusts_peer(request.peer_addr()),
     );
-    let mut response = match request.path().strip_prefix("/assets/") {
+    let id = observe::request_id(request.headers());
+    let (mut response, id) = match request.path().strip_prefix("/assets/") {
         Some(name) => match console.assets.file(name) {
-            Some(file) => file.respond(&request),
-            None => HttpResponse::NotFound().finish(),
+            Some(file) => (file.respond(&request), id),
+            None => (HttpResponse::NotFound().finish(), id),
         },
-        None => page(&request, payload, &console, &site).await,
+        None => spans::identified(id, page(&request, payload, &console, &site)).await,
     };
     console.headers.apply(&site, response.headers_mut());
     let headers = response.headers_mut();
@@ -110,6 +110,7 @@ pub(super) async fn answer(
         header::HeaderName::from_static("x-robots-tag"),
         HeaderValue::from_static("noindex"),
     );
+    headers.insert(observe::X_REQUEST_ID, id);
     response
 }
 
@@ -180,15 +181,16 @@ async fn page(
     }
     let text = match method {
         Method::GET => request.query_string().as_bytes().to_vec(),
-        _ => match payload.to_bytes_limited(MOST_BYTES).await {
-            Ok(Ok(bytes)) => bytes.to_vec(),
-            _ => {
-                let text = "The form is larger than 256 KiB, or did not arrive.";
-                return visit.told(StatusCode::PAYLOAD_TOO_LARGE, "Not done", text);
-            }
+        _ => match body::read_form(request, payload, console.state.body_timeout).await {
+            Ok(bytes) => bytes.to_vec(),
+            Err(error) => return visit.told(error.status_code(), "Not done", &error.to_string()),
         },
     };
     visit.fields = url::form_urlencoded::parse(&text).into_owned().collect();
+    if visit.fields.iter().any(|(_, value)| value.contains('\0')) {
+        let text = "A field holds the character NUL, which no text of the database can hold.";
+        return visit.told(StatusCode::UNPROCESSABLE_ENTITY, "Not done", text);
+    }
     match (route.handler)(visit.clone()).await {
         Ok(response) => response,
         Err(refusal) => visit.refuse(refusal),

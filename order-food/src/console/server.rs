@@ -52,7 +52,6 @@ pub(crate) fn start(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(console.clone())
-            .app_data(web::PayloadConfig::new(routes::MOST_BYTES))
             .default_service(web::to(routes::answer))
     })
     .disable_signals()

@@ -217,6 +217,7 @@ impl Visit {
                 warn!(
                     error,
                     path = self.request.path(),
+                    request_id = crate::spans::request_id(),
                     "a page of the console cannot be read"
                 );
                 (

@@ -36,7 +36,7 @@ pub(crate) struct Observer {
     pub(crate) draining: CancellationToken,
 }
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_REQUEST_ID: usize = 128;
 
@@ -121,7 +121,7 @@ fn leaves_http(request: &ServiceRequest) -> bool {
 }
 
 /// The client's id if it is sane (1 to 128 printable ASCII characters), else a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
+pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let sane = |value: &&HeaderValue| {
         let bytes = value.as_bytes();
         (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(|byte| (b' '..=b'~').contains(byte))

@@ -99,6 +99,26 @@ async fn another_origin_may_press_nothing() {
 }
 
 #[tokio::test]
+async fn nothing_but_forms_is_read() {
+    let app = app().await;
+    let browser = Browser::logged_in(&app, OPERATOR).await;
+    for content_type in [
+        "text/plain",
+        "application/json",
+        "multipart/form-data; boundary=x",
+    ] {
+        let request = Request::new("POST", "/jobs/pause")
+            .header("Content-Type", content_type)
+            .header("Sec-Fetch-Site", "same-origin")
+            .body("scope=*&reason=x");
+        let answer = browser.send(&app, request).await;
+        assert_eq!(answer.status(), 415, "{content_type}: {answer:?}");
+        assert!(answer.text().contains("Not done"), "{content_type}: {answer:?}");
+    }
+    assert_eq!(app.database.value("SELECT count(*) FROM job_control").await, "0");
+}
+
+#[tokio::test]
 async fn keys_without_a_scope_of_the_console_and_forged_cookies_do_not_get_in() {
     let app = app().await;
     for key in [APITEST, "no-key-at-all", "", "%00", &"x".repeat(5_000)] {

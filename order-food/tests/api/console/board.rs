@@ -61,9 +61,12 @@ async fn an_order_goes_through_the_columns_by_presses() {
     );
     let actions = app
         .database
-        .value("SELECT count(*) FROM operator_actions WHERE via = 'console' AND key_id IS NOT NULL")
+        .value(
+            "SELECT count(*) FROM operator_actions JOIN order_events USING (request_id)
+             WHERE via = 'console' AND key_id IS NOT NULL",
+        )
         .await;
-    assert_eq!(actions, "6");
+    assert_eq!(actions, "6", "each press is on record with the id of its request");
 }
 
 #[tokio::test]
@@ -106,6 +109,7 @@ async fn rubbish_changes_nothing_and_is_told() {
         "to=accepted&version=1&minutes=soon",
         "to=rejected&version=1",
         "to=rejected&version=1&reason=mood",
+        "to=rejected&version=1&reason=other&note=a%00b",
     ] {
         assert_eq!(press(&app, &browser, &id, form).await, "422", "{form}");
     }

@@ -101,6 +101,8 @@ async fn pauses_and_their_ends_are_done_once_and_on_record() {
         ("scope=&reason=x", 422),
         ("scope=*", 422),
         ("scope=kind%3A'%3B--&reason=x", 422),
+        ("scope=kind%3A&reason=x", 422),
+        ("scope=*&reason=a%00b", 422),
     ] {
         assert_eq!(
             browser.post(&app, "/jobs/pause", form).await.status(),
@@ -118,14 +120,17 @@ async fn pauses_and_their_ends_are_done_once_and_on_record() {
     }
     let actions = app
         .database
-        .rows("SELECT action, outcome, via, key_id IS NOT NULL FROM operator_actions ORDER BY id")
+        .rows(
+            "SELECT action, outcome, via, key_id IS NOT NULL, request_id <> '', before ->> 'reason', after ->> 'reason'
+             FROM operator_actions ORDER BY id",
+        )
         .await;
     assert_eq!(
         actions,
         [
-            ["jobs.pause", "done", "console", "t"],
-            ["jobs.resume", "done", "console", "t"],
-            ["jobs.resume", "nothing to act on", "console", "t"],
+            ["jobs.pause", "done", "console", "t", "t", "∅", "lunch"],
+            ["jobs.resume", "done", "console", "t", "t", "lunch", "∅"],
+            ["jobs.resume", "nothing to act on", "console", "t", "t", "∅", "∅"],
         ]
     );
     let csv = browser.get(&app, "/audit.csv?text=pause").await.text();
