@@ -141,6 +141,14 @@ document.addEventListener("submit", event => {
   }
 })
 
+// The second click of a double click on "Add" does not press "less", which has come in its place.
+let added
+document.addEventListener("click", event => {
+  const button = event.target.closest?.("[data-cart=menu] button")
+  if (event.detail < 2) added = button?.matches(".add:only-child") && button.value
+  else if (button?.name === "less" && button.value === added) event.preventDefault()
+})
+
 const settled = async () => {
   while (unfinished) await new Promise(done => setTimeout(done, 20))
 }

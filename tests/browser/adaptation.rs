@@ -92,6 +92,45 @@ async fn pages_keep_everything_at_400_percent_with_spaced_text_and_in_forced_col
     assert!(found.is_empty(), "{found:#?}");
 }
 
+#[tokio::test]
+async fn large_amounts_and_long_names_fit_on_every_screen() {
+    let name = "Supercalifragilisticexpialidocious ".repeat(5);
+    let products = format!(
+        "1,{},99999999.99,Pizza,\n2,فلافل مع الحمص,5.00,مأكولات,\n",
+        name.trim()
+    );
+    let shop = Shop::selling(&products).await;
+    let browser = shop.visitor(Scripts::On).await;
+    let mut found = Vec::new();
+    let mut look = async |page: &str| {
+        for width in [320, 390, 500, 900, 1000, 1440] {
+            browser.screen(width, 900, false).await;
+            let here = problems(&browser, CUT).await;
+            found.extend(
+                here.into_iter()
+                    .map(|problem| format!("{page} {width}: {problem}")),
+            );
+        }
+    };
+
+    browser.open("/").await;
+    browser.click("#p1 .add").await;
+    browser.click("#p2 .add").await;
+    look("menu").await;
+    browser.open("/cart").await;
+    browser.fill("#p1 input[name=quantity]", "1000\n").await;
+    browser.shows("#p1 .sum", "$99,999,999,990.00").await;
+    look("cart").await;
+    browser.click("form[data-checkout] button").await;
+    browser.shows("h1", "Order ").await;
+    look("order").await;
+    browser.open("/orders").await;
+    browser.shows(".orders", "1000 × Super").await;
+    look("orders").await;
+
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 async fn forced_colors(browser: &Browser, on: bool) {
     let value = if on { "active" } else { "none" };
     let features = json!({ "features": [{ "name": "forced-colors", "value": value }] });

@@ -107,7 +107,8 @@ async fn a_person_orders_by_the_keyboard_alone() {
         tab_to(&browser, "Order now").await;
         press(&browser, Key::Enter).await;
 
-        browser.shows(".receipt", "Chicken Waffle\t3").await;
+        browser.shows(".receipt tbody th", "Chicken Waffle").await;
+        browser.shows(".receipt tbody td", "3").await;
         assert_eq!(shop.orders().await, done + 1, "{scripts:?} {width}");
     }
 }

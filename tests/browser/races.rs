@@ -29,6 +29,36 @@ async fn ten_fast_clicks_are_ten_units() {
 }
 
 #[tokio::test]
+async fn a_double_click_on_add_takes_nothing_away() {
+    let shop = Shop::open().await;
+    let browser = shop.visitor(Scripts::On).await;
+    browser.open("/").await;
+    let place = "
+        const button = document.querySelector('#p1 .add');
+        button.scrollIntoView({ block: 'center' });
+        const { left, top, height } = button.getBoundingClientRect();
+        return [left + 10, top + height / 2]";
+    let place = browser.evaluate(place, vec![]).await;
+
+    for count in [1, 2] {
+        for part in ["mousePressed", "mouseReleased"] {
+            let event = json!({
+                "type": part, "x": place[0], "y": place[1], "button": "left", "clickCount": count
+            });
+            browser.devtools("Input.dispatchMouseEvent", event).await;
+        }
+        // There, the button "less" has come.
+        browser.find("#p1 [name=less]").await;
+    }
+
+    browser.click("#p1 [name=add]").await;
+    browser.shows("#p1 .quantity", "2").await;
+    browser.click("#p1 [name=less]").await;
+    browser.shows("#p1 .quantity", "1").await;
+    browser.shows("#cart-link", "$12.99").await;
+}
+
+#[tokio::test]
 async fn two_tabs_that_change_the_cart_at_once_lose_nothing() {
     let shop = Shop::open().await;
     let browser = shop.visitor(Scripts::On).await;

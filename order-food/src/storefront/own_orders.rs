@@ -58,7 +58,7 @@ pub(crate) async fn own_orders(
 }
 
 fn row(storefront: &Storefront, order: &Order) -> Row {
-    let line = |line: &crate::orders::OrderLine| format!("{} × {}", line.quantity.units(), line.name);
+    let line = |line: &crate::orders::OrderLine| t::units(line.quantity.units(), &*line.name);
     Row {
         code: shop::pick_up_code(order.id.as_u128()),
         link: links::link(order.id, &storefront.signer),

@@ -197,12 +197,13 @@ pub(crate) fn remove(name: impl Display) -> String {
 }
 
 pub(crate) fn removed(name: impl Display) -> String {
-    format!("{name} was removed.")
+    format!("{} was removed.", isolated(name))
 }
 
 pub(crate) fn quantity_range(name: impl Display) -> String {
     format!(
-        "{name}: a quantity is a whole number from 1 to {}.",
+        "{}: a quantity is a whole number from 1 to {}.",
+        isolated(name),
         Quantity::MAX
     )
 }
@@ -228,13 +229,49 @@ pub(crate) fn already_ordered(time: impl Display) -> String {
 }
 
 pub(crate) fn costs_now(name: impl Display, old: impl Display, new: impl Display) -> String {
-    format!("{name} costs {new} now, not {old}.")
+    format!("{} costs {new} now, not {old}.", isolated(name))
 }
 
 pub(crate) fn is_gone(name: impl Display) -> String {
-    format!("{name} is no longer on the menu.")
+    format!("{} is no longer on the menu.", isolated(name))
 }
 
 pub(crate) fn total_is(old: impl Display, new: impl Display) -> String {
     format!("The total is {new} now, not {old}.")
+}
+
+/// Units of a product, in a list of them.
+pub(crate) fn units(units: u16, name: impl Display) -> String {
+    format!("{units} × {}", isolated(name))
+}
+
+/// A name within a sentence. Written from right to left, or with marks of direction, it would
+/// reorder the words and numbers around it: then it stands between FSI and PDI (Unicode, UAX 9).
+fn isolated(name: impl Display) -> String {
+    let name = name.to_string();
+    let is_directed = |letter: char| {
+        matches!(letter,
+            '\u{590}'..='\u{8ff}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
+    };
+    match name.chars().any(is_directed) {
+        true => format!("\u{2068}{name}\u{2069}"),
+        false => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_from_right_to_left_leave_the_sentence_as_it_is() {
+        assert_eq!(units(2, "Salad"), "2 × Salad");
+        assert_eq!(removed("宫保鸡丁 🍕"), "宫保鸡丁 🍕 was removed.");
+        assert_eq!(units(1, "فلافل"), "1 × \u{2068}فلافل\u{2069}");
+        assert_eq!(
+            costs_now("\u{202e}pizza", "$1", "$2"),
+            "\u{2068}\u{202e}pizza\u{2069} costs $2 now, not $1."
+        );
+    }
 }
