@@ -319,5 +319,5 @@ async fn a_key_that_is_revoked_ends_its_streams() {
     let began = Instant::now();
     let end = tokio::time::timeout(Duration::from_secs(40), events.chunk()).await;
     assert_eq!(end.expect("the end"), None);
-    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(began.elapsed() < Duration::from_secs(35));
 }

@@ -174,7 +174,7 @@ async fn an_order_of_another_replica_is_told_to_the_board_within_a_second() {
         .header("api_key", APITEST)
         .json(body.to_string());
     assert_eq!(replica.send(&request).await.status(), 200);
-    let told = tokio::time::timeout(std::time::Duration::from_secs(5), stream.until("data: orders"));
+    let told = tokio::time::timeout(std::time::Duration::from_secs(8), stream.until("data: orders"));
     assert!(told.await.expect("news in time"));
 }
 
