@@ -72,17 +72,17 @@ impl NewJob {
         self
     }
 
-    /// Not before this much time has passed on the database's clock.
+    /// Not before this much time has passed on the database's clock, at most a hundred years.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> NewJob {
         self.delay_ms = milliseconds(delay);
         self
     }
 
-    /// Not before this instant of the database's clock.
+    /// Not before this instant of the database's clock; one before 1970 counts as 1970.
     #[must_use]
     pub fn at(mut self, instant: DateTime<Utc>) -> NewJob {
-        self.run_at = Some(instant);
+        self.run_at = Some(instant.max(DateTime::UNIX_EPOCH));
         self
     }
 
@@ -129,6 +129,8 @@ impl NewJob {
     }
 }
 
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(0)
+/// Milliseconds of a delay, at most a hundred years: the database's times end somewhere.
+pub(crate) fn milliseconds(delay: Duration) -> i64 {
+    const HUNDRED_YEARS: i64 = 36_525 * 86_400_000;
+    i64::try_from(delay.as_millis()).map_or(HUNDRED_YEARS, |delay| delay.min(HUNDRED_YEARS))
 }

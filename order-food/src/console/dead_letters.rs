@@ -299,7 +299,7 @@ pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
             action.name(),
             &format!("dead letters {target}"),
             async |connection| {
-                let changed = action.apply(connection, &chosen).await?;
+                let changed = action.apply(connection, &chosen, None).await?;
                 Ok((None, (!changed.is_empty()).then_some(Value::Array(changed))))
             },
         )

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use database::pool::Pool;
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
@@ -89,10 +90,11 @@ impl BulkAction {
         self,
         connection: &mut AsyncPgConnection,
         chosen: &DeadLetters,
+        before: Option<DateTime<Utc>>,
     ) -> QueryResult<Vec<Value>> {
         match self {
-            BulkAction::Replay => operate::replay(connection, chosen).await,
-            BulkAction::Purge => operate::purge(connection, chosen).await,
+            BulkAction::Replay => operate::replay(connection, chosen, before).await,
+            BulkAction::Purge => operate::purge(connection, chosen, before).await,
         }
     }
 }
@@ -105,19 +107,19 @@ impl Job for OperatorBulk {
     /// Each piece is a transaction with its record: a run that is stopped keeps what it did, and
     /// the next attempt goes on with the rest.
     async fn run(&self, run: &Run, bulk: Bulk) -> Result<Outcome, JobError> {
-        // Those that died since it was asked for have died of what they were replayed for.
         let chosen = DeadLetters::Matching {
             kind: bulk.kind.clone(),
             reason: bulk.reason.clone(),
             error: bulk.error.clone(),
             except: Self::KIND.name,
-            before: run.id(),
         };
         let mut changed = 0;
         loop {
             run.check()?;
             let mut connection = self.pool.get().await?;
-            let piece = piece(&mut connection, &bulk, &chosen).await?;
+            // Those that died since it was asked for have died of what they were replayed for.
+            let before = operate::time_of(&mut connection, Some(run.id())).await?;
+            let piece = piece(&mut connection, &bulk, &chosen, before).await?;
             connection.release();
             changed += piece;
             run.progress(json!({ "changed": changed, "of": bulk.number }));
@@ -128,9 +130,14 @@ impl Job for OperatorBulk {
     }
 }
 
-async fn piece(connection: &mut AsyncPgConnection, bulk: &Bulk, chosen: &DeadLetters) -> QueryResult<usize> {
+async fn piece(
+    connection: &mut AsyncPgConnection,
+    bulk: &Bulk,
+    chosen: &DeadLetters,
+    before: DateTime<Utc>,
+) -> QueryResult<usize> {
     connection.batch_execute("BEGIN").await?;
-    let changed = bulk.action.apply(connection, chosen).await?;
+    let changed = bulk.action.apply(connection, chosen, Some(before)).await?;
     if !changed.is_empty() {
         let target = bulk.target();
         let action = OperatorAction {

@@ -176,13 +176,10 @@ pub(crate) async fn release_orphans(
         .await
 }
 
-/// Tries to become the leader; the session keeps the lock.
-pub(crate) async fn lead(client: &Client) -> Result<bool, Error> {
+/// Tries to take one of the advisory locks; the session keeps it.
+pub(crate) async fn try_lock(client: &Client, lock: i64) -> Result<bool, Error> {
     let row = client
-        .query_one(
-            "SELECT pg_try_advisory_lock($1)",
-            &[&database::locks::JOBS_LEADER],
-        )
+        .query_one("SELECT pg_try_advisory_lock($1)", &[&lock])
         .await?;
     row.try_get(0)
 }

@@ -336,11 +336,13 @@ impl Model {
             .filter(|(_, known)| known.state == State::Dead)
             .map(|(id, _)| *id)
             .collect();
-        let replayed = operate::replay(diesel, &DeadLetters::Ids(dead.clone()))
+        let replayed = operate::replay(diesel, &DeadLetters::Ids(dead.clone()), None)
             .await
             .unwrap();
         assert_eq!(replayed.len(), dead.len());
-        let again = operate::replay(diesel, &DeadLetters::Ids(dead)).await.unwrap();
+        let again = operate::replay(diesel, &DeadLetters::Ids(dead), None)
+            .await
+            .unwrap();
         assert!(again.is_empty());
         for row in replayed {
             self.jobs.remove(&row["id"].as_i64().unwrap());

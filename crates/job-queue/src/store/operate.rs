@@ -1,16 +1,18 @@
 //! What operators look at and change. Reads answer rows as JSON objects, named as the columns.
 
-use diesel::sql_types::{Array, BigInt, Bool, Double, Jsonb, Nullable, SmallInt, Text};
+use diesel::sql_types::{BigInt, Bool, Double, Jsonb, Nullable, SmallInt, Text};
 use diesel::{OptionalExtension, QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
+use super::dead_letters::PIECE;
+pub use super::dead_letters::{DeadLetters, purge, replay, time_of};
 use crate::priority::Priority;
 
 #[derive(QueryableByName)]
-struct Row {
+pub(super) struct Row {
     #[diesel(sql_type = Jsonb)]
-    row: Value,
+    pub(super) row: Value,
 }
 
 /// Which jobs to list; `None` is any.
@@ -24,44 +26,6 @@ pub struct JobFilter {
     pub running: Option<bool>,
     /// At most so many.
     pub limit: i64,
-}
-
-/// Which dead letters to replay or purge.
-#[derive(Clone, Debug)]
-pub enum DeadLetters {
-    /// Those with these ids.
-    Ids(Vec<i64>),
-    /// Those of a kind, that died within the last `since_s` seconds, oldest first, at most `limit`.
-    Kind {
-        /// The kind.
-        kind: String,
-        /// Seconds; `None`: at any time.
-        since_s: Option<f64>,
-        /// `None`: all.
-        limit: Option<i64>,
-    },
-    /// Those that died longer ago than so many seconds, of a kind or of all.
-    OlderThan {
-        /// `None`: of every kind.
-        kind: Option<String>,
-        /// Seconds.
-        age_s: f64,
-    },
-    /// Those that a filter matches and that died before a job was enqueued; `None` is any.
-    Matching {
-        /// Of this kind.
-        kind: Option<String>,
-        /// With this reason.
-        reason: Option<String>,
-        /// Whose last error contains this text.
-        error: Option<String>,
-        /// Of no such kind, where `kind` is any.
-        except: &'static str,
-        /// The job.
-        before: i64,
-    },
-    /// All.
-    All,
 }
 
 const STATS: &str = "
@@ -117,61 +81,6 @@ const LIST_DEAD: &str = "
 
 const SHOW_DEAD: &str = "SELECT to_jsonb(job_dead) AS row FROM job_dead WHERE id = $1";
 
-/// $1 ids, $2 kind, $3 seconds since, $4 older than seconds, $6 reason, $7 text of the error, $8
-/// the job before which they died, $9 the kind that is left out; each null is any.
-const CHOSEN_DEAD: &str = "
-    ($1::bigint[] IS NULL OR id = ANY ($1)) AND ($2::text IS NULL OR kind = $2)
-    AND ($3::float8 IS NULL OR died_at >= now() - $3 * interval '1 second')
-    AND ($4::float8 IS NULL OR died_at < now() - $4 * interval '1 second')
-    AND ($6::text IS NULL OR reason = $6) AND ($7::text IS NULL OR strpos(last_error, $7) > 0)
-    AND ($8::bigint IS NULL OR died_at < (SELECT created_at FROM job WHERE id = $8)) AND ($9::text IS NULL OR kind <> $9)";
-
-/// New ids are given in the order of the rows, so that both sides pair by position: in an array,
-/// because a join of two such tables compares each row with each. Of dead letters
-/// with one unique key only the newest is replayed, and none while a job with that key lives.
-fn replay_statement() -> String {
-    format!(
-        "WITH chosen AS MATERIALIZED (
-            SELECT * FROM job_dead WHERE replayed_as IS NULL AND {CHOSEN_DEAD} ORDER BY id LIMIT $5 FOR UPDATE
-        ),
-        ranked AS (
-            SELECT *, row_number() OVER (PARTITION BY kind, unique_key ORDER BY id DESC) AS age FROM chosen
-        ),
-        replayed AS MATERIALIZED (
-            SELECT *, row_number() OVER (ORDER BY id) AS position FROM ranked
-            WHERE unique_key IS NULL OR age = 1 AND NOT EXISTS (
-                SELECT 1 FROM job WHERE job.kind = ranked.kind AND job.unique_key = ranked.unique_key
-            )
-        ),
-        queued AS (
-            INSERT INTO job (kind, priority, max_attempts, timeout_ms, unique_key, payload, trace_ctx, api_key_id,
-                public_id, min_build)
-            SELECT kind, priority, max_attempts, timeout_ms, unique_key, payload, trace_ctx, api_key_id,
-                public_id, min_build
-            FROM replayed ORDER BY position
-            RETURNING id
-        ),
-        numbered AS MATERIALIZED (
-            SELECT array_agg(id ORDER BY id) AS ids FROM queued
-        )
-        UPDATE job_dead SET replayed_as = ids[position], replayed_at = now()
-        FROM replayed, numbered
-        WHERE job_dead.id = replayed.id
-        RETURNING jsonb_build_object('id', job_dead.id, 'kind', job_dead.kind, 'replayed_as', ids[position]) AS row"
-    )
-}
-
-fn purge_statement() -> String {
-    format!(
-        "DELETE FROM job_dead WHERE id = ANY (ARRAY(
-            SELECT id FROM job_dead WHERE {CHOSEN_DEAD} ORDER BY id LIMIT $5 FOR UPDATE SKIP LOCKED
-        )) RETURNING jsonb_build_object('id', id, 'kind', kind) AS row"
-    )
-}
-
-/// What one statement removes at most.
-const PIECE: i64 = 5_000;
-
 const OLD_RESULTS: &str = "
     DELETE FROM job_result WHERE public_id = ANY (ARRAY(
         SELECT public_id FROM job_result WHERE finished_at < now() - $1 * interval '1 second'
@@ -187,7 +96,7 @@ async fn rows(connection: &mut AsyncPgConnection, sql: &str) -> QueryResult<Vec<
     Ok(values(rows))
 }
 
-fn values(rows: Vec<Row>) -> Vec<Value> {
+pub(super) fn values(rows: Vec<Row>) -> Vec<Value> {
     rows.into_iter().map(|row| row.row).collect()
 }
 
@@ -305,78 +214,6 @@ pub async fn resume(connection: &mut AsyncPgConnection, scope: &str) -> QueryRes
         .await
         .optional()?;
     Ok(row.map(|row| row.row))
-}
-
-/// Queues dead letters again, each once whatever number of replays there is: `id`, `kind`,
-/// `replayed_as`. At most 5,000 at a time; call it again until it returns none.
-pub async fn replay(connection: &mut AsyncPgConnection, chosen: &DeadLetters) -> QueryResult<Vec<Value>> {
-    on_dead(connection, &replay_statement(), chosen).await
-}
-
-/// Removes dead letters for good: `id`, `kind`. At most 5,000 at a time.
-pub async fn purge(connection: &mut AsyncPgConnection, chosen: &DeadLetters) -> QueryResult<Vec<Value>> {
-    on_dead(connection, &purge_statement(), chosen).await
-}
-
-/// The parameters of [`CHOSEN_DEAD`].
-#[derive(Default)]
-struct ChosenBy<'a> {
-    ids: Option<&'a [i64]>,
-    kind: Option<&'a str>,
-    since_s: Option<f64>,
-    age_s: Option<f64>,
-    reason: Option<&'a str>,
-    error: Option<&'a str>,
-    before: Option<i64>,
-    except: Option<&'a str>,
-}
-
-async fn on_dead(
-    connection: &mut AsyncPgConnection,
-    sql: &str,
-    chosen: &DeadLetters,
-) -> QueryResult<Vec<Value>> {
-    let mut chosen_by = ChosenBy::default();
-    let mut most = PIECE;
-    match chosen {
-        DeadLetters::Ids(ids) => chosen_by.ids = Some(ids),
-        DeadLetters::Kind { kind, since_s, limit } => {
-            chosen_by.kind = Some(kind);
-            chosen_by.since_s = *since_s;
-            most = limit.unwrap_or(PIECE).min(PIECE);
-        }
-        DeadLetters::OlderThan { kind, age_s } => {
-            chosen_by.kind = kind.as_deref();
-            chosen_by.age_s = Some(*age_s);
-        }
-        DeadLetters::Matching {
-            kind,
-            reason,
-            error,
-            except,
-            before,
-        } => {
-            chosen_by.kind = kind.as_deref();
-            chosen_by.reason = reason.as_deref();
-            chosen_by.error = error.as_deref();
-            chosen_by.except = kind.is_none().then_some(*except);
-            chosen_by.before = Some(*before);
-        }
-        DeadLetters::All => {}
-    }
-    let rows: Vec<Row> = diesel::sql_query(sql)
-        .bind::<Nullable<Array<BigInt>>, _>(chosen_by.ids)
-        .bind::<Nullable<Text>, _>(chosen_by.kind)
-        .bind::<Nullable<Double>, _>(chosen_by.since_s)
-        .bind::<Nullable<Double>, _>(chosen_by.age_s)
-        .bind::<BigInt, _>(most)
-        .bind::<Nullable<Text>, _>(chosen_by.reason)
-        .bind::<Nullable<Text>, _>(chosen_by.error)
-        .bind::<Nullable<BigInt>, _>(chosen_by.before)
-        .bind::<Nullable<Text>, _>(chosen_by.except)
-        .load(connection)
-        .await?;
-    Ok(values(rows))
 }
 
 /// Removes results and replayed dead letters older than so many seconds, at most 5,000 of each;

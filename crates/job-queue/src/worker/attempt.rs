@@ -154,15 +154,18 @@ async fn execute(
     end
 }
 
+/// The error as it is stored, with its causes; a text of PostgreSQL holds no NUL.
+fn text(error: &anyhow::Error) -> String {
+    format!("{error:#}").replace('\0', "\u{fffd}")
+}
+
 /// What becomes of a failed attempt.
 fn failed(kind: &Kind, run: &Run, error: &JobError) -> End {
     let (reason, error, after) = match error {
-        JobError::Permanent(error) => (Some("permanent"), format!("{error:#}"), None),
+        JobError::Permanent(error) => (Some("permanent"), text(error), None),
         JobError::Cancelled => (Some("cancelled"), "cancelled".to_owned(), None),
-        JobError::Retry { after, error } if run.attempt() < run.max_attempts() => {
-            (None, format!("{error:#}"), *after)
-        }
-        JobError::Retry { error, .. } => (Some("exhausted"), format!("{error:#}"), None),
+        JobError::Retry { after, error } if run.attempt() < run.max_attempts() => (None, text(error), *after),
+        JobError::Retry { error, .. } => (Some("exhausted"), text(error), None),
     };
     let delay = after.unwrap_or_else(|| kind.delay(run.attempt(), jitter(run.id(), run.attempt())));
     End::Failed { reason, error, delay }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use database::Listener;
 use database::channels::JOBS_QUEUED;
+use database::locks::{JOBS_LEADER, JOBS_SCHEDULES};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{Backoff, DATABASE_TIMEOUT, SESSION, Shared, session};
+use super::{Backoff, DATABASE_TIMEOUT, SESSION, Shared, is_refused, session};
 use crate::metrics::Labels;
 use crate::priority::Priority;
 use crate::store::{self, Rescued};
@@ -33,6 +34,8 @@ struct Duties {
     rescue: Instant,
     count: Instant,
     leads: bool,
+    /// Whether this worker enqueues the periodic jobs.
+    schedules: bool,
 }
 
 /// Works until `stop` is cancelled, then signs off.
@@ -99,6 +102,7 @@ async fn converse(shared: &Shared, mut line: Line, stop: &CancellationToken) -> 
         rescue: now,
         count: now,
         leads: false,
+        schedules: false,
     };
     let mut ticks = interval(shared.settings.poll.min(shared.settings.heartbeat));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -143,13 +147,19 @@ impl Duties {
                     "jobs were claimed without an answer, and are queued again"
                 );
             }
-            if !self.leads && store::lead(client).await? {
+            if shared.settings.enabled && !self.schedules {
+                self.schedules = store::try_lock(client, JOBS_SCHEDULES).await?;
+            }
+            if !self.leads && store::try_lock(client, JOBS_LEADER).await? {
                 self.leads = true;
                 lead(shared, true);
                 info!("this worker leads");
             }
         }
         progress(shared, client).await?;
+        if self.schedules {
+            schedules(shared, client).await?;
+        }
         if self.leads {
             self.lead(shared, client).await?;
         }
@@ -158,9 +168,6 @@ impl Duties {
 
     async fn lead(&mut self, shared: &Shared, client: &Client) -> anyhow::Result<()> {
         let heartbeat = shared.settings.heartbeat;
-        if shared.settings.enabled {
-            schedules(shared, client).await?;
-        }
         if self.rescue <= Instant::now() {
             self.rescue = Instant::now() + heartbeat;
             rescue(shared, client).await?;
@@ -209,7 +216,14 @@ async fn progress(shared: &Shared, client: &Client) -> anyhow::Result<()> {
     let ids: Vec<i64> = runs.iter().map(crate::Run::id).collect();
     let attempts: Vec<i16> = runs.iter().map(|run| run.attempt().cast_signed()).collect();
     let progress: Vec<_> = runs.iter().map(crate::Run::take_progress).collect();
-    let cancelled = store::progress(client, shared.id, &ids, &attempts, &progress).await?;
+    let stored = store::progress(client, shared.id, &ids, &attempts, &progress).await;
+    let cancelled = match stored.map_err(anyhow::Error::from) {
+        Err(error) if is_refused(&error) => {
+            warn!(error = format!("{error:#}"), "progress of jobs was not stored");
+            return Ok(());
+        }
+        stored => stored?,
+    };
     for run in runs.iter().filter(|run| cancelled.contains(&run.id())) {
         run.cancelled().cancel();
     }

@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::{Backoff, DATABASE_TIMEOUT, Shared, session};
+use super::{Backoff, DATABASE_TIMEOUT, Shared, is_refused, session};
 use crate::metrics::Labels;
+use crate::new_job::milliseconds;
 use crate::run::Run;
 use crate::store::{FailedAttempts, Finisher};
 
@@ -40,26 +41,35 @@ pub(super) enum End {
 }
 
 /// Stores ends until all senders are gone. Batches are sent again until the database has answered:
-/// the guards make a second time harmless.
+/// the guards make a second time harmless. After a refusal of what one of them holds they are sent
+/// one by one, and the one that is refused makes its job a dead letter.
 pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
     let mut finisher: Option<Finisher> = None;
     let mut backoff = Backoff::new();
     let mut batch = Vec::with_capacity(BATCH);
     while ends.recv_many(&mut batch, BATCH).await > 0 {
-        let mut failures = 0_u32;
-        loop {
-            let stored = timeout(DATABASE_TIMEOUT, store(&shared, &mut finisher, &batch)).await;
+        let (mut failures, mut alone) = (0_u32, false);
+        while !batch.is_empty() {
+            let size = if alone { 1 } else { batch.len() };
+            let part = batch.get(..size).unwrap_or_default();
+            let stored = timeout(DATABASE_TIMEOUT, store(&shared, &mut finisher, part)).await;
             match stored.unwrap_or_else(|late| Err(late.into())) {
                 Ok(stored) => {
-                    for ended in batch.drain(..) {
+                    for ended in batch.drain(..size) {
                         shared.running.remove(ended.run.id());
                         // After a lost answer it is unknown whether the first time was stored.
-                        match failures > 0 || stored.contains(&ended.run.id()) {
+                        match alone || failures > 0 || stored.contains(&ended.run.id()) {
                             true => count(&shared, &ended),
                             false => stale(&shared, &ended.run),
                         }
                     }
-                    break;
+                }
+                Err(error) if is_refused(&error) => {
+                    if let [ended] = batch.get_mut(..size).unwrap_or_default() {
+                        refused(&shared, ended, &error);
+                        backoff.wait().await;
+                    }
+                    alone = true;
                 }
                 Err(error) => {
                     let error = format!("{error:#}");
@@ -76,6 +86,32 @@ pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
         }
         backoff = Backoff::new();
     }
+}
+
+/// The job becomes a dead letter: no attempt of it can end otherwise.
+fn refused(shared: &Shared, ended: &mut Ended, error: &anyhow::Error) {
+    let run = &ended.run;
+    let error = format!("its end could not be stored: {error:#}");
+    warn!(
+        job_id = run.id(),
+        kind = run.kind(),
+        queue = run.queue(),
+        priority = run.priority().label(),
+        attempt = run.attempt(),
+        of = run.max_attempts(),
+        dead = "permanent",
+        error,
+        "Job failed"
+    );
+    if !matches!(ended.end, End::Failed { .. }) {
+        shared.metrics.failed.count(labels(run), 1);
+    }
+    run.take_progress();
+    ended.end = End::Failed {
+        reason: Some("permanent"),
+        error,
+        delay: Duration::ZERO,
+    };
 }
 
 /// Stores a batch; returns those of its jobs that were still this worker's.
@@ -130,19 +166,22 @@ async fn store(
     Ok(stored)
 }
 
-fn count(shared: &Shared, Ended { run, end }: &Ended) {
-    let labels = Labels {
+fn labels(run: &Run) -> Labels {
+    Labels {
         kind: run.kind(),
         queue: run.queue(),
         priority: run.priority(),
-    };
+    }
+}
+
+fn count(shared: &Shared, Ended { run, end }: &Ended) {
     let counted = match end {
         End::Done(_) => &shared.metrics.completed,
         End::Failed { reason: None, .. } => &shared.metrics.retried,
         End::Failed { .. } => &shared.metrics.dead,
         End::Released(_) => return,
     };
-    counted.count(labels, 1);
+    counted.count(labels(run), 1);
 }
 
 /// The job was taken over: its end is known elsewhere.
@@ -154,8 +193,4 @@ fn stale(shared: &Shared, run: &Run) {
         attempt = run.attempt(),
         "the end of an attempt was refused: the job had been taken over"
     );
-}
-
-fn milliseconds(delay: Duration) -> i64 {
-    i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
 }

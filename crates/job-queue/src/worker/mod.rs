@@ -46,7 +46,7 @@ pub struct WorkerSettings {
     /// Jobs that run at the same time; at least 1. From 2 on, one is kept for CRITICAL and HIGH if
     /// the filter has one of them.
     pub slots: usize,
-    /// False: nothing is claimed and nothing periodic is enqueued; the leader's other duties go on.
+    /// False: nothing is claimed and nothing periodic is enqueued; the leader's duties go on.
     pub enabled: bool,
     /// Time between two looks for due jobs when no notice comes; default 1 s.
     pub poll: Duration,
@@ -261,6 +261,14 @@ async fn session(database: &Database) -> anyhow::Result<tokio_postgres::Client> 
     let client = database.connect().await?;
     client.batch_execute(SESSION).await?;
     Ok(client)
+}
+
+/// Whether the database refuses what a statement holds: the same again is refused again. Class 22
+/// is wrong data (a NUL in a text), class 54 too much of them.
+fn is_refused(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<tokio_postgres::Error>();
+    let code = error.and_then(|error| error.code());
+    code.is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
 }
 
 /// Waits before the next attempt to connect: 100 ms, then twice as long each time, at most 2 s.

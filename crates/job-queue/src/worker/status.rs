@@ -190,7 +190,7 @@ impl WorkerStatus {
         self.0.paused_scopes()
     }
 
-    /// Whether this worker leads: rescues, enqueues periodic jobs, counts depths.
+    /// Whether this worker leads: rescues and counts depths.
     #[must_use]
     pub fn leader(&self) -> bool {
         self.0.status.with(|last| last.leader)

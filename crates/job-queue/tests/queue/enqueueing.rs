@@ -159,3 +159,24 @@ async fn a_full_queue_accepts_rejects_skips_or_demotes_by_kind() {
         "{counted}"
     );
 }
+
+#[tokio::test]
+async fn a_time_before_1970_is_due_as_any_other_in_the_past() {
+    let place = Place::new().await;
+    let worker = place.worker(settings());
+
+    for time in [
+        "1969-12-31T23:59:59Z",
+        "0001-01-01T00:00:00Z",
+        "-9999-01-01T00:00:00Z",
+        "1970-01-01T00:00:00Z",
+    ] {
+        place
+            .enqueue(&[job(Act::Nothing).at(time.parse().unwrap())])
+            .await;
+    }
+
+    place.until("all are done", "job", 0).await;
+    assert_eq!(place.done().len(), 4);
+    worker.stop().await;
+}

@@ -76,6 +76,54 @@ async fn permanent_errors_bad_payloads_panics_and_time_limits_are_told_apart() {
 }
 
 #[tokio::test]
+async fn an_end_that_cannot_be_stored_keeps_no_other_from_it() {
+    let place = Place::new().await;
+    let [public, other] = [Uuid::now_v7(), Uuid::now_v7()];
+    let ids = place
+        .enqueue(&[
+            job(Act::Result("before".to_owned())).public(other),
+            job(Act::Nul).public(public),
+            job(Act::FailNul),
+            job(Act::Nothing),
+        ])
+        .await;
+
+    let worker = place.worker(settings());
+
+    place.until("the others ended", "job", 1).await;
+    let failed = "job WHERE state = 0 AND last_error IS NOT NULL";
+    place.until("it waits for another attempt", failed, 1).await;
+    let dead = place
+        .database
+        .rows("SELECT id, reason, attempt, last_error FROM job_dead")
+        .await;
+    let refused = "its end could not be stored: db error: ERROR: unsupported Unicode escape sequence";
+    assert_eq!(
+        (dead.len(), &dead[0][..3]),
+        (
+            1,
+            &[ids[1].to_string(), "permanent".to_owned(), "1".to_owned()][..]
+        )
+    );
+    assert!(dead[0][3].starts_with(refused), "{dead:?}");
+    let waits = "SELECT id, last_error, run_at > now() + interval '99 years' FROM job";
+    assert_eq!(
+        place.database.rows(waits).await,
+        [[&*ids[2].to_string(), "a\u{fffd}b", "t"]]
+    );
+    assert_eq!(place.count("job_result").await, 1);
+    test_support::eventually("all is counted", async || worker.metric("jobs_dead_total") == 1.0).await;
+    assert_eq!(
+        (
+            worker.metric("jobs_failed_total"),
+            worker.metric("jobs_stale_total")
+        ),
+        (2.0, 0.0)
+    );
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_snoozed_attempt_does_not_count() {
     let place = Place::new().await;
     let worker = place.worker(settings());

@@ -25,6 +25,10 @@ pub(crate) enum Act {
     Panic,
     Snooze,
     Result(String),
+    /// Returns a result that jsonb cannot hold.
+    Nul,
+    /// Fails with a text that text cannot hold, to be tried again in a time that cannot be added.
+    FailNul,
     /// Says how far it is, and waits to be cancelled.
     Wait,
     /// Fails until this attempt.
@@ -62,6 +66,11 @@ impl Job for Scripted {
                 self.0.lock().unwrap().push((run.id(), run.attempt()));
                 return Ok(Outcome::DoneWith(json!({ "text": text })));
             }
+            Act::Nul => {
+                run.progress(json!("\0"));
+                return Ok(Outcome::DoneWith(json!("\0")));
+            }
+            Act::FailNul => return Err(JobError::retry_after(Duration::MAX, anyhow::anyhow!("a\0b"))),
             Act::Wait => {
                 run.progress(json!({ "rows": 7 }));
                 run.cancelled().cancelled().await;

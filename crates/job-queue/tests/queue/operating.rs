@@ -1,5 +1,6 @@
 //! What operators do: look, replay, purge, retention.
 
+use diesel_async::SimpleAsyncConnection;
 use job_queue::operate::{self, DeadLetters, JobFilter};
 
 use crate::harness::{Act, Place, job, settings};
@@ -15,10 +16,12 @@ async fn a_dead_letter_is_replayed_once_however_often_that_is_asked() {
     let mut second = place.database.database().connect_diesel().await.unwrap();
 
     let (one, other) = tokio::join!(
-        operate::replay(&mut first, &DeadLetters::All),
-        operate::replay(&mut second, &DeadLetters::All)
+        operate::replay(&mut first, &DeadLetters::All, None),
+        operate::replay(&mut second, &DeadLetters::All, None)
     );
-    let again = operate::replay(&mut first, &DeadLetters::All).await.unwrap();
+    let again = operate::replay(&mut first, &DeadLetters::All, None)
+        .await
+        .unwrap();
 
     assert_eq!(one.unwrap().len() + other.unwrap().len(), 2);
     assert!(again.is_empty());
@@ -38,8 +41,12 @@ async fn of_dead_letters_with_one_key_the_newest_is_replayed_and_none_beside_a_l
     worker.stop().await;
     let mut connection = place.database.database().connect_diesel().await.unwrap();
 
-    let replayed = operate::replay(&mut connection, &DeadLetters::All).await.unwrap();
-    let beside = operate::replay(&mut connection, &DeadLetters::All).await.unwrap();
+    let replayed = operate::replay(&mut connection, &DeadLetters::All, None)
+        .await
+        .unwrap();
+    let beside = operate::replay(&mut connection, &DeadLetters::All, None)
+        .await
+        .unwrap();
 
     let newest: i64 = place
         .database
@@ -49,6 +56,69 @@ async fn of_dead_letters_with_one_key_the_newest_is_replayed_and_none_beside_a_l
         .unwrap();
     assert_eq!((replayed.len(), replayed[0]["id"].as_i64()), (1, Some(newest)));
     assert!(beside.is_empty(), "{beside:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_taken_keeps_no_other_dead_letter_from_its_replay() {
+    let place = Place::new().await;
+    place
+        .database
+        .execute(
+            "INSERT INTO job_dead (id, kind, priority, created_at, reason, attempt, rescues, timeout_ms, payload, min_build, unique_key)
+             SELECT number, 'test.scripted', 2, now(), 'exhausted', 3, 0, 1000, '\"nothing\"', 0,
+                CASE WHEN number <= 5000 THEN 'taken' WHEN number = 5001 THEN 'raced' END
+             FROM generate_series(1, 5003) AS number",
+        )
+        .await;
+    place.enqueue(&[job(Act::Nothing).unique("taken")]).await;
+    let mut connection = place.database.database().connect_diesel().await.unwrap();
+    let mut racing = place.database.database().connect_diesel().await.unwrap();
+    racing.batch_execute("BEGIN").await.unwrap();
+    job_queue::enqueue(&mut racing, &[job(Act::Nothing).unique("raced")])
+        .await
+        .unwrap();
+
+    let (replayed, ()) = tokio::join!(operate::replay(&mut connection, &DeadLetters::All, None), async {
+        let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        place
+            .until("the replay waits for the transaction", waiting, 1)
+            .await;
+        racing.batch_execute("COMMIT").await.unwrap();
+    });
+
+    let ids: Vec<i64> = replayed
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["id"].as_i64())
+        .collect();
+    assert_eq!(ids, [5002, 5003]);
+    assert_eq!(place.count("job").await, 4);
+    let paired = "job_dead JOIN job ON job.id = replayed_as AND job.unique_key IS NULL";
+    assert_eq!(place.count(paired).await, 2);
+}
+
+#[tokio::test]
+async fn dead_letters_of_a_later_time_are_left() {
+    let place = Place::new().await;
+    let mut connection = place.database.database().connect_diesel().await.unwrap();
+    let before = operate::time_of(&mut connection, None).await.unwrap();
+    let worker = place.worker(settings());
+    let ids = place.enqueue(&[job(Act::Refuse)]).await;
+    place.until("it is a dead letter", "job_dead", 1).await;
+    worker.stop().await;
+
+    let replayed = operate::replay(&mut connection, &DeadLetters::All, Some(before))
+        .await
+        .unwrap();
+    let purged = operate::purge(&mut connection, &DeadLetters::Ids(ids.clone()), Some(before))
+        .await
+        .unwrap();
+    let later = operate::time_of(&mut connection, None).await.unwrap();
+    let then = operate::replay(&mut connection, &DeadLetters::All, Some(later))
+        .await
+        .unwrap();
+
+    assert_eq!((replayed.len(), purged.len(), then.len()), (0, 0, 1));
 }
 
 #[tokio::test]
@@ -67,7 +137,7 @@ async fn dead_letters_are_chosen_by_id_kind_and_age() {
         limit,
     };
 
-    let other = operate::purge(&mut connection, &of_kind("test.other", None))
+    let other = operate::purge(&mut connection, &of_kind("test.other", None), None)
         .await
         .unwrap();
     let old = operate::purge(
@@ -76,13 +146,14 @@ async fn dead_letters_are_chosen_by_id_kind_and_age() {
             kind: None,
             age_s: 60.0,
         },
+        None,
     )
     .await
     .unwrap();
-    let one = operate::purge(&mut connection, &DeadLetters::Ids(vec![ids[1], 999_999]))
+    let one = operate::purge(&mut connection, &DeadLetters::Ids(vec![ids[1], 999_999]), None)
         .await
         .unwrap();
-    let limited = operate::replay(&mut connection, &of_kind("test.scripted", Some(1)))
+    let limited = operate::replay(&mut connection, &of_kind("test.scripted", Some(1)), None)
         .await
         .unwrap();
 

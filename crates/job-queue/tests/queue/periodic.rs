@@ -74,3 +74,25 @@ async fn missed_slots_become_one_and_a_full_queue_skips_one() {
     worker.stop().await;
     assert_eq!(place.count("job WHERE kind = 'test.scripted'").await, 2);
 }
+
+#[tokio::test]
+async fn a_leader_that_its_settings_pause_keeps_no_periodic_job_from_the_others() {
+    let place = Place::new().await;
+    let registry = || {
+        place
+            .registry()
+            .every("beat", Duration::from_secs(1), job(Act::Nothing))
+    };
+    let paused = WorkerSettings {
+        enabled: false,
+        ..settings()
+    };
+    let leader = place.worker_of(paused, registry(), [1_000; 5]);
+    test_support::eventually("the paused one leads", async || leader.status.leader()).await;
+
+    let other = place.worker_of(settings(), registry(), [1_000; 5]);
+
+    test_support::eventually("two slots were entered", async || place.done().len() > 1).await;
+    other.stop().await;
+    leader.stop().await;
+}

@@ -74,20 +74,24 @@ impl Desk {
         }
     }
 
-    /// Changes them in pieces, each a transaction with its record, until none is left.
+    /// Changes them in pieces, each a transaction with its record, until none is left that died
+    /// before the first: those that are replayed may be dead letters again meanwhile.
     async fn change(&mut self, change: Change, mut chosen: DeadLetters) -> Result<ExitCode, Failure> {
         let (action, member) = match change {
             Change::Replay => ("jobs.replay", "replayed"),
             Change::Purge => ("jobs.purge", "purged"),
         };
         let target = format!("dead letters {}", describe(&chosen));
+        let before = operate::time_of(&mut self.connection, None)
+            .await
+            .or_exit(ExitCode::Unexpected, action)?;
         let mut changed: Vec<Value> = Vec::new();
         loop {
             let piece = self
                 .recorded(action, &target, async |connection| {
                     let piece = match change {
-                        Change::Replay => operate::replay(connection, &chosen).await?,
-                        Change::Purge => operate::purge(connection, &chosen).await?,
+                        Change::Replay => operate::replay(connection, &chosen, Some(before)).await?,
+                        Change::Purge => operate::purge(connection, &chosen, Some(before)).await?,
                     };
                     Ok((None, (!piece.is_empty()).then_some(Value::Array(piece))))
                 })
