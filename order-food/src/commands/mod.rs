@@ -3,6 +3,7 @@
 mod demo_traffic;
 mod jobs;
 mod probe;
+mod schema;
 mod serve;
 mod smoke_test;
 mod webhooks;
@@ -30,7 +31,7 @@ Exit status:
   6 cannot listen on the port, or write its output
   7 worker: the schema is newer than this build
   8 jobs: what was waited for is pending, or the queue is full
-  9 jobs: there is no such job, dead letter or pause; webhooks: the schema is older than this build needs
+  9 jobs: there is no such job, dead letter or pause; jobs, webhooks: the schema is older than they need
 143 stopped at once by a second SIGTERM (130: SIGINT)";
 
 /// The REST API of the shop: products and orders.

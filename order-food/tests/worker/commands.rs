@@ -48,8 +48,12 @@ async fn a_job_is_enqueued_shown_listed_run_now_and_cancelled() {
     );
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!(
-        (&stats["queues"][0]["queued"], &stats["queues"][0]["due"]),
-        (&1.into(), &0.into()),
+        (
+            &stats["queues"][0]["priority"],
+            &stats["queues"][0]["queued"],
+            &stats["queues"][0]["due"]
+        ),
+        (&"LOW".into(), &1.into(), &0.into()),
         "{stats}"
     );
     assert_eq!(due.code, Some(0), "{due:?}");
@@ -95,6 +99,9 @@ async fn wrong_arguments_are_exit_2_and_what_is_not_there_exit_9() {
         (&["pause", "kind:no.such", "--reason", "x"], 2, "there is no kind"),
         (&["pause", "priority:URGENT", "--reason", "x"], 2, "SCOPE"),
         (&["pause", "*"], 2, "--reason"),
+        (&["pause", "*", "--reason", ""], 2, "--reason"),
+        (&["list", "--state", "RUNNING", "--limit", "0"], 2, "--limit"),
+        (&["resume", "kind:of.another_build"], 2, "there is no kind"),
         (&["dead-letters", "replay"], 2, "which dead letters"),
         (&["dead-letters", "purge", "--all"], 2, "--yes"),
         (&["dead-letters", "replay", "7"], 9, "none of [7]"),
@@ -114,6 +121,22 @@ async fn wrong_arguments_are_exit_2_and_what_is_not_there_exit_9() {
     )
     .await;
     assert_eq!(nobody.code, Some(3), "{nobody:?}");
+    let empty = jobs(&TestDatabase::empty().await, &["stats"]).await;
+    assert_eq!(empty.code, Some(9), "{empty:?}");
+    assert!(empty.stderr.contains("database-migration up"), "{empty:?}");
+}
+
+#[tokio::test]
+async fn a_pause_of_a_kind_that_another_build_knows_is_ended() {
+    let database = TestDatabase::migrated().await;
+    let pause =
+        "INSERT INTO job_control (scope, paused_by, reason) VALUES ('kind:of.another_build', 'x', 'y')";
+    database.execute(pause).await;
+
+    let resumed = jobs(&database, &["resume", "kind:of.another_build"]).await;
+
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    assert_eq!(database.value("SELECT count(*) FROM job_control").await, "0");
 }
 
 #[tokio::test]

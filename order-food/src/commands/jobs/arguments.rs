@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use job_queue::Priority;
 
@@ -38,7 +39,7 @@ pub(super) enum Action {
         #[arg(long)]
         priority: Option<Priority>,
         /// Only in this state
-        #[arg(long, value_enum)]
+        #[arg(long, value_enum, ignore_case = true)]
         state: Option<State>,
         /// At most so many
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=10_000))]
@@ -70,7 +71,7 @@ pub(super) enum Action {
         /// What to pause
         scope: String,
         /// Why, for whoever finds it paused
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// End a pause.
@@ -85,7 +86,7 @@ pub(super) enum Action {
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration())]
         wait: Duration,
         /// Why
-        #[arg(long, default_value = "drain")]
+        #[arg(long, default_value = "drain", value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// Look at dead letters, replay or purge them.
@@ -184,7 +185,7 @@ pub(super) enum DeadLetterAction {
 pub(super) struct Chosen {
     /// Ids of dead letters
     pub(super) ids: Vec<i64>,
-    /// All that were not replayed
+    /// All of them; none is replayed twice
     #[arg(long, conflicts_with = "ids")]
     pub(super) all: bool,
 }

@@ -20,6 +20,7 @@ use arguments::Action;
 pub(super) use arguments::Jobs;
 use output::Output;
 
+use super::schema;
 use crate::exit_code::connecting;
 use crate::jobs::{self, Resources};
 use crate::operator_actions::{OperatorAction, record};
@@ -38,7 +39,8 @@ struct Desk {
 ///
 /// # Errors
 /// Exit code 2 for wrong arguments, 3 when the database cannot be reached, 8 when what was waited
-/// for is still pending, 9 when there is no such job or scope, 1 for a job that failed.
+/// for is still pending, 9 when there is no such job or scope, or no table of jobs, 1 for a job
+/// that failed.
 pub(super) fn jobs(jobs: Jobs, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
     let settings = Settings::load(config)?;
     super::block_on(async {
@@ -60,6 +62,8 @@ impl Desk {
             settings: settings.clone(),
         };
         let registry = jobs::registry(&resources).or_exit(ExitCode::Usage, "settings")?;
+        let client = database.connect().await.map_err(connecting("jobs"))?;
+        schema::check(&client, TABLES_OF_JOBS).await?;
         let connection = database.connect_diesel().await;
         Ok(Desk {
             connection: connection.map_err(connecting("jobs"))?,
@@ -223,7 +227,17 @@ impl Desk {
     }
 
     async fn resume(&mut self, scope: &str) -> Result<ExitCode, Failure> {
-        let scope = self.scope(scope)?;
+        let paused = operate::pauses(&mut self.connection)
+            .await
+            .or_exit(ExitCode::Unexpected, "resume")?;
+        // A kind that other builds know may be paused, too.
+        let scope = match paused
+            .iter()
+            .any(|pause| pause.get("scope") == Some(&Value::from(scope)))
+        {
+            true => scope.to_owned(),
+            false => self.scope(scope)?,
+        };
         let before = self
             .recorded("jobs.resume", &scope, async |connection| {
                 let before = operate::resume(connection, &scope).await?;
@@ -323,6 +337,8 @@ impl Desk {
     }
 }
 
+/// The migration that makes the tables of jobs: a later schema is not needed to pause them.
+const TABLES_OF_JOBS: i32 = 5;
 /// Workers read pauses each second; a claim that was under way ends soon after.
 const PAUSE_KNOWN: Duration = Duration::from_secs(2);
 /// Time between two looks of a command that waits.

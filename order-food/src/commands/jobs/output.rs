@@ -104,7 +104,7 @@ fn cell(value: Option<&Value>) -> String {
     }
 }
 
-/// Rows of living jobs and of dead letters become one per kind and priority.
+/// Rows of living jobs and of dead letters become one per kind and priority, by urgency.
 pub(super) fn merge(rows: Vec<Value>) -> Vec<Value> {
     let mut merged: BTreeMap<(i64, String), Value> = BTreeMap::new();
     for row in rows {
@@ -128,5 +128,5 @@ pub(super) fn merge(rows: Vec<Value>) -> Vec<Value> {
             }
         }
     }
-    merged.into_values().collect()
+    merged.values().map(named).collect()
 }

@@ -1,11 +1,13 @@
 //! The connection of an operator's command, and the record of what it did.
 
+use database::Database;
 use database::channels::DATASET_PUBLISHED;
-use database::{Database, version};
+use database::version::NEWEST;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use process::failure::{ExitCode, Failure, OrExit};
 use serde_json::Value;
 
+use crate::commands::schema;
 use crate::exit_code::connecting;
 use crate::operator_actions::{self, OperatorAction};
 use crate::settings::Settings;
@@ -36,18 +38,7 @@ impl Operator {
         let database = Database::direct(&settings.database, "order-food webhooks")
             .or_exit(ExitCode::Usage, "settings")?;
         let client = database.connect().await.map_err(connecting("webhooks"))?;
-        let applied = version::applied(&client)
-            .await
-            .or_exit(ExitCode::Unexpected, "read the schema version")?;
-        let (found, needed) = (applied.map_or(0, |applied| applied.version), version::NEWEST);
-        if found < needed {
-            return Err(Failure::new(
-                ExitCode::Prerequisite,
-                format!(
-                    "the schema has version {found}, this build needs version {needed}: run `database-migration up` first"
-                ),
-            ));
-        }
+        schema::check(&client, NEWEST).await?;
         let connection = database.connect_diesel().await;
         Ok(Operator {
             connection: connection.map_err(connecting("webhooks"))?,
