@@ -56,7 +56,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
             match stored.unwrap_or_else(|late| Err(late.into())) {
                 Ok(stored) => {
                     for ended in batch.drain(..size) {
-                        shared.running.remove(ended.run.id());
+                        shared.running.remove(&ended.run);
                         // After a lost answer it is unknown whether the first time was stored.
                         match alone || failures > 0 || stored.contains(&ended.run.id()) {
                             true => count(&shared, &ended),

@@ -40,9 +40,10 @@ pub(super) struct Running {
     pub(super) stop: CancellationToken,
 }
 
-/// The attempts that run, or whose end is not stored yet, by job.
+/// The attempts that run, or whose end is not stored yet, by job and attempt: one that its time
+/// limit could not stop may run beside the next.
 #[derive(Default)]
-pub(super) struct RunningJobs(Mutex<HashMap<i64, Running>>);
+pub(super) struct RunningJobs(Mutex<HashMap<(i64, u16), Running>>);
 
 /// Slots that attempts have.
 #[derive(Default)]
@@ -75,12 +76,12 @@ impl Default for Turns {
 
 impl RunningJobs {
     pub(super) fn insert(&self, running: Running) {
-        let id = running.run.id();
-        self.with(|jobs| jobs.insert(id, running));
+        let attempt = (running.run.id(), running.run.attempt());
+        self.with(|jobs| jobs.insert(attempt, running));
     }
 
-    pub(super) fn remove(&self, id: i64) {
-        self.with(|jobs| jobs.remove(&id));
+    pub(super) fn remove(&self, run: &Run) {
+        self.with(|jobs| jobs.remove(&(run.id(), run.attempt())));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -89,7 +90,7 @@ impl RunningJobs {
 
     /// The jobs, those included whose end is not stored yet.
     pub(super) fn ids(&self) -> Vec<i64> {
-        self.with(|jobs| jobs.keys().copied().collect())
+        self.with(|jobs| jobs.keys().map(|(id, _)| *id).collect())
     }
 
     /// Drops all handlers.
@@ -107,7 +108,7 @@ impl RunningJobs {
         })
     }
 
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut HashMap<i64, Running>) -> T) -> T {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut HashMap<(i64, u16), Running>) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -250,5 +251,43 @@ impl WorkerStatus {
                 "job running"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Attempt;
+
+    fn run(attempt: i16) -> Run {
+        Run::new(Attempt {
+            id: 7,
+            kind: "test.kind",
+            queue: "test",
+            priority: Priority::Default,
+            attempt,
+            most: 3,
+            public_id: None,
+            api_key_id: None,
+            trace_ctx: None,
+            cancel: CancellationToken::new(),
+            progress: Default::default(),
+        })
+    }
+
+    #[test]
+    fn the_end_of_a_late_attempt_leaves_the_next_one_running() {
+        let jobs = RunningJobs::default();
+        for attempt in [1, 2] {
+            jobs.insert(Running {
+                run: run(attempt),
+                since: Instant::now(),
+                stop: CancellationToken::new(),
+            });
+        }
+
+        jobs.remove(&run(1));
+
+        assert_eq!(jobs.ids(), [7]);
     }
 }
