@@ -22,9 +22,9 @@ impl Job for EndpointProbe {
         .timeout(Duration::from_secs(60))
         .overflow(Overflow::Skip);
 
-    type Payload = Nothing;
+    type Payload = Option<Nothing>;
 
-    async fn run(&self, _: &Run, _: Nothing) -> Result<Outcome, JobError> {
+    async fn run(&self, _: &Run, _: Option<Nothing>) -> Result<Outcome, JobError> {
         let (probed, switched_on) = self.0.probe().await?;
         Ok(Outcome::DoneWith(
             json!({ "probed": probed, "switchedOn": switched_on }),
@@ -34,5 +34,5 @@ impl Job for EndpointProbe {
 
 /// The periodic job; never two at the same time.
 pub(super) fn job() -> Result<NewJob, serde_json::Error> {
-    Ok(NewJob::of::<EndpointProbe>(&Nothing {})?.unique("all"))
+    Ok(NewJob::of::<EndpointProbe>(&Some(Nothing {}))?.unique("all"))
 }

@@ -2,16 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use job_queue::WorkerStatus;
 use serde_json::{Value, json};
-
-/// The claiming task hangs if it has not turned for so long.
-const HANGS_AFTER: Duration = Duration::from_secs(60);
-/// The database counts as away without a heartbeat for so long.
-const AWAY_AFTER: Duration = Duration::from_secs(30);
 
 /// What a worker does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +65,7 @@ impl Health {
     fn check(&self, check: Check) -> (bool, Value) {
         let (name, up, data) = match check {
             Check::Scheduler => ("scheduler", self.turns(), self.scheduler()),
-            Check::Database => ("database", self.reaches_database(), self.database()),
+            Check::Database => ("database", self.status.reaches_database(), self.database()),
             Check::Schema => (
                 "schema",
                 !self.is(Phase::Starting),
@@ -83,11 +77,7 @@ impl Health {
 
     /// A scheduler that is switched off turns, too: paused is not ill.
     fn turns(&self) -> bool {
-        self.is(Phase::Starting) || self.status.turn_age() < HANGS_AFTER
-    }
-
-    fn reaches_database(&self) -> bool {
-        self.status.heartbeat_age().is_some_and(|age| age < AWAY_AFTER)
+        self.is(Phase::Starting) || self.status.turns()
     }
 
     fn scheduler(&self) -> Value {

@@ -1,6 +1,6 @@
 //! Probes and metrics of a worker.
 
-use test_support::{TestDatabase, Worker};
+use test_support::{OwnCluster, Stop, TestDatabase, Worker, eventually};
 
 use crate::harness::{PROGRAM, jobs};
 
@@ -165,4 +165,36 @@ async fn a_worker_waits_for_the_schema_and_says_so_on_its_probes() {
         output.stderr.contains("the schema is at version 0 after 3 s"),
         "{output:?}"
     );
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_down_until_it_is_back() {
+    let mut cluster = OwnCluster::start();
+    let database = database::Database::new(&cluster.settings(), "test").unwrap();
+    database_migration::up(&database).await.unwrap();
+    let worker = Worker::ready(PROGRAM, &cluster.url(), &[]).await;
+
+    cluster.stop(Stop::Immediate);
+    // It counts as away 15 s after its last answer.
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    eventually("it is down", async || {
+        worker.get("/q/health/ready").await.code == Some(1)
+    })
+    .await;
+    let away = worker.json("/q/health").await;
+    let live = worker.get("/q/health/live").await;
+    cluster.start_again();
+    eventually("it is up", async || {
+        worker.json("/q/health").await["status"] == "UP"
+    })
+    .await;
+
+    assert_eq!(
+        (&away["status"], &away["checks"][1]["status"]),
+        (&"DOWN".into(), &"DOWN".into()),
+        "{away}"
+    );
+    assert_eq!(away["checks"][0]["status"], "UP", "{away}");
+    assert_eq!(live.code, Some(0), "{live:?}");
+    worker.stop().await;
 }

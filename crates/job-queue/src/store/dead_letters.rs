@@ -131,8 +131,8 @@ struct Time {
 }
 
 /// Queues dead letters again that died before a time (`None`: whenever), each once whatever number
-/// of replays there is: `id`, `kind`, `replayed_as`. At most 5,000 at a time; call it again until it
-/// returns none, with a time: jobs that fail at once are dead letters again meanwhile.
+/// of replays there is: `id`, `kind`, `replayed_as`. At most 5,000 at a time; call it again until
+/// it returns none, with a time: jobs that fail at once are dead letters again meanwhile.
 pub async fn replay(
     connection: &mut AsyncPgConnection,
     chosen: &DeadLetters,

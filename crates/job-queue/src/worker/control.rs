@@ -104,7 +104,7 @@ async fn converse(shared: &Shared, mut line: Line, stop: &CancellationToken) -> 
         leads: false,
         schedules: false,
     };
-    let mut ticks = interval(shared.settings.poll.min(shared.settings.heartbeat));
+    let mut ticks = interval(shared.look());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -163,6 +163,7 @@ impl Duties {
         if self.leads {
             self.lead(shared, client).await?;
         }
+        shared.status.answered();
         Ok(())
     }
 
@@ -301,11 +302,14 @@ async fn watch(shared: Arc<Shared>) {
     loop {
         sleep(shared.settings.heartbeat / 10).await;
         let silent = shared.status.heartbeat_age().is_none_or(|age| age > limit);
-        if silent && !shared.lost.swap(true, Ordering::Relaxed) && shared.running.len() > 0 {
-            error!(
-                running = shared.running.len(),
-                "no heartbeat could be stored: running jobs are stopped, other workers will run them"
-            );
+        if silent && !shared.lost.swap(true, Ordering::Relaxed) {
+            match shared.running.len() {
+                0 => warn!("no heartbeat could be stored: no jobs are claimed until one is"),
+                running => error!(
+                    running,
+                    "no heartbeat could be stored: running jobs are stopped, other workers will run them"
+                ),
+            }
             shared.running.stop_all();
         }
     }

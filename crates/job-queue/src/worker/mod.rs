@@ -226,6 +226,11 @@ impl Shared {
         }
     }
 
+    /// Time between two looks at the controls in the database.
+    fn look(&self) -> Duration {
+        self.settings.poll.min(self.settings.heartbeat)
+    }
+
     fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }

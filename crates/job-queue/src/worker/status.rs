@@ -9,9 +9,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::Shared;
+use super::{DATABASE_TIMEOUT, Shared};
 use crate::priority::Priority;
 use crate::run::Run;
+
+/// The claiming task hangs if it has not turned for so long.
+const HANGS_AFTER: Duration = Duration::from_secs(60);
 
 /// What probes and operators see of a worker. Cheap to clone.
 #[derive(Clone)]
@@ -60,6 +63,7 @@ struct Last {
     turn: Instant,
     claim: Option<SystemTime>,
     heartbeat: Option<Instant>,
+    answer: Option<Instant>,
     leader: bool,
 }
 
@@ -69,6 +73,7 @@ impl Default for Turns {
             turn: Instant::now(),
             claim: None,
             heartbeat: None,
+            answer: None,
             leader: false,
         }))
     }
@@ -148,6 +153,10 @@ impl Turns {
         self.with(|last| last.heartbeat = Some(Instant::now()));
     }
 
+    pub(super) fn answered(&self) {
+        self.with(|last| last.answer = Some(Instant::now()));
+    }
+
     pub(super) fn leads(&self, leader: bool) {
         self.with(|last| last.leader = leader);
     }
@@ -203,10 +212,25 @@ impl WorkerStatus {
         self.0.status.with(|last| last.claim)
     }
 
-    /// Time since the claiming task last turned: more than a minute means that it hangs.
+    /// Time since the claiming task last turned.
     #[must_use]
     pub fn turn_age(&self) -> Duration {
         self.0.status.with(|last| last.turn).elapsed()
+    }
+
+    /// Whether the claiming task turned within the last minute, or the last two polls where those
+    /// are longer: otherwise it hangs.
+    #[must_use]
+    pub fn turns(&self) -> bool {
+        is_recent(self.turn_age(), HANGS_AFTER, self.0.settings.poll)
+    }
+
+    /// Whether the database answered within the last 15 s, or the last two looks at it where those
+    /// are longer.
+    #[must_use]
+    pub fn reaches_database(&self) -> bool {
+        let answer = self.0.status.with(|last| last.answer);
+        answer.is_some_and(|at| is_recent(at.elapsed(), DATABASE_TIMEOUT, self.0.look()))
     }
 
     /// Time since the last heartbeat that was stored; `None` before the first.
@@ -254,6 +278,11 @@ impl WorkerStatus {
     }
 }
 
+/// Whether what happens each `every` happened within `limit`, or twice that where it is longer.
+fn is_recent(age: Duration, limit: Duration, every: Duration) -> bool {
+    age < limit.max(every * 2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +302,18 @@ mod tests {
             cancel: CancellationToken::new(),
             progress: Default::default(),
         })
+    }
+
+    #[test]
+    fn what_happens_rarely_is_not_missed_at_once() {
+        let second = Duration::from_secs(1);
+        for (age, every, recent) in [(59, 1, true), (60, 1, false), (119, 60, true), (120, 60, false)] {
+            assert_eq!(
+                is_recent(second * age, HANGS_AFTER, second * every),
+                recent,
+                "{age} {every}"
+            );
+        }
     }
 
     #[test]
