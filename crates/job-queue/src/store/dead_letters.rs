@@ -69,38 +69,33 @@ fn replay_statement() -> String {
         ranked AS (
             SELECT *, row_number() OVER (PARTITION BY kind, unique_key ORDER BY id DESC) AS age FROM chosen
         ),
-        replayed AS MATERIALIZED (
-            SELECT *, row_number() OVER (PARTITION BY unique_key IS NULL ORDER BY id) AS position FROM ranked
-            WHERE unique_key IS NULL OR age = 1
+        newest AS MATERIALIZED (
+            SELECT * FROM ranked WHERE unique_key IS NULL OR age = 1
         ),
         queued AS (
-            {INSERT} FROM replayed WHERE unique_key IS NULL ORDER BY position
-            RETURNING id
-        ),
-        queued_once AS (
-            {INSERT} FROM replayed WHERE unique_key IS NOT NULL
+            INSERT INTO job (kind, priority, max_attempts, timeout_ms, unique_key, payload, trace_ctx, api_key_id,
+                public_id, min_build)
+            SELECT kind, priority, max_attempts, timeout_ms, unique_key, payload, trace_ctx, api_key_id,
+                public_id, min_build
+            FROM newest ORDER BY id
             ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
             RETURNING id, kind, unique_key
         ),
         numbered AS MATERIALIZED (
             SELECT array_agg(id ORDER BY id) AS ids FROM queued
         ),
-        paired AS (
-            SELECT replayed.id, coalesce(queued_once.id, ids[position]) AS job
-            FROM numbered CROSS JOIN replayed LEFT JOIN queued_once USING (kind, unique_key)
-            WHERE queued_once.id IS NOT NULL OR replayed.unique_key IS NULL
+        replayed AS MATERIALIZED (
+            SELECT id, row_number() OVER (ORDER BY id) AS position FROM newest
+            WHERE unique_key IS NULL OR (kind, unique_key) IN (
+                SELECT kind, unique_key FROM queued WHERE unique_key IS NOT NULL
+            )
         )
-        UPDATE job_dead SET replayed_as = paired.job, replayed_at = now()
-        FROM paired
-        WHERE job_dead.id = paired.id
-        RETURNING jsonb_build_object('id', job_dead.id, 'kind', job_dead.kind, 'replayed_as', paired.job) AS row"
+        UPDATE job_dead SET replayed_as = ids[position], replayed_at = now()
+        FROM replayed, numbered
+        WHERE job_dead.id = replayed.id
+        RETURNING jsonb_build_object('id', job_dead.id, 'kind', job_dead.kind, 'replayed_as', ids[position]) AS row"
     )
 }
-
-const INSERT: &str = "
-    INSERT INTO job (kind, priority, max_attempts, timeout_ms, unique_key, payload, trace_ctx, api_key_id, public_id,
-        min_build)
-    SELECT kind, priority, max_attempts, timeout_ms, unique_key, payload, trace_ctx, api_key_id, public_id, min_build";
 
 fn purge_statement() -> String {
     format!(
