@@ -137,7 +137,7 @@ async fn a_pause_stops_its_scope_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_under_load_holds_what_waits_and_loses_nothing() {
     let place = Place::new().await;
-    let jobs: Vec<NewJob> = (0..1_000)
+    let jobs: Vec<NewJob> = (0..2_000)
         .map(|number| job(Act::Sleep(5)).priority(Priority::ALL[number % 5]))
         .collect();
     let ids: HashSet<i64> = place.enqueue(&jobs).await.into_iter().collect();
@@ -162,7 +162,7 @@ async fn a_pause_under_load_holds_what_waits_and_loses_nothing() {
     place.until("all are completed", "job", 0).await;
     worker.stop().await;
     let done = place.done();
-    assert_eq!(done.len(), 1_000);
+    assert_eq!(done.len(), 2_000);
     assert_eq!(done.iter().map(|(id, _)| *id).collect::<HashSet<_>>(), ids);
     assert!(done.iter().all(|(_, attempt)| *attempt == 1));
 }

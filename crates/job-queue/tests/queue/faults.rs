@@ -88,20 +88,20 @@ async fn a_drain_finishes_what_it_can_and_gives_the_rest_back_uncounted() {
     let place = Place::new().await;
     let worker = place.worker(WorkerSettings {
         slots: 100,
-        drain: Duration::from_secs(1),
+        drain: Duration::from_secs(3),
         ..settings()
     });
     let mut jobs: Vec<NewJob> = (0..50).map(|_| job(Act::Sleep(500))).collect();
     jobs.extend((0..49).map(|_| job(Act::Sleep(60_000))));
     place.enqueue(&jobs).await;
-    place.until("99 are running", "job WHERE state = 1", 99).await;
+    place.until("all were claimed", "job WHERE attempt = 0", 0).await;
     place.enqueue(&[job(Act::Nothing)]).await;
 
     let started = Instant::now();
     worker.stop().await;
 
     assert!(
-        started.elapsed() < Duration::from_secs(4),
+        started.elapsed() < Duration::from_secs(20),
         "{:?}",
         started.elapsed()
     );
@@ -132,7 +132,7 @@ async fn without_notifications_jobs_are_found_by_looking() {
 
     eventually("it was run", async || !place.done().is_empty()).await;
     assert!(
-        started.elapsed() < Duration::from_millis(2_500),
+        started.elapsed() < Duration::from_secs(5),
         "{:?}",
         started.elapsed()
     );

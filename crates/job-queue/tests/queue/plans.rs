@@ -161,7 +161,7 @@ pub(crate) async fn beside_a_paused_kind(jobs: usize) {
     let blocks: u64 = blocks.unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(blocks < 3_000, "{blocks} blocks: {plan}");
     assert!(
-        started.elapsed() < Duration::from_secs(5),
+        started.elapsed() < Duration::from_secs(15),
         "{:?}",
         started.elapsed()
     );
