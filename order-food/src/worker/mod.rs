@@ -90,12 +90,14 @@ async fn work(
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     let wait = Duration::from_secs(settings.wait_timeout_s);
+    let status = worker.status();
+    // From the start: the signal ends a process that has no handler of it.
+    let logging = tokio::spawn(log_on_signal(status.clone()));
     tokio::select! {
         outcome = schema::wait(database, wait) => outcome?,
         () = shutdown.cancelled() => return Ok(()),
     }
     health.enter(Phase::Working);
-    let status = worker.status();
     info!(
         worker = %status.id(),
         priorities = status.priorities().join(","),
@@ -106,7 +108,6 @@ async fn work(
     let queueing = tokio::spawn(queue.run(pool.clone(), ended.clone()));
     let sending = tokio::spawn(live.send(pool, ended.clone()));
     let counting = tokio::spawn(endpoints.run(ended.clone()));
-    let logging = tokio::spawn(log_on_signal(status));
     let draining = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
         tokio::spawn(async move {

@@ -152,17 +152,18 @@ async fn both_names_switch_the_scheduler_off_and_health_stays_up_and_says_so() {
 #[tokio::test]
 async fn a_worker_waits_for_the_schema_and_says_so_on_its_probes() {
     let database = TestDatabase::empty().await;
-    let waiting = Worker::start(PROGRAM, database.url(), &[("WAIT_TIMEOUT", "3")]).await;
+    let waiting = Worker::start(PROGRAM, database.url(), &[("WAIT_TIMEOUT", "8")]).await;
 
     let ready = waiting.get("/q/health").await;
     let live = waiting.get("/q/health/live").await;
+    waiting.process.signal("USR1");
 
     assert_eq!((ready.code, live.code), (Some(1), Some(0)), "{ready:?}");
     assert!(ready.stdout.contains(r#""status":"DOWN""#), "{ready:?}");
     let output = waiting.process.wait_output().await;
     assert_eq!(output.code, Some(3), "{output:?}");
     assert!(
-        output.stderr.contains("the schema is at version 0 after 3 s"),
+        output.stderr.contains("the schema is at version 0 after 8 s"),
         "{output:?}"
     );
 }

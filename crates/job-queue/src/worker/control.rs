@@ -127,7 +127,9 @@ async fn converse(shared: &Shared, mut line: Line, stop: &CancellationToken) -> 
 impl Duties {
     async fn perform(&mut self, shared: &Shared, client: &Client) -> anyhow::Result<()> {
         let heartbeat = shared.settings.heartbeat;
-        let is_due = self.heartbeat <= Instant::now();
+        // Each tick comes somewhat late: what is due shortly after it would wait for the next one.
+        let now = Instant::now() + shared.look() / 2;
+        let is_due = self.heartbeat <= now;
         if is_due {
             store::heartbeat(client, &shared.row()).await?;
             shared.status.beat();
@@ -161,15 +163,15 @@ impl Duties {
             schedules(shared, client).await?;
         }
         if self.leads {
-            self.lead(shared, client).await?;
+            self.lead(shared, client, now).await?;
         }
         shared.status.answered();
         Ok(())
     }
 
-    async fn lead(&mut self, shared: &Shared, client: &Client) -> anyhow::Result<()> {
+    async fn lead(&mut self, shared: &Shared, client: &Client, now: Instant) -> anyhow::Result<()> {
         let heartbeat = shared.settings.heartbeat;
-        if self.rescue <= Instant::now() {
+        if self.rescue <= now {
             self.rescue = Instant::now() + heartbeat;
             rescue(shared, client).await?;
         }
