@@ -24,6 +24,8 @@ for i in "${!profiles[@]}"; do
   [[ ${profiles[i]} != base ]] || unset "profiles[i]"
 done
 read -ra more <<<"${BOOTSTRAP_ARGS:-}"
+steps='order-food/bootstrap=step'
+[[ -z ${PROFILES:-} || ${#profiles[@]} -gt 0 ]] || steps+=,app.kubernetes.io/component=bootstrap-base
 [[ ${#profiles[@]} -eq 0 ]] || more+=(--set "initJobs.seedData.profiles={$(IFS=, && echo "${profiles[*]}")}")
 
 manifests=$(mktemp)
@@ -36,7 +38,7 @@ of() {
   kube "${@:2}" -f "$manifests" -l "$1"
 }
 
-jobs=$(of order-food/bootstrap=step create --dry-run=client \
+jobs=$(of "$steps" create --dry-run=client \
   -o go-template='{{.metadata.name}} {{index .metadata.labels "app.kubernetes.io/component"}} {{with index .metadata.annotations "order-food/needs"}}{{.}}{{end}}{{"\n"}}')
 declare -A component=()
 graph=()
@@ -50,9 +52,14 @@ done <<<"$jobs"
 order=$(printf '%s\n' "${graph[@]}" | tsort 2>/dev/null) ||
   fail "the Jobs need each other in a circle; look at bootstrap.needs"
 
-needed=$(of order-food/bootstrap=step create --dry-run=client -o go-template="$secrets" | sort -u)
+needed=$(of "$steps" create --dry-run=client -o go-template="$secrets")
+# That of `database.url` is made below.
+inline=$(awk '/^kind: /{ kind = $2 } /^  name: .*-inline$/{ if (kind == "Secret") print $2 }' "$manifests")
+needed=$(awk -v inline="$inline" '$1 != inline' <<<"$needed")
 need_secrets "$needed"
-of 'app.kubernetes.io/component in (identity,network,database)' apply >/dev/null
+if grep -qE '^    app.kubernetes.io/component: (identity|network|database)$' "$manifests"; then
+  of 'app.kubernetes.io/component in (identity,network,database)' apply >/dev/null
+fi
 for job in $order; do
   printf '\n=== %s\n' "$job"
   # A Job cannot be changed.

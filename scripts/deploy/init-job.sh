@@ -8,10 +8,6 @@ name_job "$@"
 
 on_kubernetes() {
   local needed
-  need_cluster
-  kube get cronjob "$job" >/dev/null 2>&1 ||
-    fail "there is no CronJob $job in the namespace $namespace; type: helm upgrade --install init-jobs ./charts/init-jobs" \
-      "--namespace $namespace --set environment=$environment"
   needed=$(kube get cronjob "$job" -o go-template="$secrets")
   need_secrets "$needed"
   echo "Step 2: Executing task..."
@@ -19,9 +15,6 @@ on_kubernetes() {
 }
 
 on_azure() {
-  need_azure
-  az containerapp job show --name "$job" --resource-group "$group" --output none 2>/dev/null ||
-    fail "there is no Container Apps job $job in the resource group $group; see deploy/terraform/azure-container-apps/README.md"
   echo "Step 2: Executing task..."
   local execution status
   execution=$(az containerapp job start --name "$job" --resource-group "$group" --query name --output tsv) ||
@@ -39,9 +32,5 @@ on_azure() {
 
 echo "=== Starting Job: $purpose ==="
 echo "Step 1: Checking prerequisites..."
-case ${PLATFORM:-kubernetes} in
-  kubernetes) on_kubernetes ;;
-  azure) on_azure ;;
-  *) fail "PLATFORM: expected kubernetes or azure, not $PLATFORM" ;;
-esac
+on_platform on_kubernetes on_azure
 echo "✓ Job completed successfully!"

@@ -1,5 +1,5 @@
 # What an init job is called, where it is and what it needs; sourced by the scripts of init jobs.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2016,SC2034
 
 # shellcheck source=place.sh
 . "$(dirname "${BASH_SOURCE[0]}")/place.sh"
@@ -20,26 +20,67 @@ name_job() {
   name_environment "${2:-}"
   job=order-food-init-$purpose-$environment
   group=order-food-rg-$environment
-  container=database-migration
-  [[ $purpose != seed-data ]] || container=database-load
+  case $purpose in
+    seed-data) container=database-load ;;
+    multi-region-setup) container=setup ;;
+    *) container=database-migration ;;
+  esac
+}
+
+# on_platform KUBERNETES AZURE: the function for the PLATFORM, once the job is there.
+on_platform() {
+  case ${PLATFORM:-kubernetes} in
+    kubernetes)
+      need_cluster
+      need_cronjob
+      "$1"
+      ;;
+    azure)
+      need_azure
+      az containerapp job show --name "$job" --resource-group "$group" --output none 2>/dev/null ||
+        fail "there is no Container Apps job $job in the resource group $group; see deploy/terraform/azure-container-apps/README.md"
+      "$2"
+      ;;
+    *) fail "PLATFORM: expected kubernetes or azure, not $PLATFORM" ;;
+  esac
+}
+
+# The CronJob is there, or this says how to make it; one that is off by default is added to what the release has.
+need_cronjob() {
+  local how="--values charts/init-jobs/values-$values.yaml"
+  [[ $purpose != multi-region-setup ]] || how="--reset-then-reuse-values --set environment=$environment \
+--set initJobs.multiRegionSetup.enabled=true --set initJobs.multiRegionSetup.targetRegion=REGION"
+  kube get cronjob "$job" >/dev/null 2>&1 ||
+    fail "there is no CronJob $job in the namespace $namespace; type: helm upgrade --install init-jobs ./charts/init-jobs" \
+      "--namespace $namespace $how"
 }
 
 # The Secrets that a CronJob or Job needs, each with its keys: a go-template.
-secrets='{{with or .spec.jobTemplate .}}{{range .spec.template.spec.volumes}}{{if .secret}}{{if not .secret.optional}}{{.secret.secretName}}{{range .secret.items}} {{.key}}{{end}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}'
+secrets='{{define "variables"}}{{range .}}{{range .env}}{{with .valueFrom}}{{with .secretKeyRef}}{{if not .optional}}{{.name}} {{.key}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{range .envFrom}}{{with .secretRef}}{{if not .optional}}{{.name}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}'
+secrets+='{{with or .spec.jobTemplate .}}{{with .spec.template.spec}}{{range .volumes}}{{if .secret}}{{if not .secret.optional}}{{.secret.secretName}}{{range .secret.items}} {{.key}}{{end}}{{"\n"}}{{end}}{{end}}{{end}}{{template "variables" .initContainers}}{{template "variables" .containers}}{{end}}{{end}}'
 
 # need_secrets LINES: each Secret, with the keys behind its name, is there.
 need_secrets() {
-  local secret keys key
+  local secret keys key there files
   while read -r secret keys; do
     [[ -n $secret ]] || continue
-    kube get secret "$secret" >/dev/null 2>&1 ||
+    # The names of its keys, and no value.
+    if ! there=$(kube get secret "$secret" --ignore-not-found \
+      -o go-template='there{{range $key, $value := .data}}{{if $value}} {{$key}}{{end}}{{end}}' 2>&1); then
+      [[ $there == *"(Forbidden)"* ]] || fail "the Secret $secret: $there"
+      echo "Whether the Secret $secret is there cannot be seen: $there" >&2
+      continue
+    fi
+    files=--from-file=${keys:-KEY}=FILE
+    [[ -n $there ]] ||
       fail "there is no Secret $secret in the namespace $namespace; type: kubectl create secret generic $secret -n $namespace" \
-        "--from-file=${keys:-KEY}=FILE"
+        "${files// /=FILE --from-file=}"
     for key in $keys; do
-      [[ -n $(kube get secret "$secret" -o "jsonpath={.data.${key//./\\.}}") ]] ||
+      [[ " $there " == *" $key "* ]] ||
         fail "the Secret $secret in the namespace $namespace has no key $key; type: kubectl edit secret -n $namespace $secret"
     done
-  done <<<"$1"
+  done < <(awk 'NF { keys[$1] = keys[$1]; for (i = 2; i <= NF; i++) if (!seen[$1, $i]++) keys[$1] = keys[$1] " " $i }
+    END { for (name in keys) print name keys[name] }' <<<"$1" | sort)
 }
 
 need_azure() {

@@ -317,7 +317,7 @@ resource "azurerm_container_app_job" "grant_db_roles" {
 #   template {
 #     container {
 #       name  = "setup"
-#       image = "mcr.microsoft.com/azure-cli:2.67.0"
+#       image = "mcr.microsoft.com/azure-cli:2.76.0"
 #
 #       command = [
 #         "sh",

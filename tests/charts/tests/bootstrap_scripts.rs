@@ -81,7 +81,12 @@ fn what_is_wrong_is_one_line_and_nothing_is_made() {
             ("NO_SECRET", "1"),
             "there is no Secret order-food-database",
         ),
-        ("key", ("SECRET", ""), "has no key url"),
+        (
+            "keys",
+            ("SECRETS", "one url\ntwo direct-url\ntwo url"),
+            "generic two -n default --from-file=direct-url=FILE --from-file=url=FILE",
+        ),
+        ("key", ("KEYS", ""), "has no key url"),
         (
             "environment",
             ("ENVIRONMENT", "qa"),
@@ -89,7 +94,8 @@ fn what_is_wrong_is_one_line_and_nothing_is_made() {
         ),
     ] {
         let fake = Fake::new(&format!("bootstrap-{name}"));
-        let said = bootstrap(&fake, &[environment]);
+        let two = ("ABSENT", "two");
+        let said = bootstrap(&fake, &[environment, two]);
         assert_eq!(
             (said.code, said.error.lines().count()),
             (Some(1), 1),
@@ -99,6 +105,33 @@ fn what_is_wrong_is_one_line_and_nothing_is_made() {
         assert!(said.error.contains(complaint), "{name}: {}", said.error);
         assert_eq!(made(&fake), Vec::<String>::new(), "{name}");
     }
+}
+
+#[test]
+fn the_base_alone_is_the_schema_alone() {
+    let fake = Fake::new("bootstrap-base");
+    let base = JOBS.lines().next().unwrap();
+    let said = bootstrap(&fake, &[("PROFILES", "base"), ("JOBS", base)]);
+    assert_eq!(said.code, Some(0), "{}", said.error);
+    assert_eq!(made(&fake), ["bootstrap-base"]);
+    let asked = "-l order-food/bootstrap=step,app.kubernetes.io/component=bootstrap-base";
+    assert!(fake.calls().contains(asked), "{}", fake.calls());
+}
+
+#[test]
+fn values_may_leave_out_what_stands_beside_the_jobs_or_bring_the_url() {
+    let fake = Fake::new("bootstrap-bare");
+    let bare = "--set serviceAccount.create=false --set networkPolicy.enabled=false";
+    let said = bootstrap(&fake, &[("BOOTSTRAP_ARGS", bare)]);
+    assert_eq!(said.code, Some(0), "{}", said.error);
+    assert!(!fake.calls().contains("apply"), "{}", fake.calls());
+
+    let fake = Fake::new("bootstrap-inline");
+    let url = ("BOOTSTRAP_ARGS", "--set database.url=postgres://food@db/food");
+    let inline = ("SECRETS", "order-food-bootstrap-inline url");
+    let said = bootstrap(&fake, &[url, inline, ("NO_SECRET", "1")]);
+    assert_eq!(said.code, Some(0), "{}", said.error);
+    assert!(fake.calls().contains("apply"), "{}", fake.calls());
 }
 
 #[test]

@@ -14,9 +14,9 @@ case "$*" in
   *"get --raw /readyz") ;;
   *"get cronjob "*" -o go-template"*) echo "order-food-postgres-admin postgres-admin-password" ;;
   *"get cronjob "*) [[ -z ${NO_CRONJOB:-} ]] ;;
-  *"get secret "*" -o jsonpath"*) echo "${SECRET-c2VjcmV0}" ;;
-  *"get secret "*) [[ -z ${NO_SECRET:-} ]] ;;
-  *"create --dry-run=client -o go-template"*secretName*) echo "order-food-database url" ;;
+  *"get secret "*) [[ -z ${FORBIDDEN:-} ]] || { echo "Error from server (Forbidden): secrets" >&2; exit 1; }
+    [[ -n ${NO_SECRET:-} || "$*" == *"get secret ${ABSENT:-none} "* ]] || echo "there ${KEYS-postgres-admin-password url}" ;;
+  *"create --dry-run=client -o go-template"*secretName*) echo "${SECRETS-order-food-database url}" ;;
   *"create --dry-run=client -o go-template"*) echo "$JOBS" ;;
   *"-f -"*) cat >/dev/null; echo changed ;;
   *"create -f "* | *"apply -f "* | *"delete job "*) echo changed ;;
@@ -27,7 +27,7 @@ case "$*" in
   *"get job ${FAILS:-none} "*range*True*) echo Failed ;;
   *"get job "*range*True*) echo "$OUTCOME" ;;
   *"get job "*) echo "BackoffLimitExceeded: too many failures" ;;
-  *"get jobs "*) printf 'order-food-init-grant-db-roles-dev-1 Complete a b\norder-food-init-grant-db-roles-staging-1 Failed a b\n' ;;
+  *"get jobs "*) printf '%s\n' 'order-food-init-grant-db-roles-dev a-run Complete a b' 'order-food-init-grant-db-roles-staging another Failed a b' ;;
   *) exit 1 ;;
 esac
 "#;
@@ -163,7 +163,7 @@ fn what_is_missing_is_one_line_and_nothing_is_started() {
         (
             "key",
             &["dev"],
-            &[("SECRET", "")],
+            &[("KEYS", "url")],
             "has no key postgres-admin-password",
         ),
         (
@@ -231,6 +231,27 @@ fn azure_starts_the_job_of_the_resource_group() {
 }
 
 #[test]
+fn azure_shows_the_log_of_the_container_of_each_job() {
+    let terraform = repository().join("deploy/terraform/azure-container-apps/init-jobs.tf");
+    let terraform = std::fs::read_to_string(terraform).unwrap();
+    for (script, purpose) in SCRIPTS {
+        // A job's container is named before the job's tags, where its name stands last.
+        let Some((before, _)) = terraform.rsplit_once(&format!("(local.init_job_name, \"{purpose}\")"))
+        else {
+            continue;
+        };
+        let container = before.rsplit_once("container {").unwrap().1;
+        let container = container.split('"').nth(1).unwrap();
+        let fake = Fake::new(&format!("azure-log-{purpose}"));
+        let on_azure = [("PLATFORM", "azure"), ("OUTCOME", "Succeeded")];
+        let said = fake.run(script, &["dev"], &on_azure);
+        assert_eq!(said.code, Some(0), "{}", said.error);
+        let log = format!("--container {container}\n");
+        assert!(fake.calls().contains(&log), "{log}: {}", fake.calls());
+    }
+}
+
+#[test]
 fn the_status_is_a_table_of_the_environment_alone() {
     let fake = Fake::new("status");
     let said = fake.run("init-job-status.sh", &["grant-db-roles", "dev"], &[]);
@@ -240,7 +261,7 @@ fn the_status_is_a_table_of_the_environment_alone() {
         .lines()
         .map(|line| line.split_whitespace().collect())
         .collect();
-    let job = "order-food-init-grant-db-roles-dev-1";
+    let job = "a-run";
     assert_eq!(
         rows,
         [
@@ -254,6 +275,39 @@ fn the_status_is_a_table_of_the_environment_alone() {
         &[("PLATFORM", "azure")],
     );
     assert!(said.out.contains("Status StartTime EndTime"), "{}", said.out);
+}
+
+#[test]
+fn the_status_of_a_job_that_is_not_there_is_one_line() {
+    for (name, purpose, environment, hint) in [
+        ("purpose", "nothing", ("NO_CRONJOB", "1"), "there is no CronJob"),
+        (
+            "region",
+            "multi-region-setup",
+            ("NO_CRONJOB", "1"),
+            "multiRegionSetup.enabled=true",
+        ),
+        ("place", "seed-data", ("PLATFORM", "moon"), "not moon"),
+    ] {
+        let fake = Fake::new(&format!("no-status-{name}"));
+        let said = fake.run("init-job-status.sh", &[purpose, "dev"], &[environment]);
+        assert_eq!(
+            (said.code, said.error.lines().count()),
+            (Some(1), 1),
+            "{}",
+            said.error
+        );
+        assert!(said.error.contains(hint), "{}", said.error);
+    }
+}
+
+#[test]
+fn who_may_not_read_secrets_may_start_a_job_and_is_told() {
+    let fake = Fake::new("forbidden");
+    let said = fake.run("trigger-db-role-grant-job.sh", &["dev"], &[("FORBIDDEN", "1")]);
+    assert_eq!(said.code, Some(0), "{}", said.error);
+    let note = "Whether the Secret order-food-postgres-admin is there cannot be seen";
+    assert!(said.error.contains(note), "{}", said.error);
 }
 
 #[test]
