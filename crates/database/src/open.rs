@@ -201,13 +201,18 @@ fn certificate_problem(error: &Error) -> Option<String> {
     certificate::problem(cause.downcast_ref()?)
 }
 
-/// Password, permission, unknown database, or TLS: waiting does not help.
+/// Password, permission, unknown database, options, or TLS: waiting does not help.
 fn is_refusal(error: &Error) -> bool {
     let refusals = [
         SqlState::INVALID_PASSWORD,
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
         SqlState::INVALID_CATALOG_NAME,
         SqlState::INSUFFICIENT_PRIVILEGE,
+        // Of what `options` says.
+        SqlState::SYNTAX_ERROR,
+        SqlState::UNDEFINED_OBJECT,
+        SqlState::INVALID_PARAMETER_VALUE,
+        SqlState::CANT_CHANGE_RUNTIME_PARAM,
     ];
     // PgBouncer has one code for everything.
     let refusals_of_poolers = [
@@ -222,7 +227,12 @@ fn is_refusal(error: &Error) -> bool {
                     .iter()
                     .any(|refusal| answer.message().starts_with(refusal))
         }
-        None => is_failed_handshake(error) || error.to_string().starts_with("invalid configuration"),
+        None => {
+            // The server offers no way to log in that this client may take.
+            let refusals = ["authentication error", "invalid configuration"];
+            let said = error.to_string();
+            is_failed_handshake(error) || refusals.iter().any(|refusal| said.starts_with(refusal))
+        }
     }
 }
 

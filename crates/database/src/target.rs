@@ -117,7 +117,7 @@ impl Target {
 
     /// How long the whole attempt to connect to one host may take: TCP, TLS and the login.
     pub(crate) fn limit(&self) -> Duration {
-        self.connect_timeout * 2
+        self.connect_timeout.saturating_mul(2)
     }
 
     /// A hint for a password that the server refused.
@@ -251,10 +251,7 @@ fn from_parts(settings: &Settings) -> Result<Address, Invalid> {
         None => vec![5432],
         Some(port) => ports(port)?,
     };
-    let hosts: Vec<&str> = host.split(',').map(str::trim).collect();
-    if hosts.iter().any(|host| host.is_empty()) {
-        return Err(Invalid::new("DB_HOST", "a host between commas is empty"));
-    }
+    let hosts = host.split(',').map(host_name).collect::<Result<Vec<&str>, _>>()?;
     if ports.len() != 1 && ports.len() != hosts.len() {
         let problem = format!("holds {} ports for {} hosts", ports.len(), hosts.len());
         return Err(Invalid::new("DB_PORT", problem));
@@ -278,6 +275,23 @@ fn from_parts(settings: &Settings) -> Result<Address, Invalid> {
         address.config.dbname(name);
     }
     Ok(address)
+}
+
+/// One host: IPv6 addresses may stand in brackets.
+fn host_name(host: &str) -> Result<&str, Invalid> {
+    let host = host.trim();
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match inside.unwrap_or(host) {
+        "" => Err(Invalid::new("DB_HOST", "a host between commas is empty")),
+        // A path may have a colon, and an IPv6 address has more of them.
+        name if !name.starts_with('/') && name.matches(':').count() == 1 || name.contains(['[', ']']) => {
+            Err(Invalid::new(
+                "DB_HOST",
+                "holds a port or a half bracket; the port belongs into DB_PORT",
+            ))
+        }
+        name => Ok(name),
+    }
 }
 
 /// One port for all hosts, or one for each.

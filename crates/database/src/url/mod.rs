@@ -4,6 +4,8 @@
 //! A parameter is taken, ignored with a warning, or refused by its name. No message shows a value:
 //! with a password that was not percent-encoded any part of the URL may be a piece of it.
 
+mod hosts;
+
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -11,12 +13,16 @@ use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 
 use crate::tls::{SslMode, TlsOptions};
+use hosts::Hosts;
 
 /// Parameters of other drivers and poolers that change nothing for these programs.
-const IGNORED: [&str; 31] = [
+const IGNORED: [&str; 44] = [
     "application_name",
+    "ApplicationName",
     "binary_parameters",
     "connection_limit",
+    "default_query_exec_mode",
+    "description_cache_capacity",
     "gssdelegation",
     "gsslib",
     "idle_timeout",
@@ -27,36 +33,44 @@ const IGNORED: [&str; 31] = [
     "min_conns",
     "pgbouncer",
     "pool",
+    "pool_health_check_period",
+    "pool_max_conn_idle_time",
+    "pool_max_conn_lifetime",
     "pool_max_conns",
     "pool_min_conns",
     "pool_mode",
     "pool_size",
     "pool_timeout",
-    "prepareThreshold",
+    "prepared_statement_cache_size",
     "prepared_statements",
+    "preparedStatementCacheQueries",
+    "prepareThreshold",
     "reWriteBatchedInserts",
     "serverVersion",
     "socket_timeout",
     "sslaccept",
     "sslcompression",
+    "statement_cache_capacity",
+    "statement_cache_mode",
     "statement_cache_size",
     "stringtype",
     "supa",
-    "timeout",
     "tcpKeepAlive",
+    "timeout",
+    "TimeZone",
+    "timezone",
+    "uselibpqcompat",
     "workaround",
 ];
 
 /// Parameters that tokio-postgres reads as libpq does.
-const TAKEN: [&str; 9] = [
+const TAKEN: [&str; 7] = [
     "channel_binding",
     "dbname",
-    "host",
     "hostaddr",
     "load_balance_hosts",
     "options",
     "password",
-    "port",
     "user",
 ];
 
@@ -99,7 +113,7 @@ impl Address {
         }
         let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
         check_encoding(address)?;
-        check_hosts(address)?;
+        let (address, mut hosts) = Hosts::take_from(address)?;
         let plain = format!("postgres://{address}");
         let config =
             Config::from_str(&plain).map_err(|_| format!("is not a PostgreSQL URL; perhaps: {ENCODE}"))?;
@@ -114,7 +128,9 @@ impl Address {
                     "a parameter is not of the form name=value; perhaps: {ENCODE}"
                 ));
             };
-            if TAKEN.contains(&name.as_str()) {
+            if hosts.replace(&name, &value) {
+                continue;
+            } else if TAKEN.contains(&name.as_str()) {
                 taken.push(parameter.to_owned());
             } else if let Some(more) = parsed
                 .take(&name, &value)
@@ -133,6 +149,7 @@ impl Address {
             let all = format!("{plain}?{}", taken.join("&"));
             parsed.config = Config::from_str(&all).map_err(|_| "is not a PostgreSQL URL".to_owned())?;
         }
+        hosts.apply(&mut parsed.config)?;
         parsed.check()
     }
 
@@ -140,7 +157,7 @@ impl Address {
         if self.config.get_hosts().is_empty() && self.config.get_hostaddrs().is_empty() {
             return Err("names no host".into());
         }
-        if self.config.get_user().is_none() {
+        if self.config.get_user().is_none_or(str::is_empty) {
             self.config.user("postgres");
         }
         let is_strict = !matches!(self.sslmode, None | Some(SslMode::Disable | SslMode::Prefer));
@@ -170,6 +187,8 @@ impl Address {
                 }
                 mode => self.sslmode = Some(SslMode::parse(mode)?),
             },
+            // As in libpq, an empty path is none.
+            "sslrootcert" | "sslcert" | "sslkey" | "sslcrl" if value.is_empty() => {}
             "sslrootcert" => self.tls.authorities = Some(value.to_owned()),
             "sslcert" => self.tls.certificate = Some(value.to_owned()),
             "sslkey" => self.tls.key = Some(value.to_owned()),
@@ -207,7 +226,8 @@ impl Address {
                 self.names_session = true;
                 return Ok(Some(format!("target_session_attrs={attributes}")));
             }
-            "client_encoding" => {
+            // The others are those of Symfony and Rails.
+            "client_encoding" | "charset" | "encoding" => {
                 let encoding = value.to_ascii_lowercase().replace(['-', '_'], "");
                 one_of(&encoding, &["utf8", "auto", "unicode"]).map_err(|_| "only UTF8 can be used")?;
             }
@@ -252,6 +272,10 @@ fn without_scheme(url: &str) -> Result<&str, String> {
         "it begins with a quotation mark, which belongs to the value in files of variables"
     } else if url.starts_with("jdbc:") || url.starts_with("postgres+") || url.starts_with("postgresql+") {
         "it names a driver in front"
+    } else if url.contains("postgres://") || url.contains("postgresql://") {
+        "something else stands in front of it"
+    } else if url.starts_with('$') {
+        "it is the name of a variable that nothing has replaced"
     } else if url.contains("host=") && !url.contains("://") {
         "it is a list of name=value; write it as a URL, or use DB_HOST, DB_USER, DB_PASSWORD and DB_NAME"
     } else {
@@ -276,32 +300,13 @@ fn check_encoding(address: &str) -> Result<(), String> {
     let bytes = address.as_bytes();
     let is_wrong =
         |at: usize| bytes.get(at) == Some(&b'%') && !(is_hex(bytes.get(at + 1)) && is_hex(bytes.get(at + 2)));
-    match (0..bytes.len()).any(is_wrong) {
-        true => Err(format!("a `%` is not followed by two hex digits: {ENCODE}")),
-        false => Ok(()),
+    if (0..bytes.len()).any(is_wrong) {
+        Err(format!("a `%` is not followed by two hex digits: {ENCODE}"))
+    } else if address.contains("%00") {
+        Err("`%00` stands for a NUL, which no part can hold".into())
+    } else {
+        Ok(())
     }
-}
-
-/// Hosts and ports consist of what hosts and ports consist of.
-fn check_hosts(address: &str) -> Result<(), String> {
-    let authority = address.split('/').next().unwrap_or_default();
-    let hosts = authority.rsplit('@').next().unwrap_or_default();
-    let is_of_a_host = |char: char| char.is_alphanumeric() || "-._~%[]:,".contains(char);
-    if !hosts.chars().all(is_of_a_host) {
-        return Err(format!(
-            "the host holds a character that no host has; perhaps: {ENCODE}"
-        ));
-    }
-    for host in hosts.split(',') {
-        let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
-        if let Some((_, port)) = after.split_once(':')
-            && !port.is_empty()
-            && port.parse::<u16>().is_err()
-        {
-            return Err(format!("a port is no number from 0 to 65535; perhaps: {ENCODE}"));
-        }
-    }
-    Ok(())
 }
 
 /// Name and value; `None` unless the name looks like one.

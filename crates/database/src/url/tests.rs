@@ -65,6 +65,13 @@ fn urls_as_providers_print_them_are_taken() {
             "pw!",
             "postgres",
         ),
+        // Symfony's own
+        (
+            "postgresql://app:%21ChangeMe%21@127.0.0.1:5432/app?serverVersion=16&charset=utf8",
+            "app",
+            "!ChangeMe!",
+            "app",
+        ),
         // DigitalOcean, Render, Railway, Fly
         (
             "postgresql://doadmin:AVNS_x@db-1.db.ondigitalocean.com:25060/defaultdb?sslmode=require",
@@ -178,6 +185,9 @@ fn parameters_of_libpq_are_taken() {
         "gssencmode=disable",
         "client_encoding=UTF8",
         "client_encoding=utf-8",
+        "charset=utf8",
+        "encoding=unicode",
+        "sslcert=&sslkey=&sslrootcert=&sslcrl=",
         "fallback_application_name=x",
         "sslsni=0",
         "ssl_min_protocol_version=TLSv1.2",
@@ -203,6 +213,74 @@ fn parameters_of_libpq_are_taken() {
 }
 
 #[test]
+fn hosts_and_ports_of_the_query_go_before_those_of_the_authority() {
+    let tcp = |names: &[&str]| -> Vec<Host> { names.iter().map(|name| Host::Tcp((*name).into())).collect() };
+    let socket = || vec![Host::Unix("/cloudsql/shop:eu:db".into())];
+    for (url, hosts, ports) in [
+        // As Cloud SQL and Prisma write it.
+        (
+            "postgres://u:p@localhost/d?host=/cloudsql/shop:eu:db",
+            socket(),
+            &[5432][..],
+        ),
+        (
+            "postgres://u:p@localhost:5433/d?host=%2Fcloudsql%2Fshop:eu:db",
+            socket(),
+            &[5433],
+        ),
+        (
+            "postgres://u:p@%2Fcloudsql%2Fshop%3Aeu%3Adb/d?port=7",
+            socket(),
+            &[7],
+        ),
+        ("postgres://u:p@h/d?port=5433", tcp(&["h"]), &[5433]),
+        ("postgres://u:p@h:1/d?port=2&host=k", tcp(&["k"]), &[2]),
+        (
+            "postgres:///d?host=h1,h2&port=1,2&user=u",
+            tcp(&["h1", "h2"]),
+            &[1, 2],
+        ),
+        ("postgres:///d?host=h1,h2&user=u", tcp(&["h1", "h2"]), &[5432]),
+        ("postgres://u@h1,h2:2/d", tcp(&["h1", "h2"]), &[5432, 2]),
+        (
+            "postgres://u@[::1]:1,[fd00::2]/d",
+            tcp(&["::1", "fd00::2"]),
+            &[1, 5432],
+        ),
+        ("postgres:///d?host=::1&user=u", tcp(&["::1"]), &[5432]),
+    ] {
+        let config = parsed(url).config;
+        assert_eq!(
+            (config.get_hosts(), config.get_ports()),
+            (&hosts[..], ports),
+            "{url}"
+        );
+        assert_eq!(
+            (config.get_user(), config.get_dbname()),
+            (Some("u"), Some("d")),
+            "{url}"
+        );
+    }
+    for (url, problem) in [
+        (
+            "postgres://u@h1,h2/d?port=1,2,3",
+            "port: names 3 ports for 2 hosts",
+        ),
+        ("postgres://u@h1,,h2/d", "a host between commas is empty"),
+        (
+            "postgres://u@[::1/d",
+            "a host begins with a bracket that is not closed",
+        ),
+        ("postgres://u@::1/d", "a port is no number"),
+        ("postgres://u@h/d?host=", "names no host"),
+        ("postgres://u@h%00/d", "`%00` stands for a NUL"),
+        ("postgres://u:p%00@h/d", "`%00` stands for a NUL"),
+    ] {
+        assert!(refused(url).starts_with(problem), "{url}: {}", refused(url));
+    }
+}
+
+#[test]
 fn parameters_that_change_nothing_are_named() {
     for name in IGNORED {
         assert_eq!(parsed(&with(&format!("{name}=1"))).ignored, [name]);
@@ -221,6 +299,8 @@ fn a_parameter_that_cannot_be_used_is_named_without_its_value() {
         ("ssl=geheim", "ssl"),
         ("gssencmode=require", "gssencmode"),
         ("client_encoding=LATIN1", "client_encoding"),
+        ("charset=utf8mb4", "charset"),
+        ("sslcert=/geheim.pem&sslkey=", "sslcert"),
         ("sslpassword=geheim", "sslpassword"),
         ("passfile=/geheim", "passfile"),
         ("schema=geheim", "schema"),
@@ -260,6 +340,19 @@ fn what_is_no_url_is_recognized() {
         ("postgres://u:geheim@h:70000/d", "a port is no number"),
         ("postgres://u:geheim@/d", "names no host"),
         ("postgres://u:geheim@h h/d", "no host has"),
+        (
+            "psql 'postgresql://u:geheim@h/d'",
+            "something else stands in front",
+        ),
+        (
+            "DATABASE_URL=postgres://u:geheim@h/d",
+            "something else stands in front",
+        ),
+        (
+            "\u{201c}postgres://u:geheim@h/d\u{201d}",
+            "something else stands in front",
+        ),
+        ("$DATABASE_URL", "a variable that nothing has replaced"),
         ("", "does not begin with"),
     ] {
         let problem = refused(url);

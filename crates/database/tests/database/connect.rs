@@ -88,6 +88,41 @@ async fn a_role_that_may_not_connect_is_refused_at_once() {
     is_refused_at_once(&test_support::settings(&url), "permission denied").await;
 }
 
+#[tokio::test]
+async fn options_that_the_server_does_not_know_are_refused_at_once() {
+    let url = Cluster::shared().admin_url();
+    for (options, reason) in [
+        // Of Neon, CockroachDB and Supabase, sent to another server.
+        ("endpoint%3Dep-cool-1", "invalid command-line argument"),
+        ("--cluster%3Dcool-1", "unrecognized configuration parameter"),
+        ("-cstatement_timeout%3Dsoon", "invalid value for parameter"),
+        ("-cport%3D1", "cannot be changed"),
+    ] {
+        let settings = test_support::settings(&format!("{url}?options={options}"));
+        is_refused_at_once(&settings, reason).await;
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_that_the_server_does_not_offer_is_refused_at_once() {
+    let url = format!(
+        "{}?channel_binding=require&sslmode=disable",
+        Cluster::shared().admin_url()
+    );
+
+    is_refused_at_once(&test_support::settings(&url), "authentication error").await;
+}
+
+#[tokio::test]
+async fn the_longest_time_for_an_attempt_is_no_fault() {
+    let settings = Settings {
+        connect_timeout_s: u64::MAX,
+        ..test_support::settings(Cluster::shared().admin_url())
+    };
+
+    assert!(database(&settings).connect().await.is_ok());
+}
+
 pub(crate) async fn admin() -> tokio_postgres::Client {
     database(&test_support::settings(Cluster::shared().admin_url()))
         .connect()
