@@ -16,6 +16,21 @@ fn direct(url: &str) -> Database {
     Database::direct(&test_support::settings(url), "test").unwrap()
 }
 
+/// A wait that a test must not sit through.
+const LONG: Duration = Duration::from_secs(300);
+
+/// The refusal of an attempt. A machine that is busy may leave a question without an answer for 2 s:
+/// then it is asked again.
+async fn refusal<T>(attempt: impl AsyncFn() -> Result<T, ConnectError>) -> ConnectError {
+    let started = Instant::now();
+    loop {
+        match attempt().await {
+            Err(error) if error.is_unreachable() && started.elapsed() < LONG => {}
+            outcome => return outcome.err().expect("a refusal"),
+        }
+    }
+}
+
 /// Sessions of the server that hold an advisory lock or a prepared statement, or changed a setting.
 async fn locks(cluster: &OwnCluster) -> i64 {
     let query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
@@ -46,11 +61,10 @@ async fn a_pooler_of_transactions_is_refused_where_sessions_are_needed() {
         let pooler = Pooler::start(&cluster.url(), mode, size);
         let database = direct(pooler.url());
         for refused in [
-            database.connect().await.err().unwrap(),
-            database.listen(channels::DATASET_PUBLISHED).await.err().unwrap(),
-            database.wait(Duration::from_secs(300)).await.unwrap_err(),
+            refusal(async || database.connect().await).await,
+            refusal(async || database.listen(channels::DATASET_PUBLISHED).await).await,
+            database.wait(LONG).await.unwrap_err(),
         ] {
-            let started = Instant::now();
             assert!(
                 matches!(refused, ConnectError::Pooled { .. }),
                 "{size}: {refused:?}"
@@ -60,7 +74,6 @@ async fn a_pooler_of_transactions_is_refused_where_sessions_are_needed() {
                 "{}",
                 said(&refused)
             );
-            assert!(started.elapsed() < AT_ONCE);
         }
     }
     assert_eq!(locks(&cluster).await, 0);
@@ -86,7 +99,7 @@ async fn a_pooler_of_transactions_is_found_out_while_others_use_it() {
         })
         .collect();
     for _ in 0..10 {
-        let refused = direct(pooler.url()).connect().await.err().unwrap();
+        let refused = direct(pooler.url()).wait(LONG).await.unwrap_err();
         assert!(matches!(refused, ConnectError::Pooled { .. }), "{refused:?}");
     }
     others.iter().for_each(tokio::task::JoinHandle::abort);
