@@ -60,7 +60,7 @@ struct Arguments {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// What to measure; by default all but `order-reads`, `latency`, `storefront`, `status`,
-    /// `large`, `webhooks`, `export` and `console`
+    /// `large`, `before`, `webhooks`, `export` and `console`
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
     /// Orders in the table of `large`, `export` and `console`
@@ -69,7 +69,7 @@ struct Arguments {
     /// Connections of the server that makes one transaction per order
     #[arg(long, default_value_t = 32)]
     transactions: usize,
-    /// An earlier build of order-food that `order-reads`, `latency`, `webhooks` and `storefront`
+    /// An earlier build of order-food that `before`, `order-reads`, `latency` and `storefront`
     /// compare with
     #[arg(long)]
     before: Option<PathBuf>,
@@ -106,6 +106,8 @@ enum Section {
     Status,
     /// Millions of orders in the table
     Large,
+    /// Orders against the build of --before
+    Before,
     /// Orders with a webhook endpoint and without
     Webhooks,
     /// Orders while all are exported
@@ -173,6 +175,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
             Section::Latency => sections::latency::measure(&setup, &mut report)?,
             Section::Status => sections::status::measure(&setup, &mut report)?,
             Section::Large => sections::large::measure(&setup, &mut report)?,
+            Section::Before => sections::before::measure(&setup, &mut report)?,
             Section::Webhooks => sections::webhooks::measure(&setup, &mut report)?,
             Section::Export => sections::export::measure(&setup, &mut report)?,
             Section::Console => sections::console::measure(&setup, &mut report)?,

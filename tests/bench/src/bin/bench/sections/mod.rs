@@ -1,5 +1,6 @@
 //! One file for each measurement: its servers, their turns, and its targets.
 
+pub(crate) mod before;
 pub(crate) mod cold;
 pub(crate) mod console;
 pub(crate) mod coupons;

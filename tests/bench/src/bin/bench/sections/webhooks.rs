@@ -36,22 +36,6 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
     let load = |server: &Server, database: &Database| {
         setup.orders((server, database, Keeps::Everything), CONNECTIONS, ORDERS)
     };
-    if let Some(before) = &setup.arguments.before {
-        let database = setup.database("before")?;
-        let server = setup.start(before, &[], &database, &[])?;
-        let series = alternate(
-            "webhooks",
-            setup.arguments.rounds,
-            [
-                Subject::new("order-food of before", || load(&server, &database)),
-                Subject::new("no endpoint", || load(&without, &none)),
-            ],
-        )?;
-        let [of_before, of_none] = &series;
-        let what = "POST with no endpoint, against order-food of before";
-        report.at_least(what, of_none.rate_through(of_before), 0.97, "×");
-        report.add(series);
-    }
     // A shop that is in use: autovacuum would come a minute later.
     for (server, database) in [(&without, &none), (&paused, &waiting)] {
         load(server, database)?;
