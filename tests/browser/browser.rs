@@ -12,6 +12,9 @@ use crate::driver::{Driver, program};
 /// itself every 15 s on a machine with other work.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a script may run; the driver's client waits for 120 s.
+const SCRIPT: Duration = Duration::from_secs(110);
+
 /// What the driver says of a page that another has just replaced.
 const REPLACED: [&str; 4] = [
     "aborted by navigation",
@@ -45,8 +48,12 @@ impl Browser {
     pub(crate) async fn start(origin: &str, scripts: Scripts) -> Browser {
         let process = Driver::start().await;
         let driver = WebDriver::new(process.url(), capabilities(&process, scripts)).await;
+        let driver = driver.expect("a browser starts");
+        // axe looks at a large page for tens of seconds where the processor has other work.
+        let patient = driver.set_script_timeout(SCRIPT).await;
+        patient.expect("a limit of scripts");
         Browser {
-            driver: driver.expect("a browser starts"),
+            driver,
             origin: origin.to_owned(),
             process,
         }
