@@ -92,3 +92,80 @@ fn split(host: &str) -> Option<(&str, &str)> {
         None => Some(host.split_once(':').unwrap_or((host, ""))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::config::Host;
+
+    use crate::url::Address;
+
+    #[test]
+    fn hosts_and_ports_of_the_query_go_before_those_of_the_authority() {
+        let tcp =
+            |names: &[&str]| -> Vec<Host> { names.iter().map(|name| Host::Tcp((*name).into())).collect() };
+        let socket = || vec![Host::Unix("/cloudsql/shop:eu:db".into())];
+        for (url, hosts, ports) in [
+            // As Cloud SQL and Prisma write it.
+            (
+                "postgres://u:p@localhost/d?host=/cloudsql/shop:eu:db",
+                socket(),
+                &[5432][..],
+            ),
+            (
+                "postgres://u:p@localhost:5433/d?host=%2Fcloudsql%2Fshop:eu:db",
+                socket(),
+                &[5433],
+            ),
+            (
+                "postgres://u:p@%2Fcloudsql%2Fshop%3Aeu%3Adb/d?port=7",
+                socket(),
+                &[7],
+            ),
+            ("postgres://u:p@h/d?port=5433", tcp(&["h"]), &[5433]),
+            ("postgres://u:p@h:1/d?port=2&host=k", tcp(&["k"]), &[2]),
+            (
+                "postgres:///d?host=h1,h2&port=1,2&user=u",
+                tcp(&["h1", "h2"]),
+                &[1, 2],
+            ),
+            ("postgres:///d?host=h1,h2&user=u", tcp(&["h1", "h2"]), &[5432]),
+            ("postgres://u@h1,h2:2/d", tcp(&["h1", "h2"]), &[5432, 2]),
+            (
+                "postgres://u@[::1]:1,[fd00::2]/d",
+                tcp(&["::1", "fd00::2"]),
+                &[1, 5432],
+            ),
+            ("postgres:///d?host=::1&user=u", tcp(&["::1"]), &[5432]),
+        ] {
+            let config = Address::parse(url).unwrap().config;
+            assert_eq!(
+                (config.get_hosts(), config.get_ports()),
+                (&hosts[..], ports),
+                "{url}"
+            );
+            assert_eq!(
+                (config.get_user(), config.get_dbname()),
+                (Some("u"), Some("d")),
+                "{url}"
+            );
+        }
+        for (url, problem) in [
+            (
+                "postgres://u@h1,h2/d?port=1,2,3",
+                "port: names 3 ports for 2 hosts",
+            ),
+            ("postgres://u@h1,,h2/d", "a host between commas is empty"),
+            (
+                "postgres://u@[::1/d",
+                "a host begins with a bracket that is not closed",
+            ),
+            ("postgres://u@::1/d", "a port is no number"),
+            ("postgres://u@h/d?host=", "names no host"),
+            ("postgres://u@h%00/d", "`%00` stands for a NUL"),
+            ("postgres://u:p%00@h/d", "`%00` stands for a NUL"),
+        ] {
+            let said = Address::parse(url).err().unwrap();
+            assert!(said.starts_with(problem), "{url}: {said}");
+        }
+    }
+}

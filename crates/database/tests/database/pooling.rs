@@ -19,8 +19,8 @@ fn direct(url: &str) -> Database {
 /// A wait that a test must not sit through.
 const LONG: Duration = Duration::from_secs(300);
 
-/// The refusal of an attempt. A machine that is busy may leave a question without an answer for 2 s:
-/// then it is asked again.
+/// The refusal of an attempt. On a busy machine a question may go without an answer for 2 s: then
+/// it is asked again.
 async fn refusal<T>(attempt: impl AsyncFn() -> Result<T, ConnectError>) -> ConnectError {
     let started = Instant::now();
     loop {
