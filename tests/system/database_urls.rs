@@ -42,6 +42,7 @@ async fn what_services_and_linked_containers_set_is_not_read_beside_a_url() {
         .with("DB_NAME", "/shop/db")
         .with("DB_PORT_5432_TCP", "tcp://10.96.0.10:5432")
         .with("ORDER_FOOD_PORT", "tcp://10.96.0.11:8080")
+        .with("CONSOLE_PORT", "tcp://10.96.0.13:8081")
         .with("DATABASE_PORT", "tcp://10.96.0.12:5432");
     let api = pod.bring_up().await;
     assert_eq!(api.stop().await.code, Some(0));

@@ -57,7 +57,7 @@ fn value_of(
     };
     let value = match ignored(name, environment) {
         Some(_) => None,
-        None => read(name, blanks, environment)?,
+        None => read(name, blanks, environment)?.filter(|text| !is_of_a_service(name, key, text)),
     };
     let (variable, text) = match (value, read(&file_name, Blanks::Cut, environment)?) {
         (Some(_), Some(_)) => {
@@ -91,6 +91,13 @@ pub(super) fn ignored(name: &str, environment: &dyn Fn(&str) -> Option<OsString>
     text::value(value.as_encoded_bytes(), Blanks::Cut)
         .and_then(text::checked)
         .err()
+}
+
+/// Whether Kubernetes or docker set the variable: a Service `console` sets `CONSOLE_PORT`. Nobody
+/// listens on such an address. That of a database may be meant, and is refused in words where it is
+/// used.
+fn is_of_a_service(name: &str, key: &str, text: &str) -> bool {
+    name.ends_with("_PORT") && key != "database.port" && !text::service_link(text).is_empty()
 }
 
 fn read(

@@ -39,7 +39,7 @@ pub fn value(bytes: &[u8], blanks: Blanks) -> Result<String, NotAValue> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| NotAValue::NotUtf8)?;
     let is_around = |char: char| match char {
-        '\n' | '\r' | '\u{feff}' | '\u{200b}' => true,
+        '\n' | '\r' | '\u{feff}' | '\u{200b}' | '\u{2060}' => true,
         char => blanks == Blanks::Cut && char.is_whitespace(),
     };
     Ok(text.trim_matches(is_around).to_owned())

@@ -1,5 +1,7 @@
 //! Tests of the layers: precedence of defaults, file and environment, and `NAME_FILE`.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 #[test]
@@ -133,6 +135,23 @@ fn what_surrounds_a_variable_by_accident_is_cut() {
         );
         assert_eq!(settings.profiles, ["demo"]);
     }
+}
+
+#[test]
+fn what_a_service_of_the_same_name_sets_is_no_port() {
+    let source = Source {
+        defaults: "[console]\nport = \"7\"\n[database]\nport = \"\"\n",
+        file: None,
+        environment: vec![("CONSOLE_PORT", "console.port"), ("DB_PORT", "database.port")],
+    };
+    let link = "tcp://10.96.0.10:8081";
+
+    let settings: BTreeMap<String, BTreeMap<String, String>> =
+        load_from(&source, &|name| name.ends_with("_PORT").then(|| link.into())).unwrap();
+
+    assert_eq!(settings["console"]["port"], "7");
+    // Where the database has no URL, this may be meant, and the message says where it comes from.
+    assert_eq!(settings["database"]["port"], link);
 }
 
 #[test]
