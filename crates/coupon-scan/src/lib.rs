@@ -1,7 +1,7 @@
 //! Finds the coupon codes that stand in at least so many of several files, exactly.
 //!
 //! A code is a line of 8 to 10 characters. A line ends at `\n`; blanks, tabs and `\r` at both of
-//! its ends are cut, and a byte order mark at its beginning, nothing else is; case matters. Repeats
+//! its ends are cut, and byte order marks at its beginning, nothing else is; case matters. Repeats
 //! inside one file count once. Files are plain text, gzip or zstd (of any number of members or
 //! frames), recognized by content, mixed freely.
 //!
@@ -14,6 +14,7 @@
 
 mod codes;
 mod error;
+mod foreign;
 mod input;
 mod join;
 mod kind;
@@ -30,6 +31,7 @@ mod store;
 
 pub use codes::{Code, Codes};
 pub use error::{ErrorKind, ScanError};
+pub use foreign::foreign;
 pub use input::Input;
 pub use options::{Options, Progress};
 pub use report::{Counts, FileReport, Report, ScanStats};

@@ -65,6 +65,14 @@ pub(super) fn scan(asked: &Scan, meter: Meter) -> Result<(), Failure> {
         let appeared = file.finish();
         appeared.or_exit(ExitCode::Input, format!("write {}", out.display()))?;
     }
+    if matches!(asked.form, Form::Codes | Form::CodesAndTable) {
+        for file in report.files.iter().filter(|file| file.in_range == 0) {
+            stats::print(&format!(
+                "warning: {} holds no line of 8 to 10 characters\n",
+                file.name
+            ));
+        }
+    }
     let is_written = asked.out.is_some();
     output::to_reader(|out| match asked.form {
         Form::Json => stats::write_json(&report, !is_written, out),

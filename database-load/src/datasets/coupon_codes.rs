@@ -62,9 +62,19 @@ fn read(inputs: &[Input], min_files: usize, reading: &Reading) -> Result<CouponC
         ..reading.coupons.options()
     };
     let Report {
-        codes, counts, stats, ..
+        codes,
+        counts,
+        files,
+        stats,
     } = coupon_scan::scan(&scanned, &options).map_err(coupons::failure)?;
     inputs.iter().try_for_each(Input::unchanged)?;
+    for file in files.iter().filter(|file| file.in_range == 0) {
+        warn!(
+            file = file.name,
+            lines = file.lines,
+            "a coupon file holds no line of 8 to 10 characters, and so no code"
+        );
+    }
     let count = codes.iter().filter(can_be_sent).count();
     if count < codes.len() {
         warn!(

@@ -97,9 +97,11 @@ fn check_header(line: u64, header: &[String], sink: &mut Sink<'_>) {
     }
 }
 
-/// The character after the name that a header of one column begins with: `id|name|price`.
+/// The character after the name that a header of one column begins with, `id|name|price`, or that a
+/// line says, `sep=|`.
 fn foreign_separator(header: &str, columns: &[Column]) -> Option<char> {
-    let after = columns.iter().find_map(|column| header.strip_prefix(column.name));
+    let mut names = columns.iter().map(|column| column.name).chain(["sep="]);
+    let after = names.find_map(|name| header.strip_prefix(name));
     let separator = after?.chars().next()?;
     (!separator.is_alphanumeric() && separator != '_').then_some(separator)
 }
@@ -177,13 +179,11 @@ impl<'a> Records<'a> {
             line_start: 0,
             separator,
         };
-        if let Some([separator, rest @ ..]) = text.strip_prefix(b"sep=")
-            && SEPARATORS.contains(separator)
-            && rest.first().is_none_or(|next| is_end(*next))
-        {
-            let mut records = records(*separator);
-            records.at = b"sep=;".len();
-            return records;
+        if let Some((separator, end)) = declared(text) {
+            return Records {
+                at: end,
+                ..records(separator)
+            };
         }
         let known = |separator: &u8| {
             let header = records(*separator)
@@ -303,6 +303,20 @@ impl<'a> Records<'a> {
         self.line_start = self.at;
         true
     }
+}
+
+/// The separator that the first line says, and where that line ends. Saved once more by a
+/// spreadsheet it has quotes around it, and emptied columns behind it.
+fn declared(text: &[u8]) -> Option<(u8, usize)> {
+    let end = text.iter().position(|byte| is_end(*byte)).unwrap_or(text.len());
+    let line = text.get(..end)?;
+    let line = line.strip_prefix(b"\"").unwrap_or(line);
+    let (start, separators) = line.split_at_checked(b"sep=".len())?;
+    let (separator, rest) = separators.split_first()?;
+    let is_said = start.eq_ignore_ascii_case(b"sep=")
+        && SEPARATORS.contains(separator)
+        && rest.iter().all(|byte| *byte == b'"' || SEPARATORS.contains(byte));
+    is_said.then_some((*separator, end))
 }
 
 fn is_end(byte: u8) -> bool {

@@ -95,10 +95,16 @@ fn flattened<'a>(
     sink: &mut Sink<'_>,
 ) -> Vec<(String, &'a RawValue)> {
     let mut flat = Vec::with_capacity(members.len());
+    let mut objects: Vec<String> = Vec::new();
     for (object, value) in members {
         let is_object = |column: &Column| column.object == Some(&object);
         if !sink.columns.iter().any(is_object) {
             flat.push((object, value));
+            continue;
+        }
+        if objects.contains(&object) {
+            let bad = sink.bad(line, "stands there twice").column(&object);
+            sink.findings.add(bad);
         } else if let Ok(Members(members)) = serde_json::from_str(value.get()) {
             let named = |(name, value)| (format!("{object}_{name}"), value);
             flat.extend(members.into_iter().map(named));
@@ -106,6 +112,7 @@ fn flattened<'a>(
             let bad = sink.bad(line, "is not a JSON object").column(&object);
             sink.reject(bad, value.get().as_bytes());
         }
+        objects.push(object);
     }
     flat
 }

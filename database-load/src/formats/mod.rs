@@ -150,27 +150,17 @@ pub(crate) fn read(
 }
 
 fn read_text(format: Format, text: &[u8], sink: &mut Sink<'_>) {
-    if let Some(reason) = foreign(text) {
-        return sink.findings.add(sink.bad(1, reason));
+    if let Some(what) = coupon_scan::foreign(text) {
+        return sink.findings.add(sink.bad(1, format!("is {what}")));
     }
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let mut text = text;
+    while let Some(marked) = text.strip_prefix("\u{feff}".as_bytes()) {
+        text = marked;
+    }
     match format {
         Format::Csv => csv::read(text, sink),
         Format::Json => json::read_array(&unix_ends(text), sink),
         Format::JsonLines => json::read_lines(&unix_ends(text), sink),
-    }
-}
-
-/// What a file is by its first bytes, where it is no text that could be read.
-fn foreign(text: &[u8]) -> Option<&'static str> {
-    match text {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..] => Some(
-            "is UTF-16, which spreadsheets call \"Unicode text\"; UTF-8 is expected: save it as \"CSV UTF-8\"",
-        ),
-        [b'P', b'K', 3, 4, ..] | [0xd0, 0xcf, 0x11, 0xe0, ..] => {
-            Some("is a workbook of a spreadsheet; save the sheet as \"CSV UTF-8\"")
-        }
-        _ => None,
     }
 }
 

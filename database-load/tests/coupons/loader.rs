@@ -41,6 +41,22 @@ fn bytes_of(corpus: &Path) -> u64 {
 }
 
 #[tokio::test]
+async fn a_coupon_file_without_any_code_is_warned_of() {
+    let (database, folder) = (TestDatabase::migrated().await, Folder::new());
+    let [one, two] = folder.two_files();
+    let none = folder.write("quoted.csv", "\"HAPPYHRS\",1\n\"BIRTHDAY\",2\n");
+    let text = format!("[operations.coupon_codes]\nsources = [{one:?}, {two:?}, {none:?}]\n");
+    let profile = folder.write("three.toml", text);
+
+    let (output, _) = ended(start(&database, &folder, &profile, "448M")).await;
+
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    output.assert_stderr("a coupon file holds no line of 8 to 10 characters, and so no code");
+    output.assert_stderr("quoted.csv");
+    assert_eq!(database.value("SELECT count(*) FROM coupon_codes").await, "2");
+}
+
+#[tokio::test]
 async fn a_load_publishes_exactly_the_valid_codes_and_reads_each_byte_once() {
     let (database, folder, corpus) = (
         TestDatabase::migrated().await,

@@ -27,6 +27,24 @@ async fn no_valid_code_is_an_empty_output() {
 }
 
 #[tokio::test]
+async fn a_file_without_any_code_is_named() {
+    let folder = Folder::new();
+    let [one, two] = folder.two_files();
+    let quoted = folder.write("quoted.csv", "\"HAPPYHRS\",1\n\"BIRTHDAY\",2\n");
+
+    let output = folder.scan([one, two, quoted.clone()]).await;
+
+    assert_eq!(
+        (output.code, output.stdout.as_str()),
+        (Some(0), "BIRTHDAY\nHAPPYHRS\n")
+    );
+    assert_eq!(
+        output.stderr,
+        format!("warning: {quoted} holds no line of 8 to 10 characters\n")
+    );
+}
+
+#[tokio::test]
 async fn min_files_asks_for_more_files() {
     let folder = Folder::new();
     let files = [

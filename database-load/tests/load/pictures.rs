@@ -87,6 +87,14 @@ async fn pictures_come_as_an_object_or_as_columns_in_any_number_of_sizes() {
             "column image_mobile: stands there twice",
         ),
         (
+            r#"{"mobile": "m"}, "image": {"tablet": "b"}"#,
+            "column image: stands there twice",
+        ),
+        (
+            r#"null, "image": {"tablet": "b"}"#,
+            "column image: stands there twice",
+        ),
+        (
             r#"{"mobile": " m"}"#,
             "column image_mobile, value \" m\": has blanks",
         ),

@@ -66,6 +66,12 @@ async fn tables_are_read_as_spreadsheets_write_them() {
         ),
         ("with a line that says tabs", format!("\u{feff}sep=\t\n{tabs}")),
         (
+            "with such a line, saved once more",
+            format!("\"sep=;\";;;;\n{semicolons}"),
+        ),
+        ("with such a line, saved as commas", format!("Sep=,,,,\n{commas}")),
+        ("joined to a mark of its own", format!("\u{feff}\u{feff}{commas}")),
+        (
             "all values in quotes",
             commas.replace("1,Tea,2.50,Drinks,FALSE", r#""1","Tea","2.50","Drinks","FALSE""#),
         ),
@@ -202,7 +208,7 @@ async fn malformed_quotes_are_refused_in_every_table_and_secrets_are_not_shown()
 #[tokio::test]
 async fn separators_and_encodings_that_are_not_taken_are_named() {
     let table = "id,name,price,category\n1,Tea,2.50,Drinks\n";
-    let cases: [(Vec<u8>, &str); 15] = [
+    let cases: [(Vec<u8>, &str); 22] = [
         (
             table.replace(',', "|").into(),
             "menu.csv:1: the columns are separated by `|`; commas, semicolons or tabs",
@@ -244,6 +250,28 @@ async fn separators_and_encodings_that_are_not_taken_are_named() {
         (
             b"\xd0\xcf\x11\xe0\xa1\xb1".into(),
             "menu.csv:1: is a workbook of a spreadsheet",
+        ),
+        (
+            utf16(&table.replace("id,", "\u{4e2d},"), u16::to_le_bytes),
+            "menu.csv:1: is UTF-16",
+        ),
+        (gzip(gzip(table)), "menu.csv:1: is compressed twice"),
+        (gzip(zstd(table)), "menu.csv:1: is compressed twice"),
+        (
+            b"BZh91AY&SY\xdd\xa9".into(),
+            "menu.csv:1: is compressed with another program than gzip or zstd",
+        ),
+        (
+            b"<!doctype html>\n<title>Log in</title>".into(),
+            "menu.csv:1: is a page of HTML or XML",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n".into(),
+            "menu.csv:1: is a pointer of Git LFS",
+        ),
+        (
+            format!("sep=|\n{}", table.replace(',', "|")).into(),
+            "menu.csv:1: the columns are separated by `|`; commas",
         ),
         (
             table

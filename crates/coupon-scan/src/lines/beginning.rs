@@ -1,24 +1,32 @@
 //! The beginning of a text, which shows what cannot be split into lines.
 
 use super::is_blank;
+use crate::foreign::{HEAD, foreign};
 
-/// The first line of a text, or what goes for it: shows texts that would give no code at all.
+/// The first bytes of a text, and its first line: they show texts that would give no code at all.
 #[derive(Debug, Default)]
 pub(super) struct Beginning {
-    head: [u8; 4],
-    length: usize,
-    /// `\r` was met.
+    head: Vec<u8>,
+    /// The first line has ended.
+    is_over: bool,
+    /// `\r` was met in it.
     returned: bool,
-    /// Text was met after it.
+    /// Text was met after that.
     goes_on: bool,
 }
 
 impl Beginning {
+    /// Whether nothing more needs to be appended.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_over && self.head.len() == HEAD
+    }
+
     pub(super) fn append(&mut self, piece: &[u8]) {
-        for &byte in piece.iter().take_while(|byte| **byte != b'\n') {
-            if let Some(free) = self.head.get_mut(self.length) {
-                *free = byte;
-                self.length += 1;
+        self.head.extend(piece.iter().take(HEAD - self.head.len()));
+        for &byte in piece {
+            if self.is_over || byte == b'\n' {
+                self.is_over = true;
+                break;
             }
             self.goes_on |= self.returned && !is_blank(byte);
             self.returned |= byte == b'\r';
@@ -26,13 +34,13 @@ impl Beginning {
     }
 
     /// What the text is, if it is none that could be split.
-    pub(super) fn check(&self, is_one_line: bool) -> Result<(), &'static str> {
-        match self.head.get(..self.length).unwrap_or_default() {
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [1..=255, 0, 1..=255, 0] | [0, 1..=255, 0, 1..=255] => {
-                Err("it is UTF-16, UTF-8 is expected")
+    pub(super) fn check(&self, is_one_line: bool) -> Result<(), String> {
+        match foreign(&self.head) {
+            Some(what) => Err(format!("it is {what}")),
+            None if is_one_line && self.goes_on => {
+                Err("its lines end in CR alone, LF or CRLF is expected".into())
             }
-            _ if is_one_line && self.goes_on => Err("its lines end in CR alone, LF or CRLF is expected"),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -40,7 +40,7 @@ impl Splitter {
     /// Hands the code of every line that `piece` ends to `sink`.
     pub(crate) fn push(&mut self, piece: &[u8], sink: &mut impl Sink) {
         let mut rest = piece;
-        if self.lines == 0 {
+        if !self.beginning.is_complete() {
             self.beginning.append(piece);
         }
         if self.partial.begun() {
@@ -69,11 +69,11 @@ impl Splitter {
 
     /// Hands over the last line if it lacks its newline. Answers what the text is, if it is none
     /// that could be split.
-    pub(crate) fn finish(&mut self, sink: &mut impl Sink) -> Result<(), &'static str> {
-        let is_one_line = self.lines == 0;
+    pub(crate) fn finish(&mut self, sink: &mut impl Sink) -> Result<(), String> {
         if self.partial.begun() {
             self.end_partial(sink);
         }
+        let is_one_line = self.lines == 1;
         self.beginning.check(is_one_line)
     }
 
@@ -145,10 +145,12 @@ fn take(line: &[u8], sink: &mut impl Sink) -> Result<(), NotUtf8> {
     Ok(())
 }
 
-/// Cuts blanks at both ends, and a byte order mark before the first character.
+/// Cuts blanks at both ends, and byte order marks before the first character.
 fn trim(line: &[u8]) -> &[u8] {
     let mut text = begin(line);
-    text = text.strip_prefix(BYTE_ORDER_MARK).map_or(text, begin);
+    while let Some(marked) = text.strip_prefix(BYTE_ORDER_MARK) {
+        text = begin(marked);
+    }
     while let [rest @ .., last] = text
         && is_blank(*last)
     {
@@ -211,9 +213,8 @@ mod tests {
         let texts = lines.iter().filter_map(|line| std::str::from_utf8(line).ok());
         let codes: Vec<Vec<u8>> = texts
             .clone()
-            .map(|line| line.trim_matches([' ', '\t', '\r']))
-            .map(|line| line.strip_prefix('\u{feff}').unwrap_or(line))
-            .map(|line| line.trim_matches([' ', '\t', '\r']))
+            .map(|line| line.trim_start_matches([' ', '\t', '\r', '\u{feff}']))
+            .map(|line| line.trim_end_matches([' ', '\t', '\r']))
             .filter(|line| (8..=10).contains(&line.chars().count()))
             .map(|line| line.as_bytes().to_vec())
             .collect();
@@ -237,16 +238,16 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_before_a_code_is_cut_once() {
+    fn byte_order_marks_before_a_code_are_cut() {
         for text in [
             "\u{feff}HAPPYHRS",
             " \u{feff} HAPPYHRS\r\n",
             "\n\u{feff}HAPPYHRS\n",
+            "\u{feff}\u{feff}HAPPYHRS",
+            "\u{feff} \u{feff}\tHAPPYHRS",
         ] {
             assert_eq!(split(&[text.as_bytes()]).0, [b"HAPPYHRS"], "{text:?}");
         }
-        let twice = "\u{feff}\u{feff}HAPPYHRS";
-        assert_eq!(split(&[twice.as_bytes()]).0, ["\u{feff}HAPPYHRS".as_bytes()]);
         let widest = format!("\u{feff}{}", "😀".repeat(10));
         assert_eq!(split(&[widest.as_bytes()]), expected(widest.as_bytes()));
     }
@@ -267,13 +268,17 @@ mod tests {
         ] {
             assert!(said(text).contains("UTF-16"), "{text:?}");
         }
-        for text in [b"HAPPYHRS\rFIFTYOFF".as_slice(), b"\r\rHAPPYHRS\r \rFIFTYOFF\r"] {
+        for text in [
+            b"HAPPYHRS\rFIFTYOFF".as_slice(),
+            b"\r\rHAPPYHRS\r \rFIFTYOFF\r",
+            b"HAPPYHRS\rFIFTYOFF\n",
+        ] {
             assert!(said(text).contains("CR alone"), "{text:?}");
         }
         for text in [
             b"HAPPYHRS\r".as_slice(),
             b"HAPPYHRS\r\nFIFTY\rOFF",
-            b"A\rB\n",
+            b"A\rB\nC",
             b"",
             b"\r",
             b"\0",

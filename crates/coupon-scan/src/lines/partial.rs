@@ -17,8 +17,6 @@ pub(super) struct Partial {
     long: bool,
     /// Bytes were met since the last newline.
     begun: bool,
-    /// A byte order mark was cut.
-    marked: bool,
     utf8: Utf8,
 }
 
@@ -31,7 +29,6 @@ impl Default for Partial {
             full: false,
             long: false,
             begun: false,
-            marked: false,
             utf8: Utf8::default(),
         }
     }
@@ -59,8 +56,8 @@ impl Partial {
                     if !is_blank(byte) {
                         self.trimmed = self.length;
                     }
-                    if !self.marked && self.text.get(..self.length) == Some(BYTE_ORDER_MARK) {
-                        (self.length, self.trimmed, self.marked) = (0, 0, true);
+                    if self.text.get(..self.length) == Some(BYTE_ORDER_MARK) {
+                        (self.length, self.trimmed) = (0, 0);
                     }
                 }
                 _ if is_blank(byte) => self.full = true,

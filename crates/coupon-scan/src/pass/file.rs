@@ -144,7 +144,7 @@ impl ScannedFile {
         text.map_err(|reason| ScanError::Damaged {
             file: self.input.name(),
             offset: 0,
-            reason: reason.into(),
+            reason,
         })?;
         let splitter = std::mem::take(&mut self.splitter);
         let ByKind([packed @ .., other]) = &mut self.groups;

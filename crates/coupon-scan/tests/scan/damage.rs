@@ -131,8 +131,14 @@ fn a_byte_order_mark_is_cut_in_every_packing_and_other_texts_say_what_they_are()
         ([b"\xff\xfe", wide.as_slice()].concat(), "UTF-16"),
         (wide, "UTF-16"),
         (returns, "CR alone"),
+        (gzip(TEXT), "compressed twice"),
+        (zstd(TEXT), "compressed twice"),
+        (b"PK\x03\x04\x14\0\x08\0".to_vec(), "ZIP archive"),
+        (b"BZh91AY&SY\xdd\n".to_vec(), "another program"),
+        (b"<html><body>Log in</body></html>\n".to_vec(), "a page of HTML"),
     ] {
-        for content in [text.clone(), gzip(&text), zstd(&text)] {
+        let plain = (says != "compressed twice").then(|| text.clone());
+        for content in [gzip(&text), zstd(&text)].into_iter().chain(plain) {
             let (offset, reason) = damage(&content);
             assert!(offset == 0 && reason.contains(says), "{reason}");
         }
