@@ -1,7 +1,7 @@
 //! For tests only: throw-away PostgreSQL servers, databases cloned from a migrated template, an
 //! OTLP receiver, an HTTP client, and the real binaries as child processes, a worker among them.
 //!
-//! Nothing here returns an error: a failure here is a failed test.
+//! Nothing here but the HTTP client returns an error: a failure here is a failed test.
 #![expect(
     clippy::expect_used,
     clippy::panic,
