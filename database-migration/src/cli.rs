@@ -159,12 +159,13 @@ pub(crate) struct PartitionOptions {
 /// `400d`, as days.
 fn days(text: &str) -> Result<u32, String> {
     let (least, most) = (*RETAIN_DAYS.start(), *RETAIN_DAYS.end());
-    let time = process::duration::within(DAY * least..=DAY * most)(text)?;
-    let days = time.as_secs() / DAY.as_secs();
-    u32::try_from(days)
+    process::duration::within(DAY * least..=DAY * most)(text)
         .ok()
-        .filter(|days| DAY * *days == time)
-        .ok_or_else(|| "whole days such as 400d are expected".to_owned())
+        .and_then(|time| {
+            let days = u32::try_from(time.as_secs() / DAY.as_secs()).ok()?;
+            (DAY * days == time).then_some(days)
+        })
+        .ok_or_else(|| format!("whole days from {least}d to {most}d are expected"))
 }
 
 #[derive(Clone, Debug, Subcommand)]

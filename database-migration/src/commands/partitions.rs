@@ -54,15 +54,15 @@ impl Migrator {
             let act = owner::become_owner(&session.client, &self.roles);
             run.unless_stopped(async { act.await.doing("act as the owner of the tables") })
                 .await?;
-            let found = partitions::read(&session.client).await.doing(READ)?;
-            if found.is_empty() {
-                return Err(Error::NotPartitioned);
-            }
             let make = Make {
                 migrator: self,
                 settings,
             };
             let (mut changes, _) = attempts::make(&run, session, &make).await?;
+            let found = partitions::read(&session.client).await.doing(READ)?;
+            if found.is_empty() {
+                return Err(Error::NotPartitioned);
+            }
             partitions::retain(&run, session, &make, &mut changes).await?;
             let found = partitions::read(&session.client).await.doing(READ)?;
             let now = partitions::now(&session.client).await.doing(READ)?;

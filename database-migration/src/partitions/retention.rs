@@ -41,6 +41,13 @@ pub(crate) async fn retain(
     let found = read(&session.client).await.doing(DOING)?;
     let now = now(&session.client).await.doing(DOING)?;
     let retained = settings.retain_days > 0;
+    let export = settings.export_dir.as_deref().map(|folder| Export {
+        folder,
+        run_id: run.migrator.run_id.to_string(),
+    });
+    if retained && let Some(export) = &export {
+        export.check()?;
+    }
     let mut leaving: Vec<(&Partition, bool)> = found
         .iter()
         .filter(|it| it.is_detaching)
@@ -74,10 +81,6 @@ pub(crate) async fn retain(
     session.client.batch_execute(&wait).await.doing(DOING)?;
     let oldest = read(&session.client).await.doing(DOING)?;
     let cutoff = old(&oldest, now, settings.retain_days);
-    let export = settings.export_dir.as_deref().map(|folder| Export {
-        folder,
-        run_id: run.migrator.run_id.to_string(),
-    });
     if let Some(bound) = cutoff
         .iter()
         .filter(|it| it.table == "orders")
@@ -234,6 +237,16 @@ struct Export<'a> {
 }
 
 impl Export<'_> {
+    /// A folder that takes no files is refused before any order leaves its table.
+    fn check(&self) -> Result<(), Error> {
+        let file = self.folder.join(format!("{}.partial", self.run_id));
+        let tried = File::create(&file).and_then(|_| fs::remove_file(&file));
+        tried.map_err(|source| Error::Export {
+            file: self.folder.display().to_string(),
+            source,
+        })
+    }
+
     /// Writes the rows as CSV with a header; the file has its name once all of it is on disk.
     async fn write(&self, client: &Client, table: &str, rows: &str) -> Result<String, Error> {
         let file = self.folder.join(format!("{table}-{}.csv", self.run_id));

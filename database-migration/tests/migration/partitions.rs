@@ -22,7 +22,7 @@ const LIST: &str = r"
 
 const PENDING: &str = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
 
-async fn list(database: &TestDatabase, table: &str) -> Vec<Vec<String>> {
+pub(crate) async fn list(database: &TestDatabase, table: &str) -> Vec<Vec<String>> {
     let sql = format!("{LIST} '{table}'::regclass ORDER BY day[2]");
     database.rows(&sql).await
 }
@@ -146,6 +146,19 @@ async fn orders_are_stored_while_a_partition_is_made_beside_a_long_reader() {
 }
 
 #[tokio::test]
+async fn who_locks_a_partition_is_named() {
+    let database = TestDatabase::migrated().await;
+    let oldest = list(&database, "orders").await.swap_remove(0).swap_remove(0);
+    let locking = database.session(&format!("BEGIN; LOCK TABLE {oldest}")).await;
+    let process = locking.query_one("SELECT pg_backend_pid()", &[]).await.unwrap();
+
+    let output = run(&database, &["partitions", "--lock-timeout", "3s"]).await;
+
+    assert_eq!(output.code, Some(4), "{}", output.stderr);
+    output.assert_stderr(&format!("process {}", process.get::<_, i32>(0)));
+}
+
+#[tokio::test]
 async fn what_is_older_than_the_retention_is_exported_and_dropped_with_states_and_events() {
     let database = TestDatabase::migrated().await;
     database.execute(PAST).await;
@@ -253,8 +266,7 @@ async fn what_cannot_be_exported_is_not_dropped_and_the_next_run_goes_on() {
 
     assert_eq!(failed.code, Some(6), "{}", failed.stderr);
     failed.assert_stderr("see to the folder");
-    let count = "SELECT count(*) FROM orders_from_2024_01_01";
-    assert_eq!(database.value(count).await, "2");
+    assert_eq!(database.value(COUNTS).await, "3|3|3|3", "none has left");
     let next = run(
         &database,
         &[
