@@ -22,7 +22,12 @@ pub(crate) async fn read_json(
     if !is_json(request.headers(), is_empty(request.headers())) {
         return Err(ApiError::NotJson);
     }
-    read(request, payload, timeout).await
+    let body = read(request, payload, timeout).await?;
+    // RFC 8259, 8.1: it may be ignored. Clients that write UTF-8 as files have it send one.
+    Ok(match body.starts_with("\u{feff}".as_bytes()) {
+        true => body.slice("\u{feff}".len()..),
+        false => body,
+    })
 }
 
 /// Reads the body of a form whole, as [`read_json`] does.

@@ -45,7 +45,7 @@ pub(super) async fn merge(
         .promotions
         .map(|(promotions, skipped)| (Arc::new(promotions), skipped));
     let promotions = merge.rows(Table::Promotions, promotions, |kept| kept.promotions.clone())?;
-    let products = rows.products.map(|(products, skipped)| (Some(products), skipped));
+    let products = rows.products.and_then(not_all_skipped);
     let products = merge.rows(Table::Products, products, |_| None)?;
     let coupon_codes = rows.coupon_codes.map(Arc::new);
     let coupon_codes = merge.table(Table::CouponCodes, coupon_codes, |kept| kept.coupon_codes.clone())?;
@@ -74,6 +74,22 @@ pub(super) async fn merge(
         unread: merge.unread,
         skipped: merge.skipped,
     })
+}
+
+/// The products and the rows left out. When none of several rows can be read, it is the table that
+/// is unreadable: an empty catalogue would end the sale.
+fn not_all_skipped(
+    (products, skipped): (Vec<Product>, SkippedRows),
+) -> QueryResult<(Option<Vec<Product>>, SkippedRows)> {
+    if !products.is_empty() || skipped.count < 2 {
+        return Ok((Some(products), skipped));
+    }
+    let first = skipped.named.first().map_or("", String::as_str);
+    let problem = format!(
+        "none of its {} rows can be read, the first: {first}",
+        skipped.count
+    );
+    Err(diesel::result::Error::DeserializationError(problem.into()))
 }
 
 /// The catalogue of these products, or the one before; the bytes of an unchanged one are taken

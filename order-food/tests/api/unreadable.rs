@@ -134,6 +134,23 @@ async fn more_unreadable_rows_than_are_named_are_counted() {
     assert_eq!(app.get("/ready").await.json()["products"], 10);
 }
 
+#[tokio::test]
+async fn products_of_which_none_can_be_read_are_served_in_their_last_state() {
+    let app = TestApp::start().await;
+
+    app.publish("UPDATE products SET price = 'NaN'").await;
+
+    assert!(!is_up_to_date(&app).await);
+    assert_eq!(app.get("/ready").await.json()["products"], 10);
+    app.place_order([(PIZZA, 1)]).accepted().await;
+
+    app.publish("UPDATE products SET price = 2.00").await;
+
+    assert!(is_up_to_date(&app).await);
+    let order = app.place_order([(PIZZA, 1)]).accepted().await;
+    assert_eq!(order["total"], 2.0);
+}
+
 /// Rows as JSON: names of any letters, prices of any scale, images of any shape.
 fn any_products() -> Vec<Value> {
     let text = "[^\\x00]{1,20}";
