@@ -28,7 +28,7 @@ const CUT: &str = "
         const { overflowX, overflowY } = getComputedStyle(element);
         const hides = [overflowX, overflowY].some(overflow => ['hidden', 'clip'].includes(overflow));
         const isLarger = element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1;
-        const isText = !element.closest('svg, .hidden, .skip') && element.innerText !== '' && element.tagName !== 'INPUT';
+        const isText = !element.closest('svg, .hidden, .skip, .receipt thead') && element.innerText !== '' && element.tagName !== 'INPUT';
         return isText && hides && isLarger && element.checkVisibility();
     });
     const spilled = [...document.querySelectorAll('button, .button, .jump a')].filter(element =>

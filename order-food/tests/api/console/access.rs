@@ -121,15 +121,18 @@ async fn nothing_but_forms_is_read() {
 #[tokio::test]
 async fn keys_without_a_scope_of_the_console_and_forged_cookies_do_not_get_in() {
     let app = app().await;
-    for key in [APITEST, "no-key-at-all", "", "%00", &"x".repeat(5_000)] {
+    let long = "x".repeat(5_000);
+    for (key, refusal) in [
+        (APITEST, 403),
+        ("no-key-at-all", 403),
+        ("", 403),
+        ("%00", 422),
+        (&long, 403),
+    ] {
         let answer = Browser::stranger()
             .post(&app, "/login", &format!("key={key}"))
             .await;
-        assert!(
-            [403, 429].contains(&answer.status()),
-            "{key}: {}",
-            answer.status()
-        );
+        assert_eq!(answer.status(), refusal, "{key}");
         assert_eq!(answer.header("set-cookie"), None);
     }
     let browser = Browser::logged_in(&app, VIEWER).await;

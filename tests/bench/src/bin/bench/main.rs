@@ -60,7 +60,8 @@ struct Arguments {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// What to measure; by default all but `order-reads`, `latency`, `storefront`, `status`,
-    /// `large`, `before`, `webhooks`, `export` and `console`
+    /// `large`, `before`, `partitions`, `webhooks`,
+    /// `export` and `console`
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
     /// Orders in the table of `large`, `export` and `console`
@@ -108,6 +109,8 @@ enum Section {
     Large,
     /// Orders against the build of --before
     Before,
+    /// Orders and pages, with partitions and without
+    Partitions,
     /// Orders with a webhook endpoint and without
     Webhooks,
     /// Orders while all are exported
@@ -176,6 +179,7 @@ fn measure(arguments: Arguments) -> anyhow::Result<bool> {
             Section::Status => sections::status::measure(&setup, &mut report)?,
             Section::Large => sections::large::measure(&setup, &mut report)?,
             Section::Before => sections::before::measure(&setup, &mut report)?,
+            Section::Partitions => sections::partitions::measure(&setup, &mut report)?,
             Section::Webhooks => sections::webhooks::measure(&setup, &mut report)?,
             Section::Export => sections::export::measure(&setup, &mut report)?,
             Section::Console => sections::console::measure(&setup, &mut report)?,

@@ -9,6 +9,7 @@ pub(crate) mod keyed;
 pub(crate) mod large;
 pub(crate) mod latency;
 pub(crate) mod order_reads;
+pub(crate) mod partitions;
 pub(crate) mod post256;
 pub(crate) mod post64;
 pub(crate) mod promotions;
