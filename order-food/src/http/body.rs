@@ -22,12 +22,7 @@ pub(crate) async fn read_json(
     if !is_json(request.headers(), is_empty(request.headers())) {
         return Err(ApiError::NotJson);
     }
-    let body = read(request, payload, timeout).await?;
-    // RFC 8259, 8.1: it may be ignored. Clients that write UTF-8 as files have it send one.
-    Ok(match body.starts_with("\u{feff}".as_bytes()) {
-        true => body.slice("\u{feff}".len()..),
-        false => body,
-    })
+    read(request, payload, timeout).await
 }
 
 /// Reads the body of a form whole, as [`read_json`] does.

@@ -114,26 +114,6 @@ async fn only_json_without_encoding_is_taken() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_before_a_body_is_ignored_once() {
-    let app = TestApp::start().await;
-    let marked = |body: &str| {
-        Request::new("POST", "/api/order")
-            .header("api_key", APITEST)
-            .header("Content-Type", "application/json")
-            .body(body)
-    };
-
-    app.refuses(
-        &marked(&format!("\u{feff}\u{feff}{ORDER}")),
-        400,
-        "malformed_json",
-    )
-    .await;
-    app.refuses(&marked("\u{feff}"), 400, "malformed_json").await;
-    assert_eq!(app.send(&marked(&format!("\u{feff}{ORDER}"))).await.status(), 200);
-}
-
-#[tokio::test]
 async fn no_body_at_all_is_malformed() {
     let app = TestApp::start().await;
     let bare = Request::new("POST", "/api/order").header("api_key", APITEST);
