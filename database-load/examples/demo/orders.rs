@@ -18,8 +18,8 @@ const HOURS: [u64; 24] = [
 const KEYS: [(u64, u64); 6] = [(1, 2), (2, 40), (3, 33), (4, 12), (5, 8), (6, 5)];
 
 /// Codes of `promotions.csv` that orders were placed with: how often compared with the others,
-/// fewest units, first and last day of the 90. A code with `max_uses` is none of them: sample orders
-/// are not counted as uses.
+/// fewest units, first and last day of the 90. A code with `max_uses` is none of them: sample
+/// orders are not counted as uses.
 const COUPONS: [(&str, u64, u64, u64, u64); 17] = [
     ("SAVE10", 30, 1, 0, 89),
     ("HAPPYHOURS", 12, 1, 0, 89),

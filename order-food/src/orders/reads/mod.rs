@@ -1,5 +1,5 @@
-//! Reads of orders: which server answers; single orders in groups; pages, read once for all that ask
-//! for the same one at the same time.
+//! Reads of orders: which server answers; single orders in groups; a page once for all that ask for
+//! it at the same time.
 //!
 //! The age of an order is in its id (UUID version 7). A standby has an order of a certain age
 //! unless it is further behind than that; what it does not have is looked for on the primary.
