@@ -1,19 +1,14 @@
 //! Reads for pages: bounded in rows looked at, whatever the number of jobs.
 
 use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, SmallInt, Text};
-use diesel::{OptionalExtension, QueryResult, QueryableByName};
+use diesel::{OptionalExtension, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde_json::Value;
 
+use super::row::{Row, values};
 use crate::kind::Kind;
 use crate::priority::Priority;
 use crate::store::BY_INDEX;
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = Jsonb)]
-    row: Value,
-}
 
 /// Which jobs to look for; `None` is any.
 #[derive(Clone, Debug, Default)]
@@ -176,7 +171,7 @@ pub async fn priorities(connection: &mut AsyncPgConnection, sampled: [u64; 5]) -
         .bind::<Array<BigInt>, _>(most.to_vec())
         .load(connection)
         .await?;
-    Ok(rows.into_iter().map(|row| row.row).collect())
+    Ok(values(rows))
 }
 
 /// Jobs that wait or run, newest first, among the 20,000 below `before`.
@@ -221,7 +216,7 @@ fn looked_at(is_any: bool) -> i64 {
 }
 
 fn page(rows: Vec<Row>, most: i64) -> Newest {
-    let mut rows: Vec<Value> = rows.into_iter().map(|row| row.row).collect();
+    let mut rows = values(rows);
     let extent = rows.pop().unwrap_or_default();
     let member = |row: &Value, name: &str| row.get(name).and_then(Value::as_i64);
     let has_more = rows.len() > PAGE;
@@ -248,7 +243,7 @@ pub async fn payload(connection: &mut AsyncPgConnection, id: i64) -> QueryResult
 /// What is paused, with `running`: its jobs that have not ended yet.
 pub async fn pauses(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Value>> {
     let rows: Vec<Row> = diesel::sql_query(PAUSES).load(connection).await?;
-    Ok(rows.into_iter().map(|row| row.row).collect())
+    Ok(values(rows))
 }
 
 /// How many dead letters that were not replayed match; at most `bound`. Those of the kind `except`
@@ -281,7 +276,7 @@ pub async fn results(
         .bind::<Jsonb, _>(about)
         .load(connection)
         .await?;
-    Ok(rows.into_iter().map(|row| row.row).collect())
+    Ok(values(rows))
 }
 
 /// Jobs and dead letters of a kind with this in their payloads, newest first: 20 of each among the
@@ -293,7 +288,7 @@ pub async fn about(connection: &mut AsyncPgConnection, kind: &str, about: &Value
         .bind::<BigInt, _>(LOOKED_AT)
         .load(connection)
         .await?;
-    Ok(rows.into_iter().map(|row| row.row).collect())
+    Ok(values(rows))
 }
 
 /// Jobs that were added to the queue and that left it since the statistics of the database were
@@ -311,5 +306,5 @@ pub async fn of_kind(connection: &mut AsyncPgConnection, kind: Kind) -> QueryRes
         .bind::<SmallInt, _>(kind.priority.number())
         .load(connection)
         .await?;
-    Ok(rows.into_iter().map(|row| row.row).collect())
+    Ok(values(rows))
 }

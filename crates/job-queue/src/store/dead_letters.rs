@@ -6,7 +6,7 @@ use diesel::{QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
-use super::operate::{Row, values};
+use super::row::{Row, values};
 
 /// Which dead letters to replay or purge.
 #[derive(Clone, Debug)]

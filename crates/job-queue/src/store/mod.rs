@@ -12,6 +12,7 @@ mod finish;
 mod model;
 pub mod operate;
 mod public;
+mod row;
 
 pub use cancel::{CancelTarget, Cancelled, cancel};
 pub(crate) use claim::{CLAIM, ClaimFilter, ClaimedJob, claim};

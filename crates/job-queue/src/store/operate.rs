@@ -1,19 +1,14 @@
 //! What operators look at and change. Reads answer rows as JSON objects, named as the columns.
 
-use diesel::sql_types::{BigInt, Bool, Double, Jsonb, Nullable, SmallInt, Text};
-use diesel::{OptionalExtension, QueryResult, QueryableByName};
+use diesel::sql_types::{BigInt, Bool, Double, Nullable, SmallInt, Text};
+use diesel::{OptionalExtension, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
 use super::dead_letters::PIECE;
 pub use super::dead_letters::{DeadLetters, purge, replay, time_of};
+use super::row::{Row, values};
 use crate::priority::Priority;
-
-#[derive(QueryableByName)]
-pub(super) struct Row {
-    #[diesel(sql_type = Jsonb)]
-    pub(super) row: Value,
-}
 
 /// Which jobs to list; `None` is any.
 #[derive(Clone, Debug, Default)]
@@ -94,10 +89,6 @@ const OLD_REPLAYED: &str = "
 async fn rows(connection: &mut AsyncPgConnection, sql: &str) -> QueryResult<Vec<Value>> {
     let rows: Vec<Row> = diesel::sql_query(sql).load(connection).await?;
     Ok(values(rows))
-}
-
-pub(super) fn values(rows: Vec<Row>) -> Vec<Value> {
-    rows.into_iter().map(|row| row.row).collect()
 }
 
 /// Per kind and priority: `queued`, `due`, `running`, `dead`, `oldest_s`. Rows of living jobs and

@@ -7,7 +7,6 @@ use std::time::Duration;
 use database::pool::{Pool, ReadError};
 use uuid::Uuid;
 
-use super::pages::{self, SharedPage};
 use crate::orders::groups::{Grouped, Groups, Waiting};
 use crate::orders::with_lines::Page;
 use crate::orders::{Order, queries};
@@ -75,17 +74,16 @@ impl GroupedReads {
         &self.0.pool
     }
 
+    pub(super) fn pages(&self) -> &Groups<Page> {
+        &self.0.pages
+    }
+
     /// The order with this id, within `limit`.
     pub(super) async fn find(&self, id: Uuid, limit: Duration) -> Found {
         let reads = self.0.clone();
         let run = async move |group: Vec<Waiting<OrderId>>| reads.answer(group).await;
         let answer = self.0.groups.answer(OrderId(id), limit, run).await;
         answer.unwrap_or_else(|| Err(NotRead::late(limit)))
-    }
-
-    /// The page, within `limit`.
-    pub(super) async fn page(&self, page: Page, limit: Duration) -> Result<Arc<SharedPage>, NotRead> {
-        pages::find(&self.0.pages, &self.0.pool, page, limit).await
     }
 }
 

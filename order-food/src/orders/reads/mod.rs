@@ -146,7 +146,7 @@ impl OrderReads {
     pub(crate) async fn page(&self, page: Page) -> Result<Arc<SharedPage>, ApiError> {
         let deadline = Instant::now() + self.limit;
         if let Some((standby, reads)) = page.before.and_then(|before| self.standby_for(before)) {
-            let found = reads.page(page, STANDBY_LIMIT);
+            let found = pages::find(reads, page, STANDBY_LIMIT);
             match spans::database("SELECT orders", found).await {
                 Ok(page) => {
                     self.metrics.answered(Server::Standby);
@@ -155,7 +155,7 @@ impl OrderReads {
                 Err(problem) => standby.failed(&problem),
             }
         }
-        let found = self.primary.page(page, deadline - Instant::now());
+        let found = pages::find(&self.primary, page, deadline - Instant::now());
         let found = spans::database("SELECT orders", found).await;
         let page = found.map_err(|problem| unavailable(&problem))?;
         self.metrics.answered(Server::Primary);

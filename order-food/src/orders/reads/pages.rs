@@ -3,12 +3,10 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use database::pool::Pool;
-
-use super::grouped::NotRead;
+use super::grouped::{GroupedReads, NotRead};
 use crate::http::ApiError;
 use crate::http::representation::Representation;
-use crate::orders::groups::{Grouped, Groups, Waiting};
+use crate::orders::groups::{Grouped, Waiting};
 use crate::orders::with_lines::Page;
 use crate::orders::{Order, queries};
 
@@ -52,12 +50,11 @@ impl Grouped for Page {
 
 /// The page, of one server, within `limit`.
 pub(super) async fn find(
-    pages: &Groups<Page>,
-    pool: &Pool,
+    reads: &GroupedReads,
     page: Page,
     limit: Duration,
 ) -> Result<Arc<SharedPage>, NotRead> {
-    let pool = pool.clone();
+    let pool = reads.pool().clone();
     let run = async move |group: Vec<Waiting<Page>>| {
         let read = async |connection: &mut _| queries::orders_before(connection, page).await;
         let shared = match pool.read(limit, read).await {
@@ -71,6 +68,6 @@ pub(super) async fn find(
             waiting.answer(shared.clone());
         }
     };
-    let answer = pages.answer(page, limit, run).await;
+    let answer = reads.pages().answer(page, limit, run).await;
     answer.unwrap_or_else(|| Err(NotRead::late(limit)))
 }
