@@ -64,11 +64,14 @@ job: ## Run a CronJob now and follow it, JOB=database-load (NAMESPACE=… ARGS='
 bootstrap: ## Bring schema and data into the database of a cluster by Jobs, in order (PROFILES='minimal …' ENVIRONMENT=dev|staging|prod NAMESPACE=… DRY_RUN=1)
 	@scripts/deploy/bootstrap.sh
 
+# The build is that of the tests; on its own it also notes the sources of each program, by which
+# test_support::binary sees that a program is fresh.
 .PHONY: test
 test: ## Run every test, on throw-away PostgreSQL servers of their own
 	@scripts/prerequisites.sh
 	@scripts/images/check.sh
 	@scripts/previous-release.sh
+	cargo build --workspace --bins --tests --locked
 	cargo test --workspace --locked
 
 # Packages with long tests, which stand in modules called `soak`; what is long there asks test_support::scaled.
