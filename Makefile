@@ -197,7 +197,7 @@ lint-comments:
 .PHONY: lint-scripts
 lint-scripts:
 	@command -v shellcheck >/dev/null || { echo 'error: shellcheck is missing; type: sudo apt-get install shellcheck' >&2; exit 1; }
-	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run $(wildcard *.sh scripts/*.sh scripts/*/*.sh) tests/support/src/cluster/supervise.sh tests/support/src/patroni/ending.sh
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run $(wildcard *.sh scripts/*.sh scripts/*/*.sh) tests/support/src/cluster/ending.sh
 
 .PHONY: lint-readme
 lint-readme:

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -17,15 +19,21 @@ pub(crate) fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
     (pem, Issuer::new(params, key))
 }
 
+/// A certificate for a server of these names, and its key.
+pub(crate) fn signed(names: &[&str], authority: &Issuer<'_, KeyPair>) -> (Certificate, KeyPair) {
+    let key = KeyPair::generate().expect("a key pair");
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let certificate = CertificateParams::new(names)
+        .and_then(|params| params.signed_by(&key, authority))
+        .expect("a certificate for the server");
+    (certificate, key)
+}
+
 /// TLS for a server of these names, and the authority that signed its certificate (PEM).
 #[must_use]
 pub fn tls_server(names: &[&str]) -> (Arc<ServerConfig>, String) {
     let (pem, authority) = authority("test authority");
-    let key = KeyPair::generate().expect("a key pair");
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let certificate = CertificateParams::new(names)
-        .and_then(|params| params.signed_by(&key, &authority))
-        .expect("a certificate for the server");
+    let (certificate, key) = signed(names, &authority);
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)

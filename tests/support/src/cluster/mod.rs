@@ -1,5 +1,6 @@
 //! Throw-away PostgreSQL servers: one shared by all tests of a process, and some of a test's own.
 
+pub(crate) mod ending;
 mod own;
 mod pooler;
 pub(crate) mod programs;

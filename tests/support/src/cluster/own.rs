@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::programs::{self, temporary_folder};
+use super::programs::{signal_with_children, temporary_folder};
 use super::server::Server;
 use super::tls::{self, Tls};
 use crate::database::{connect, settings};
@@ -88,20 +88,13 @@ impl OwnCluster {
 
     /// Ends a standby's recovery with `pg_ctl promote`; returns when it takes writes.
     pub fn promote(&self) {
-        let pg_ctl = programs::folder().join("pg_ctl");
-        let output = programs::command_as_owner(&pg_ctl.display().to_string())
-            .args(["promote", "-w", "-D"])
-            .arg(self.server.data())
-            .current_dir("/")
-            .output()
-            .expect("run pg_ctl");
-        assert!(output.status.success(), "pg_ctl promote: {output:?}");
+        self.server.promote();
     }
 
     /// Sends a signal to all processes of the server, the first one first: `KILL` is a crash of the
     /// machine, `STOP` a frozen one until `CONT`.
     pub fn signal(&self, name: &str) {
-        programs::signal_with_children(name, &self.process_id().to_string());
+        signal_with_children(name, &self.process_id().to_string());
     }
 
     /// Stops the server; returns when it has ended.

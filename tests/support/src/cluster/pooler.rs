@@ -1,13 +1,11 @@
 //! A PgBouncer between a test and its server.
 
 use std::net::TcpStream;
-use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::programs::{command_as_owner, owner, temporary_folder, tool};
-use super::server::random_hex;
+use super::programs::{command_as_owner, give_to_owner, owned_folder, temporary_folder, tool};
 use crate::free_port;
 
 /// How PgBouncer hands out the sessions of the server.
@@ -38,8 +36,7 @@ impl Pooler {
     #[must_use]
     pub fn start(url: &str, pooling: Pooling, size: u32) -> Self {
         let (role, password, host, server_port, rest) = parts(url);
-        let home = temporary_folder().join(format!("order-food-pooler-{}", random_hex()));
-        std::fs::create_dir(&home).expect("a folder for the pooler");
+        let home = owned_folder(&temporary_folder(), "order-food-pooler");
         let port = free_port();
         let mode = match pooling {
             Pooling::Transaction => "transaction",
@@ -59,11 +56,8 @@ impl Pooler {
         let file = home.join("pgbouncer.ini");
         std::fs::write(&file, settings).expect("write the pooler's settings");
         std::fs::write(&users, format!("\"{role}\" \"{password}\"\n")).expect("write the pooler's users");
-        for path in [&home, &file, &users] {
-            let (user, group) = owner();
-            chown(path, Some(user), Some(group)).expect("give a file to the pooler's user");
-        }
-        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).expect("protect a folder");
+        give_to_owner(&file);
+        give_to_owner(&users);
         let process = command_as_owner(&tool("pgbouncer").display().to_string())
             .args(["-q".as_ref(), file.as_os_str()])
             .current_dir("/")

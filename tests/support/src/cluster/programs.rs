@@ -1,6 +1,6 @@
 //! Where the PostgreSQL server programs are, and as which user they run.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -58,17 +58,25 @@ pub(crate) fn temporary_folder() -> PathBuf {
         .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
 }
 
-/// User and group that own what [`command_as_owner`] reads.
-pub(crate) fn owner() -> (u32, u32) {
-    let id = |flag: &str| {
-        let output = Command::new("id").args([flag, "postgres"]).output();
-        let output = output.expect("run id");
-        let text = String::from_utf8(output.stdout).expect("a number");
-        text.trim().parse().expect("the id of the user postgres")
-    };
-    match is_root() {
-        true => (id("-u"), id("-g")),
-        false => std::fs::metadata("/proc/self").map_or((0, 0), |this| (this.uid(), this.gid())),
+/// A new folder that only the user of [`command_as_owner`] may enter.
+pub(crate) fn owned_folder(below: &Path, name: &str) -> PathBuf {
+    let home = below.join(format!("{name}-{}", super::random_hex()));
+    std::fs::create_dir(&home).unwrap_or_else(|error| panic!("make {}: {error}", home.display()));
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).expect("protect a folder");
+    give_to_owner(&home);
+    home
+}
+
+/// Lets the user of [`command_as_owner`] read a file or enter a folder.
+pub(crate) fn give_to_owner(path: &Path) {
+    if is_root() {
+        let id = |flag: &str| {
+            let output = Command::new("id").args([flag, "postgres"]).output();
+            let output = output.expect("run id");
+            let text = String::from_utf8(output.stdout).expect("a number");
+            text.trim().parse().expect("the id of the user postgres")
+        };
+        chown(path, Some(id("-u")), Some(id("-g"))).expect("give a file to the user postgres");
     }
 }
 

@@ -1,22 +1,20 @@
-//! One PostgreSQL server below a supervisor that dies with this process.
+//! One PostgreSQL server that ends with this process.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use super::programs;
+use super::ending::Ending;
+use super::programs::{command_as_owner, folder, owned_folder};
 use crate::free_port;
 
 /// Attempts with another free port after a port was taken meanwhile.
 const PORT_ATTEMPTS: u32 = 5;
 
-/// A cluster and the supervisor that owns it; both go when this is dropped or the process ends.
+/// A cluster and what ends it; both go when this is dropped or the process ends.
 #[derive(Debug)]
 pub(super) struct Server {
-    supervisor: Child,
-    commands: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    _ending: Ending,
+    programs: PathBuf,
     /// The cluster's own folder: `data`, `server.log`, `password`.
     pub(super) home: PathBuf,
     /// TCP port on 127.0.0.1, the same for the cluster's whole life once it has started.
@@ -29,7 +27,22 @@ impl Server {
     /// A cluster below `folder`, with the given lines at the end of its `postgresql.conf`; not
     /// started.
     pub(super) fn create(folder: &Path, settings: &str) -> Self {
-        let server = Self::copy_or_create(folder, None, random_hex());
+        let server = Self::empty(folder, random_hex());
+        let file = server.home.join("password");
+        std::fs::write(&file, &server.password).expect("write the superuser's password");
+        let password = format!("--pwfile={}", file.display());
+        let made = server.run(
+            "initdb",
+            &[
+                "--no-sync",
+                "--username=postgres",
+                &password,
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+            ],
+        );
+        made.unwrap_or_else(|problem| panic!("no PostgreSQL cluster: {problem}"));
         server.append(
             "postgresql.conf",
             "\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n",
@@ -41,42 +54,28 @@ impl Server {
     /// A streaming standby of `primary`, below `folder`, that finds the primary at `port`. The
     /// primary must not run while it is copied; the standby is not started.
     pub(super) fn standby(primary: &Self, folder: &Path, port: u16) -> Self {
-        let server = Self::copy_or_create(folder, Some(&primary.data()), primary.password.clone());
+        let server = Self::empty(folder, primary.password.clone());
+        // Not pg_basebackup: not every server comes with it.
+        let copied = command_as_owner("cp")
+            .arg("-a")
+            .args([primary.data(), server.data()])
+            .output()
+            .expect("run cp");
+        assert!(copied.status.success(), "no copy of a cluster: {copied:?}");
+        std::fs::write(server.data().join("standby.signal"), "").expect("mark a standby");
         let password = &primary.password;
         let source = format!("host=127.0.0.1 port={port} user=postgres password={password}");
         server.append("postgresql.conf", &format!("primary_conninfo = '{source}'\n"));
         server
     }
 
-    fn copy_or_create(folder: &Path, primary: Option<&Path>, password: String) -> Self {
-        let mut supervisor = programs::command_as_owner("sh")
-            .args(["-c", include_str!("supervise.sh"), "supervise"])
-            .arg(programs::folder())
-            .arg(folder)
-            .args(primary)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            // Ctrl-C reaches this process only; the supervisor must outlive it to clean up.
-            .process_group(0)
-            .spawn()
-            .expect("start the supervisor of a PostgreSQL cluster");
-        let mut commands = supervisor.stdin.take().expect("a piped standard input");
-        let mut answers = BufReader::new(supervisor.stdout.take().expect("a piped standard output"));
-
-        writeln!(commands, "{password}").expect("the supervisor listens");
-        let mut line = String::new();
-        answers.read_line(&mut line).expect("the supervisor answers");
-        let home = line
-            .trim()
-            .strip_prefix("home ")
-            .unwrap_or_else(|| panic!("no PostgreSQL cluster: {line:?}"));
+    /// The folder of a cluster to be.
+    fn empty(folder: &Path, password: String) -> Self {
+        let home = owned_folder(folder, "order-food-test");
         Self {
-            home: PathBuf::from(home),
-            commands: Some(commands),
-            answers,
-            supervisor,
+            _ending: Ending::of(&home),
+            programs: self::folder(),
+            home,
             port: 0,
             password,
         }
@@ -87,22 +86,31 @@ impl Server {
         let mut refusal = String::new();
         for _ in 0..PORT_ATTEMPTS {
             let port = if self.port == 0 { free_port() } else { self.port };
-            match self.command(&format!("start {port}")) {
+            let log = self.log_file().display().to_string();
+            match self.pg_ctl("start", &["-o", &format!("-p {port}"), "-l", &log]) {
                 Ok(()) => {
                     self.port = port;
                     return;
                 }
-                Err(reason) => refusal = reason,
+                Err(problem) => refusal = format!("{problem} {}", self.log()),
             }
         }
         panic!("PostgreSQL does not start: {refusal}");
     }
 
-    /// Stops the server in one of `pg_ctl`'s modes and returns when it has ended.
-    pub(super) fn stop(&mut self, mode: &str) {
-        if let Err(reason) = self.command(&format!("stop {mode}")) {
-            panic!("PostgreSQL does not stop: {reason}");
+    /// Stops the server in one of `pg_ctl`'s modes and returns when it has ended; it may have ended
+    /// by itself.
+    pub(super) fn stop(&self, mode: &str) {
+        if self.data().join("postmaster.pid").exists() {
+            let stopped = self.pg_ctl("stop", &["-m", mode]);
+            stopped.unwrap_or_else(|problem| panic!("PostgreSQL does not stop: {problem}"));
         }
+    }
+
+    /// Ends a standby's recovery; returns when it takes writes.
+    pub(super) fn promote(&self) {
+        let promoted = self.pg_ctl("promote", &[]);
+        promoted.unwrap_or_else(|problem| panic!("PostgreSQL is not promoted: {problem}"));
     }
 
     /// Appends text to a file of the data folder.
@@ -136,28 +144,25 @@ impl Server {
         self.home.join("server.log")
     }
 
-    fn command(&mut self, command: &str) -> Result<(), String> {
-        let commands = self
-            .commands
-            .as_mut()
-            .expect("the supervisor lives as long as this");
-        writeln!(commands, "{command}").expect("the supervisor listens");
-        let mut answer = String::new();
-        self.answers
-            .read_line(&mut answer)
-            .expect("the supervisor answers");
-        match answer.trim() {
-            "done" => Ok(()),
-            answer => Err(answer.to_owned()),
-        }
+    /// Waits at most 60 s.
+    fn pg_ctl(&self, what: &str, words: &[&str]) -> Result<(), String> {
+        self.run("pg_ctl", &[&[what, "-w", "-t", "60"], words].concat())
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // The supervisor waits for the end of its standard input.
-        drop(self.commands.take());
-        let _ = self.supervisor.wait();
+    /// Runs a program on the data folder.
+    fn run(&self, program: &str, words: &[&str]) -> Result<(), String> {
+        let output = command_as_owner(&self.programs.join(program).display().to_string())
+            .arg("-D")
+            .arg(self.data())
+            .args(words)
+            .env("LC_ALL", "C")
+            .current_dir("/")
+            .output()
+            .expect("run a program of PostgreSQL");
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(format!("{program}: {output:?}")),
+        }
     }
 }
 

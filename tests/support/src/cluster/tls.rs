@@ -1,11 +1,10 @@
 //! A certificate authority and a server certificate, made anew for each cluster.
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rcgen::{CertificateParams, KeyPair};
-
-use crate::certificate::authority;
+use super::programs::give_to_owner;
+use crate::certificate::{authority, signed};
 
 /// The certificates that a cluster with TLS was given, as files that the test may read.
 #[derive(Clone, Debug)]
@@ -20,18 +19,13 @@ pub struct Tls {
 pub(super) fn make(home: &Path, names: &[&str]) -> Tls {
     let (ca_pem, ca) = authority("order-food test authority");
     let (other_pem, _) = authority("another test authority");
-    let key = KeyPair::generate().expect("a key pair");
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let certificate = CertificateParams::new(names)
-        .and_then(|params| params.signed_by(&key, &ca))
-        .expect("a certificate for the server");
+    let (certificate, key) = signed(names, &ca);
 
     let write = |name: &str, text: &str| {
         let path = home.join(name);
         std::fs::write(&path, text).expect("write a certificate");
         // PostgreSQL reads a key only if it belongs to its own user alone.
-        let owner = std::fs::metadata(home).expect("the cluster's folder exists");
-        chown(&path, Some(owner.uid()), Some(owner.gid())).expect("give a certificate to the server's user");
+        give_to_owner(&path);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .expect("protect a certificate");
         path

@@ -1,16 +1,17 @@
 //! The processes of three nodes.
 
-use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::program::Patroni;
 use super::settings::{self, Node, PASSWORD};
-use crate::cluster::programs::{folder, owner, signal_with_children, temporary_folder, tool};
-use crate::cluster::random_hex;
+use crate::cluster::ending::Ending;
+use crate::cluster::programs::{
+    folder, give_to_owner, owned_folder, signal_with_children, temporary_folder, tool,
+};
 use crate::database::connect;
 use crate::free_port;
 
@@ -26,8 +27,7 @@ pub struct Trio {
     nodes: Vec<Node>,
     proxy: u16,
     others: Vec<Child>,
-    ending: Child,
-    lifeline: Option<ChildStdin>,
+    ending: Ending,
 }
 
 impl Trio {
@@ -35,12 +35,7 @@ impl Trio {
     #[must_use]
     pub fn start(patroni: &Patroni) -> Self {
         let [etcd, haproxy] = ["etcd", "haproxy"].map(tool);
-        let home = temporary_folder().join(format!("order-food-trio-{}", random_hex()));
-        std::fs::create_dir(&home).expect("a folder for the cluster");
-        let (user, group) = owner();
-        chown(&home, Some(user), Some(group)).expect("give the folder to PostgreSQL's user");
-        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).expect("protect a folder");
-        let (ending, lifeline) = ending(&home);
+        let home = owned_folder(&temporary_folder(), "order-food-trio");
         let node = |number| Node {
             name: format!("n{number}"),
             api: free_port(),
@@ -52,8 +47,7 @@ impl Trio {
             nodes: (1..=3).map(node).collect(),
             proxy: free_port(),
             others: Vec::new(),
-            ending,
-            lifeline: Some(lifeline),
+            ending: Ending::of(&home),
             home,
         };
         let clients = trio.start_etcd(&etcd);
@@ -61,7 +55,7 @@ impl Trio {
             let text = settings::patroni(node, &clients, &trio.home, &folder());
             let file = trio.settings_of(node);
             std::fs::write(&file, text).expect("write a node's settings");
-            chown(&file, Some(user), Some(group)).expect("give the settings to PostgreSQL's user");
+            give_to_owner(&file);
         }
         for node in 0..trio.nodes.len() {
             trio.revive(node);
@@ -248,8 +242,7 @@ impl Trio {
 
 impl Drop for Trio {
     fn drop(&mut self) {
-        drop(self.lifeline.take());
-        let _ = self.ending.wait();
+        self.ending.end();
         let patronis = self.nodes.iter_mut().filter_map(|node| node.patroni.as_mut());
         for child in patronis.chain(&mut self.others) {
             let _ = child.wait();
@@ -259,19 +252,6 @@ impl Drop for Trio {
 
 fn url(hosts: &str) -> String {
     format!("postgres://postgres:{PASSWORD}@{hosts}/postgres")
-}
-
-/// Kills what is left of the cluster when this process ends.
-fn ending(home: &Path) -> (Child, ChildStdin) {
-    use std::io::Write as _;
-    let mut ending = Command::new("sh")
-        .args(["-c", include_str!("ending.sh"), "ending"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("start sh");
-    let mut lifeline = ending.stdin.take().expect("a piped standard input");
-    writeln!(lifeline, "{}", home.display()).expect("name the folder");
-    (ending, lifeline)
 }
 
 /// Answer of an HTTP server, if there is one.
