@@ -69,7 +69,6 @@ bootstrap: ## Bring schema and data into the database of a cluster by Jobs, in o
 .PHONY: test
 test: ## Run every test, on throw-away PostgreSQL servers of their own
 	@scripts/prerequisites.sh
-	@scripts/images/check.sh
 	@scripts/previous-release.sh
 	cargo build --workspace --bins --tests --locked
 	cargo test --workspace --locked
@@ -129,7 +128,13 @@ bench-coupons: ## Measure the coupon scanner against decompression alone, about 
 
 .PHONY: e2e-clients
 e2e-clients: ## Place 1,000 orders by each of curl, Python, Node, Go and the JDK, about 1 min: none may be lost
-	@scripts/e2e/clients.sh
+	@for program in curl:curl python3:python3 node:nodejs go:golang-go javac:default-jdk-headless; do \
+		command -v $${program%:*} >/dev/null || \
+			{ echo "error: $${program%:*} is missing; type: sudo apt-get install $${program#*:}" >&2; exit 1; }; \
+	done
+	@scripts/postgres/binaries.sh >/dev/null
+	CLIENTS='$(or $(CLIENTS),curl curl-upgrade python node go java)' SOAK=1 \
+		cargo test --locked -p order-food --test api -- --nocapture soak::clients
 
 # Ignored tests, one at a time, on what the daemon, the cluster or Prometheus really does.
 E2E := cargo test --locked -p system-tests --test system -- --ignored --nocapture
@@ -201,8 +206,8 @@ lint-scripts:
 
 .PHONY: lint-readme
 lint-readme:
-	@order=$$(scripts/example-order.sh) && case "$$(cat README.md)" in *"$$order"*) ;; \
-		*) echo 'error: README.md does not show the order that scripts/example-order.sh prints' >&2; exit 1 ;; esac
+	@order=$$(bash -c '. scripts/functions.sh; example_order 8080') && case "$$(cat README.md)" in *"$$order"*) ;; \
+		*) echo 'error: README.md does not show the order that scripts/functions.sh prints' >&2; exit 1 ;; esac
 
 .PHONY: lint-clippy
 lint-clippy:

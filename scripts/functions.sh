@@ -47,3 +47,13 @@ apt_update() {
 apt_install() {
   apt install --no-install-recommends "$1" || fail "cannot install the package $1; type: sudo apt-get install $1"
 }
+
+# example_order PORT: the curl command that places the sample order; the README shows exactly this.
+example_order() {
+  cat <<EXAMPLE
+curl -sS http://localhost:$1/api/order \\
+  -H 'api_key: apitest' \\
+  -H 'Content-Type: application/json' \\
+  -d '{"items":[{"productId":"1","quantity":2},{"productId":"3","quantity":1}],"couponCode":"SAVE10"}'
+EXAMPLE
+}

@@ -178,7 +178,7 @@ The shop is at http://localhost:$PORT, the documentation of its API at http://lo
 http://localhost:$worker_port/q/health. ${CONSOLE_PORT:+Kitchen and operators: http://localhost:$CONSOLE_PORT, with the API key stafftest. }Ctrl-C stops
 everything. Order in the shop, or by the API:
 
-$("$here/example-order.sh")
+$(example_order "$PORT")
 
 READY
 serving=yes

@@ -62,7 +62,7 @@ The shop is at http://localhost:$port, the documentation of its API at http://lo
 http://localhost:$(port order-food 8081), the worker's health at http://localhost:$(port order-food-workers 8080)/q/health. 'make logs' shows what happens,
 'make down' stops everything. Order in the shop, or by the API:
 
-$(PORT=$port "$here/../example-order.sh")
+$(example_order "$port")
 READY
 [[ ${OBSERVABILITY:-0} == 0 ]] || cat <<OBSERVABILITY
 

@@ -54,7 +54,7 @@ example() {
   if [[ $environment == production ]]; then
     echo "curl -sS http://localhost:8080/api/product"
   else
-    PORT=8080 "$root/scripts/example-order.sh"
+    example_order 8080
   fi
 }
 

@@ -1,7 +1,7 @@
-//! Writes what is generated from the charts: the tables of their READMEs, the golden files and
-//! the manifests under `k8s/`. `make charts` runs it.
+//! Writes what is generated from the charts: the tables of their READMEs, the golden files, the
+//! manifests under `k8s/`, and the settings in docker-compose.yml. `make charts` runs it.
 
-use charts_tests::{CHARTS, bootstrap, chart, golden, helm, manifests, reference};
+use charts_tests::{CHARTS, bootstrap, chart, compose, golden, helm, manifests, reference, repository};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for name in CHARTS {
@@ -12,5 +12,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
         std::fs::write(path, text)?;
     }
+    std::fs::write(repository().join("docker-compose.yml"), compose::file())?;
     Ok(())
 }

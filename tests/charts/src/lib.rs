@@ -1,6 +1,6 @@
 //! The charts as the real helm renders them, Kubernetes' schemas, and what is generated from the
-//! charts: the tables of their READMEs, the golden files and the manifests under `k8s/`. Everything
-//! here is for tests, and panics.
+//! charts: the tables of their READMEs, the golden files, the manifests under `k8s/`, and the
+//! settings in docker-compose.yml. Everything here is for tests, and panics.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -10,6 +10,7 @@
 )]
 
 pub mod bootstrap;
+pub mod compose;
 pub mod helm;
 pub mod manifests;
 pub mod object;

@@ -14,6 +14,7 @@ mod database;
 mod databases;
 mod files;
 mod generated;
+mod images;
 mod init_job_scripts;
 mod init_jobs;
 mod jobs;

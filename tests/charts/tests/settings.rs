@@ -1,9 +1,9 @@
 //! Settings of the chart: each becomes a variable that the program has.
 
+use charts_tests::compose::{self, Setting};
 use charts_tests::helm::render;
-use charts_tests::object::variable;
-use charts_tests::{chart, repository};
-use serde_json::{Value, json};
+use charts_tests::object::{self, variable};
+use charts_tests::repository;
 
 use crate::everything;
 
@@ -44,50 +44,34 @@ fn a_cell_is_numbered_from_0_on_and_says_since_when() {
 
 #[test]
 fn every_value_for_a_setting_becomes_a_variable_of_the_program() {
-    let schema = std::fs::read_to_string(chart("order-food").join("values.schema.json")).unwrap();
-    let schema: Value = serde_json::from_str(&schema).unwrap();
     let known = std::fs::read_to_string(repository().join("order-food/config/default.toml")).unwrap();
-    let values = &schema["properties"];
-    let of_workers = &values["workers"]["properties"]["settings"];
-    for (path, group, prefix, deployments, least) in [
-        ("settings", &values["settings"], "", &["order-food"][..], 19),
-        (
-            "jobs",
-            &values["jobs"],
-            "JOBS_",
-            &["order-food", "order-food-workers"],
-            14,
-        ),
-        ("workers.settings", of_workers, "", &["order-food-workers"], 5),
+    let settings = compose::settings();
+    let objects = compose::rendering(&settings);
+    for (group, deployments, least) in [
+        ("settings", &["order-food"][..], 19),
+        ("jobs", &["order-food", "order-food-workers"], 14),
+        ("workers.settings", &["order-food-workers"], 5),
     ] {
-        let settings = group["properties"].as_object().unwrap();
-        let all: Vec<String> = settings
-            .iter()
-            .map(|(name, kind)| format!("\"{name}\": {}", example(kind)))
-            .collect();
-        let objects = render("order-food")
-            .set("workers.enabled=true")
-            .json(&format!("{path}={{{}}}", all.join(",")))
-            .objects();
-        assert!(settings.len() >= least, "{settings:?}");
-        for name in settings.keys() {
-            let variable_name = format!("{prefix}{}", snake(name).to_uppercase());
+        let of_group: Vec<&Setting> = settings.iter().filter(|setting| setting.group == group).collect();
+        assert!(of_group.len() >= least, "{group}: {}", of_group.len());
+        for Setting { variable, .. } in of_group {
             for deployment in deployments {
                 let pod = objects.named("Deployment", deployment).pod().unwrap();
+                let container = pod.containers().pop().unwrap();
                 assert!(
-                    !variable(pod.containers().last().unwrap(), &variable_name).is_null(),
-                    "{name} is not given to {deployment}"
+                    !object::variable(container, variable).is_null(),
+                    "{variable} is not given to {deployment}"
                 );
             }
             // A list of five names its first variable in full: JOBS_…_CRITICAL, _HIGH, ….
-            let (_, priority) = variable_name.rsplit_once('_').unwrap_or_default();
+            let (_, priority) = variable.rsplit_once('_').unwrap_or_default();
             let is_known = |before| {
-                known.contains(&format!("{before}{variable_name}"))
-                    || known.contains(&format!("{before}_{priority}")) && prefix == "JOBS_"
+                known.contains(&format!("{before}{variable}"))
+                    || known.contains(&format!("{before}_{priority}")) && group == "jobs"
             };
             assert!(
                 ["(", ", ", "; "].into_iter().any(is_known),
-                "{variable_name} is no variable of order-food"
+                "{variable} is no variable of order-food"
             );
         }
     }
@@ -95,49 +79,10 @@ fn every_value_for_a_setting_becomes_a_variable_of_the_program() {
 
 #[test]
 fn compose_passes_every_setting_that_the_chart_has() {
-    let compose = std::fs::read_to_string(repository().join("docker-compose.yml")).unwrap();
-    let schema = std::fs::read_to_string(chart("order-food").join("values.schema.json")).unwrap();
-    let schema: Value = serde_json::from_str(&schema).unwrap();
-    let values = &schema["properties"];
-    let of_workers = &values["workers"]["properties"]["settings"];
-    let mut passed = 0;
-    for (group, prefix) in [
-        (&values["settings"], ""),
-        (&values["jobs"], "JOBS_"),
-        (of_workers, ""),
-    ] {
-        for name in group["properties"].as_object().unwrap().keys() {
-            let variable = format!("{prefix}{}", snake(name).to_uppercase());
-            let is_passed = compose.lines().any(|line| {
-                let (key, _) = line.trim().split_once(':').unwrap_or_default();
-                key == variable
-            });
-            assert!(is_passed, "{variable} is not in docker-compose.yml");
-            passed += 1;
-        }
+    let written = std::fs::read_to_string(repository().join("docker-compose.yml")).unwrap();
+    assert_eq!(written, compose::file(), "type: make charts");
+    for Setting { variable, .. } in compose::settings() {
+        let line = format!("\n  {variable}:\n");
+        assert!(written.contains(&line), "{variable} is not in docker-compose.yml");
     }
-    assert!(passed > 45, "{passed}");
-}
-
-/// A value that the schema allows.
-fn example(kind: &Value) -> Value {
-    match (&kind["type"][0], &kind["enum"][0], &kind["maximum"]) {
-        (Value::String(kind), ..) if kind == "array" => json!(["x"]),
-        (Value::String(kind), ..) if kind == "boolean" => json!(true),
-        _ if !kind["examples"].is_null() => kind["examples"][0].clone(),
-        (_, Value::Null, greatest) => greatest.clone(),
-        (_, first, _) => first.clone(),
-    }
-}
-
-/// `poolWaitMs` as `pool_wait_ms`.
-fn snake(name: &str) -> String {
-    let split = |next: char| {
-        [
-            if next.is_uppercase() { "_" } else { "" }.to_owned(),
-            next.to_string(),
-        ]
-        .concat()
-    };
-    name.chars().map(split).collect::<String>()
 }
