@@ -42,7 +42,7 @@ images: ## Build the three images, tagged with revision, appVersion and latest (
 
 .PHONY: push
 push: ## Build the images and push them to REGISTRY=…
-	@scripts/images/push.sh
+	@scripts/images/build.sh push
 
 .PHONY: sbom
 sbom: $(CARGO_CYCLONEDX) ## List what each program is made of, as CycloneDX, in target/sbom
@@ -89,31 +89,36 @@ fuzz: ## Give every parser CASES=200000 random inputs, about 15 min (PACKAGES='o
 
 .PHONY: bench
 bench: ## Measure the order path, about 10 min (SECONDS=5 ROUNDS=3 ONLY=post64,storefront,webhooks,export,… ORDERS=1000000 BEFORE=order-food-of-before OUT=target/bench to choose)
-	@scripts/bench.sh orders $(bench_options)
+	@$(call ensure,wrk:wrk)
+	@$(call bench,orders) $(bench_options)
 
 .PHONY: bench-large
 bench-large: ## Measure with 10 million orders stored (ORDERS=… to choose); needs 15 GB of disk
-	@scripts/bench.sh orders --only large $(filter-out --only $(ONLY),$(bench_options))
+	@$(call ensure,wrk:wrk)
+	@$(call bench,orders) --only large $(filter-out --only $(ONLY),$(bench_options))
 
 .PHONY: bench-latency
 bench-latency: ## Measure orders whose commits wait for a synchronous standby, about 3 min (SECONDS=5 ROUNDS=3 BEFORE=order-food-of-before to choose)
-	@scripts/bench.sh orders --only latency $(filter-out --only $(ONLY),$(bench_options))
+	@$(call ensure,wrk:wrk)
+	@$(call bench,orders) --only latency $(filter-out --only $(ONLY),$(bench_options))
 
 .PHONY: bench-status
 bench-status: ## Measure changes of orders, and streams of them with 1,000 clients, about 2 min (SECONDS=5 ROUNDS=3 to choose)
-	@scripts/bench.sh orders --only status $(filter-out --only $(ONLY),$(bench_options))
+	@$(call ensure,wrk:wrk)
+	@$(call bench,orders) --only status $(filter-out --only $(ONLY),$(bench_options))
 
 .PHONY: bench-console
 bench-console: ## Measure the console's pages with 10 million orders, a million jobs, 100,000 dead letters, and open boards (ORDERS=… to choose); needs 15 GB of disk
-	@scripts/bench.sh orders --only console $(filter-out --only $(ONLY),$(bench_options))
+	@$(call ensure,wrk:wrk)
+	@$(call bench,orders) --only console $(filter-out --only $(ONLY),$(bench_options))
 
 .PHONY: bench-migration
 bench-migration: ## Measure database-migration: nothing to do, and an empty database (RUNS=20 to choose)
-	@scripts/bench.sh migration $(if $(RUNS),--runs $(RUNS))
+	@$(call bench,migration) $(if $(RUNS),--runs $(RUNS))
 
 .PHONY: bench-load
 bench-load: ## Measure database-load: first load, unchanged sources, a changed price (RUNS=20 to choose)
-	@scripts/bench.sh load $(if $(RUNS),--runs $(RUNS)) $(if $(OUT),--out $(OUT))
+	@$(call bench,load) $(if $(RUNS),--runs $(RUNS)) $(if $(OUT),--out $(OUT))
 
 .PHONY: bench-jobs
 bench-jobs: ## Measure the job queue against pgbench doing the same statements, about 6 min (SECONDS=10 ROUNDS=3 WAITING=1000000 OPEN=60 ONLY=enqueue,idle,throughput,critical,open to choose)
@@ -147,9 +152,22 @@ e2e-compose: ## Prove images and docker-compose.yml with a real Docker daemon, a
 		trap "$$compose down --volumes --timeout 5 >/dev/null 2>&1" EXIT; trap 'exit 130' INT TERM; \
 		$(E2E) e2e::compose || { $$compose logs --no-color --tail=30; exit 1; }
 
+audit_out = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/audit-web
+
+# Lighthouse and the Nu HTML Checker come from npm, at the versions of a lock file. The tests run one after the other: what
+# runs beside one would be measured, too.
 .PHONY: audit-web
 audit-web: ## Measure the shop's pages, about 15 min: Lighthouse, axe on every page at 3 widths by day and night, HTML validity (RELEASE=1 for the release build)
-	@scripts/audit-web.sh
+	@scripts/prerequisites.sh
+	@$(call ensure,node:nodejs npm:npm java:default-jre-headless)
+	@mkdir -p $(audit_out)/npm
+	@cmp -s tests/browser/audit/package-lock.json $(audit_out)/npm/installed.json || { \
+		cp tests/browser/audit/package.json tests/browser/audit/package-lock.json $(audit_out)/npm && \
+		npm ci --prefix $(audit_out)/npm --ignore-scripts --no-audit --no-fund --loglevel=error >&2 && \
+		cp tests/browser/audit/package-lock.json $(audit_out)/npm/installed.json; \
+	}
+	cargo test --locked $(if $(filter-out 0,$(RELEASE)),--release) -p browser-tests -- --ignored --nocapture --test-threads=1 audit::
+	@echo "Written: $(audit_out)/README.md and the screenshots beside it."
 
 .PHONY: console-pictures
 console-pictures: ## Make the pictures of docs/CONSOLE.md anew, in a real browser
@@ -182,6 +200,12 @@ e2e-k8s: ## Prove charts and `make deploy` on the current Kubernetes context, ab
 		trap gone EXIT; trap 'exit 130' INT TERM; \
 		$(E2E) e2e::kubernetes || { kubectl -n "$$NAMESPACE" get pods,jobs,events -o wide; exit 1; }
 
+# Installs what is missing, of words PROGRAM:PACKAGE.
+ensure = bash -c '. scripts/functions.sh; ensure $(1)'
+
+bench = programs=$$(scripts/postgres/binaries.sh) && \
+	cargo build --release --locked -p database-migration -p database-load -p order-food -p order-food-bench && \
+	exec $${CARGO_TARGET_DIR:-target}/release/bench $(1) --programs "$$programs"
 bench_options = $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	$(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT)) \
 	$(if $(ORDERS),--orders $(ORDERS)) $(if $(BEFORE),--before $(BEFORE))

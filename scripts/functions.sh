@@ -48,6 +48,14 @@ apt_install() {
   apt install --no-install-recommends "$1" || fail "cannot install the package $1; type: sudo apt-get install $1"
 }
 
+# ensure PROGRAM:PACKAGE…: installs the packages whose programs are missing.
+ensure() {
+  local program
+  for program in "$@"; do
+    type -P "${program%:*}" >/dev/null || { apt_update && apt_install "${program#*:}"; }
+  done
+}
+
 # example_order PORT: the curl command that places the sample order; the README shows exactly this.
 example_order() {
   cat <<EXAMPLE

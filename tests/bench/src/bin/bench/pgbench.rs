@@ -58,7 +58,10 @@ pub(crate) fn run(
         .env("LC_ALL", "C")
         .current_dir(&logs)
         .output()
-        .context("run pgbench")?;
+        .with_context(|| {
+            let programs = programs.display();
+            format!("run pgbench, which is to be beside PostgreSQL's server programs in {programs}")
+        })?;
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(
         output.status.success(),

@@ -39,7 +39,7 @@ impl Server {
         command.stderr(File::create(log)?);
         let child = command
             .spawn()
-            .with_context(|| format!("start {}", program.display()))?;
+            .with_context(|| format!("start {} by setpriv of util-linux", program.display()))?;
         let mut server = Server { child, port };
         let deadline = Instant::now() + READY_TIMEOUT;
         while !server.answers(path) {
