@@ -1,31 +1,19 @@
 //! Pages of other origins post to the shop, frame it and open it: none of it works.
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use test_support::{Reply, serve};
 
 use crate::browser::{Browser, Scripts};
 use crate::shop::Shop;
 
 /// Serves one page at a port of its own.
-pub(crate) async fn attacker(page: String) -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let length = page.len();
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
-    );
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let answer = answer.clone();
-            // A browser opens connections ahead of need, on which nothing may ever be asked.
-            tokio::spawn(async move {
-                let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream.write_all(answer.as_bytes()).await;
-            });
-        }
-    });
-    port
+pub(crate) fn attacker(page: String) -> u16 {
+    let answer = move |_| Reply {
+        status: "200 OK".to_owned(),
+        headers: "Content-Type: text/html\r\n".to_owned(),
+        body: page.clone().into_bytes(),
+    };
+    serve(None, answer).port()
 }
 
 #[tokio::test]
@@ -36,7 +24,7 @@ async fn another_origin_cannot_change_the_cart_or_order() {
         "<form id=add method=post action='{origin}/cart/change'><input name=add value=1></form>
          <form id=order method=post action='{origin}/checkout'><input name=attempt value=x></form>"
     );
-    let port = attacker(page).await;
+    let port = attacker(page);
     let browser = shop.visitor(Scripts::On).await;
     browser.open("/").await;
     browser.click("#p7 .add").await;
@@ -77,7 +65,7 @@ async fn another_origin_cannot_change_the_cart_or_order() {
 async fn another_origin_can_neither_frame_the_shop_nor_reach_into_its_window() {
     let shop = Shop::open().await;
     let origin = shop.origin();
-    let port = attacker(format!("<p>bait</p><iframe src='{origin}/cart'></iframe>")).await;
+    let port = attacker(format!("<p>bait</p><iframe src='{origin}/cart'></iframe>"));
     let browser = shop.visitor(Scripts::On).await;
 
     browser.open(&format!("http://localhost:{port}/")).await;

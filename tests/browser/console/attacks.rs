@@ -60,7 +60,7 @@ async fn a_page_of_another_origin_presses_nothing_and_frames_nothing() {
          <form id=order method=post action='{origin}/orders/{order}'><input name=to value=cancelled><input name=version value=1>
          <input name=reason value=other></form><iframe src='{origin}/orders'></iframe>"
     );
-    let port = attacker(page).await;
+    let port = attacker(page);
     let browser = kitchen.operator(Scripts::On).await;
 
     for host in ["localhost", "127.0.0.1"] {

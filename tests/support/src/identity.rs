@@ -1,12 +1,12 @@
 //! A server that gives tokens for managed identities, as Azure's three places do.
 
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::server::{Reply, Request, serve};
 
 /// Whose protocol the server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,24 +63,19 @@ impl Identities {
     /// A server that gives one and the same token, each time for an hour.
     #[must_use]
     pub fn start(place: Place) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let identities = Self {
-            port: listener.local_addr().expect("an address").port(),
-            state: Arc::new(Mutex::new(State {
-                place,
-                token: token(AUDIENCE, 1),
-                life_s: 3600,
-                others: VecDeque::new(),
-                asked: 0,
-            })),
-        };
-        let state = identities.state.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let _ = answer(stream, &state);
-            }
-        });
-        identities
+        let state = Arc::new(Mutex::new(State {
+            place,
+            token: token(AUDIENCE, 1),
+            life_s: 3600,
+            others: VecDeque::new(),
+            asked: 0,
+        }));
+        let asked = state.clone();
+        let address = serve(None, move |request| answer(&request, &asked));
+        Self {
+            port: address.port(),
+            state,
+        }
     }
 
     /// The variables of a process with this identity, but for the file of the assertion.
@@ -127,68 +122,32 @@ impl Identities {
     }
 }
 
-/// A request, its head in lower case.
-struct Request {
-    line: String,
-    head: String,
-    body: String,
-}
-
-impl Request {
-    fn read(stream: &TcpStream) -> std::io::Result<Self> {
-        let mut reader = BufReader::new(stream);
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head)? > 2 {}
-        let head = head.to_ascii_lowercase();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        reader.read_exact(&mut body)?;
-        Ok(Self {
-            line,
-            head,
-            body: String::from_utf8_lossy(&body).into_owned(),
-        })
-    }
-
-    /// A field of the query or of the form.
-    fn field(&self, name: &str) -> Option<String> {
-        let query = self.line.split([' ', '?']).nth(2).unwrap_or_default();
-        let fields = if self.body.is_empty() { query } else { &self.body };
-        let mut fields = url::form_urlencoded::parse(fields.as_bytes());
-        Some(fields.find(|(field, _)| field == name)?.1.into_owned())
-    }
-
-    fn is(&self, name: &str, value: &str) -> bool {
-        self.field(name).as_deref() == Some(value)
-    }
-
-    fn has_header(&self, header: &str) -> bool {
-        self.head.lines().any(|line| line == header)
-    }
-}
-
-fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let request = Request::read(&stream)?;
-    let (status, headers, body) = {
-        let mut state = state.lock().expect("no test panics with it");
-        state.asked += 1;
-        match state.others.pop_front() {
-            Some(other) => other,
-            None => match refusal(&request, state.place) {
-                Some((status, body)) => (status, String::new(), body),
-                None => (200, String::new(), given(&state)),
-            },
-        }
+/// A field of the query or of the form.
+fn field(request: &Request, name: &str) -> Option<String> {
+    let query = request.line.split([' ', '?']).nth(2).unwrap_or_default();
+    let fields = match request.body.as_slice() {
+        [] => query.as_bytes(),
+        form => form,
     };
-    write!(
-        stream,
-        "HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}Connection: close\r\n\r\n{body}",
-        body.len()
-    )
+    let mut fields = url::form_urlencoded::parse(fields);
+    Some(fields.find(|(field, _)| field == name)?.1.into_owned())
+}
+
+fn answer(request: &Request, state: &Mutex<State>) -> Reply {
+    let mut state = state.lock().expect("no test panics with it");
+    state.asked += 1;
+    let (status, headers, body) = match state.others.pop_front() {
+        Some(other) => other,
+        None => match refusal(request, state.place) {
+            Some((status, body)) => (status, String::new(), body),
+            None => (200, String::new(), given(&state)),
+        },
+    };
+    Reply {
+        status: format!("{status} Status"),
+        headers: format!("Content-Type: application/json\r\n{headers}"),
+        body: body.into_bytes(),
+    }
 }
 
 /// What the real one says to a request that is not as documented.
@@ -198,27 +157,27 @@ fn refusal(request: &Request, place: Place) -> Option<(u16, String)> {
         format!(r#"{{"error":"{error}","error_description":"{text} {trace}"}}"#)
     };
     let path = request.line.split([' ', '?']).nth(1).unwrap_or_default();
+    let is = |name: &str, value: &str| field(request, name).as_deref() == Some(value);
+    let has_header = |name: &str, value: &str| request.headers.get(name).is_some_and(|sent| sent == value);
     match place {
-        Place::Machine if !request.has_header("metadata: true") => Some((
+        Place::Machine if !has_header("metadata", "true") => Some((
             400,
             error("invalid_request", "Required metadata header not specified"),
         )),
-        Place::Machine
-            if path != "/metadata/identity/oauth2/token" || !request.is("api-version", "2018-02-01") =>
-        {
+        Place::Machine if path != "/metadata/identity/oauth2/token" || !is("api-version", "2018-02-01") => {
             Some((404, error("not_found", "no such path")))
         }
-        Place::Platform if !request.has_header(&format!("x-identity-header: {HEADER}")) => {
+        Place::Platform if !has_header("x-identity-header", HEADER) => {
             Some((401, r#"{"statusCode":401,"message":"Unauthorized"}"#.into()))
         }
-        Place::Platform if path != "/msi/token" || !request.is("api-version", "2019-08-01") => {
+        Place::Platform if path != "/msi/token" || !is("api-version", "2019-08-01") => {
             Some((404, r#"{"statusCode":404,"message":"no such path"}"#.into()))
         }
         Place::Workload
             if path != format!("/{TENANT}/oauth2/v2.0/token")
                 || !request.line.starts_with("POST ")
-                || !request.is("grant_type", "client_credentials")
-                || !request.is(
+                || !is("grant_type", "client_credentials")
+                || !is(
                     "client_assertion_type",
                     "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
                 ) =>
@@ -231,19 +190,19 @@ fn refusal(request: &Request, place: Place) -> Option<(u16, String)> {
                 ),
             ))
         }
-        Place::Workload if !request.is("client_assertion", ASSERTION) => {
+        Place::Workload if !is("client_assertion", ASSERTION) => {
             let text = "AADSTS700211: No matching federated identity record found.";
             Some((401, error("invalid_client", text)))
         }
-        Place::Workload if !request.is("scope", &format!("{AUDIENCE}/.default")) => {
+        Place::Workload if !is("scope", &format!("{AUDIENCE}/.default")) => {
             let text = "AADSTS500011: The resource principal was not found in the tenant.";
             Some((400, error("invalid_resource", text)))
         }
-        Place::Machine | Place::Platform if !request.is("resource", AUDIENCE) => {
+        Place::Machine | Place::Platform if !is("resource", AUDIENCE) => {
             let text = "AADSTS500011: The resource principal was not found in the tenant.";
             Some((400, error("invalid_resource", text)))
         }
-        _ if !request.is("client_id", CLIENT) => Some((400, error("invalid_request", "Identity not found"))),
+        _ if !is("client_id", CLIENT) => Some((400, error("invalid_request", "Identity not found"))),
         _ => None,
     }
 }

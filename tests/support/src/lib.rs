@@ -21,6 +21,7 @@ mod patroni;
 mod port;
 mod process;
 mod random;
+mod server;
 mod soak;
 pub mod webhooks;
 mod worker;
@@ -34,6 +35,7 @@ pub use patroni::{Patroni, Trio};
 pub use port::free_port;
 pub use process::{Output, Process, json_lines};
 pub use random::Random;
+pub use server::{Reply, Request, serve};
 pub use soak::scaled;
 pub use worker::Worker;
 

@@ -1,21 +1,21 @@
 //! An OTLP/HTTP receiver inside the test, in place of a collector.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hyper::HeaderMap;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::{self as wire, status::StatusCode};
 use prost::Message as _;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::PATIENCE;
+use crate::server::{Reply, Request, serve};
 
 /// A span as it was received; ids in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,52 +57,38 @@ pub struct Event {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// Headers of one request, names in lower case.
-type Headers = BTreeMap<String, String>;
-
 /// A collector on 127.0.0.1 that keeps what it is sent; gone with its process.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     address: SocketAddr,
-    spans: Arc<Mutex<Vec<Span>>>,
-    headers: Arc<Mutex<Headers>>,
-    unavailable: Arc<AtomicBool>,
+    kept: Arc<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    spans: Mutex<Vec<Span>>,
+    headers: Mutex<HeaderMap>,
+    unavailable: AtomicBool,
 }
 
 impl Receiver {
-    /// A running receiver on a free port, on a thread and runtime of its own.
+    /// A running receiver on a free port.
     ///
     /// # Panics
     /// When no port can be bound.
     #[must_use]
     pub fn start() -> Self {
-        let listener =
-            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on 127.0.0.1");
-        listener.set_nonblocking(true).expect("a socket for tokio");
-        let address = listener.local_addr().expect("a bound socket has an address");
-        let spans = Arc::new(Mutex::new(Vec::new()));
-        let unavailable = Arc::new(AtomicBool::new(false));
-        let receiver = Self {
-            address,
-            spans,
-            headers: Arc::default(),
-            unavailable,
-        };
-        let served = receiver.clone();
-        let serve = async move {
-            let listener = TcpListener::from_std(listener).expect("a socket for tokio");
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, served.clone()));
+        let kept = Arc::<Kept>::default();
+        let keeping = kept.clone();
+        let address = serve(None, move |request| {
+            let (status, body) = keeping.answer(request);
+            Reply {
+                status: status.to_owned(),
+                headers: "Content-Type: application/x-protobuf\r\n".to_owned(),
+                body,
             }
-        };
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(serve);
         });
-        receiver
+        Self { address, kept }
     }
 
     /// The value of `OTEL_EXPORTER_OTLP_ENDPOINT`: `http://127.0.0.1:PORT`.
@@ -114,7 +100,8 @@ impl Receiver {
     /// Everything received so far, in the order of arrival.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
-        self.spans.lock().expect("no thread panics with the lock").clone()
+        let spans = self.kept.spans.lock();
+        spans.expect("no thread panics with the lock").clone()
     }
 
     /// The one span of this name.
@@ -134,22 +121,20 @@ impl Receiver {
         span.clone()
     }
 
-    /// The headers of the last request, names in lower case.
+    /// The headers of the last request.
     #[must_use]
-    pub fn headers(&self) -> BTreeMap<String, String> {
-        self.headers
-            .lock()
-            .expect("no thread panics with the lock")
-            .clone()
+    pub fn headers(&self) -> HeaderMap {
+        let headers = self.kept.headers.lock();
+        headers.expect("no thread panics with the lock").clone()
     }
 
     /// From now on every request is answered with 503, or no longer.
     pub fn set_unavailable(&self, unavailable: bool) {
-        self.unavailable.store(unavailable, Ordering::Relaxed);
+        self.kept.unavailable.store(unavailable, Ordering::Relaxed);
     }
 
-    /// Waits until `enough` holds of the spans received and returns them; fails the test after 20
-    /// s.
+    /// Waits until `enough` holds of the spans received and returns them; fails the test after
+    /// [`PATIENCE`].
     pub async fn wait_for(&self, enough: impl Fn(&[Span]) -> bool) -> Vec<Span> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -170,75 +155,31 @@ impl Receiver {
     }
 }
 
-/// Answers the requests of one connection until it closes.
-async fn serve(stream: TcpStream, receiver: Receiver) -> std::io::Result<()> {
-    let mut stream = BufReader::new(stream);
-    while let Some(request) = read_request(&mut stream).await? {
-        *receiver.headers.lock().expect("no thread panics with the lock") = request.headers.clone();
-        let is_protobuf = request
-            .headers
+impl Kept {
+    /// Status and body of the answer to a request, whose spans are kept.
+    fn answer(&self, Request { line, headers, body }: Request) -> (&'static str, Vec<u8>) {
+        let is_protobuf = headers
             .get("content-type")
             .is_some_and(|sent| sent == "application/x-protobuf");
-        let (status, body) = match (request.line.starts_with("POST /v1/traces "), request.body) {
-            _ if receiver.unavailable.load(Ordering::Relaxed) => ("503 Service Unavailable", Vec::new()),
-            (true, Some(_)) if !is_protobuf => ("415 Unsupported Media Type", Vec::new()),
-            (true, Some(body)) => match ExportTraceServiceRequest::decode(body.as_slice()) {
+        let has_length = headers.contains_key("content-length");
+        *self.headers.lock().expect("no thread panics with the lock") = headers;
+        if self.unavailable.load(Ordering::Relaxed) {
+            return ("503 Service Unavailable", Vec::new());
+        }
+        match (line.starts_with("POST /v1/traces "), has_length, is_protobuf) {
+            (false, ..) => ("404 Not Found", Vec::new()),
+            (true, false, _) => ("411 Length Required", Vec::new()),
+            (true, true, false) => ("415 Unsupported Media Type", Vec::new()),
+            (true, true, true) => match ExportTraceServiceRequest::decode(body.as_slice()) {
                 Ok(export) => {
-                    receiver
-                        .spans
-                        .lock()
-                        .expect("no thread panics with the lock")
-                        .extend(received(export));
+                    let mut spans = self.spans.lock().expect("no thread panics with the lock");
+                    spans.extend(received(export));
                     ("200 OK", ExportTraceServiceResponse::default().encode_to_vec())
                 }
                 Err(error) => ("400 Bad Request", error.to_string().into_bytes()),
             },
-            (true, None) => ("411 Length Required", Vec::new()),
-            (false, _) => ("404 Not Found", Vec::new()),
-        };
-        let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/x-protobuf\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(&body).await?;
-        stream.flush().await?;
+        }
     }
-    Ok(())
-}
-
-struct Request {
-    line: String,
-    headers: Headers,
-    /// None without a `content-length`.
-    body: Option<Vec<u8>>,
-}
-
-async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
-    let mut line = String::new();
-    if stream.read_line(&mut line).await? == 0 {
-        return Ok(None);
-    }
-    let mut headers = Headers::new();
-    loop {
-        let mut header = String::new();
-        stream.read_line(&mut header).await?;
-        let Some((name, value)) = header.split_once(':') else {
-            break;
-        };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    if headers.contains_key("expect") {
-        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
-    }
-    let length = headers
-        .get("content-length")
-        .and_then(|length| length.parse().ok());
-    let mut body = length.map(|length: usize| vec![0; length]);
-    if let Some(body) = &mut body {
-        stream.read_exact(body).await?;
-    }
-    Ok(Some(Request { line, headers, body }))
 }
 
 fn received(export: ExportTraceServiceRequest) -> Vec<Span> {

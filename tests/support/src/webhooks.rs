@@ -1,12 +1,11 @@
 //! A receiver of webhooks on loopback, with TLS or without.
 
-use std::io::{BufRead as _, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, HeaderValue};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::ServerConfig;
+
+use crate::server::{Reply, Request, serve};
 
 /// Keeps each request, and gives all of them the same answer.
 #[derive(Clone, Debug)]
@@ -58,30 +57,32 @@ impl Receiver {
     }
 
     fn over(scheme: &str, tls: Option<Arc<ServerConfig>>, answer: &str) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Mutex::new(Shared {
             answer: answer.to_owned(),
             requests: Vec::new(),
         }));
-        let receiver = Self {
-            url: format!("{scheme}://{address}/hook"),
-            authority: String::new(),
-            shared: shared.clone(),
-        };
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let (shared, tls) = (shared.clone(), tls.clone());
-                std::thread::spawn(move || match tls {
-                    None => serve(&mut stream, &shared),
-                    Some(tls) => {
-                        let connection = ServerConnection::new(tls).expect("a connection");
-                        serve(&mut StreamOwned::new(connection, stream), &shared)
-                    }
-                });
+        let keeping = shared.clone();
+        let address = serve(tls, move |Request { headers, body, .. }| {
+            let answer = {
+                let mut shared = keeping.lock().expect("no thread panics with it");
+                let body = String::from_utf8(body).expect("a body in UTF-8");
+                shared.requests.push(Received { headers, body });
+                shared.answer.clone()
+            };
+            while answer.is_empty() {
+                std::thread::park();
+            }
+            Reply {
+                status: answer,
+                headers: String::new(),
+                body: Vec::new(),
             }
         });
-        receiver
+        Self {
+            url: format!("{scheme}://{address}/hook"),
+            authority: String::new(),
+            shared,
+        }
     }
 
     /// From now on the answer is this: status with reason, and lines of headers. Empty: requests
@@ -111,43 +112,4 @@ impl Received {
         let webhook = standardwebhooks::Webhook::new(secret).expect("a secret");
         webhook.verify(self.body.as_bytes(), &self.headers).is_ok()
     }
-}
-
-/// One request, one answer; none to a connection that only checks, and to a client that does not
-/// trust the certificate.
-fn serve(stream: &mut (impl Read + Write), shared: &Mutex<Shared>) -> Option<()> {
-    let received = receive(stream)?;
-    let answer = {
-        let mut shared = shared.lock().expect("no thread panics with it");
-        shared.requests.push(received);
-        shared.answer.clone()
-    };
-    while answer.is_empty() {
-        std::thread::park();
-    }
-    let head = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).ok()?;
-    stream.flush().ok()
-}
-
-fn receive(stream: &mut impl Read) -> Option<Received> {
-    let mut input = BufReader::new(stream);
-    input.read_line(&mut String::new()).ok()?;
-    let mut headers = HeaderMap::new();
-    loop {
-        let mut line = String::new();
-        input.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            break;
-        };
-        let name: HeaderName = name.parse().expect("a name");
-        headers.append(name, HeaderValue::from_str(value).expect("a value"));
-    }
-    let length = headers.get("content-length")?.to_str().ok()?;
-    let mut body = vec![0; length.parse().ok()?];
-    input.read_exact(&mut body).ok()?;
-    Some(Received {
-        headers,
-        body: String::from_utf8(body).expect("a body in UTF-8"),
-    })
 }

@@ -1,6 +1,5 @@
 //! Tests of spans, of their export and of the time that it may take.
 
-mod certificate;
 mod headers;
 mod lines;
 mod standard;
@@ -14,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::trace::SpanExporter;
 use test_support::otlp::Receiver;
+use test_support::webhooks;
 use tracing::{dispatcher, info_span};
 
 use super::*;
@@ -329,4 +329,16 @@ fn https_endpoints_are_accepted() {
     );
 
     assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn a_certificate_that_is_refused_names_the_variable_of_the_authorities() {
+    let collector = webhooks::Receiver::start_tls();
+    let exporter = export::exporter(&collector.url.parse().unwrap(), export::Request::default()).unwrap();
+
+    let lines = run(Role::Member, &sending_to("none"), |_| export(&exporter));
+
+    let said = lines[0]["error"].as_str().unwrap();
+    assert!(said.contains("invalid peer certificate"), "{said}");
+    assert!(said.contains("SSL_CERT_FILE"), "{said}");
 }
