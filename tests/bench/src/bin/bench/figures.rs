@@ -22,6 +22,21 @@ pub(crate) struct Run {
     pub(crate) processor: Processor,
 }
 
+impl Run {
+    /// Answers with 2xx at this rate, which took so many milliseconds each.
+    pub(crate) fn of(rate: f64, mut latencies: Vec<f64>) -> Run {
+        latencies.sort_by(f64::total_cmp);
+        Run {
+            rate,
+            p50_ms: percentile(&latencies, 0.50),
+            p99_ms: percentile(&latencies, 0.99),
+            max_ms: percentile(&latencies, 1.0),
+            accepted: latencies.len() as u64,
+            ..Run::default()
+        }
+    }
+}
+
 /// The runs of one server, one per round.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Series {

@@ -51,6 +51,13 @@ pub(crate) const ORDERS: Requests<'_> = Requests::Orders {
     keyed: false,
 };
 
+/// The same with a fresh Idempotency-Key on each.
+pub(crate) const KEYED_ORDERS: Requests<'_> = Requests::Orders {
+    share: 50,
+    codes: &CODES,
+    keyed: true,
+};
+
 /// Sends requests to `port` over `connections` for `seconds`, each connection one after the other.
 pub(crate) fn send(
     script: &Path,

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::figures::{Run, percentile};
+use crate::figures::Run;
 
 /// Two integers and a key, nothing to check, one index.
 pub(crate) const TABLE: &str =
@@ -74,16 +74,11 @@ pub(crate) fn run(
         .and_then(|rest| rest.split(' ').next())
         .context("pgbench printed no tps")?
         .parse()?;
-    let mut latencies = latencies(&logs)?;
-    latencies.sort_by(f64::total_cmp);
+    let latencies = latencies(&logs)?;
     std::fs::remove_dir_all(&logs)?;
     Ok(Run {
-        rate,
-        p50_ms: percentile(&latencies, 0.50),
-        p99_ms: percentile(&latencies, 0.99),
-        max_ms: percentile(&latencies, 1.0),
         accepted: (rate * seconds as f64) as u64,
-        ..Run::default()
+        ..Run::of(rate, latencies)
     })
 }
 

@@ -152,6 +152,14 @@ impl Setup {
         self.start(&self.binaries.join("order-food"), &[], database, settings)
     }
 
+    /// The build of --before, if there is one.
+    pub(crate) fn before(&self, database: &Database) -> anyhow::Result<Option<Server>> {
+        let program = self.arguments.before.as_ref();
+        program
+            .map(|program| self.start(program, &[], database, &[]))
+            .transpose()
+    }
+
     pub(crate) fn floor(&self, database: &Database) -> anyhow::Result<Server> {
         self.start(&self.binaries.join("bench-floor"), &[], database, &[])
     }

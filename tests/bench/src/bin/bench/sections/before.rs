@@ -4,7 +4,7 @@ use anyhow::Context;
 
 use super::ORDER_FOOD;
 use crate::figures::{Subject, alternate};
-use crate::load::{ORDERS, Requests};
+use crate::load::{KEYED_ORDERS, ORDERS};
 use crate::report::Report;
 use crate::server::Server;
 use crate::setup::{Database, Keeps, Setup};
@@ -13,16 +13,15 @@ const CONNECTIONS: u64 = 64;
 const BEFORE: &str = "order-food of before";
 
 pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
-    let program = setup.arguments.before.as_ref();
-    let program = program.context("`before` needs --before, an earlier build of order-food")?;
     let (database, database_before) = (setup.database("now")?, setup.database("before")?);
     let now = setup.order_food(&database)?;
-    let before = setup.start(program, &[], &database_before, &[])?;
-    let Requests::Orders { share, codes, .. } = ORDERS else {
-        return Ok(());
-    };
-    for (what, keyed) in [("POST", false), ("POST with a fresh Idempotency-Key", true)] {
-        let requests = Requests::Orders { share, codes, keyed };
+    let before = setup
+        .before(&database_before)?
+        .context("`before` needs --before, an earlier build of order-food")?;
+    for (what, requests) in [
+        ("POST", ORDERS),
+        ("POST with a fresh Idempotency-Key", KEYED_ORDERS),
+    ] {
         let load = |server: &Server, database: &Database| {
             setup.orders((server, database, Keeps::Everything), CONNECTIONS, requests)
         };

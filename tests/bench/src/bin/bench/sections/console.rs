@@ -135,14 +135,10 @@ fn pages(setup: &Setup, report: &mut Report, screen: &Screen) -> anyhow::Result<
         report.add([Series {
             section: "console",
             name: format!("GET {path}"),
-            runs: vec![Run {
-                rate: 1e3 * times.len() as f64 / times.iter().sum::<f64>(),
-                p50_ms: percentile(&times, 0.5),
-                p99_ms: percentile(&times, 0.99),
-                max_ms: percentile(&times, 1.0),
-                accepted: times.len() as u64,
-                ..Run::default()
-            }],
+            runs: vec![Run::of(
+                1e3 * times.len() as f64 / times.iter().sum::<f64>(),
+                times,
+            )],
         }]);
     }
     Ok(())

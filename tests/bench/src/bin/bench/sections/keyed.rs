@@ -2,7 +2,7 @@
 
 use super::FLOOR;
 use crate::figures::{Subject, alternate};
-use crate::load::{ORDERS, Requests};
+use crate::load::{KEYED_ORDERS, ORDERS};
 use crate::report::Report;
 use crate::setup::{Keeps, Setup};
 
@@ -12,14 +12,6 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
     let database = setup.database("keyed")?;
     let floor = setup.floor(&database)?;
     let real = setup.order_food(&database)?;
-    let Requests::Orders { share, codes, .. } = ORDERS else {
-        return Ok(());
-    };
-    let keyed = Requests::Orders {
-        share,
-        codes,
-        keyed: true,
-    };
     let series = alternate(
         "keyed",
         setup.arguments.rounds,
@@ -28,7 +20,7 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
                 setup.orders((&floor, &database, Keeps::Nothing), CONNECTIONS, ORDERS)
             }),
             Subject::new("order-food, a fresh Idempotency-Key on each", || {
-                setup.orders((&real, &database, Keeps::Everything), CONNECTIONS, keyed)
+                setup.orders((&real, &database, Keeps::Everything), CONNECTIONS, KEYED_ORDERS)
             }),
         ],
     )?;

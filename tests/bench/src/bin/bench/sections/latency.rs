@@ -35,10 +35,7 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
         url: primary.url(),
     };
     let real = setup.order_food(&database)?;
-    let before = match &setup.arguments.before {
-        Some(before) => Some(setup.start(before, &[], &database, &[])?),
-        None => None,
-    };
+    let before = setup.before(&database)?;
     for (distance, wait) in DISTANCES {
         delay.set(wait.unwrap_or_default());
         wait_for_standby(&database.sql, wait.is_some())?;

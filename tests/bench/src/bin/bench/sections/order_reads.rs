@@ -25,16 +25,16 @@ struct Read<'a> {
 pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let database = setup.database("order_reads")?;
     fill(&database, ORDERS)?;
-    let paths = database.sql.text(&format!(
-        "SELECT string_agg('/api/order/' || id, E'\n') FROM (SELECT id FROM orders ORDER BY md5(id::text) LIMIT {READ}) AS chosen"
-    ))?;
-    let file = setup.cluster.home().join("orders.paths");
-    std::fs::write(&file, paths)?;
-    let cursors = database.sql.text(&format!(
-        "SELECT string_agg('/api/order?cursor=' || id, E'\n') FROM (SELECT id FROM orders ORDER BY md5(id::text) LIMIT {READ}) AS chosen"
-    ))?;
-    let pages = setup.cluster.home().join("pages.paths");
-    std::fs::write(&pages, cursors)?;
+    let lines = |name: &str, path: &str| {
+        let text = database.sql.text(&format!(
+            "SELECT string_agg('{path}' || id, E'\n') FROM (SELECT id FROM orders ORDER BY md5(id::text) LIMIT {READ}) AS chosen"
+        ))?;
+        let file = setup.cluster.home().join(name);
+        std::fs::write(&file, text)?;
+        anyhow::Ok(file)
+    };
+    let file = lines("orders.paths", "/api/order/")?;
+    let pages = lines("pages.paths", "/api/order?cursor=")?;
     let deep = database.sql.text(&format!(
         "SELECT '/api/order?cursor=' || id FROM orders ORDER BY id DESC OFFSET {DEPTH} LIMIT 1"
     ))?;
@@ -59,37 +59,31 @@ pub(crate) fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> 
         wanted,
     });
     let real = setup.order_food(&database)?;
-    let before = match &setup.arguments.before {
-        Some(before) => Some(setup.start(before, &[], &database, &[])?),
-        None => None,
-    };
+    let before = setup.before(&database)?;
     for read in &reads {
         let load = |server: &Server| setup.load(server, CONNECTIONS, read.requests);
         let name = format!("{ORDER_FOOD}, {}", read.what);
         let name_before = format!("order-food of before, {}", read.what);
         let now = Subject::new(&name, || load(&real));
-        match &before {
+        let rounds = setup.arguments.rounds;
+        let of_now = match &before {
             Some(before) => {
                 let of_before = Subject::new(&name_before, || load(before));
-                let series = alternate("order-reads", setup.arguments.rounds, [of_before, now])?;
-                let [of_before, of_now] = &series;
+                let [of_before, of_now] = alternate("order-reads", rounds, [of_before, now])?;
                 let what = format!("{}, 64 connections, against order-food of before", read.what);
-                report.at_least(&what, of_now.rate_through(of_before), read.wanted, "×");
-                report.all_accepted(read.what, of_now);
-                report.add(series);
+                report.at_least(&what, of_now.rate_through(&of_before), read.wanted, "×");
+                report.add([of_before]);
+                of_now
             }
             None => {
-                let series = alternate("order-reads", setup.arguments.rounds, [now])?;
-                let [of_now] = &series;
-                report.told(
-                    &format!("{}, 64 connections, p50", read.what),
-                    of_now.p50_ms(),
-                    "ms",
-                );
-                report.all_accepted(read.what, of_now);
-                report.add(series);
+                let [of_now] = alternate("order-reads", rounds, [now])?;
+                let what = format!("{}, 64 connections, p50", read.what);
+                report.told(&what, of_now.p50_ms(), "ms");
+                of_now
             }
-        }
+        };
+        report.all_accepted(read.what, &of_now);
+        report.add([of_now]);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::time::{interval, sleep};
 
 use super::large::insert_key;
-use crate::figures::{Run, Series, Subject, alternate, percentile};
+use crate::figures::{Run, Series, Subject, alternate};
 use crate::http::Client;
 use crate::load::ORDERS;
 use crate::pgbench;
@@ -103,7 +103,7 @@ fn streams(
 ) -> anyhow::Result<()> {
     let rate = setup.load(one, CONNECTIONS as u64, ORDERS)?.rate / 2.0;
     let before = usage::memory_mb(other.process())?;
-    let (after, mut latencies) = runtime.block_on(async {
+    let (after, latencies) = runtime.block_on(async {
         let mut clients = Vec::with_capacity(orders.len());
         for order in orders {
             let mut client = Client::connect(other.port, CUSTOMER).await?;
@@ -138,15 +138,7 @@ fn streams(
         ordering.abort();
         anyhow::Ok((after, latencies))
     })?;
-    latencies.sort_by(f64::total_cmp);
-    let run = Run {
-        rate,
-        p50_ms: percentile(&latencies, 0.50),
-        p99_ms: percentile(&latencies, 0.99),
-        max_ms: percentile(&latencies, 1.0),
-        accepted: latencies.len() as u64,
-        ..Run::default()
-    };
+    let run = Run::of(rate, latencies);
     let what = "a change at one replica to its event at another, 1,000 streams, orders at half their rate";
     report.at_most(&format!("{what}, p50"), run.p50_ms, 50.0, "ms");
     report.at_most(&format!("{what}, p99"), run.p99_ms, 1_000.0, "ms");
@@ -199,14 +191,6 @@ async fn changes(
     };
     let latencies = try_join_all((0..CONNECTIONS).map(|_| one())).await?;
     let took = began.elapsed().as_secs_f64();
-    let mut latencies = latencies.concat();
-    latencies.sort_by(f64::total_cmp);
-    Ok(Run {
-        rate: latencies.len() as f64 / took,
-        p50_ms: percentile(&latencies, 0.50),
-        p99_ms: percentile(&latencies, 0.99),
-        max_ms: percentile(&latencies, 1.0),
-        accepted: latencies.len() as u64,
-        ..Run::default()
-    })
+    let latencies = latencies.concat();
+    Ok(Run::of(latencies.len() as f64 / took, latencies))
 }
