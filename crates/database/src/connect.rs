@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use diesel::ConnectionError;
 use diesel::connection::CacheSize;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+use process::failure;
 use process::settings::text::Blanks;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -15,7 +16,7 @@ use tokio_postgres::Client;
 use tracing::{debug, info, warn};
 
 use crate::azure::Tokens;
-use crate::connect_error::{ConnectError, with_causes};
+use crate::connect_error::ConnectError;
 use crate::open::{self, Opened};
 use crate::pooling::{self, Pooling};
 use crate::role::Role;
@@ -148,11 +149,7 @@ impl Database {
     async fn detect(&self, first: &Client, host: usize) -> Result<Pooling, ConnectError> {
         // Another host has a pooler of its own.
         let second = Box::pin(async { Ok(spawn(self.open(Some(host)).await?)) });
-        let unreachable = |cause| ConnectError::Unreachable {
-            target: self.target(),
-            cause,
-        };
-        match pooling::detect(first, second, unreachable).await? {
+        match pooling::detect(first, second, |cause| self.unreachable(cause)).await? {
             // Reads are transactions, too.
             statements @ Pooling::Statements => self.require_sessions(statements).map(|()| statements),
             pooling => Ok(pooling),
@@ -196,10 +193,14 @@ impl Database {
             Pooling::Transactions => without_statements(spawn(opened)).await,
             _ => AsyncPgConnection::try_from_client_and_connection(opened.client, opened.connection).await,
         };
-        connection.map_err(|error| ConnectError::Unreachable {
+        connection.map_err(|error| self.unreachable(Box::new(error)))
+    }
+
+    pub(crate) fn unreachable(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> ConnectError {
+        ConnectError::Unreachable {
             target: self.target(),
-            cause: Box::new(error),
-        })
+            cause,
+        }
     }
 
     /// Tries until a connection works, at most `timeout`; returns the time that it took. Logs once.
@@ -224,7 +225,7 @@ impl Database {
                 info!(
                     database = self.target(),
                     wait_s = timeout.as_secs(),
-                    error = with_causes(&error),
+                    error = failure::line(&error),
                     "waiting for the database"
                 );
                 said = true;
@@ -269,10 +270,7 @@ impl Database {
     ) -> Result<Opened, ConnectError> {
         loop {
             let lent = tokens.token().await.map_err(|failure| match failure.is_passing {
-                true => ConnectError::Unreachable {
-                    target: target.describe(),
-                    cause: Box::new(failure),
-                },
+                true => self.unreachable(Box::new(failure)),
                 false => ConnectError::NoToken {
                     target: target.describe(),
                     problem: failure.to_string(),
@@ -289,7 +287,8 @@ impl Database {
 
 /// Diesel prepares statements to set the connection up: in one transaction, which drops them.
 async fn without_statements(client: Client) -> diesel::ConnectionResult<AsyncPgConnection> {
-    let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(with_causes(error));
+    let bad =
+        |error: &(dyn std::error::Error + 'static)| ConnectionError::BadConnection(failure::line(error));
     client.batch_execute("BEGIN").await.map_err(|error| bad(&error))?;
     let mut connection = AsyncPgConnection::try_from(client).await?;
     connection.set_prepared_statement_cache_size(CacheSize::Disabled);

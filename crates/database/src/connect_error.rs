@@ -66,18 +66,6 @@ pub enum ConnectError {
     Settings(#[from] Invalid),
 }
 
-/// The error and its causes in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    for cause in std::iter::successors(error.source(), |error| error.source()) {
-        let next = cause.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-    }
-    text
-}
-
 impl ConnectError {
     /// Whether trying again later makes sense.
     pub fn is_unreachable(&self) -> bool {

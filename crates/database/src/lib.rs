@@ -33,5 +33,5 @@ pub use connect::Database;
 pub use connect_error::ConnectError;
 pub use listen::Listener;
 pub use pooling::Pooling;
-pub use settings::{ENVIRONMENT, Invalid, Port, Settings};
+pub use settings::{ENVIRONMENT, Invalid, Settings};
 pub use tls::SslMode;

@@ -49,10 +49,7 @@ impl Database {
         client
             .batch_execute(&format!("LISTEN {channel}"))
             .await
-            .map_err(|cause| ConnectError::Unreachable {
-                target: self.target(),
-                cause: Box::new(cause),
-            })?;
+            .map_err(|cause| self.unreachable(Box::new(cause)))?;
         Ok(Listener { client, payloads })
     }
 }

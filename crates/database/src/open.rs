@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use process::failure;
 use rustls::ClientConfig;
 use tokio_postgres::config::LoadBalanceHosts;
 use tokio_postgres::error::SqlState;
@@ -17,7 +18,7 @@ use tokio_postgres::{Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::certificate;
-use crate::connect_error::{ConnectError, with_causes};
+use crate::connect_error::ConnectError;
 use crate::role::{Role, single};
 use crate::target::{Target, hosts};
 use crate::tls::SslMode;
@@ -58,7 +59,7 @@ impl fmt::Display for Failed {
             Failed::With(error) => match (certificate_problem(error), is_other_session(error)) {
                 (Some(problem), _) => write!(f, "the certificate is not accepted: {problem}"),
                 (None, Some(session)) => f.write_str(session),
-                (None, None) => f.write_str(&with_causes(error)),
+                (None, None) => f.write_str(&failure::line(error)),
             },
         }
     }

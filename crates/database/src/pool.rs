@@ -11,10 +11,10 @@ use diesel_async::pooled_connection::deadpool::{Object, Pool as Deadpool, PoolEr
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
+use process::failure;
 use tracing::debug;
 
 use crate::connect::Database;
-use crate::connect_error::with_causes;
 use crate::pooling::Pooling;
 
 /// A connection of a [`Pool`], to be [released](PooledConnection::release) after its last answer.
@@ -314,7 +314,8 @@ fn limits(database: &Database) -> [(&'static str, String); 4] {
 }
 
 async fn open(database: &Database) -> diesel::ConnectionResult<AsyncPgConnection> {
-    let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(with_causes(error));
+    let bad =
+        |error: &(dyn std::error::Error + 'static)| ConnectionError::BadConnection(failure::line(error));
     let pooling = database.pooling().await.map_err(|error| bad(&error))?;
     let mut connection = database.connect_diesel().await.map_err(|error| bad(&error))?;
     if pooling == Pooling::Transactions {

@@ -1,10 +1,9 @@
 //! The settings section `[database]`, the same in every service.
 
-use std::fmt;
 use std::path::PathBuf;
 
+use process::settings::Written;
 use secrecy::SecretString;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// Section `[database]` of every service's settings: `url`, or the parts.
 ///
@@ -32,8 +31,9 @@ pub struct Settings {
     pub host: Option<String>,
     /// File that holds the host.
     pub host_file: Option<PathBuf>,
-    /// TCP port, or one for each host; default 5432.
-    pub port: Option<Port>,
+    /// TCP port, or one for each host; default 5432. Read only where the parts are used, not beside
+    /// a URL.
+    pub port: Option<Written>,
     /// File that holds the port.
     pub port_file: Option<PathBuf>,
     /// Role to connect as; default `postgres`.
@@ -81,10 +81,6 @@ pub struct Settings {
     /// Seconds that one statement of the API may take before the server cancels it; default 5.
     pub statement_timeout_s: u64,
 }
-
-/// A port as it was written: it is read only where the parts are used, not beside a URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port(pub(crate) String);
 
 /// A setting that cannot be used. The message names the setting, never a secret value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -160,35 +156,6 @@ impl Default for Settings {
             connect_timeout_s: 2,
             statement_timeout_s: 5,
         }
-    }
-}
-
-impl From<u16> for Port {
-    fn from(port: u16) -> Port {
-        Port(port.to_string())
-    }
-}
-
-/// From a number or a text.
-impl<'de> Deserialize<'de> for Port {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Port, D::Error> {
-        struct Written;
-        impl Visitor<'_> for Written {
-            type Value = Port;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a port from 0 to 65535")
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Port, E> {
-                Ok(Port(number.to_string()))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Port, E> {
-                Ok(Port(text.to_owned()))
-            }
-        }
-        deserializer.deserialize_any(Written)
     }
 }
 

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
 
-use crate::settings::{Invalid, Port, Settings};
+use crate::settings::{Invalid, Settings};
 use crate::tls::{SslMode, TlsOptions};
 use crate::url::{Address, Keepalives};
 use crate::value::{secret, text};
@@ -243,7 +243,7 @@ fn from_parts(settings: &Settings) -> Result<Address, Invalid> {
         ));
     }
     let port = text(
-        settings.port.as_ref().map(|Port(port)| port),
+        settings.port.as_ref().map(|port| &port.0),
         settings.port_file.as_deref(),
         "DB_PORT",
     )?;

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +14,8 @@ use crate::telemetry;
 static LAST: Mutex<Option<String>> = Mutex::new(None);
 
 /// A panic of the work that was to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a fault of this program: panicked at {message}")]
 pub struct Panicked {
     /// `src/x.rs:3:14: message`
     message: String,
@@ -68,14 +68,6 @@ impl Panicked {
         Self { message }
     }
 }
-
-impl fmt::Display for Panicked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a fault of this program: panicked at {}", self.message)
-    }
-}
-
-impl std::error::Error for Panicked {}
 
 impl From<Panicked> for Failure {
     fn from(panicked: Panicked) -> Self {

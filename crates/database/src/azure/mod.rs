@@ -134,7 +134,7 @@ impl Tokens {
             wait: Duration::ZERO,
         };
         let late = |error: &reqwest::Error| {
-            let causes = crate::connect_error::with_causes(error);
+            let causes = process::failure::line(error);
             problem(format!("{causes}{}", self.source.hint()), true)
         };
         let http = self.client().await.map_err(|error| problem(error, false))?;
@@ -180,9 +180,7 @@ impl Tokens {
             true => builder.no_proxy(),
             false => builder,
         };
-        builder
-            .build()
-            .map_err(|error| crate::connect_error::with_causes(&error))
+        builder.build().map_err(|error| process::failure::line(&error))
     }
 }
 

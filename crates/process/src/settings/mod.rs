@@ -9,6 +9,7 @@ mod problem;
 mod shown;
 pub mod text;
 mod value;
+mod written;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,6 +18,8 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::{ExitCode, Failure};
 use text::{Blanks, NotAValue};
+
+pub use written::Written;
 
 #[cfg(test)]
 mod tests;

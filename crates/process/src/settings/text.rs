@@ -3,8 +3,6 @@
 //! Variables and files get line breaks from `echo`, `kubectl` and editors, and byte order marks
 //! from Windows; none of them shows in a message.
 
-use std::fmt;
-
 /// What becomes of blanks around a value; line breaks and byte order marks are always cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blanks {
@@ -15,17 +13,22 @@ pub enum Blanks {
 }
 
 /// A text that cannot be a value. Its message does not show the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAValue {
     /// Bytes that are no UTF-8.
+    #[error("the value (not shown) is not UTF-8")]
     NotUtf8,
     /// A byte order mark of UTF-16.
+    #[error("the value (not shown) is UTF-16; write it as UTF-8")]
     Utf16,
     /// A line break in the middle.
+    #[error("the value (not shown) holds a line break")]
     LineBreak,
     /// A NUL.
+    #[error("the value (not shown) holds a NUL character")]
     Nul,
     /// Another control character.
+    #[error("the value (not shown) holds a control character")]
     Control,
 }
 
@@ -72,17 +75,3 @@ pub fn service_link(text: &str) -> &'static str {
         false => "",
     }
 }
-
-impl fmt::Display for NotAValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotUtf8 => "the value (not shown) is not UTF-8",
-            Self::Utf16 => "the value (not shown) is UTF-16; write it as UTF-8",
-            Self::LineBreak => "the value (not shown) holds a line break",
-            Self::Nul => "the value (not shown) holds a NUL character",
-            Self::Control => "the value (not shown) holds a control character",
-        })
-    }
-}
-
-impl std::error::Error for NotAValue {}

@@ -89,72 +89,37 @@ mod tests {
 
     #[test]
     fn the_first_endpoint_that_is_set_decides() {
-        // (traces endpoint, otlp endpoint, jaeger endpoint) → address
-        let table = [
-            (["", "", ""], Some("http://localhost:4318/v1/traces")),
-            (
-                ["", "", "http://localhost:14268/api/traces"],
-                Some("http://localhost:4318/v1/traces"),
-            ),
-            (
-                ["", "", "http://jaeger.tracing:14268/api/traces"],
-                Some("http://jaeger.tracing:4318/v1/traces"),
-            ),
-            (
-                ["", "", "https://jaeger:14268/api/traces/"],
-                Some("https://jaeger:4318/v1/traces"),
-            ),
-            (
-                ["", "", "http://[::1]:14268/api/traces"],
-                Some("http://[::1]:4318/v1/traces"),
-            ),
-            (
-                ["", "", "http://jaeger:14268"],
-                Some("http://jaeger:4318/v1/traces"),
-            ),
-            (
-                ["", "", "http://jaeger:4318"],
-                Some("http://jaeger:4318/v1/traces"),
-            ),
-            (
-                ["", "", "http://jaeger:4318/v1/traces"],
-                Some("http://jaeger:4318/v1/traces"),
-            ),
-            (
-                ["", "", "http://gateway/otlp/traces"],
-                Some("http://gateway/otlp/traces"),
-            ),
-            (["", "", "none"], None),
-            (
-                ["", "http://otel:4318", "http://jaeger:14268/api/traces"],
-                Some("http://otel:4318/v1/traces"),
-            ),
-            (
-                ["", "http://otel:4318/", "none"],
-                Some("http://otel:4318/v1/traces"),
-            ),
-            (["", "http://otel/base", ""], Some("http://otel/base/v1/traces")),
-            (["", "none", "http://jaeger:14268/api/traces"], None),
-            (
-                ["http://traces:9/as/it/is", "http://otel:4318", "http://jaeger"],
-                Some("http://traces:9/as/it/is"),
-            ),
-            (
-                ["http://traces:14268/api/traces", "", ""],
-                Some("http://traces:14268/api/traces"),
-            ),
-            (["NONE", "http://otel:4318", ""], None),
-        ];
+        // Traces endpoint, OTLP endpoint, Jaeger endpoint, address; `-`: none.
+        let table = "
+            - - - http://localhost:4318/v1/traces
+            - - http://localhost:14268/api/traces http://localhost:4318/v1/traces
+            - - http://jaeger.tracing:14268/api/traces http://jaeger.tracing:4318/v1/traces
+            - - https://jaeger:14268/api/traces/ https://jaeger:4318/v1/traces
+            - - http://[::1]:14268/api/traces http://[::1]:4318/v1/traces
+            - - http://jaeger:14268 http://jaeger:4318/v1/traces
+            - - http://jaeger:4318 http://jaeger:4318/v1/traces
+            - - http://jaeger:4318/v1/traces http://jaeger:4318/v1/traces
+            - - http://gateway/otlp/traces http://gateway/otlp/traces
+            - - none -
+            - http://otel:4318 http://jaeger:14268/api/traces http://otel:4318/v1/traces
+            - http://otel:4318/ none http://otel:4318/v1/traces
+            - http://otel/base - http://otel/base/v1/traces
+            - none http://jaeger:14268/api/traces -
+            http://traces:9/as/it/is http://otel:4318 http://jaeger http://traces:9/as/it/is
+            http://traces:14268/api/traces - - http://traces:14268/api/traces
+            NONE http://otel:4318 - -";
 
-        for ([traces, otlp, jaeger], expected) in table {
+        for row in table.lines().skip(1) {
+            let cell = |at| row.split_whitespace().nth(at).filter(|cell| *cell != "-");
+            let text = |at| cell(at).unwrap_or_default().to_owned();
             let settings = Settings {
-                otlp_traces_endpoint: traces.into(),
-                otlp_endpoint: otlp.into(),
-                jaeger_endpoint: jaeger.into(),
+                otlp_traces_endpoint: text(0),
+                otlp_endpoint: text(1),
+                jaeger_endpoint: text(2),
                 ..Settings::default()
             };
             let address = resolve(&settings, &mut Vec::new()).unwrap().map(String::from);
-            assert_eq!(address.as_deref(), expected, "{traces} > {otlp} > {jaeger}");
+            assert_eq!(address.as_deref(), cell(3), "{row}");
         }
     }
 

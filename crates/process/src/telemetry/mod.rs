@@ -35,7 +35,7 @@ use tracing_subscriber::{Registry, fmt};
 
 pub use region::set_region;
 pub use sampling::RequestSampler;
-pub use settings::{ENVIRONMENT, Environment, LogFormat, NotAnEnvironment, Settings, Written};
+pub use settings::{ENVIRONMENT, Environment, LogFormat, NotAnEnvironment, Settings};
 
 use crate::failure::{ExitCode, Failure, OrExit as _};
 use pod_trace::{Ids, PodTrace};
@@ -71,8 +71,6 @@ pub enum Role {
 /// Logs and traces of this process; [`report::report`](crate::report::report) ends them.
 #[derive(Debug)]
 pub struct Telemetry {
-    /// `None`: tracing is off.
-    provider: Option<SdkTracerProvider>,
     pod_trace: PodTrace,
     adopted: AtomicBool,
     sampler: RequestSampler,
@@ -210,7 +208,6 @@ impl Prepared {
         }
         let rule = self.provider.is_some().then_some(self.rule);
         Telemetry {
-            provider: self.provider,
             pod_trace: PodTrace::resolve(role, settings, self.rule),
             adopted: AtomicBool::new(false),
             sampler: RequestSampler { rule },
@@ -249,18 +246,6 @@ impl Telemetry {
     #[must_use]
     pub fn request_sampler(&self) -> RequestSampler {
         self.sampler
-    }
-
-    /// Sends the spans that wait, taking at most 2 s, and stops tracing; logs go on. Spans that end
-    /// later are lost.
-    ///
-    /// [`report::report`](crate::report::report) does this by itself, after it has left the
-    /// termination message.
-    pub fn shutdown(self) {
-        if let Some(provider) = self.provider {
-            // A collector that is missing has been reported by the exporter.
-            let _ = provider.shutdown_with_timeout(export::SHUTDOWN_TIMEOUT);
-        }
     }
 }
 

@@ -142,7 +142,8 @@ pub(super) fn already_sampled() -> ParentBasedSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Environment, Written};
+    use crate::settings::Written;
+    use crate::telemetry::Environment;
 
     const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 

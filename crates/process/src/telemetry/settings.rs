@@ -1,8 +1,6 @@
 //! The settings section `[telemetry]`, the same in every service.
 
-use std::fmt;
-
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use crate::settings::Written;
 
 /// The environment variables of the section and the keys they set; a service adds them to its own.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
@@ -129,47 +127,6 @@ impl Default for Settings {
     }
 }
 
-/// A setting of OpenTelemetry as it was written; an unknown value is warned of and ignored.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written(pub(super) String);
-
-impl From<&str> for Written {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-/// From a text, a number or a boolean.
-impl<'de> Deserialize<'de> for Written {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl Visitor<'_> for Any {
-            type Value = Written;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, a number or a boolean")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
-                Ok(text.into())
-            }
-
-            fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Written, E> {
-                Ok(Written(truth.to_string()))
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Written, E> {
-                Ok(Written(number.to_string()))
-            }
-
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Written, E> {
-                Ok(Written(number.to_string()))
-            }
-        }
-        deserializer.deserialize_any(Any)
-    }
-}
-
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -190,7 +147,10 @@ pub enum LogFormat {
 pub struct Environment(String);
 
 /// A name that begins with `prod` and does not mean production.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` begins with `prod` and is neither `prod` nor `production`: write one of them, or another name"
+)]
 pub struct NotAnEnvironment(String);
 
 impl Environment {
@@ -232,15 +192,3 @@ impl TryFrom<String> for Environment {
         Self::parse(&name)
     }
 }
-
-impl fmt::Display for NotAnEnvironment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` begins with `prod` and is neither `prod` nor `production`: write one of them, or another name",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for NotAnEnvironment {}

@@ -59,9 +59,11 @@ fn run(role: Role, settings: &Settings, work: impl FnOnce(&Telemetry)) -> Vec<se
     let sink = lines.clone();
     let prepared = prepare("shop-test", settings, move || sink.clone()).unwrap();
     dispatcher::with_default(&prepared.dispatch.clone(), || {
-        let telemetry = prepared.telemetry(role, settings);
-        work(&telemetry);
-        telemetry.shutdown();
+        let provider = prepared.provider.clone();
+        work(&prepared.telemetry(role, settings));
+        if let Some(provider) = provider {
+            let _ = provider.shutdown_with_timeout(export::SHUTDOWN_TIMEOUT);
+        }
     });
     lines.json()
 }
