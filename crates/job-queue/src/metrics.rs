@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    register_gauge_vec_with_registry, register_histogram_vec_with_registry, register_histogram_with_registry,
+    register_int_counter_vec_with_registry, register_int_counter_with_registry,
+    register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
 
 use crate::kind::Kind;
@@ -58,16 +60,21 @@ pub(crate) struct Labels {
 
 impl Counted {
     fn new(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Counted> {
-        let ours = Opts::new(format!("jobs_{name}_total"), help);
-        let reporting = Opts::new(
-            format!("reporting_job_{name}"),
-            format!(
-                "The same as jobs_{name}_total, without the suffix so that known queries work as they are."
-            ),
-        );
         Ok(Counted {
-            ours: registered(registry, IntCounterVec::new(ours, &["kind", "priority"])?)?,
-            reporting: registered(registry, IntCounterVec::new(reporting, &["queue", "priority"])?)?,
+            ours: register_int_counter_vec_with_registry!(
+                format!("jobs_{name}_total"),
+                help,
+                &["kind", "priority"],
+                registry
+            )?,
+            reporting: register_int_counter_vec_with_registry!(
+                format!("reporting_job_{name}"),
+                format!(
+                    "The same as jobs_{name}_total, without the suffix so that known queries work as they are."
+                ),
+                &["queue", "priority"],
+                registry
+            )?,
         })
     }
 
@@ -93,11 +100,10 @@ impl Metrics {
     /// When the registry has other metrics of these names.
     pub(crate) fn new(registry: &Registry, kinds: &[Kind]) -> prometheus::Result<Metrics> {
         let histogram = |name: &str, help: &str, labels: &[&str]| {
-            let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-            registered(registry, HistogramVec::new(options, labels)?)
+            register_histogram_vec_with_registry!(name, help, labels, SECONDS.to_vec(), registry)
         };
         let gauges = |name: String, help: &str, labels: &[&str]| {
-            registered(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+            register_int_gauge_vec_with_registry!(name, help, labels, registry)
         };
         let mut reporting_depths = BTreeMap::new();
         for kind in kinds {
@@ -127,30 +133,26 @@ impl Metrics {
                 "Failed attempts after which the job was queued again.",
             )?,
             dead: Counted::new(registry, "dead", "Jobs that became dead letters.")?,
-            rescued: registered(
-                registry,
-                IntCounter::new(
-                    "jobs_rescued_total",
-                    "Attempts that were taken from lost workers.",
-                )?,
+            rescued: register_int_counter_with_registry!(
+                "jobs_rescued_total",
+                "Attempts that were taken from lost workers.",
+                registry
             )?,
-            stale: registered(
-                registry,
-                IntCounter::new(
-                    "jobs_stale_total",
-                    "Ends of attempts that were refused, because the job had been taken over.",
-                )?,
+            stale: register_int_counter_with_registry!(
+                "jobs_stale_total",
+                "Ends of attempts that were refused, because the job had been taken over.",
+                registry
             )?,
-            running: registered(
-                registry,
-                IntGauge::new("jobs_running", "Jobs that run in this worker.")?,
+            running: register_int_gauge_with_registry!(
+                "jobs_running",
+                "Jobs that run in this worker.",
+                registry
             )?,
-            claim_seconds: registered(
-                registry,
-                Histogram::with_opts(
-                    HistogramOpts::new("jobs_claim_seconds", "Seconds that a claim took.")
-                        .buckets(SECONDS.to_vec()),
-                )?,
+            claim_seconds: register_histogram_with_registry!(
+                "jobs_claim_seconds",
+                "Seconds that a claim took.",
+                SECONDS.to_vec(),
+                registry
             )?,
             wait_seconds: histogram(
                 "jobs_wait_seconds",
@@ -168,15 +170,11 @@ impl Metrics {
                 "Queued jobs; from the leader alone.",
                 &["kind", "priority"],
             )?,
-            oldest: registered(
-                registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "jobs_oldest_age_seconds",
-                        "Seconds since the oldest queued job was due; from the leader alone.",
-                    ),
-                    &["priority"],
-                )?,
+            oldest: register_gauge_vec_with_registry!(
+                "jobs_oldest_age_seconds",
+                "Seconds since the oldest queued job was due; from the leader alone.",
+                &["priority"],
+                registry
             )?,
             dead_depth: gauges(
                 "jobs_dlq_depth".to_owned(),
@@ -302,21 +300,19 @@ pub(crate) fn worker_info(
     version: &str,
     enabled: bool,
 ) -> prometheus::Result<()> {
-    let scheduler = IntGauge::new(
+    register_int_gauge_with_registry!(
         "jobs_scheduler_enabled",
         "1 if the worker claims jobs, 0 if its settings pause it.",
-    )?;
-    registered(registry, scheduler)?.set(enabled.into());
-    let options = Opts::new("jobs_worker_info", "1, labelled with what the worker is.");
-    let info = IntGaugeVec::new(options, &["pool", "filter", "version"])?;
-    info.with_label_values(&[pool, filter, version]).set(1);
-    registered(registry, info).map(drop)
-}
-
-fn registered<C: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> prometheus::Result<C> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
+        registry
+    )?
+    .set(enabled.into());
+    register_int_gauge_vec_with_registry!(
+        "jobs_worker_info",
+        "1, labelled with what the worker is.",
+        &["pool", "filter", "version"],
+        registry
+    )?
+    .with_label_values(&[pool, filter, version])
+    .set(1);
+    Ok(())
 }

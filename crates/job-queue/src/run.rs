@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::job_error::JobError;
+use crate::metrics::Labels;
 use crate::priority::Priority;
 
 /// The attempt that a handler works on. Cheap to clone.
@@ -128,6 +130,30 @@ impl Run {
             true => Err(JobError::Cancelled),
             false => Ok(()),
         }
+    }
+
+    pub(crate) fn labels(&self) -> Labels {
+        Labels {
+            kind: self.0.kind,
+            queue: self.0.queue,
+            priority: self.0.priority,
+        }
+    }
+
+    /// Logs that the attempt failed: the job is dead for a reason, or queued again after a delay.
+    pub(crate) fn log_failure(&self, dead: Option<&str>, retry_s: Option<f64>, error: &str) {
+        warn!(
+            job_id = self.id(),
+            kind = self.kind(),
+            queue = self.queue(),
+            priority = self.priority().label(),
+            attempt = self.attempt(),
+            of = self.max_attempts(),
+            dead,
+            retry_s,
+            error,
+            "Job failed"
+        );
     }
 
     pub(crate) fn take_progress(&self) -> Option<Value> {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, warn};
+use tracing::Instrument;
 
 use super::finish::{End, Ended};
 use super::status::Running;
@@ -17,7 +17,6 @@ use super::{Shared, seconds};
 use crate::job::Outcome;
 use crate::job_error::JobError;
 use crate::kind::Kind;
-use crate::metrics::Labels;
 use crate::priority::Priority;
 use crate::registry::Handler;
 use crate::run::{Attempt, Run};
@@ -112,11 +111,7 @@ async fn execute(
     limit: Duration,
     stop: &CancellationToken,
 ) -> End {
-    let labels = Labels {
-        kind: run.kind(),
-        queue: run.queue(),
-        priority: run.priority(),
-    };
+    let labels = run.labels();
     shared.metrics.started.count(labels, 1);
     let span = shared.observer.span(run);
     let started = Instant::now();
@@ -188,20 +183,7 @@ fn report(shared: &Shared, run: &Run, span: &tracing::Span, error: &JobError, en
         End::Failed { delay, .. } => (None, Some(delay.as_secs_f64())),
         End::Done(_) | End::Released(_) => (None, None),
     };
-    span.in_scope(|| {
-        warn!(
-            job_id = run.id(),
-            kind = run.kind(),
-            queue = run.queue(),
-            priority = run.priority().label(),
-            attempt = run.attempt(),
-            of = run.max_attempts(),
-            dead,
-            retry_s,
-            error = format!("{error:#}"),
-            "Job failed"
-        );
-    });
+    span.in_scope(|| run.log_failure(dead, retry_s, &format!("{error:#}")));
 }
 
 /// −1 to 1, from the job and the attempt alone.

@@ -10,7 +10,6 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::{Backoff, DATABASE_TIMEOUT, Shared, is_refused, session};
-use crate::metrics::Labels;
 use crate::new_job::milliseconds;
 use crate::run::Run;
 use crate::store::{FailedAttempts, Finisher};
@@ -92,19 +91,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut ends: mpsc::Receiver<Ended>) {
 fn refused(shared: &Shared, ended: &mut Ended, error: &anyhow::Error) {
     let run = &ended.run;
     let error = format!("its end could not be stored: {error:#}");
-    warn!(
-        job_id = run.id(),
-        kind = run.kind(),
-        queue = run.queue(),
-        priority = run.priority().label(),
-        attempt = run.attempt(),
-        of = run.max_attempts(),
-        dead = "permanent",
-        error,
-        "Job failed"
-    );
+    run.log_failure(Some("permanent"), None, &error);
     if !matches!(ended.end, End::Failed { .. }) {
-        shared.metrics.failed.count(labels(run), 1);
+        shared.metrics.failed.count(run.labels(), 1);
     }
     run.take_progress();
     ended.end = End::Failed {
@@ -166,14 +155,6 @@ async fn store(
     Ok(stored)
 }
 
-fn labels(run: &Run) -> Labels {
-    Labels {
-        kind: run.kind(),
-        queue: run.queue(),
-        priority: run.priority(),
-    }
-}
-
 fn count(shared: &Shared, Ended { run, end }: &Ended) {
     let counted = match end {
         End::Done(_) => &shared.metrics.completed,
@@ -181,7 +162,7 @@ fn count(shared: &Shared, Ended { run, end }: &Ended) {
         End::Failed { .. } => &shared.metrics.dead,
         End::Released(_) => return,
     };
-    counted.count(labels(run), 1);
+    counted.count(run.labels(), 1);
 }
 
 /// The job was taken over: its end is known elsewhere.
