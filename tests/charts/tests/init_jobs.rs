@@ -196,38 +196,3 @@ fn the_role_grant_logs_in_as_the_administrator() {
     assert_eq!(passwords["optional"], true);
     assert!(passwords["items"].is_null());
 }
-
-#[test]
-fn the_pods_of_jobs_reach_dns_database_and_telemetry_alone() {
-    for chart in ["init-jobs", "database-load", "database-migration"] {
-        let on = || render(chart).set("networkPolicy.enabled=true");
-        let ports = |objects: &Objects| -> Vec<String> {
-            let policy = objects.only("NetworkPolicy");
-            assert_eq!(*policy.at("/spec/policyTypes"), json!(["Ingress", "Egress"]));
-            assert_eq!(*policy.at("/spec/ingress"), json!([]), "{chart}");
-            for pod in objects
-                .0
-                .iter()
-                .filter_map(Object::pod)
-                .filter(|pod| !pod.of.starts_with("Pod "))
-            {
-                let selector = policy.at("/spec/podSelector/matchLabels");
-                assert!(charts_tests::object::selects(selector, pod.labels), "{}", pod.of);
-            }
-            let rules = policy.list("/spec/egress").iter();
-            rules.map(|rule| rule["ports"][0]["port"].to_string()).collect()
-        };
-        assert_eq!(ports(&on().objects()), ["53", "5432"], "{chart}");
-        let telemetry = on()
-            .set("telemetry.endpoint=http://collector:4318/v1/traces")
-            .objects();
-        assert_eq!(ports(&telemetry), ["53", "5432", "4318"], "{chart}");
-        let azure = on().set("database.auth=azure").objects();
-        assert_eq!(
-            ports(&azure),
-            ["53", "5432", "443"],
-            "tokens come over https: {chart}"
-        );
-    }
-    assert!(render("database-load").objects().of("NetworkPolicy").is_empty());
-}

@@ -13,16 +13,20 @@ const LONGEST: [&str; 2] = [
 ];
 
 #[test]
-fn names_stay_legal_under_a_release_of_53_characters() {
+fn names_stay_legal_and_distinct_under_a_release_of_53_characters() {
     assert_eq!(LONGEST[0].len(), 53);
-    for (chart, values) in [
-        ("database-migration", "ci/never-values.yaml"),
-        ("database-load", "ci/everything-values.yaml"),
-        ("order-food", "ci/everything-values.yaml"),
-        ("order-food", "ci/workers-values.yaml"),
-        ("postgres", "ci/default-values.yaml"),
+    let long = "nameOverride=a-name-for-the-chart-that-is-as-long-as-it-may-be-and-more";
+    for (chart, values, more) in [
+        ("database-migration", "ci/never-values.yaml", &[][..]),
+        ("database-load", "ci/everything-values.yaml", &[]),
+        ("order-food", "ci/everything-values.yaml", &[]),
+        ("order-food", "ci/workers-values.yaml", &[]),
+        ("order-food", "ci/workers-values.yaml", &[long]),
+        ("postgres", "ci/default-values.yaml", &[]),
     ] {
-        for object in render(chart).own_values(values).release(LONGEST[0]).objects().0 {
+        let mut names = BTreeSet::new();
+        let rendering = render(chart).own_values(values).release(LONGEST[0]);
+        for object in rendering.sets(more).objects().0 {
             let name = object.name();
             let most = if object.kind() == "CronJob" || object.kind() == "StatefulSet" {
                 52
@@ -42,13 +46,22 @@ fn names_stay_legal_under_a_release_of_53_characters() {
             if let Some(pod) = object.pod() {
                 labels_are_short(pod.labels, &what);
             }
+            assert!(names.insert(what.clone()), "{what} stands twice");
+        }
+        let deployments = names.iter().filter(|what| what.starts_with("Deployment "));
+        if values == "ci/workers-values.yaml" {
+            assert_eq!(deployments.count(), 4, "the API and three pools");
         }
     }
 }
 
 fn labels_are_short(labels: &Value, what: &str) {
     for (label, value) in labels.as_object().into_iter().flatten() {
-        assert!(value.as_str().unwrap().len() <= 63, "{what}: {label}");
+        let value = value.as_str().unwrap();
+        assert!(
+            value.len() <= 63 && !value.ends_with('-'),
+            "{what}: {label}: {value}"
+        );
     }
 }
 

@@ -375,26 +375,3 @@ fn a_test_enqueues_a_job_as_a_worker_would_and_waits_for_it() {
     );
     assert_eq!(test.at("/metadata/annotations")["helm.sh/hook"], "test");
 }
-
-#[test]
-fn names_of_pools_stay_legal_under_the_longest_release() {
-    let release = "a-release-with-the-longest-name-that-helm-takes-at-al";
-    let objects = everything()
-        .release(release)
-        .set("nameOverride=a-name-for-the-chart-that-is-as-long-as-it-may-be-and-more")
-        .objects();
-    let mut pools = 0;
-    for object in &objects.0 {
-        assert!(object.name().len() <= 63, "{}", object.name());
-        let labels = object.at("/metadata/labels").as_object().unwrap();
-        for (label, value) in labels {
-            let value = value.as_str().unwrap();
-            assert!(value.len() <= 63 && !value.ends_with('-'), "{label}: {value}");
-        }
-        pools += usize::from(object.kind() == "Deployment");
-    }
-    assert_eq!(pools, 4);
-    let names: std::collections::BTreeSet<&str> =
-        objects.of("Deployment").into_iter().map(Object::name).collect();
-    assert_eq!(names.len(), 4, "{names:?}");
-}

@@ -28,7 +28,7 @@ mod worker;
 
 pub use binaries::binary;
 pub use certificate::tls_server;
-pub use cluster::{Cluster, OwnCluster, Pooler, Pooling, Stop, Tls};
+pub use cluster::{Cluster, OwnCluster, Pooler, Pooling, Stop, Tls, tool};
 pub use database::{TestDatabase, settings};
 pub use panics::{panic_at, panic_at_line};
 pub use patroni::{Patroni, Trio};

@@ -1,10 +1,9 @@
 //! The scripts of init jobs against a real API server without nodes: each Job is there with its
 //! name and body, its end is set by a patch of its status, and the script tells it.
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use test_support::free_port;
+use test_support::{free_port, tool};
 
 use super::{Shell, proved, within};
 use crate::data::Data;
@@ -58,11 +57,6 @@ impl Drop for ApiServer {
             let _ = process.wait();
         }
     }
-}
-
-/// A tool of the PATH or of `.tools`.
-fn tool(name: &str) -> PathBuf {
-    PathBuf::from(Shell::new("").ok(&format!("scripts/tools.sh {name}")))
 }
 
 impl ApiServer {

@@ -9,21 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use crate::repository;
+use test_support::tool;
 
 /// Debian's promtool, as `make test` and `make e2e-observability` find it.
-pub(crate) static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| {
-    let output = Command::new(repository::path("scripts/tools.sh"))
-        .arg("promtool")
-        .output()
-        .expect("run scripts/tools.sh");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
-});
+pub(crate) static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| tool("promtool"));
 
 /// The expressions of the dashboards that ask for metrics of order-food and its workers alone, with
 /// a window of five minutes.

@@ -10,6 +10,7 @@ mod tls;
 
 pub use own::{OwnCluster, Stop};
 pub use pooler::{Pooler, Pooling};
+pub use programs::tool;
 pub(crate) use server::random_hex;
 pub use shared::Cluster;
 pub(crate) use shared::Content;

@@ -9,12 +9,27 @@ use std::process::{Command, Stdio};
 /// # Panics
 /// When there is none and the script cannot install one; its message is on standard error.
 pub(crate) fn folder() -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/postgres/binaries.sh");
-    let output = Command::new(script).stderr(Stdio::inherit()).output();
+    path_from("postgres/binaries.sh", &[])
+}
+
+/// A tool, found or brought by the script that brings tools.
+///
+/// # Panics
+/// When the script cannot bring it; its message is on standard error.
+#[must_use]
+pub fn tool(name: &str) -> PathBuf {
+    path_from("tools.sh", &[name])
+}
+
+/// The path that a script prints.
+fn path_from(script: &str, arguments: &[&str]) -> PathBuf {
+    let scripts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts"));
+    let mut command = Command::new(scripts.join(script));
+    let output = command.args(arguments).stderr(Stdio::inherit()).output();
     let output = output.unwrap_or_else(|error| panic!("run {script}: {error}"));
-    assert!(output.status.success(), "{script} finds no PostgreSQL 14 to 18");
-    let folder = String::from_utf8(output.stdout).expect("the path of a folder");
-    PathBuf::from(folder.trim_end())
+    assert!(output.status.success(), "{script} {arguments:?} finds nothing");
+    let path = String::from_utf8(output.stdout).expect("a path");
+    PathBuf::from(path.trim_end())
 }
 
 /// A command that runs `program` as a user that PostgreSQL accepts: `postgres` when this is root.
@@ -82,16 +97,6 @@ pub(crate) fn give_to_owner(path: &Path) {
 
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
-}
-
-/// A tool, found or brought by the script that brings tools.
-pub(crate) fn tool(name: &str) -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/tools.sh");
-    let output = Command::new(script).arg(name).stderr(Stdio::inherit()).output();
-    let output = output.unwrap_or_else(|error| panic!("run {script}: {error}"));
-    assert!(output.status.success(), "{script} finds no {name}");
-    let program = String::from_utf8(output.stdout).expect("the path of a program");
-    PathBuf::from(program.trim_end())
 }
 
 /// Sends a signal to a process and its children, the process first; a child may have ended by then.
