@@ -23,87 +23,41 @@ fn with(query: &str) -> String {
 
 #[test]
 fn urls_as_providers_print_them_are_taken() {
-    let table = [
-        // Heroku
-        (
-            "postgres://uabc:p123@ec2-52-1-2-3.compute-1.amazonaws.com:5432/d1",
-            "uabc",
-            "p123",
-            "d1",
-        ),
-        // Neon
-        (
-            "postgresql://neondb_owner:npg_Ab12@ep-cool-1-pooler.us-east-2.aws.neon.tech/neondb?sslmode=require&channel_binding=require",
-            "neondb_owner",
-            "npg_Ab12",
-            "neondb",
-        ),
-        (
-            "postgres://alex:AbC123@ep-cool-1.us-east-2.aws.neon.tech/dbname?sslmode=require&options=endpoint%3Dep-cool-1",
-            "alex",
-            "AbC123",
-            "dbname",
-        ),
-        // Supabase, also as Prisma wants it
-        (
-            "postgresql://postgres.abcdef:[YOUR-PASSWORD]@aws-0-eu-central-1.pooler.supabase.com:6543/postgres?pgbouncer=true&connection_limit=1",
-            "postgres.abcdef",
-            "[YOUR-PASSWORD]",
-            "postgres",
-        ),
-        // RDS
-        (
-            "postgresql://admin:pw@food.abc.eu-west-1.rds.amazonaws.com:5432/food?sslmode=verify-full&sslrootcert=/etc/ssl/global-bundle.pem",
-            "admin",
-            "pw",
-            "food",
-        ),
-        // Azure
-        (
-            "postgres://adm%40server:pw%21@server.postgres.database.azure.com:5432/postgres?sslmode=require",
-            "adm@server",
-            "pw!",
-            "postgres",
-        ),
-        // Symfony's own
-        (
-            "postgresql://app:%21ChangeMe%21@127.0.0.1:5432/app?serverVersion=16&charset=utf8",
-            "app",
-            "!ChangeMe!",
-            "app",
-        ),
-        // DigitalOcean, Render, Railway, Fly
-        (
-            "postgresql://doadmin:AVNS_x@db-1.db.ondigitalocean.com:25060/defaultdb?sslmode=require",
-            "doadmin",
-            "AVNS_x",
-            "defaultdb",
-        ),
-        (
-            "postgres://postgres:x@top2.nearest.of.app.internal:5432/app?sslmode=disable",
-            "postgres",
-            "x",
-            "app",
-        ),
-    ];
+    // User, password, name, URL: of Heroku, Neon, Neon, Supabase (also as Prisma wants it), RDS,
+    // Azure, Symfony's own, DigitalOcean (as Render and Railway), Fly.
+    let table = "
+        uabc p123 d1 postgres://uabc:p123@ec2-52-1-2-3.compute-1.amazonaws.com:5432/d1
+        neondb_owner npg_Ab12 neondb postgresql://neondb_owner:npg_Ab12@ep-cool-1-pooler.us-east-2.aws.neon.tech/neondb?sslmode=require&channel_binding=require
+        alex AbC123 dbname postgres://alex:AbC123@ep-cool-1.us-east-2.aws.neon.tech/dbname?sslmode=require&options=endpoint%3Dep-cool-1
+        postgres.abcdef [YOUR-PASSWORD] postgres postgresql://postgres.abcdef:[YOUR-PASSWORD]@aws-0-eu-central-1.pooler.supabase.com:6543/postgres?pgbouncer=true&connection_limit=1
+        admin pw food postgresql://admin:pw@food.abc.eu-west-1.rds.amazonaws.com:5432/food?sslmode=verify-full&sslrootcert=/etc/ssl/global-bundle.pem
+        adm@server pw! postgres postgres://adm%40server:pw%21@server.postgres.database.azure.com:5432/postgres?sslmode=require
+        app !ChangeMe! app postgresql://app:%21ChangeMe%21@127.0.0.1:5432/app?serverVersion=16&charset=utf8
+        doadmin AVNS_x defaultdb postgresql://doadmin:AVNS_x@db-1.db.ondigitalocean.com:25060/defaultdb?sslmode=require
+        postgres x app postgres://postgres:x@top2.nearest.of.app.internal:5432/app?sslmode=disable";
+    let rows: Vec<[&str; 4]> = table
+        .lines()
+        .skip(1)
+        .map(|row| row.split_whitespace().collect::<Vec<_>>().try_into().unwrap())
+        .collect();
 
-    for (url, user, password, name) in table {
+    for [user, password, name, url] in &rows {
         let config = parsed(url).config;
-        assert_eq!(config.get_user(), Some(user), "{url}");
+        assert_eq!(config.get_user(), Some(*user), "{url}");
         assert_eq!(config.get_password(), Some(password.as_bytes()), "{url}");
-        assert_eq!(config.get_dbname(), Some(name), "{url}");
+        assert_eq!(config.get_dbname(), Some(*name), "{url}");
     }
     assert_eq!(
-        parsed(table[1].0).config.get_channel_binding(),
+        parsed(rows[1][3]).config.get_channel_binding(),
         ChannelBinding::Require
     );
     assert_eq!(
-        parsed(table[2].0).config.get_options(),
+        parsed(rows[2][3]).config.get_options(),
         Some("endpoint=ep-cool-1")
     );
-    assert_eq!(parsed(table[3].0).ignored, ["pgbouncer", "connection_limit"]);
+    assert_eq!(parsed(rows[3][3]).ignored, ["pgbouncer", "connection_limit"]);
     assert_eq!(
-        parsed(table[4].0).tls.authorities.as_deref(),
+        parsed(rows[4][3]).tls.authorities.as_deref(),
         Some("/etc/ssl/global-bundle.pem")
     );
 }

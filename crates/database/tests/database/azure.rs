@@ -6,8 +6,7 @@ use database::{ConnectError, Database, Settings};
 use test_support::identity::{self, AUDIENCE, Identities, Place};
 use test_support::{Cluster, OwnCluster, eventually};
 
-use crate::connect::admin;
-use crate::{database, file, said, settings};
+use crate::{as_admin, database, file, said, settings};
 
 /// Settings for a role of its own whose password is `token`, by the identity server at `place`.
 async fn login(role: &str, token: &str, identities: &Identities) -> Settings {
@@ -24,7 +23,7 @@ async fn set_password(role: &str, token: &str) {
         "DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
          ALTER ROLE {role} PASSWORD '{token}'"
     );
-    admin().await.batch_execute(&make).await.unwrap();
+    as_admin(&make).await;
 }
 
 /// The settings that the variables of the identity server give.

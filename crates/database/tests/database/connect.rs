@@ -9,7 +9,7 @@ use database::{ConnectError, Database, Settings};
 use test_support::{Cluster, OwnCluster, Stop, TestDatabase};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{database, said, settings};
+use crate::{as_admin, database, said, settings};
 
 /// Longer than any of these may take, shorter than the wait that would be wrong.
 const AT_ONCE: Duration = Duration::from_secs(10);
@@ -70,15 +70,12 @@ async fn an_unknown_database_is_refused_at_once() {
 #[tokio::test]
 async fn a_role_that_may_not_connect_is_refused_at_once() {
     let database = TestDatabase::empty().await;
-    admin()
-        .await
-        .batch_execute(&format!(
-            "CREATE ROLE may_not_connect LOGIN PASSWORD 'hunter2';
+    as_admin(&format!(
+        "CREATE ROLE may_not_connect LOGIN PASSWORD 'hunter2';
              REVOKE CONNECT ON DATABASE {} FROM public",
-            database.name()
-        ))
-        .await
-        .unwrap();
+        database.name()
+    ))
+    .await;
     let port = Cluster::shared().port();
     let url = format!(
         "postgres://may_not_connect:hunter2@127.0.0.1:{port}/{}",
@@ -123,20 +120,9 @@ async fn the_longest_time_for_an_attempt_is_no_fault() {
     assert!(database(&settings).connect().await.is_ok());
 }
 
-pub(crate) async fn admin() -> tokio_postgres::Client {
-    database(&test_support::settings(Cluster::shared().admin_url()))
-        .connect()
-        .await
-        .unwrap()
-}
-
 #[tokio::test]
 async fn a_server_that_is_full_is_unreachable_for_now() {
-    admin()
-        .await
-        .batch_execute("CREATE ROLE crowded LOGIN PASSWORD 'crowded' CONNECTION LIMIT 0")
-        .await
-        .unwrap();
+    as_admin("CREATE ROLE crowded LOGIN PASSWORD 'crowded' CONNECTION LIMIT 0").await;
     let url = format!(
         "postgres://crowded:crowded@127.0.0.1:{}/postgres",
         Cluster::shared().port()

@@ -20,6 +20,7 @@ mod settings;
 mod tls;
 
 use database::{ConnectError, Database, Settings};
+use test_support::Cluster;
 
 /// The URL with the password in clear, its parts changed by `change`.
 fn settings(url: &str, change: impl FnOnce(&mut Settings)) -> Settings {
@@ -41,11 +42,12 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 
 /// The error with all its causes.
 fn said(error: &ConnectError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    process::failure::line(error)
+}
+
+/// Runs statements on the shared server as its superuser.
+async fn as_admin(statements: &str) {
+    let admin = database(&test_support::settings(Cluster::shared().admin_url()));
+    let client = admin.connect().await.expect("the shared server");
+    client.batch_execute(statements).await.expect(statements);
 }

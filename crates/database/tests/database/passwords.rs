@@ -3,16 +3,12 @@
 use database::{ConnectError, Database, Settings};
 use test_support::Cluster;
 
-use crate::connect::{admin, is_refused_at_once};
-use crate::{database, file};
+use crate::connect::is_refused_at_once;
+use crate::{as_admin, database, file};
 
 #[tokio::test]
 async fn a_rotated_password_is_read_from_its_file_for_each_new_connection() {
-    admin()
-        .await
-        .batch_execute("CREATE ROLE rotating LOGIN PASSWORD 'first'")
-        .await
-        .unwrap();
+    as_admin("CREATE ROLE rotating LOGIN PASSWORD 'first'").await;
     let file = file("first\n");
     let settings = Settings {
         host: Some("127.0.0.1".into()),
@@ -25,11 +21,7 @@ async fn a_rotated_password_is_read_from_its_file_for_each_new_connection() {
     let database = database(&settings);
     let old = database.connect().await.unwrap();
 
-    admin()
-        .await
-        .batch_execute("ALTER ROLE rotating PASSWORD 'second'")
-        .await
-        .unwrap();
+    as_admin("ALTER ROLE rotating PASSWORD 'second'").await;
     let before = database.connect().await;
     std::fs::write(&file, "second\r\n").unwrap();
     let after = database.connect().await;
@@ -41,11 +33,7 @@ async fn a_rotated_password_is_read_from_its_file_for_each_new_connection() {
 
 #[tokio::test]
 async fn a_url_without_a_password_is_completed_by_a_file_that_is_read_for_each_connection() {
-    admin()
-        .await
-        .batch_execute("CREATE ROLE completed LOGIN PASSWORD 'first'")
-        .await
-        .unwrap();
+    as_admin("CREATE ROLE completed LOGIN PASSWORD 'first'").await;
     let file = file("first\n");
     let url = format!(
         "postgres://completed@127.0.0.1:{}/postgres",
@@ -66,11 +54,7 @@ async fn a_url_without_a_password_is_completed_by_a_file_that_is_read_for_each_c
     let (pooled, direct) = (database(&settings), Database::direct(&direct, "test").unwrap());
     pooled.connect().await.unwrap();
 
-    admin()
-        .await
-        .batch_execute("ALTER ROLE completed PASSWORD 'second'")
-        .await
-        .unwrap();
+    as_admin("ALTER ROLE completed PASSWORD 'second'").await;
     std::fs::write(&file, "second\n").unwrap();
 
     pooled.connect().await.unwrap();
@@ -111,14 +95,11 @@ async fn a_password_file_that_is_missing_is_a_setting_that_is_named() {
 #[tokio::test]
 async fn a_password_may_hold_any_character() {
     let password = "p@ss:w/rd?#%25 ü'";
-    admin()
-        .await
-        .batch_execute(&format!(
-            "CREATE ROLE \"odd name\" LOGIN PASSWORD '{}'",
-            password.replace('\'', "''")
-        ))
-        .await
-        .unwrap();
+    as_admin(&format!(
+        "CREATE ROLE \"odd name\" LOGIN PASSWORD '{}'",
+        password.replace('\'', "''")
+    ))
+    .await;
     let port = Cluster::shared().port();
     let encoded = "p%40ss%3Aw%2Frd%3F%23%2525%20%C3%BC%27";
     let url = format!("postgresql://odd%20name:{encoded}@127.0.0.1:{port}/postgres");
