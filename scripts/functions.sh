@@ -32,11 +32,14 @@ listening() {
   (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# apt WORD…: apt-get as root, asking nothing; only errors are shown.
+# as_root COMMAND…: asks nothing.
+as_root() {
+  if [[ $EUID -eq 0 ]]; then "$@"; else sudo -n "$@"; fi
+}
+
+# apt WORD…: apt-get; only errors are shown.
 apt() {
-  local as_root=()
-  [[ $EUID -eq 0 ]] || as_root=(sudo -n)
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y "$@" >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y "$@" >/dev/null
 }
 
 apt_update() {

@@ -87,19 +87,22 @@ if [[ ${OBSERVABILITY:-0} != 0 ]]; then
   traces=(--set telemetry.endpoint=http://jaeger:4318/v1/traces)
 fi
 
+# image PREFIX SERVICE: the values of the image of a service, as images.
+image() {
+  images+=(--set "$1image.repository=$repository$2" --set-string "$1image.tag=$tag" --set "$1image.pullPolicy=$pull_policy")
+}
+
 words DATABASE_LOAD_ARGS
-release database-load "${traces[@]}" --set "image.repository=${repository}database-load" --set-string "image.tag=$tag" \
-  --set "image.pullPolicy=$pull_policy" "${more[@]}"
+images=()
+image '' database-load
+release database-load "${traces[@]}" "${images[@]}" "${more[@]}"
 
 words ORDER_FOOD_ARGS
-release order-food "${traces[@]}" --set "image.repository=${repository}order-food" --set-string "image.tag=$tag" \
-  --set "image.pullPolicy=$pull_policy" \
-  --set "initContainers.databaseMigration.image.repository=${repository}database-migration" \
-  --set-string "initContainers.databaseMigration.image.tag=$tag" \
-  --set "initContainers.databaseMigration.image.pullPolicy=$pull_policy" \
-  --set "initContainers.databaseLoad.image.repository=${repository}database-load" \
-  --set-string "initContainers.databaseLoad.image.tag=$tag" \
-  --set "initContainers.databaseLoad.image.pullPolicy=$pull_policy" "${more[@]}"
+images=()
+image '' order-food
+image initContainers.databaseMigration. database-migration
+image initContainers.databaseLoad. database-load
+release order-food "${traces[@]}" "${images[@]}" "${more[@]}"
 
 printf '\n=== helm test\n'
 for name in order-food database-load; do

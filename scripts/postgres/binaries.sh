@@ -25,19 +25,17 @@ find_programs() {
 # Debian's package makes a cluster of its own and starts it, unless told not to; that setting is put back afterwards.
 install_package() {
   setting=/etc/postgresql-common/createcluster.conf
-  if ! command -v apt-get >/dev/null; then
+  command -v apt-get >/dev/null ||
     fail "no PostgreSQL server here (14 to 18). Install one with this system's package manager, or set DATABASE_URL."
-  fi
   [[ $EUID -eq 0 ]] || sudo -n true 2>/dev/null || fail "no PostgreSQL server here (14 to 18). Type
   sudo apt-get update && sudo apt-get install postgresql
 and then the same make command again, or set DATABASE_URL."
   echo "No PostgreSQL server here: installing the package postgresql." >&2
   apt_update
   apt_install postgresql-common
-  [[ $EUID -eq 0 ]] || as_root=(sudo -n)
   saved=$(<"$setting")
-  trap '"${as_root[@]}" tee "$setting" <<<"$saved" >/dev/null' EXIT
-  "${as_root[@]}" tee "$setting" >/dev/null <<<"$saved"$'\n'"create_main_cluster = false"
+  trap 'as_root tee "$setting" <<<"$saved" >/dev/null' EXIT
+  as_root tee "$setting" >/dev/null <<<"$saved"$'\n'"create_main_cluster = false"
   apt_install postgresql
 }
 

@@ -144,49 +144,67 @@ fn a_trigger_prints_its_four_lines_around_the_log_of_the_job() {
 
 #[test]
 fn what_is_missing_is_one_line_and_nothing_is_started() {
-    let script = "trigger-db-role-grant-job.sh";
-    for (name, arguments, environment, hint) in [
-        ("none", &[][..], &[][..], "expected an environment"),
-        ("unknown", &["qa"], &[], "not \"qa\""),
+    let no_cronjob = ("NO_CRONJOB", "1");
+    let (azure, moon) = (("PLATFORM", "azure"), ("PLATFORM", "moon"));
+    let (grant, status) = ("trigger-db-role-grant-job.sh", "init-job-status.sh");
+    for (name, script, arguments, environment, hint) in [
+        ("none", grant, &[][..], &[][..], "expected an environment"),
+        ("unknown", grant, &["qa"], &[], "not \"qa\""),
         (
             "cronjob",
+            grant,
             &["dev"],
-            &[("NO_CRONJOB", "1")],
+            &[no_cronjob],
             "helm upgrade --install init-jobs",
         ),
         (
             "secret",
+            grant,
             &["dev"],
             &[("NO_SECRET", "1")],
             "there is no Secret order-food-postgres-admin",
         ),
         (
             "key",
+            grant,
             &["dev"],
             &[("KEYS", "url")],
             "has no key postgres-admin-password",
         ),
         (
             "platform",
+            grant,
             &["dev"],
-            &[("PLATFORM", "moon")],
+            &[moon],
             "expected kubernetes or azure",
         ),
         (
             "azure",
+            grant,
             &["dev"],
-            &[("PLATFORM", "azure"), ("NO_CRONJOB", "1")],
+            &[azure, no_cronjob],
             "no Container Apps job order-food-init-grant-db-roles-dev",
         ),
+        (
+            "purpose",
+            status,
+            &["nothing", "dev"],
+            &[no_cronjob],
+            "there is no CronJob",
+        ),
+        (
+            "region",
+            status,
+            &["multi-region-setup", "dev"],
+            &[no_cronjob],
+            "multiRegionSetup.enabled=true",
+        ),
+        ("place", status, &["seed-data", "dev"], &[moon], "not moon"),
     ] {
         let fake = Fake::new(name);
         let said = fake.run(script, arguments, environment);
-        assert_eq!(
-            (said.code, said.error.lines().count()),
-            (Some(1), 1),
-            "{}",
-            said.error
-        );
+        let lines = said.error.lines().count();
+        assert_eq!((said.code, lines), (Some(1), 1), "{}", said.error);
         assert!(said.error.contains(hint), "{}", said.error);
         let calls = fake.calls();
         assert!(
@@ -275,30 +293,6 @@ fn the_status_is_a_table_of_the_environment_alone() {
         &[("PLATFORM", "azure")],
     );
     assert!(said.out.contains("Status StartTime EndTime"), "{}", said.out);
-}
-
-#[test]
-fn the_status_of_a_job_that_is_not_there_is_one_line() {
-    for (name, purpose, environment, hint) in [
-        ("purpose", "nothing", ("NO_CRONJOB", "1"), "there is no CronJob"),
-        (
-            "region",
-            "multi-region-setup",
-            ("NO_CRONJOB", "1"),
-            "multiRegionSetup.enabled=true",
-        ),
-        ("place", "seed-data", ("PLATFORM", "moon"), "not moon"),
-    ] {
-        let fake = Fake::new(&format!("no-status-{name}"));
-        let said = fake.run("init-job-status.sh", &[purpose, "dev"], &[environment]);
-        assert_eq!(
-            (said.code, said.error.lines().count()),
-            (Some(1), 1),
-            "{}",
-            said.error
-        );
-        assert!(said.error.contains(hint), "{}", said.error);
-    }
 }
 
 #[test]

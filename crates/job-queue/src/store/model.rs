@@ -21,13 +21,19 @@ const WORKERS: usize = 3;
 #[derive(Clone, Debug)]
 enum Step {
     Claim(usize, usize),
-    Complete(usize, usize),
-    Fail(usize, usize, bool),
-    Release(usize, usize),
+    End(usize, usize, End),
     Crash(usize),
     Rescue,
     Replay,
     Cancel(usize),
+}
+
+#[derive(Clone, Debug)]
+enum End {
+    Complete,
+    /// For the last time, or perhaps not.
+    Fail(bool),
+    Release,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +93,14 @@ struct Model {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let worker = 0..WORKERS;
+    let end = prop_oneof![
+        3 => Just(End::Complete),
+        3 => any::<bool>().prop_map(End::Fail),
+        1 => Just(End::Release),
+    ];
     let step = prop_oneof![
         4 => (worker.clone(), 1usize..4).prop_map(|(worker, number)| Step::Claim(worker, number)),
-        3 => (worker.clone(), 0usize..8).prop_map(|(worker, which)| Step::Complete(worker, which)),
-        3 => (worker.clone(), 0usize..8, any::<bool>()).prop_map(|(worker, which, last)| Step::Fail(worker, which, last)),
-        1 => (worker.clone(), 0usize..8).prop_map(|(worker, which)| Step::Release(worker, which)),
+        7 => (worker.clone(), 0usize..8, end).prop_map(|(worker, which, end)| Step::End(worker, which, end)),
         2 => worker.prop_map(Step::Crash),
         2 => Just(Step::Rescue),
         1 => Just(Step::Replay),
@@ -187,55 +196,35 @@ impl Model {
     async fn perform(&mut self, step: &Step, diesel: &mut diesel_async::AsyncPgConnection) {
         match step {
             Step::Claim(worker, number) => self.claim(*worker, *number).await,
-            Step::Complete(worker, which) => {
+            Step::End(worker, which, end) => {
                 let Some((id, attempt, current)) = self.held(*worker, *which) else {
                     return;
                 };
-                let done = self.agents[*worker]
-                    .finisher
-                    .complete(&[id], &[attempt])
-                    .await
-                    .unwrap();
-                assert_eq!(!done.is_empty(), current, "complete {id}");
-                if current {
-                    self.known(id).state = State::Done;
-                }
-            }
-            Step::Fail(worker, which, last) => {
-                let Some((id, attempt, current)) = self.held(*worker, *which) else {
-                    return;
+                let finisher = &self.agents[*worker].finisher;
+                let is_last = matches!(end, End::Fail(true)) || attempt >= MOST;
+                let done = match end {
+                    End::Complete => finisher.complete(&[id], &[attempt]).await,
+                    End::Fail(_) => {
+                        let failed = FailedAttempts {
+                            id: vec![id],
+                            attempt: vec![attempt],
+                            delay_ms: vec![0],
+                            reason: vec![is_last.then_some("exhausted")],
+                            error: vec!["model"],
+                        };
+                        finisher.fail(&failed).await
+                    }
+                    End::Release => finisher.release(&[id], &[attempt], &[0]).await,
                 };
-                let reason = (*last || attempt >= MOST).then_some("exhausted");
-                let failed = FailedAttempts {
-                    id: vec![id],
-                    attempt: vec![attempt],
-                    delay_ms: vec![0],
-                    reason: vec![reason],
-                    error: vec!["model"],
-                };
-                let done = self.agents[*worker].finisher.fail(&failed).await.unwrap();
-                assert_eq!(!done.is_empty(), current, "fail {id}");
+                assert_eq!(!done.unwrap().is_empty(), current, "{step:?} of {id}");
                 if current {
                     let known = self.known(id);
-                    known.state = match reason.is_some() || known.cancelled {
-                        true => State::Dead,
-                        false => State::Queued,
+                    known.state = match end {
+                        End::Complete => State::Done,
+                        End::Fail(_) if is_last || known.cancelled => State::Dead,
+                        End::Fail(_) | End::Release => State::Queued,
                     };
-                }
-            }
-            Step::Release(worker, which) => {
-                let Some((id, attempt, current)) = self.held(*worker, *which) else {
-                    return;
-                };
-                let done = self.agents[*worker]
-                    .finisher
-                    .release(&[id], &[attempt], &[0])
-                    .await
-                    .unwrap();
-                assert_eq!(!done.is_empty(), current, "release {id}");
-                if current {
-                    let known = self.known(id);
-                    (known.state, known.attempt) = (State::Queued, known.attempt - 1);
+                    known.attempt -= i16::from(matches!(end, End::Release));
                 }
             }
             Step::Crash(worker) => {
