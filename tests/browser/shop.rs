@@ -1,16 +1,13 @@
 //! A shop that is open: the three programs on a database of a test's own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use test_support::http::{self, Answer, Request};
-use test_support::{Process, TestDatabase, binary, free_port};
+use test_support::{Data, Process, SHIPPED, TestDatabase, binary, free_port};
 
 use crate::browser::{Browser, Scripts};
 
-/// The data that the product ships.
-pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../database-load/data");
 /// The API key row of the sample data for which the storefront orders.
 const SELLER: &str = "018f4e5a-0000-7000-8000-0000000000c0";
 
@@ -22,38 +19,35 @@ pub(crate) struct Shop {
     /// `None` after [`Shop::crash`].
     process: Option<Process>,
     environment: Vec<(String, String)>,
-    _data: Option<TempDir>,
+    _data: Option<Data>,
     port: u16,
 }
 
 impl Shop {
     /// A shop with the ten products of the default profile.
     pub(crate) async fn open() -> Shop {
-        Shop::of(PathBuf::from(SHIPPED), None, &[]).await
+        Shop::of(None, &[]).await
     }
 
     /// A shop with the 200 products of the demo profile.
     pub(crate) async fn large() -> Shop {
-        Shop::of(PathBuf::from(SHIPPED), None, &[("PROFILES", "demo")]).await
+        Shop::of(None, &[("PROFILES", "demo")]).await
     }
 
     /// A shop with these products: lines of `id,name,price,category,image_thumbnail`.
     pub(crate) async fn selling(products: &str) -> Shop {
-        let folder = TempDir::new().expect("a folder");
-        copy(Path::new(SHIPPED), folder.path());
-        let products = format!("id,name,price,category,image_thumbnail\n{products}");
-        std::fs::write(folder.path().join("default/products.csv"), products).expect("a file");
-        std::fs::write(folder.path().join("default/orders.jsonl"), "").expect("a file");
-        Shop::of(folder.path().to_owned(), Some(folder), &[]).await
+        Shop::of(Some(selling(products)), &[]).await
     }
 
-    async fn of(data: PathBuf, folder: Option<TempDir>, settings: &[(&str, &str)]) -> Shop {
+    /// With data of its own, or those that are shipped.
+    async fn of(own: Option<Data>, settings: &[(&str, &str)]) -> Shop {
         let load = binary("database-load");
         let database = TestDatabase::migrated().await;
-        let data = data.to_str().expect("a path of UTF-8").to_owned();
+        let data = own.as_ref().map_or(Path::new(SHIPPED), Data::folder);
+        let data = data.to_str().expect("a path of UTF-8");
         let mut environment = vec![
             ("DATABASE_URL", database.url()),
-            ("DATA_DIR", &data),
+            ("DATA_DIR", data),
             ("STOREFRONT_KEY_ID", SELLER),
             ("CURRENCY", "USD"),
             ("BIND_ADDRESS", "127.0.0.1"),
@@ -72,7 +66,7 @@ impl Shop {
             database,
             process: None,
             environment,
-            _data: folder,
+            _data: own,
             port: free_port(),
         };
         shop.start().await;
@@ -167,15 +161,11 @@ impl Shop {
     }
 }
 
-pub(crate) fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry").path();
-        let target = to.join(entry.file_name().expect("a name"));
-        if entry.is_dir() {
-            std::fs::create_dir(&target).expect("a folder");
-            copy(&entry, &target);
-        } else {
-            std::fs::copy(&entry, &target).expect("a file");
-        }
-    }
+/// The shipped data with these products: lines of `id,name,price,category,image_thumbnail`.
+pub(crate) fn selling(products: &str) -> Data {
+    let data = Data::copy();
+    let heading = "id,name,price,category,image_thumbnail\n";
+    data.write("default/products.csv", &format!("{heading}{products}"));
+    data.write("default/orders.jsonl", "");
+    data
 }

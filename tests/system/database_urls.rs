@@ -1,8 +1,7 @@
 //! Addresses of the database as operators mistype them and as clusters set them, for each program.
 
-use test_support::{TestDatabase, json_lines};
+use test_support::{Data, TestDatabase, json_lines};
 
-use crate::data::Data;
 use crate::pod::{ALL, API, LOAD, MIGRATION, Pod};
 
 /// The last line of a program that ended with this code.

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::data::Data;
+use test_support::Data;
+
 use crate::pod::order_request;
 use test_support::http::{Answer, Request};
 

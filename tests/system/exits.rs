@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use test_support::{Output, TestDatabase};
+use test_support::{Data, Output, TestDatabase};
 
-use crate::data::Data;
 use crate::pod::{ALL, API, LOAD, MIGRATION, Pod};
 
 /// How the programs are told to wait for one second only.

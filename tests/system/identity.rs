@@ -1,9 +1,8 @@
 //! All programs with a token of a managed identity in place of a password.
 
 use test_support::identity::{self, AUDIENCE, Identities, Place};
-use test_support::{OwnCluster, eventually};
+use test_support::{Data, OwnCluster, eventually};
 
-use crate::data::Data;
 use crate::pod::{ALL, API, LOAD, MIGRATION, Pod};
 
 const ORDER: &str = r#"{"items":[{"productId":"9","quantity":1}]}"#;

@@ -1,8 +1,7 @@
 //! The init jobs as their containers run them: each may run twice, and none shows a password.
 
-use test_support::{Cluster, Output, OwnCluster, TestDatabase, json_lines};
+use test_support::{Cluster, Data, Output, OwnCluster, TestDatabase, json_lines};
 
-use crate::data::Data;
 use crate::pod::{LOAD, MIGRATION, Pod};
 
 pub(crate) const ADMIN_PASSWORD: &str = "correct-horse-battery";

@@ -10,7 +10,6 @@
 mod acknowledged;
 mod crash;
 mod customers;
-mod data;
 mod database_urls;
 mod e2e;
 mod editions;

@@ -2,9 +2,8 @@
 //!
 //! Their kubectl commands need a cluster: `make e2e-k8s` runs them.
 
-use test_support::TestDatabase;
+use test_support::{Data, TestDatabase};
 
-use crate::data::Data;
 use crate::pod::Pod;
 use crate::repository;
 

@@ -4,11 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use test_support::http::{self, Answer, Request};
-use test_support::{Output, Process, TestDatabase, binary};
+use test_support::{Output, Process, SHIPPED, TestDatabase, binary};
 use tokio::net::TcpStream;
-
-/// The data that the product ships.
-pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../database-load/data");
 
 pub(crate) const MIGRATION: &str = "database-migration";
 pub(crate) const LOAD: &str = "database-load";

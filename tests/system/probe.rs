@@ -2,9 +2,8 @@
 
 use std::net::TcpListener;
 
-use test_support::TestDatabase;
+use test_support::{Data, TestDatabase};
 
-use crate::data::Data;
 use crate::pod::{API, Pod};
 
 #[tokio::test]

@@ -1,9 +1,8 @@
 //! The whole system with a role for each program, and no superuser.
 
 use serde_json::{Value, json};
-use test_support::{Cluster, TestDatabase, eventually};
+use test_support::{Cluster, Data, TestDatabase, eventually};
 
-use crate::data::Data;
 use crate::pod::{LOAD, MIGRATION, Pod, order_request};
 
 /// A database whose roles are in place, and a pod for each of them.

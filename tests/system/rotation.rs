@@ -1,8 +1,7 @@
 //! A password that is rotated while the API serves.
 
-use test_support::{OwnCluster, eventually};
+use test_support::{Data, OwnCluster, eventually};
 
-use crate::data::Data;
 use crate::pod::Pod;
 
 const ORDER: &str = r#"{"items":[{"productId":"9","quantity":1}]}"#;

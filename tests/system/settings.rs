@@ -2,9 +2,8 @@
 
 use std::net::TcpListener;
 
-use test_support::Output;
+use test_support::{Data, Output};
 
-use crate::data::Data;
 use crate::pod::{ALL, API, LOAD, Pod};
 
 fn pod() -> Pod {

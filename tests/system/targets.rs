@@ -1,8 +1,7 @@
 //! `--targets`: several databases one after the other, and standbys that replay.
 
-use test_support::{Output, OwnCluster, json_lines};
+use test_support::{Data, Output, OwnCluster, json_lines};
 
-use crate::data::Data;
 use crate::pod::{LOAD, MIGRATION, Pod};
 
 /// The file of the targets, each with a file of its URL beside it.

@@ -1,8 +1,7 @@
 //! All three programs over TLS, and with a password that changes.
 
-use test_support::OwnCluster;
+use test_support::{Data, OwnCluster};
 
-use crate::data::Data;
 use crate::pod::{ALL, Pod};
 
 const ORDER: &str = r#"{"items":[{"productId":"9","quantity":1}]}"#;

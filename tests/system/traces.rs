@@ -3,10 +3,9 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use test_support::TestDatabase;
 use test_support::otlp::{Receiver, Span};
+use test_support::{Data, TestDatabase};
 
-use crate::data::Data;
 use crate::pod::{LOAD, MIGRATION, Pod};
 
 const POD_UID: &str = "5d1c0b4e-7a52-4c1e-9a37-2f8b1f6f0e11";

@@ -4,15 +4,12 @@ mod attacks;
 mod board;
 mod pages;
 
-use std::path::PathBuf;
-
 use serde_json::json;
-use tempfile::TempDir;
 use test_support::http::{self, Answer, Request};
-use test_support::{OwnCluster, Process, Worker, binary, eventually};
+use test_support::{Data, OwnCluster, Process, Worker, binary, eventually};
 
 use crate::browser::{Browser, Scripts};
-use crate::shop::{SHIPPED, copy};
+use crate::shop::selling;
 
 /// Keys of the sample data.
 const CUSTOMER: &str = "apitest";
@@ -22,7 +19,7 @@ const STAFF: &str = "stafftest";
 pub(crate) struct Kitchen {
     cluster: OwnCluster,
     server: Replica,
-    folder: TempDir,
+    folder: Data,
 }
 
 /// One process of order-food.
@@ -40,16 +37,10 @@ impl Kitchen {
 
     /// With these products: lines of `id,name,price,category,image_thumbnail`.
     async fn selling(products: Option<&str>) -> Kitchen {
-        let folder = TempDir::new().expect("a folder");
-        copy(&PathBuf::from(SHIPPED), folder.path());
-        if let Some(products) = products {
-            let products = format!("id,name,price,category,image_thumbnail\n{products}");
-            std::fs::write(folder.path().join("default/products.csv"), products).expect("a file");
-            std::fs::write(folder.path().join("default/orders.jsonl"), "").expect("a file");
-        }
+        let folder = products.map_or_else(Data::copy, selling);
         let cluster = OwnCluster::start();
         for program in ["database-migration", "database-load"] {
-            let data = folder.path().to_str().expect("a path of UTF-8");
+            let data = folder.folder().to_str().expect("a path of UTF-8");
             let url = cluster.url();
             let environment = [("DATABASE_URL", url.as_str()), ("DATA_DIR", data)];
             let output = Process::spawn(binary(program), [""; 0], &environment)
@@ -115,8 +106,8 @@ impl Kitchen {
 }
 
 impl Replica {
-    async fn start(database: &str, folder: &TempDir) -> Replica {
-        let exports = folder.path().join("exports");
+    async fn start(database: &str, folder: &Data) -> Replica {
+        let exports = folder.folder().join("exports");
         let environment = [
             ("DATABASE_URL", database),
             ("BIND_ADDRESS", "127.0.0.1"),

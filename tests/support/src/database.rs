@@ -84,7 +84,8 @@ impl TestDatabase {
         rows[0].join("|")
     }
 
-    /// Waits until the query has this value; fails the test with `what` after 20 s.
+    /// Waits until the query has this value; fails the test with `what` after
+    /// [`PATIENCE`](crate::PATIENCE).
     pub async fn until(&self, what: &str, sql: &str, expected: &str) {
         crate::eventually(what, async || self.value(sql).await == expected).await;
     }

@@ -12,6 +12,7 @@
 mod binaries;
 mod certificate;
 mod cluster;
+mod data;
 mod database;
 pub mod http;
 pub mod identity;
@@ -29,6 +30,7 @@ mod worker;
 pub use binaries::binary;
 pub use certificate::tls_server;
 pub use cluster::{Cluster, OwnCluster, Pooler, Pooling, Stop, Tls, tool};
+pub use data::{Data, SHIPPED};
 pub use database::{TestDatabase, settings};
 pub use panics::{panic_at, panic_at_line};
 pub use patroni::{Patroni, Trio};

@@ -3,10 +3,9 @@
 
 use std::process::{Child, Command, Stdio};
 
-use test_support::{free_port, tool};
+use test_support::{Data, free_port, tool};
 
 use super::{Shell, proved, within};
-use crate::data::Data;
 use crate::process_list::Watch;
 
 /// Of the administrator, and of every Secret that jobs read.

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use test_support::http::{Connection, Request};
-use test_support::{Process, Random, TestDatabase, scaled};
+use test_support::{Data, Process, Random, TestDatabase, scaled};
 use tokio::task::JoinSet;
 
-use crate::data::Data;
 use crate::editions::{self, Edition};
 use crate::pod::{LOAD, Pod};
 

@@ -3,6 +3,42 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::telemetry;
+
+/// A service with the shared section alone.
+#[derive(Deserialize)]
+struct Service {
+    telemetry: telemetry::Settings,
+}
+
+/// A password, and its file as a setting of its own.
+#[derive(Debug, Deserialize)]
+struct Paths {
+    password: Option<String>,
+    password_file: String,
+}
+
+/// The section with these defaults and its own variables.
+fn telemetry_of(
+    defaults: &'static str,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<telemetry::Settings, Failure> {
+    let source = Source {
+        defaults,
+        file: None,
+        environment: telemetry::ENVIRONMENT.to_vec(),
+    };
+    load_from(&source, environment).map(|service: Service| service.telemetry)
+}
+
+/// The sources of [`Paths`].
+fn paths(file: Option<PathBuf>) -> Source {
+    Source {
+        defaults: "password = \"\"\npassword_file = \"\"",
+        file,
+        environment: vec![("DB_PASSWORD", "password"), ("DB_PASSWORD_FILE", "password_file")],
+    }
+}
 
 #[test]
 fn the_environment_goes_before_the_file_and_the_file_before_the_defaults() {
@@ -48,41 +84,21 @@ fn a_value_may_come_from_a_file_less_what_surrounds_it_by_accident() {
 
 #[test]
 fn a_listed_name_file_is_a_setting_of_its_own() {
-    #[derive(Deserialize)]
-    struct Paths {
-        password: String,
-        password_file: String,
-    }
-    let source = Source {
-        defaults: "password = \"\"\npassword_file = \"\"",
-        file: None,
-        environment: vec![("DB_PASSWORD", "password"), ("DB_PASSWORD_FILE", "password_file")],
-    };
-
-    let paths: Paths = load_from(&source, &|name| {
+    let paths: Paths = load_from(&paths(None), &|name| {
         (name == "DB_PASSWORD_FILE").then(|| "/run/secrets/password".into())
     })
     .unwrap();
 
     assert_eq!(
-        (paths.password.as_str(), paths.password_file.as_str()),
-        ("", "/run/secrets/password")
+        (paths.password, paths.password_file.as_str()),
+        (None, "/run/secrets/password")
     );
 }
 
 #[test]
 fn a_listed_name_file_goes_before_the_value_of_a_settings_file_and_not_beside_the_variable() {
-    #[derive(Debug, Deserialize)]
-    struct Paths {
-        password: Option<String>,
-        password_file: String,
-    }
     let settings = file("password = \"hunter2\"");
-    let source = Source {
-        defaults: "password = \"\"\npassword_file = \"\"",
-        file: Some(settings.path().to_owned()),
-        environment: vec![("DB_PASSWORD", "password"), ("DB_PASSWORD_FILE", "password_file")],
-    };
+    let source = paths(Some(settings.path().to_owned()));
     let file = |name: &str| (name == "DB_PASSWORD_FILE").then(|| "/run/secrets/password".into());
 
     let paths: Paths = load_from(&source, &file).unwrap();
@@ -253,15 +269,6 @@ fn a_setting_without_a_default_is_named_by_its_variable() {
 
 #[test]
 fn the_telemetry_section_loads_from_its_own_variables() {
-    #[derive(Deserialize)]
-    struct Service {
-        telemetry: crate::telemetry::Settings,
-    }
-    let source = Source {
-        defaults: "[telemetry]\nlog_level = \"info\"",
-        file: None,
-        environment: crate::telemetry::ENVIRONMENT.to_vec(),
-    };
     let variables = HashMap::from([
         ("LOG_FORMAT", "json"),
         ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
@@ -269,10 +276,10 @@ fn the_telemetry_section_loads_from_its_own_variables() {
         ("POD_UID", "12345678901234567890123456789012"),
     ]);
 
-    let service: Service = load_from(&source, &|name| variables.get(name).map(OsString::from)).unwrap();
+    let defaults = "[telemetry]\nlog_level = \"info\"";
+    let telemetry = telemetry_of(defaults, &|name| variables.get(name).map(OsString::from)).unwrap();
 
-    let telemetry = service.telemetry;
-    assert_eq!(telemetry.log_format, crate::telemetry::LogFormat::Json);
+    assert_eq!(telemetry.log_format, telemetry::LogFormat::Json);
     assert_eq!(
         (telemetry.sampler_arg, telemetry.sdk_disabled),
         ("0.25".into(), "true".into())
@@ -283,27 +290,15 @@ fn the_telemetry_section_loads_from_its_own_variables() {
 
 #[test]
 fn a_variable_of_opentelemetry_that_is_no_text_counts_as_not_set() {
-    #[derive(Deserialize)]
-    struct Service {
-        telemetry: crate::telemetry::Settings,
-    }
-    let source = Source {
-        defaults: "[telemetry]\nservice_name = \"shop\"",
-        file: None,
-        environment: crate::telemetry::ENVIRONMENT.to_vec(),
-    };
     for value in [&b"a\nb"[..], b"a\x07b", b"\xff", b"\xff\xfea"] {
         let value: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(value);
         let set = |variable: &'static str| {
             let environment = |name: &str| (name == variable).then(|| value.to_owned());
-            load_from::<Service>(&source, &environment)
+            telemetry_of("[telemetry]\nservice_name = \"shop\"", &environment)
         };
 
-        assert_eq!(set("OTEL_SERVICE_NAME").unwrap().telemetry.service_name, "shop");
-        assert_eq!(
-            set("OTEL_SDK_DISABLED").unwrap().telemetry.sdk_disabled,
-            "false".into()
-        );
+        assert_eq!(set("OTEL_SERVICE_NAME").unwrap().service_name, "shop");
+        assert_eq!(set("OTEL_SDK_DISABLED").unwrap().sdk_disabled, "false".into());
         let refused = set("SERVICE_VERSION").err().map(|failure| failure.line());
         assert!(
             refused
@@ -315,21 +310,11 @@ fn a_variable_of_opentelemetry_that_is_no_text_counts_as_not_set() {
 
 #[test]
 fn the_telemetry_defaults_in_toml_and_in_rust_are_the_same_and_complete() {
-    #[derive(Deserialize)]
-    struct Service {
-        telemetry: crate::telemetry::Settings,
-    }
     let defaults = include_str!("../../telemetry/defaults.toml");
-    let source = Source {
-        defaults,
-        file: None,
-        environment: Vec::new(),
-    };
+    let loaded = telemetry_of(defaults, &|_| None).unwrap();
 
-    let service: Service = load_from(&source, &|_| None).unwrap();
-
-    assert_eq!(service.telemetry, crate::telemetry::Settings::default());
-    for (name, key) in crate::telemetry::ENVIRONMENT {
+    assert_eq!(loaded, telemetry::Settings::default());
+    for (name, key) in telemetry::ENVIRONMENT {
         let key = key.strip_prefix("telemetry.").unwrap();
         assert!(defaults.contains(&format!("({name})")), "{name}");
         assert!(defaults.contains(&format!("\n{key} = ")), "{key}");

@@ -3,40 +3,51 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::pod::SHIPPED;
+use crate::cluster::programs::temporary_folder;
 
-/// A copy of the shipped data that a test may change; gone with the test.
-pub(crate) struct Data(PathBuf);
+/// The data that the product ships.
+pub const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../database-load/data");
+
+/// A folder that a test may change; gone with the test.
+#[derive(Debug)]
+pub struct Data(PathBuf);
 
 impl Data {
-    pub(crate) fn copy() -> Data {
-        let folder = Data::scratch();
+    /// A copy of the shipped data.
+    #[must_use]
+    pub fn copy() -> Self {
+        let folder = Self::scratch();
         copy(Path::new(SHIPPED), &folder.0);
         folder
     }
 
     /// An empty folder.
-    pub(crate) fn scratch() -> Data {
+    #[must_use]
+    pub fn scratch() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("system-test-{}-{number}", std::process::id());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let name = format!("order-food-data-{}-{number}", std::process::id());
+        let folder = temporary_folder().join(name);
         std::fs::create_dir_all(&folder).expect("make a folder");
-        Data(folder)
+        Self(folder)
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
         &self.0
     }
 
     /// Writes a file and returns its path.
-    pub(crate) fn write(&self, file: &str, text: &str) -> String {
+    pub fn write(&self, file: &str, text: &str) -> String {
         let path = self.0.join(file);
         std::fs::write(&path, text).expect("write a file");
         path.to_str().expect("a path in UTF-8").to_owned()
     }
 
-    pub(crate) fn read(&self, file: &str) -> String {
+    /// The text of a file.
+    #[must_use]
+    pub fn read(&self, file: &str) -> String {
         std::fs::read_to_string(self.0.join(file)).expect("read a file")
     }
 }
