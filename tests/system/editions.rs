@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-
 use test_support::Data;
+use test_support::http::{Answer, Request};
 
 use crate::pod::order_request;
-use test_support::http::{Answer, Request};
 
 /// How many products each edition has.
 pub(crate) const PRODUCTS: u64 = 10;
