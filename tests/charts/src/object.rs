@@ -50,6 +50,27 @@ impl Object {
         self.0.pointer(pointer).unwrap_or(&Value::Null)
     }
 
+    /// Fails unless these JSON pointers lead to these values; null is nothing.
+    #[track_caller]
+    pub fn has<const N: usize>(&self, expected: [(&str, Value); N]) {
+        for (pointer, value) in expected {
+            assert_eq!(
+                *self.at(pointer),
+                value,
+                "{} {}: {pointer}",
+                self.kind(),
+                self.name()
+            );
+        }
+    }
+
+    /// The first port of each rule of egress.
+    #[must_use]
+    pub fn egress_ports(&self) -> Vec<&Value> {
+        let rules = self.list("/spec/egress").iter();
+        rules.map(|rule| &rule["ports"][0]["port"]).collect()
+    }
+
     /// The list at a JSON pointer.
     #[must_use]
     pub fn list(&self, pointer: &str) -> &[Value] {

@@ -68,11 +68,12 @@ fn each_job_has_a_stable_name_and_says_what_it_needs() {
         ]
     );
     for job in objects.of("Job") {
-        let spec = job.at("/spec");
-        assert_eq!(spec["ttlSecondsAfterFinished"], 3600);
-        assert_eq!(spec["backoffLimit"], 3);
-        assert_eq!(spec["template"]["spec"]["restartPolicy"], "OnFailure");
-        assert_eq!(*job.at("/metadata/namespace"), "order-food");
+        job.has([
+            ("/spec/ttlSecondsAfterFinished", json!(3600)),
+            ("/spec/backoffLimit", json!(3)),
+            ("/spec/template/spec/restartPolicy", json!("OnFailure")),
+            ("/metadata/namespace", json!("order-food")),
+        ]);
     }
     let twice = jobs().json(TWO).set("bootstrap.suffix=20260101-000000").objects();
     let job = twice.named("Job", "order-food-bootstrap-default-20260101-000000");

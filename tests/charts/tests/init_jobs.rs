@@ -46,15 +46,17 @@ fn no_job_starts_by_itself_and_one_runs_at_a_time() {
     let objects = all_jobs("prod");
     assert_eq!(objects.of("CronJob").len(), 7);
     for cronjob in objects.of("CronJob") {
-        assert_eq!(*cronjob.at("/spec/suspend"), true);
-        assert_eq!(*cronjob.at("/spec/schedule"), "0 0 31 2 *");
-        assert_eq!(*cronjob.at("/spec/concurrencyPolicy"), "Forbid");
-        let spec = cronjob.at("/spec/jobTemplate/spec");
-        assert_eq!(
-            (&spec["parallelism"], &spec["completions"]),
-            (&json!(1), &json!(1))
-        );
-        assert_eq!(spec["template"]["spec"]["restartPolicy"], "Never");
+        cronjob.has([
+            ("/spec/suspend", json!(true)),
+            ("/spec/schedule", json!("0 0 31 2 *")),
+            ("/spec/concurrencyPolicy", json!("Forbid")),
+            ("/spec/jobTemplate/spec/parallelism", json!(1)),
+            ("/spec/jobTemplate/spec/completions", json!(1)),
+            (
+                "/spec/jobTemplate/spec/template/spec/restartPolicy",
+                json!("Never"),
+            ),
+        ]);
     }
     let default = render("init-jobs").objects();
     assert_eq!(

@@ -8,23 +8,20 @@ use serde_json::{Value, json};
 fn the_default_is_a_cronjob_without_a_job() {
     let objects = render("database-load").objects();
     assert!(objects.of("Job").is_empty());
-    let cronjob = objects.only("CronJob");
-    for (field, value) in [
-        ("schedule", json!("0 */6 * * *")),
-        ("timeZone", json!("Etc/UTC")),
-        ("concurrencyPolicy", json!("Forbid")),
-        ("startingDeadlineSeconds", json!(600)),
-        ("successfulJobsHistoryLimit", json!(3)),
-        ("failedJobsHistoryLimit", json!(3)),
-        ("suspend", json!(false)),
-    ] {
-        assert_eq!(*cronjob.at(&format!("/spec/{field}")), value, "{field}");
-    }
-    let job = cronjob.at("/spec/jobTemplate/spec");
-    assert_eq!(
-        (&job["backoffLimit"], &job["template"]["spec"]["restartPolicy"]),
-        (&json!(2), &json!("OnFailure"))
-    );
+    objects.only("CronJob").has([
+        ("/spec/schedule", json!("0 */6 * * *")),
+        ("/spec/timeZone", json!("Etc/UTC")),
+        ("/spec/concurrencyPolicy", json!("Forbid")),
+        ("/spec/startingDeadlineSeconds", json!(600)),
+        ("/spec/successfulJobsHistoryLimit", json!(3)),
+        ("/spec/failedJobsHistoryLimit", json!(3)),
+        ("/spec/suspend", json!(false)),
+        ("/spec/jobTemplate/spec/backoffLimit", json!(2)),
+        (
+            "/spec/jobTemplate/spec/template/spec/restartPolicy",
+            json!("OnFailure"),
+        ),
+    ]);
 }
 
 #[test]

@@ -172,11 +172,10 @@ fn pods_of_workers_have_the_documented_labels_and_match_no_selector_of_the_api()
         }
     }
     let monitor = objects.only("PodMonitor");
-    let endpoint = monitor.at("/spec/podMetricsEndpoints/0");
-    assert_eq!(
-        (&endpoint["port"], &endpoint["path"]),
-        (&json!("http"), &json!("/q/metrics"))
-    );
+    monitor.has([
+        ("/spec/podMetricsEndpoints/0/port", json!("http")),
+        ("/spec/podMetricsEndpoints/0/path", json!("/q/metrics")),
+    ]);
     let scraped = objects.of("Deployment").into_iter().filter(|deployment| {
         selects(
             monitor.at("/spec/selector/matchLabels"),
@@ -279,19 +278,13 @@ fn the_network_policy_lets_a_worker_reach_what_it_works_with() {
     let objects = everything().objects();
     for name in ["order-food-workers", "order-food-workers-critical"] {
         let policy = objects.named("NetworkPolicy", name);
-        let ports: Vec<_> = policy
-            .list("/spec/egress")
-            .iter()
-            .map(|rule| rule["ports"][0]["port"].clone())
-            .collect();
-        assert_eq!(
-            ports,
-            [53, 6432, 4318, 443],
-            "DNS, database, telemetry, receivers"
-        );
-        assert_eq!(policy.at("/spec/ingress/0/ports/0/port"), "http");
-        let from = policy.at("/spec/ingress/0/from/0/namespaceSelector/matchLabels");
-        assert_eq!(*from, json!({"kubernetes.io/metadata.name": "monitoring"}));
+        // DNS, database, telemetry, receivers.
+        assert_eq!(policy.egress_ports(), [53, 6432, 4318, 443]);
+        let from = json!({"kubernetes.io/metadata.name": "monitoring"});
+        policy.has([
+            ("/spec/ingress/0/ports/0/port", json!("http")),
+            ("/spec/ingress/0/from/0/namespaceSelector/matchLabels", from),
+        ]);
     }
 }
 
@@ -321,43 +314,28 @@ fn the_depth_of_the_queue_scales_as_an_external_metric_or_by_keda_but_never_both
     let keda = render("order-food").own_values("ci/workers-keda-values.yaml");
     let objects = keda.clone().objects();
     assert!(objects.of("HorizontalPodAutoscaler").is_empty());
-    let scaled = |objects: &Objects, name: &str| objects.named("ScaledObject", name).at("/spec").clone();
-    let critical = scaled(&objects, "order-food-workers-critical");
-    assert_eq!(
-        (&critical["minReplicaCount"], &critical["maxReplicaCount"]),
-        (&json!(3), &json!(30))
-    );
-    assert_eq!(
-        critical["triggers"],
-        json!([
-            {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "60"}},
-            {"type": "postgresql", "metricType": "AverageValue", "authenticationRef": {"name": "order-food-workers"},
-             "metadata": {"targetQueryValue": "100",
-                "query": "SELECT count(*) FROM job WHERE state = 0 AND run_at <= now() AND priority IN (0, 1)"}}
-        ])
-    );
-    let secret = objects
-        .only("TriggerAuthentication")
-        .at("/spec/secretTargetRef/0")
-        .clone();
-    assert_eq!(
-        secret,
-        json!({"parameter": "connection", "name": "order-food-database", "key": "url"})
-    );
-    assert!(
-        objects
-            .named("Deployment", "order-food-workers")
-            .at("/spec/replicas")
-            .is_null()
-    );
+    let triggers = json!([
+        {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "60"}},
+        {"type": "postgresql", "metricType": "AverageValue", "authenticationRef": {"name": "order-food-workers"},
+         "metadata": {"targetQueryValue": "100",
+            "query": "SELECT count(*) FROM job WHERE state = 0 AND run_at <= now() AND priority IN (0, 1)"}}
+    ]);
+    objects.named("ScaledObject", "order-food-workers-critical").has([
+        ("/spec/minReplicaCount", json!(3)),
+        ("/spec/maxReplicaCount", json!(30)),
+        ("/spec/triggers", triggers),
+    ]);
+    let secret = json!({"parameter": "connection", "name": "order-food-database", "key": "url"});
+    let authentication = objects.only("TriggerAuthentication");
+    authentication.has([("/spec/secretTargetRef/0", secret)]);
+    let workers = objects.named("Deployment", "order-food-workers");
+    workers.has([("/spec/replicas", json!(null))]);
 
     let prometheus = keda.set("workers.autoscaling.keda.trigger=prometheus").objects();
     assert!(prometheus.of("TriggerAuthentication").is_empty());
-    let trigger = &scaled(&prometheus, "order-food-workers-critical")["triggers"][1];
-    assert_eq!(
-        trigger["metadata"]["query"],
-        r#"sum(max by (kind, priority) (jobs_queue_depth{namespace="shop",priority=~"critical|high"})) or vector(0)"#
-    );
+    let query = r#"sum(max by (kind, priority) (jobs_queue_depth{namespace="shop",priority=~"critical|high"})) or vector(0)"#;
+    let critical = prometheus.named("ScaledObject", "order-food-workers-critical");
+    critical.has([("/spec/triggers/1/metadata/query", json!(query))]);
 }
 
 #[test]
