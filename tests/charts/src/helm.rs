@@ -135,6 +135,13 @@ impl Render {
         }
     }
 
+    /// Fails unless helm refuses with these words.
+    #[track_caller]
+    pub fn refuses(&self, words: &str) {
+        let refusal = self.refusal();
+        assert!(refusal.contains(words), "{words}: {refusal}");
+    }
+
     /// What `helm install` would say: NOTES.txt.
     #[must_use]
     pub fn notes(self) -> String {

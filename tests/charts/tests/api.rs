@@ -115,10 +115,9 @@ fn a_pod_is_killed_only_after_the_whole_drain() {
         // The drain is the process's own.
         assert!(container["lifecycle"].is_null());
     }
-    let refusal = render("order-food")
+    render("order-food")
         .set("terminationGracePeriodSeconds=25")
-        .refusal();
-    assert!(refusal.contains("is not above drain"), "{refusal}");
+        .refuses("is not above drain");
 }
 
 #[test]
@@ -340,6 +339,7 @@ fn the_monitor_scrapes_the_service_and_no_test() {
         [true, false],
         "the API and not the console"
     );
-    let refusal = everything().set("metrics.enabled=false").refusal();
-    assert!(refusal.contains("serviceMonitor.enabled"), "{refusal}");
+    everything()
+        .set("metrics.enabled=false")
+        .refuses("serviceMonitor.enabled");
 }

@@ -220,7 +220,8 @@ fn nothing_to_load_is_refused() {
         ("database-load", "profiles"),
         ("order-food", "initContainers.databaseLoad.profiles"),
     ] {
-        let refusal = render(chart).json(&format!("{path}=[]")).refusal();
-        assert!(refusal.contains("name at least one profile"), "{refusal}");
+        render(chart)
+            .json(&format!("{path}=[]"))
+            .refuses("name at least one profile");
     }
 }

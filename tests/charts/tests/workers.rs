@@ -258,19 +258,15 @@ fn a_worker_is_told_its_pool_its_priorities_and_every_setting() {
 
 #[test]
 fn a_worker_is_killed_only_after_it_could_end_its_jobs() {
-    let refusal = everything()
+    everything()
         .set("workers.terminationGracePeriodSeconds=25")
-        .refusal();
-    assert!(
-        refusal.contains("is not above workers.shutdownTimeoutSeconds"),
-        "{refusal}"
-    );
-    let refusal = render("order-food")
+        .refuses("is not above workers.shutdownTimeoutSeconds");
+    render("order-food")
         .set("settings.idempotencySweepIn=workers")
-        .refusal();
-    assert!(refusal.contains("workers remove nothing"), "{refusal}");
-    let refusal = everything().set("metrics.enabled=false").refusal();
-    assert!(refusal.contains("podMonitor.enabled"), "{refusal}");
+        .refuses("workers remove nothing");
+    everything()
+        .set("metrics.enabled=false")
+        .refuses("podMonitor.enabled");
 }
 
 #[test]
@@ -306,10 +302,9 @@ fn the_depth_of_the_queue_scales_as_an_external_metric_or_by_keda_but_never_both
         critical["metric"]["selector"],
         json!({"matchExpressions": [{"key": "priority", "operator": "In", "values": ["critical", "high"]}]})
     );
-    let both = everything()
+    everything()
         .set("workers.autoscaling.keda.enabled=true")
-        .refusal();
-    assert!(both.contains("/workers/autoscaling"), "{both}");
+        .refuses("/workers/autoscaling");
 
     let keda = render("order-food").own_values("ci/workers-keda-values.yaml");
     let objects = keda.clone().objects();
