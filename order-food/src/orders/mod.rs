@@ -26,6 +26,7 @@ mod writer;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use job_queue::NewJob;
 use shop::{CouponCode, Money, PricedLine, Product, ProductId, Quantity, Totals};
 use uuid::Uuid;
@@ -134,12 +135,24 @@ impl OrderLine {
         }
     }
 
+    /// What its units cost.
+    pub(crate) fn amount(&self) -> Money {
+        let amount = self.unit_price.checked_mul(self.quantity.units().into());
+        amount.unwrap_or_default()
+    }
+
     fn priced(&self) -> PricedLine {
         PricedLine {
             unit_price: self.unit_price,
             quantity: self.quantity,
         }
     }
+}
+
+/// When an order was placed, as its id says; `None` for an id that does not tell it.
+pub(crate) fn placed_at(order: Uuid) -> Option<DateTime<Utc>> {
+    let (seconds, nanoseconds) = order.get_timestamp()?.to_unix();
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
 }
 
 /// A page boundary of the order list: the id of the last order shown.
