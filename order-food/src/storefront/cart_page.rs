@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::HttpResponse;
 use askama::Template;
 use shop::{CouponCode, Money, ProductId, Totals};
 
+use super::Storefront;
 use super::cart::Cart;
 use super::form::Form;
 use super::former::FormerNames;
@@ -13,7 +14,7 @@ use super::frame::{Badge, Frame};
 use super::picture::{self, Picture, tint};
 use super::pricing::{Coupon, PricedCart, ZERO, coupon_sentence, price, seen_text};
 use super::texts as t;
-use super::{Storefront, links, page};
+use super::visit::Visit;
 use crate::http::ApiError;
 use crate::orders::{CouponCheck, NotStored, OrderLine, PlaceError, coupon_use, totals};
 use crate::reference_data::Snapshot;
@@ -73,29 +74,23 @@ pub(super) struct Remarks {
 }
 
 /// GET /cart
-pub(crate) async fn cart(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
-    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
-    let cart = storefront.cart(&request);
-    let mut remarks = remarks(&request, &state, &storefront, &snapshot).await;
+pub(crate) async fn cart(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let (snapshot, cart) = (visit.snapshot()?, visit.cart());
+    let mut remarks = remarks(&visit, &snapshot).await;
     if let Some(code) = &cart.coupon {
-        let checking = check(&state, &snapshot, &cart, code);
+        let checking = check(&visit.state, &snapshot, &cart, code);
         if let Ok(Err(problem)) = tokio::time::timeout(COUPON_TIMEOUT, checking).await
             && matches!(problem, PlaceError::NotStored(_))
         {
             remarks.unredeemable = coupon_sentence(&problem);
         }
     }
-    cart_page(&request, (&state, &storefront), &snapshot, cart, remarks).await
+    cart_page(&visit, &snapshot, cart, remarks).await
 }
 
-/// The page of this cart. Sets the cookie where the cart has no attempt yet.
+/// The page of this cart.
 pub(super) async fn cart_page(
-    request: &HttpRequest,
-    (state, storefront): (&AppState, &Storefront),
+    visit: &Visit,
     snapshot: &Snapshot,
     cart: Cart,
     remarks: Remarks,
@@ -104,40 +99,32 @@ pub(super) async fn cart_page(
         Some(sentence) => price(snapshot, &cart).without_coupon(snapshot, sentence),
         None => price(snapshot, &cart),
     };
-    let open = storefront.seller(snapshot).is_some();
-    let former = FormerNames::read(state, snapshot, priced.gone.iter().map(|(id, _)| *id)).await;
-    let template = CartPage::of(
-        (storefront, storefront.frame(Badge::priced(&priced), open)),
-        (snapshot, &former),
-        &cart,
-        &priced,
-        remarks,
-    );
-    page(request, &template)
+    let gone = priced.gone.iter().map(|(id, _)| *id);
+    let former = FormerNames::read(&visit.state, snapshot, gone).await;
+    visit.page(&CartPage::of(visit, (snapshot, &former), &cart, &priced, remarks))
 }
 
 impl<'a> CartPage<'a> {
     fn of(
-        (storefront, frame): (&'a Storefront, Frame<'a>),
+        visit: &'a Visit,
         (snapshot, former): (&'a Snapshot, &FormerNames),
         cart: &Cart,
         priced: &PricedCart,
         mut remarks: Remarks,
     ) -> CartPage<'a> {
+        let frame = visit.frame(Badge::priced(priced), snapshot);
         let lines = cart.lines().iter().map(|(id, quantity)| {
             let product = snapshot.catalogue.product(*id);
             Line {
                 id: *id,
                 name: name_of(snapshot, former, *id),
                 picture: product.map_or(Picture::Symbol(picture::UNKNOWN), |product| {
-                    Picture::of(product, &storefront.settings.image_hosts)
+                    Picture::of(product, &visit.storefront.settings.image_hosts)
                 }),
                 tint: tint(*id),
                 quantity: quantity.units(),
                 price: product.map(|product| product.price),
-                sum: product
-                    .and_then(|product| product.price.checked_mul(quantity.units().into()))
-                    .unwrap_or_default(),
+                sum: product.map_or(Money::ZERO, |product| OrderLine::of(product, *quantity).amount()),
             }
         });
         let kept = cart.coupon.as_ref().map(ToString::to_string);
@@ -190,16 +177,11 @@ fn checkout(frame: &Frame<'_>, cart: &Cart, priced: &PricedCart) -> Option<Check
 
 /// What the address asks to be said: a removed product, a cleared cart, an order that was not
 /// stored, the differences of an order that is ordered again.
-async fn remarks(
-    request: &HttpRequest,
-    state: &AppState,
-    storefront: &Storefront,
-    snapshot: &Snapshot,
-) -> Remarks {
-    let query = Form::query(request);
+async fn remarks(visit: &Visit, snapshot: &Snapshot) -> Remarks {
+    let query = Form::query(&visit.request);
     let mut remarks = Remarks::default();
     let name = async |id: ProductId| {
-        let former = FormerNames::read(state, snapshot, [id]).await;
+        let former = FormerNames::read(&visit.state, snapshot, [id]).await;
         name_of(snapshot, &former, id)
     };
     let removed = query.text("removed").and_then(|text| text.split_once('x'));
@@ -209,38 +191,22 @@ async fn remarks(
         remarks.notices.push(t::removed(name(id).await));
         remarks.undo = snapshot.catalogue.product(id).map(|_| (id, units));
     }
-    if query.text("cleared").is_some() {
-        remarks.notices.push(t::CLEARED.to_owned());
-    }
-    if query.text("unstored").is_some() {
-        remarks.notices.push(t::NOT_STORED.to_owned());
-    }
-    if query.text("full").is_some() {
-        remarks.notices.push(t::CART_FULL.to_owned());
-    }
-    if query.text("unsold").is_some() {
-        remarks.notices.push(t::NOT_SOLD.to_owned());
-    }
+    remarks.notices.extend(query.told(&[
+        ("cleared", t::CLEARED),
+        ("unstored", t::NOT_STORED),
+        ("full", t::CART_FULL),
+        ("unsold", t::NOT_SOLD),
+    ]));
     if let Some(id) = query.product("range") {
         remarks.notices.push(t::quantity_range(name(id).await));
     }
-    if let Some(token) = query.text("again") {
-        let days = storefront.settings.order_link_days;
-        let order = links::order_of(token, &storefront.signer, snapshot.now(), days);
-        let read = async |connection: &mut _| crate::orders::orders_of(connection, order.as_slice()).await;
-        if let Some(order) = state
-            .read("SELECT orders", read)
-            .await
-            .ok()
-            .and_then(|mut found| found.pop())
-        {
-            remarks.notices.push(t::AGAIN_SAME.to_owned());
-            let differences = order
-                .lines
-                .iter()
-                .filter_map(|line| difference(storefront, snapshot, line));
-            remarks.notices.extend(differences);
-        }
+    if let Some(token) = query.text("again")
+        && let Ok(order) = visit.order(token, snapshot).await
+    {
+        remarks.notices.push(t::AGAIN_SAME.to_owned());
+        let differences = order.lines.iter();
+        let differences = differences.filter_map(|line| difference(&visit.storefront, snapshot, line));
+        remarks.notices.extend(differences);
     }
     remarks
 }

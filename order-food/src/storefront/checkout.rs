@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::HeaderValue;
-use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use shop::Money;
 use tokio::time::Instant;
@@ -15,9 +15,10 @@ use super::cart_page::{Remarks, cart_page};
 use super::error_pages::{REFRESH, message};
 use super::form::Form;
 use super::former::FormerNames;
-use super::links::{self, OwnOrders};
+use super::links;
 use super::pricing::{coupon_sentence, seen};
 use super::texts as t;
+use super::visit::{Posted, Visit};
 use super::{Storefront, keep, see_other};
 use crate::http::ApiError;
 use crate::orders::{IdempotencyClaim, IdempotencyKey, NotStored, PlaceError, Placed, Shown, place};
@@ -37,108 +38,69 @@ struct Answer {
 }
 
 /// POST /checkout
-pub(crate) async fn checkout(
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
-    let form = Form::read(&request, payload, &state, &storefront).await?;
-    storefront.limits.admit_action(&request, Action::CartChange)?;
-    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
-    let cart = storefront.cart(&request);
+pub(crate) async fn checkout(Posted { visit, form }: Posted) -> Result<HttpResponse, ApiError> {
+    let (snapshot, cart) = (visit.snapshot()?, visit.cart());
+    let (state, storefront, request) = (&visit.state, &visit.storefront, &visit.request);
     let Some(seller) = storefront.seller(&snapshot) else {
-        return cart_page(
-            &request,
-            (&state, &storefront),
-            &snapshot,
-            cart,
-            Remarks::default(),
-        )
-        .await;
+        return cart_page(&visit, &snapshot, cart, Remarks::default()).await;
     };
     let attempt = form
         .text("attempt")
         .and_then(|text| Attempt::parse(text, &storefront.signer));
     let Some(attempt) = attempt else {
-        return stale(&request, (&state, &storefront), &snapshot, cart).await;
+        return stale(&visit, &snapshot, cart).await;
     };
     let claim = claim(seller, &attempt, &cart);
     if cart.attempt.as_ref() != Some(&attempt) {
         // A form of before: it leads to the order that came of it, and never to another.
-        return match settled(&state, &claim).await {
-            Ok(Some((order, _))) => Ok(ordered(&request, &storefront, cart, order, "again=1")),
-            Ok(None) => stale(&request, (&state, &storefront), &snapshot, cart).await,
+        return match settled(state, &claim).await {
+            Ok(Some((order, _))) => Ok(ordered(&visit, cart, order, "again=1")),
+            Ok(None) => stale(&visit, &snapshot, cart).await,
             Err(_) => Err(ApiError::Unavailable),
         };
     }
     let shown = shown(&form);
-    storefront.limits.admit_action(&request, Action::Order)?;
-    let placed = placed(&state, &snapshot, &cart, &claim, shown.as_ref()).await;
+    storefront.limits.admit_action(request, Action::Order)?;
+    let placed = placed(state, &snapshot, &cart, &claim, shown.as_ref()).await;
     if !matches!(
         placed,
         Ok(Placed::Now(..)) | Err(PlaceError::NotStored(NotStored::Unknown { .. }))
     ) {
-        storefront.limits.take_back(&request, Action::Order);
+        storefront.limits.take_back(request, Action::Order);
     }
     match placed {
         Ok(Placed::Now(order, _, totals)) => {
             state.metrics.placed(&totals);
-            Ok(ordered(&request, &storefront, emptied(cart), order, "new=1"))
+            Ok(ordered(&visit, emptied(cart), order, "new=1"))
         }
         Ok(Placed::Replayed(answer)) => {
             state.metrics.answered_again();
-            Ok(ordered(
-                &request,
-                &storefront,
-                emptied(cart),
-                order_id(&answer)?,
-                "again=1",
-            ))
+            Ok(ordered(&visit, emptied(cart), order_id(&answer)?, "again=1"))
         }
-        Err(problem) => {
-            refused(
-                &request,
-                (&state, &storefront),
-                &snapshot,
-                (cart, shown),
-                (&claim, problem),
-            )
-            .await
-        }
+        Err(problem) => refused(&visit, &snapshot, (cart, shown), (&claim, problem)).await,
     }
 }
 
 /// GET /checkout: whether the attempt of the cart came to an order, when its answer was lost.
-pub(crate) async fn checking(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
-    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
-    let cart = storefront.cart(&request);
-    let (Some(seller), Some(attempt)) = (storefront.seller(&snapshot), cart.attempt.clone()) else {
+pub(crate) async fn checking(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let (snapshot, cart) = (visit.snapshot()?, visit.cart());
+    let seller = visit.storefront.seller(&snapshot);
+    let (Some(seller), Some(attempt)) = (seller, cart.attempt.clone()) else {
         return Ok(see_other("/cart"));
     };
-    let since = Form::query(&request)
-        .text("since")
-        .and_then(|text| text.parse().ok());
+    let query = Form::query(&visit.request);
+    let since = query.text("since").and_then(|text| text.parse().ok());
     let waited = snapshot.now().timestamp().saturating_sub(since.unwrap_or(0));
-    let is_over = waited > i64::try_from(state.order_deadline.as_secs()).unwrap_or(i64::MAX);
-    match settled(&state, &claim(seller, &attempt, &cart)).await {
-        Ok(Some((order, is_whole))) => Ok(arrived(&request, &storefront, cart, order, is_whole)),
+    let is_over = waited > i64::try_from(visit.state.order_deadline.as_secs()).unwrap_or(i64::MAX);
+    match settled(&visit.state, &claim(seller, &attempt, &cart)).await {
+        Ok(Some((order, is_whole))) => Ok(arrived(&visit, cart, order, is_whole)),
         Ok(None) if since.is_none() => Ok(see_other("/cart")),
         Ok(None) if is_over => Ok(see_other("/cart?unstored=1")),
         Ok(None) | Err(_) => {
-            let mut response = message(
-                &request,
-                &storefront,
-                t::CHECKING,
-                Some(("/checkout", t::TO_CART)),
-            )?;
-            response
-                .headers_mut()
-                .insert(REFRESH, HeaderValue::from_static(REFRESH_S));
+            let way = Some(("/checkout", t::TO_CART));
+            let mut response = message(&visit.request, &visit.storefront, t::CHECKING, way)?;
+            let again = HeaderValue::from_static(REFRESH_S);
+            response.headers_mut().insert(REFRESH, again);
             Ok(response)
         }
     }
@@ -211,28 +173,26 @@ async fn settled(state: &AppState, claim: &IdempotencyClaim) -> Result<Option<(U
 
 /// The answer to an order that was not placed by this request.
 async fn refused(
-    request: &HttpRequest,
-    (state, storefront): (&AppState, &Storefront),
+    visit: &Visit,
     snapshot: &Snapshot,
     (cart, shown): (Cart, Option<Shown>),
     (claim, problem): (&IdempotencyClaim, PlaceError),
 ) -> Result<HttpResponse, ApiError> {
+    let state = &visit.state;
     let mut remarks = Remarks::default();
     match &problem {
         PlaceError::NotStored(NotStored::KeyReused) => {
             // The attempt came to an order before the cart was changed: the change is kept.
             return match settled(state, claim).await {
-                Ok(Some((order, is_whole))) => Ok(arrived(request, storefront, cart, order, is_whole)),
+                Ok(Some((order, is_whole))) => Ok(arrived(visit, cart, order, is_whole)),
                 _ => Err(ApiError::Unavailable),
             };
         }
         PlaceError::NotStored(NotStored::KeyInUse | NotStored::Unknown { .. }) => {
             // Counts and logs it as for the API.
             state.metrics.refused(ApiError::from(problem).kind());
-            return Ok(see_other(&format!(
-                "/checkout?since={}",
-                snapshot.now().timestamp()
-            )));
+            let since = snapshot.now().timestamp();
+            return Ok(see_other(&format!("/checkout?since={since}")));
         }
         PlaceError::NoItems => {}
         PlaceError::NotStored(NotStored::Unavailable(_)) => remarks.notices.push(t::NOT_STORED.to_owned()),
@@ -244,7 +204,7 @@ async fn refused(
             None => {
                 let ids = shown.iter().flat_map(|shown| &shown.lines).map(|(id, ..)| *id);
                 let former = FormerNames::read(state, snapshot, ids).await;
-                remarks.changes = changes(storefront, (snapshot, &former), &cart, shown.as_ref());
+                remarks.changes = changes(&visit.storefront, (snapshot, &former), &cart, shown.as_ref());
             }
         },
     }
@@ -254,9 +214,9 @@ async fn refused(
         return Err(answer);
     }
     let is_down = matches!(answer, ApiError::Unavailable);
-    let page = cart_page(request, (state, storefront), snapshot, cart, remarks).await?;
+    let page = cart_page(visit, snapshot, cart, remarks).await?;
     match is_down {
-        true => super::error_pages::unavailable(request, page),
+        true => super::error_pages::unavailable(&visit.request, page),
         false => Ok(page),
     }
 }
@@ -301,33 +261,22 @@ fn changes(
 }
 
 /// The cart as it is, which the customer has to look at again.
-async fn stale(
-    request: &HttpRequest,
-    (state, storefront): (&AppState, &Storefront),
-    snapshot: &Snapshot,
-    cart: Cart,
-) -> Result<HttpResponse, ApiError> {
+async fn stale(visit: &Visit, snapshot: &Snapshot, cart: Cart) -> Result<HttpResponse, ApiError> {
     let mut remarks = Remarks::default();
     if !cart.is_empty() {
         remarks.changes.push(t::STALE_FORM.to_owned());
     }
-    cart_page(request, (state, storefront), snapshot, cart, remarks).await
+    cart_page(visit, snapshot, cart, remarks).await
 }
 
 /// To the order that an earlier request placed. The cart is emptied if it is what was ordered; else
 /// it goes on under a new attempt.
-fn arrived(
-    request: &HttpRequest,
-    storefront: &Storefront,
-    cart: Cart,
-    order: Uuid,
-    is_whole: bool,
-) -> HttpResponse {
+fn arrived(visit: &Visit, cart: Cart, order: Uuid, is_whole: bool) -> HttpResponse {
     let cart = match is_whole {
         true => emptied(cart),
         false => cart.renewed(),
     };
-    ordered(request, storefront, cart, order, "again=1")
+    ordered(visit, cart, order, "again=1")
 }
 
 fn emptied(mut cart: Cart) -> Cart {
@@ -336,20 +285,13 @@ fn emptied(mut cart: Cart) -> Cart {
 }
 
 /// To the page of an order, which this browser's own orders now hold.
-fn ordered(
-    request: &HttpRequest,
-    storefront: &Storefront,
-    cart: Cart,
-    order: Uuid,
-    query: &str,
-) -> HttpResponse {
-    let site = storefront.site(request);
-    let mut own = OwnOrders::read(request.headers(), &site, &storefront.signer);
+fn ordered(visit: &Visit, cart: Cart, order: Uuid, query: &str) -> HttpResponse {
+    let signer = &visit.storefront.signer;
+    let mut own = visit.own_orders();
     own.remember(order);
-    let link = links::link(order, &storefront.signer);
-    let mut response = see_other(&format!("{link}?{query}"));
-    keep(&mut response, cart.cookie(&site, &storefront.signer));
-    keep(&mut response, own.cookie(&site, &storefront.signer));
+    let link = links::link(order, signer);
+    let mut response = visit.with_cart(&cart, &format!("{link}?{query}"));
+    keep(&mut response, own.cookie(&visit.site(), signer));
     response
 }
 

@@ -86,27 +86,25 @@ fn error_page(
         _ => t::NOT_UNDERSTOOD,
     };
     let mut response = message(request, storefront, words, Some(("/", t::TO_MENU)))?;
-    *response.status_mut() = error.status_code();
     let json = error.response("");
     for name in [header::RETRY_AFTER, header::ALLOW] {
         if let Some(value) = json.headers().get(&name) {
             response.headers_mut().insert(name, value.clone());
         }
     }
-    if error.status_code() == StatusCode::SERVICE_UNAVAILABLE {
-        fetch_again(request, &mut response);
-    }
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.remove(header::ETAG);
+    failed(request, &mut response, error.status_code());
     Ok(response)
 }
 
-/// Lets the browser fetch a page again; what a form answered is left as it is.
-fn fetch_again(request: &HttpRequest, response: &mut HttpResponse) {
-    if request.method() == Method::GET {
-        let seconds = HeaderValue::from_static(AGAIN_S);
-        response.headers_mut().insert(REFRESH, seconds);
+/// Makes of a page the answer to a request that failed. The browser fetches it again where it
+/// cannot be had right now; what a form answered is left as it is.
+fn failed(request: &HttpRequest, response: &mut HttpResponse, status: StatusCode) {
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::ETAG);
+    if status == StatusCode::SERVICE_UNAVAILABLE && request.method() == Method::GET {
+        headers.insert(REFRESH, HeaderValue::from_static(AGAIN_S));
     }
 }
 
@@ -144,12 +142,8 @@ pub(super) fn unavailable(
     if !accepts_html(request.headers()) {
         return Err(ApiError::Unavailable);
     }
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    fetch_again(request, &mut response);
+    failed(request, &mut response, StatusCode::SERVICE_UNAVAILABLE);
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.remove(header::ETAG);
-    fetch_again(request, &mut response);
     Ok(response)
 }

@@ -1,41 +1,20 @@
 //! Forms as browsers send them.
 
-use actix_web::{HttpRequest, web};
+use actix_web::HttpRequest;
 use shop::ProductId;
 use url::form_urlencoded;
-
-use super::Storefront;
-use crate::http::{ApiError, body};
-use crate::state::AppState;
 
 /// The fields of a form or of a query, in the order in which they were sent.
 pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Reads the body of a request that changes something, and that a page of ours made.
-    ///
-    /// # Errors
-    /// 403 for a request of another site; 408, 413 and 415, as for every body.
-    pub(crate) async fn read(
-        request: &HttpRequest,
-        payload: web::Payload,
-        state: &AppState,
-        storefront: &Storefront,
-    ) -> Result<Form, ApiError> {
-        let site = storefront.site(request);
-        if !site.may_change(request.method(), request.headers()) {
-            return Err(ApiError::Forbidden("only pages of this site may ask for this"));
-        }
-        let body = body::read_form(request, payload, state.body_timeout).await?;
-        Ok(Form::parse(&body))
-    }
-
     /// The fields of the query.
     pub(crate) fn query(request: &HttpRequest) -> Form {
         Form::parse(request.query_string().as_bytes())
     }
 
-    fn parse(text: &[u8]) -> Form {
+    /// The fields of a body.
+    pub(super) fn parse(text: &[u8]) -> Form {
         Form(form_urlencoded::parse(text).into_owned().collect())
     }
 
@@ -43,6 +22,12 @@ impl Form {
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let field = self.0.iter().find(|(field, _)| field == name);
         field.map(|(_, value)| value.as_str())
+    }
+
+    /// The texts of those fields that are there.
+    pub(crate) fn told(&self, texts: &[(&str, &str)]) -> Vec<String> {
+        let told = texts.iter().filter(|(name, _)| self.text(name).is_some());
+        told.map(|(_, text)| (*text).to_owned()).collect()
     }
 
     /// The product that a field names.

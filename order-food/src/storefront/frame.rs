@@ -9,21 +9,12 @@ use crate::reference_data::Snapshot;
 
 /// Passed to every template.
 pub(crate) struct Frame<'a> {
-    pub(crate) urls: &'a Urls,
+    /// Styles, scripts and pictures.
+    pub(crate) assets: &'a Assets,
     pub(crate) money: Currency,
     pub(crate) cart: Badge,
     /// Whether orders are taken.
     pub(crate) open: bool,
-}
-
-/// The addresses of styles, scripts and pictures.
-pub(crate) struct Urls {
-    pub(crate) style: String,
-    pub(crate) cart: String,
-    pub(crate) live: String,
-    pub(crate) time: String,
-    pub(crate) food: String,
-    pub(crate) icon: String,
 }
 
 /// Units in the cart that can be ordered, and what they cost.
@@ -32,20 +23,6 @@ pub(crate) struct Badge {
     pub(crate) units: u32,
     /// `None` when it cannot be said.
     pub(crate) total: Option<Money>,
-}
-
-impl Urls {
-    pub(crate) fn of(assets: &Assets) -> Urls {
-        let address = |name| assets.address(name).to_owned();
-        Urls {
-            style: address("site.css"),
-            cart: address("cart.js"),
-            live: address("live.js"),
-            time: address("time.js"),
-            food: address("food.svg"),
-            icon: address("icon.svg"),
-        }
-    }
 }
 
 impl Badge {

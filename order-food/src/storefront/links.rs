@@ -1,13 +1,13 @@
 //! Links to orders, and the cookie that remembers a browser's own.
 
-use std::time::Duration;
-
 use actix_web::http::header::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use pages::{Signer, Site};
 use uuid::Uuid;
+
+use crate::orders::placed_at;
 
 /// The orders of a browser, the newest first, at most [`MOST`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,17 +34,8 @@ pub(crate) fn order_of(token: &str, signer: &Signer, now: DateTime<Utc>, days: u
     let order = Uuid::try_parse(id).ok().filter(|_| id.len() == 36)?;
     let id = order.hyphenated().to_string();
     let is_signed = signer.verify(LINK, id.as_bytes(), signature);
-    let is_young = now - placed_at(order) < TimeDelta::days(days.into());
+    let is_young = placed_at(order).is_some_and(|at| now - at < TimeDelta::days(days.into()));
     (is_signed && is_young).then_some(order)
-}
-
-/// When an order was placed, as its id says.
-pub(crate) fn placed_at(order: Uuid) -> DateTime<Utc> {
-    let since_epoch = order.get_timestamp().map_or(Duration::ZERO, |timestamp| {
-        let (seconds, nanoseconds) = timestamp.to_unix();
-        Duration::new(seconds, nanoseconds)
-    });
-    DateTime::UNIX_EPOCH + since_epoch
 }
 
 impl OwnOrders {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use arc_swap::ArcSwapOption;
 use askama::Template;
 use pages::Representation;
@@ -13,10 +13,10 @@ use super::form::{Form, menu_address};
 use super::frame::{Badge, Frame};
 use super::picture::{Picture, tint};
 use super::texts as t;
-use super::{Storefront, page, rendered};
+use super::visit::Visit;
+use super::{Storefront, rendered};
 use crate::http::ApiError;
 use crate::reference_data::{Catalogue, Snapshot};
-use crate::state::AppState;
 
 /// The menu of visitors without a cart, made once for each state of the catalogue.
 #[derive(Default)]
@@ -60,55 +60,50 @@ pub(super) struct Card<'a> {
 const LONGEST_QUERY: usize = 64;
 
 /// GET /
-pub(crate) async fn menu(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
-    let cart = storefront.cart(&request);
-    if cart.is_empty() && request.query_string().is_empty() {
-        let ready = |snapshot: &Snapshot| storefront.ready_menu.respond(&request, &storefront, snapshot);
-        if let Some(response) = state.snapshots.read(ready).flatten() {
+pub(crate) async fn menu(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let (request, storefront) = (&visit.request, &visit.storefront);
+    let cart = visit.cart();
+    let is_plain = cart.is_empty() && request.query_string().is_empty();
+    if is_plain {
+        let ready = |snapshot: &Snapshot| storefront.ready_menu.respond(request, storefront, snapshot);
+        if let Some(response) = visit.state.snapshots.read(ready).flatten() {
             return Ok(response);
         }
     }
-    let Some(snapshot) = state.snapshots.get() else {
-        return unprepared(&request, &storefront);
+    let Some(snapshot) = visit.state.snapshots.get() else {
+        return unprepared(&visit);
     };
-    let open = storefront.seller(&snapshot).is_some();
-    if cart.is_empty() && request.query_string().is_empty() {
-        let ready = ReadyMenu::made(&storefront, &snapshot, open)?;
-        let response = ready.page.respond(&request);
+    if is_plain {
+        let ready = ReadyMenu::made(&visit, &snapshot)?;
+        let response = ready.page.respond(request);
         storefront.ready_menu.0.store(Some(Arc::new(ready)));
         return Ok(response);
     }
-    let query = Form::query(&request);
-    let text: String = query
-        .text("q")
-        .unwrap_or_default()
-        .trim()
-        .chars()
-        .take(LONGEST_QUERY)
-        .collect();
+    let query = Form::query(request);
+    let text = query.text("q").unwrap_or_default().trim();
+    let text: String = text.chars().take(LONGEST_QUERY).collect();
     let category = query.text("category").filter(|category| !category.is_empty());
-    let frame = storefront.frame(Badge::of(&cart, &snapshot), open);
-    page(
-        &request,
-        &MenuPage::of(&storefront, frame, &snapshot, (&text, category), &cart),
-    )
+    let frame = visit.frame(Badge::of(&cart, &snapshot), &snapshot);
+    visit.page(&MenuPage::of(
+        storefront,
+        frame,
+        &snapshot,
+        (&text, category),
+        &cart,
+    ))
 }
 
 /// The menu before any data: not there yet, and asked for again by the browser.
-fn unprepared(request: &HttpRequest, storefront: &Storefront) -> Result<HttpResponse, ApiError> {
+fn unprepared(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let menu = MenuPage {
-        frame: storefront.frame(Badge::default(), false),
+        frame: visit.storefront.frame(Badge::default(), false),
         query: "",
         category: None,
         filtered: false,
         products: 0,
         sections: Vec::new(),
     };
-    super::error_pages::unavailable(request, page(request, &menu)?)
+    super::error_pages::unavailable(&visit.request, visit.page(&menu)?)
 }
 
 impl ReadyMenu {
@@ -126,9 +121,10 @@ impl ReadyMenu {
         is_of.then(|| ready.page.respond(request))
     }
 
-    fn made(storefront: &Storefront, snapshot: &Snapshot, open: bool) -> Result<Ready, ApiError> {
-        let frame = storefront.frame(Badge::default(), open);
-        let menu = MenuPage::of(storefront, frame, snapshot, ("", None), &Cart::default());
+    fn made(visit: &Visit, snapshot: &Snapshot) -> Result<Ready, ApiError> {
+        let frame = visit.frame(Badge::default(), snapshot);
+        let open = frame.open;
+        let menu = MenuPage::of(&visit.storefront, frame, snapshot, ("", None), &Cart::default());
         Ok(Ready {
             catalogue: snapshot.catalogue.clone(),
             open,

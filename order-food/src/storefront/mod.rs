@@ -1,9 +1,9 @@
 //! The storefront: the shop for people, in HTML that works without JavaScript.
 //!
 //! `menu`, `cart_page`, `cart_changes`, `checkout`, `order_page`, `status`, `own_orders` answer its
-//! routes; `error_pages` finishes what they answer. What a browser sends is read by `cart`, `form`
-//! and `links`; every price comes from the snapshot, by the function that prices orders. Nothing is
-//! stored but orders, under the API key row that `STOREFRONT_KEY_ID` names.
+//! routes; `error_pages` finishes what they answer. What a browser sends is read by `visit`, `cart`,
+//! `form` and `links`; every price comes from the snapshot, by the function that prices orders.
+//! Nothing is stored but orders, under the API key row that `STOREFRONT_KEY_ID` names.
 
 pub(crate) mod cart;
 pub(crate) mod cart_changes;
@@ -22,27 +22,28 @@ mod pricing;
 mod settings;
 pub(crate) mod status;
 mod texts;
+pub(crate) mod visit;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use pages::{Assets, Currency, PageHeaders, Representation, ShownTime, Signer, Site};
+use pages::{Assets, Currency, PageHeaders, ShownTime, Signer, Site};
 use process::failure::Failure;
 use shop::{HashKeys, Scope};
 use tracing::error;
 use uuid::Uuid;
 
 use crate::http::ApiError;
+use crate::orders::placed_at;
 use crate::rate_limit::Limits;
 use crate::reference_data::{ApiKeyId, Snapshot};
 use cart::Cart;
-use frame::{Badge, Frame, Urls};
+use frame::{Badge, Frame};
 pub(crate) use settings::{ENVIRONMENT, Settings};
 
 /// What the pages share. Cheap to clone: each thread of the server has its own.
@@ -56,7 +57,6 @@ pub(crate) struct Parts {
     signer: Signer,
     headers: PageHeaders,
     assets: Assets,
-    urls: Urls,
     limits: Arc<Limits>,
     keys_max_age: Duration,
     ready_menu: menu::ReadyMenu,
@@ -95,14 +95,12 @@ impl Storefront {
     ) -> Result<Storefront, Failure> {
         let is_https = |origin: &crate::http::Origin| origin.as_str().starts_with("https://");
         let strict_transport = settings.public_origin.as_ref().is_some_and(is_https);
-        let assets = Assets::new(&ASSETS);
         Ok(Storefront(Arc::new(Parts {
             currency: settings.currency()?,
             zone,
             signer: Signer::new(hash_keys),
             headers: PageHeaders::new(&settings.image_hosts, strict_transport).with_trusted_types(),
-            urls: Urls::of(&assets),
-            assets,
+            assets: Assets::new(&ASSETS),
             limits,
             keys_max_age,
             ready_menu: menu::ReadyMenu::default(),
@@ -163,7 +161,7 @@ impl Parts {
     /// What every page shows; `cart` is the badge of the cart.
     fn frame(&self, cart: Badge, open: bool) -> Frame<'_> {
         Frame {
-            urls: &self.urls,
+            assets: &self.assets,
             money: self.currency,
             cart,
             open,
@@ -173,15 +171,11 @@ impl Parts {
     fn time(&self, at: DateTime<Utc>) -> ShownTime {
         ShownTime::new(at, self.zone)
     }
-}
 
-/// A page made for this request.
-fn page(request: &HttpRequest, template: &impl askama::Template) -> Result<HttpResponse, ApiError> {
-    let page = Representation::page(request, rendered(template)?.into_bytes());
-    Ok(match *request.method() {
-        Method::GET | Method::HEAD => page.respond(request),
-        _ => page.whole(request),
-    })
+    /// When an order was placed.
+    fn placed_at(&self, order: Uuid) -> ShownTime {
+        self.time(placed_at(order).unwrap_or_default())
+    }
 }
 
 fn rendered(template: &impl askama::Template) -> Result<String, ApiError> {

@@ -3,7 +3,7 @@
 use pages::Currency;
 use process::failure::{ExitCode, Failure};
 use serde::Deserialize;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 use uuid::Uuid;
 
 use crate::http::Origin;
@@ -102,19 +102,14 @@ fn is_host(text: &str) -> bool {
     let Ok(url) = Url::parse(&format!("https://{text}/")) else {
         return false;
     };
-    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-    match url.host() {
-        Some(Host::Domain(name))
-            if name.contains(|letter: char| {
-                !letter.is_ascii_alphanumeric() && letter != '-' && letter != '.'
-            }) =>
-        {
-            false
-        }
-        Some(Host::Domain(name)) => format!("{name}{port}") == text,
-        Some(Host::Ipv4(address)) => format!("{address}{port}") == text,
+    let is_plain = match url.host() {
+        Some(Host::Domain(name)) => name
+            .bytes()
+            .all(|letter| letter.is_ascii_alphanumeric() || b"-.".contains(&letter)),
+        Some(Host::Ipv4(_)) => true,
         _ => false,
-    }
+    };
+    is_plain && &url[Position::BeforeHost..Position::AfterPort] == text
 }
 
 #[cfg(test)]

@@ -1,21 +1,18 @@
 //! The state of an order on its page: the steps with their times, the events that follow, and
 //! taking the order back.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use pages::ShownTime;
 use shop::{Actor, OrderStatus};
 use uuid::Uuid;
 
-use super::form::Form;
-use super::links::OwnOrders;
 use super::texts as t;
+use super::visit::{Posted, Visit};
 use super::{Storefront, links, see_other};
 use crate::http::ApiError;
 use crate::orders::events;
 use crate::orders::status::{NotChanged, OrderState, StatusChange, Step as Past, queries};
-use crate::rate_limit::Action;
 use crate::spans;
-use crate::state::AppState;
 
 /// What the page says of an order's state.
 pub(super) struct StatusView {
@@ -49,12 +46,7 @@ const PATH: [OrderStatus; 5] = [
 
 impl StatusView {
     /// The state of an order that exists; `is_own`: this browser placed it.
-    pub(super) async fn read(
-        state: &AppState,
-        storefront: &Storefront,
-        order: Uuid,
-        is_own: bool,
-    ) -> Result<StatusView, ApiError> {
+    pub(super) async fn read(visit: &Visit, order: Uuid, is_own: bool) -> Result<StatusView, ApiError> {
         let read = async |connection: &mut _| {
             let Some(present) = queries::state(connection, order, None).await? else {
                 return Ok(None);
@@ -62,9 +54,9 @@ impl StatusView {
             let history = queries::history(connection, &present).await?;
             Ok(Some((present, history)))
         };
-        let found = state.read("SELECT order_states", read).await?;
-        let (present, history) = found.ok_or_else(|| state.cells.missing(order))?;
-        Ok(StatusView::of(storefront, &present, &history, is_own))
+        let found = visit.state.read("SELECT order_states", read).await?;
+        let (present, history) = found.ok_or_else(|| visit.state.cells.missing(order))?;
+        Ok(StatusView::of(&visit.storefront, &present, &history, is_own))
     }
 
     fn of(storefront: &Storefront, present: &OrderState, history: &[Past], is_own: bool) -> StatusView {
@@ -112,31 +104,22 @@ fn steps(storefront: &Storefront, status: OrderStatus, history: &[Past]) -> Vec<
 }
 
 /// GET /order/{token}/events
-pub(crate) async fn follow(
-    request: HttpRequest,
-    token: web::Path<String>,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
-) -> Result<HttpResponse, ApiError> {
-    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
-    let order = storefront.order_of(&token, &snapshot)?;
-    events::follow(&request, &state, order, None, || true).await
+pub(crate) async fn follow(token: web::Path<String>, visit: Visit) -> Result<HttpResponse, ApiError> {
+    let snapshot = visit.snapshot()?;
+    let order = visit.storefront.order_of(&token, &snapshot)?;
+    events::follow(&visit.request, &visit.state, order, None, || true).await
 }
 
 /// POST /order/{token}/cancel: by the browser that placed the order, until it is answered.
 pub(crate) async fn cancel(
-    request: HttpRequest,
     token: web::Path<String>,
-    payload: web::Payload,
-    state: web::Data<AppState>,
-    storefront: web::Data<Storefront>,
+    Posted { visit, .. }: Posted,
 ) -> Result<HttpResponse, ApiError> {
-    Form::read(&request, payload, &state, &storefront).await?;
-    storefront.limits.admit_action(&request, Action::CartChange)?;
-    let snapshot = state.snapshots.get().ok_or(ApiError::Unavailable)?;
-    let order = storefront.order_of(&token, &snapshot)?;
-    let own = OwnOrders::read(request.headers(), &storefront.site(&request), &storefront.signer);
-    let key = storefront.settings.key_id.filter(|_| own.ids().contains(&order));
+    let state = &visit.state;
+    let snapshot = visit.snapshot()?;
+    let order = visit.storefront.order_of(&token, &snapshot)?;
+    let is_own = visit.own_orders().ids().contains(&order);
+    let key = visit.storefront.settings.key_id.filter(|_| is_own);
     let key = key.ok_or(ApiError::Forbidden(
         "only the browser that placed the order may cancel it",
     ))?;
