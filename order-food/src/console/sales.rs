@@ -57,12 +57,12 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
     let row = |row: &SalesRow| Row {
         cells: vec![
             Cell::Text(row.key.clone()),
-            Cell::number(row.orders),
-            Cell::number(row.units),
-            Cell::number(row.gross.0),
-            Cell::number(row.discounts.0),
-            Cell::number(row.total.0),
-            Cell::number(row.cancelled_orders),
+            Cell::number(row.sums.orders),
+            Cell::number(row.sums.units),
+            Cell::number(row.sums.gross.0),
+            Cell::number(row.sums.discounts.0),
+            Cell::number(row.sums.total.0),
+            Cell::number(row.sums.cancelled_orders),
         ],
         ..Row::default()
     };
@@ -96,7 +96,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
 /// A bar for each row; over days, one for each day, also for those on which nothing was sold.
 fn bars(rows: &[SalesRow], days: Days, by: Dimension) -> Vec<(String, f64, String)> {
     let bar = |row: &SalesRow| {
-        let total = row.total.0;
+        let total = row.sums.total.0;
         (row.key.clone(), total.cents() as f64, total.to_string())
     };
     if by != Dimension::Day {

@@ -8,8 +8,8 @@ use job_queue::{Job, JobError, Kind, Outcome, Overflow, Priority, Run};
 use objects::Store;
 use serde_json::json;
 
-use crate::reports::export::{Chunk, Data, Encoder, ExportRequest, Orders, Sales};
-use crate::reports::{Days, Dimension, queries};
+use crate::reports::export::{Chunk, Data, Encoder, ExportRequest, Source};
+use crate::reports::{Dimension, queries};
 
 /// Writes orders or sales of a range of days to a file.
 pub(crate) struct ReportingExport {
@@ -24,12 +24,6 @@ pub(crate) struct ReportingExport {
 
 /// Until the sales of the days are counted for the first time.
 const NOT_COUNTED: Duration = Duration::from_secs(10);
-
-/// Where the rows come from.
-enum Source {
-    Orders(Orders),
-    Sales(Sales),
-}
 
 impl Job for ReportingExport {
     const KIND: Kind = Kind::new("reporting.export", "export", Priority::Low).overflow(Overflow::Reject);
@@ -51,9 +45,8 @@ impl Job for ReportingExport {
         let mut upload = store.create(&name).await?;
         let mut encoder = Encoder::new(request)?;
         let (began, mut rows, mut bytes) = (Instant::now(), 0_u64, 0_u64);
-        while let Some(chunk) = self.next(&source).await? {
+        while let Some(chunk) = self.next(&mut source).await? {
             run.check()?;
-            source.advance(&chunk);
             rows += chunk.len() as u64;
             // Compression takes its time, which is no other task's.
             encoder = tokio::task::spawn_blocking(move || encoder.write(&chunk).map(|()| encoder))
@@ -90,25 +83,15 @@ impl ReportingExport {
     }
 
     async fn source(&self, request: &ExportRequest) -> anyhow::Result<Source> {
-        let days: Days = request.days;
-        Ok(match request.data {
-            Data::Sales => Source::Sales(Sales::of(days, request.by)),
-            Data::Orders => {
-                let mut connection = self.pool.get().await?;
-                let orders = Orders::of(&mut connection, days, &self.time_zone).await?;
-                connection.release();
-                Source::Orders(orders)
-            }
-        })
+        let mut connection = self.pool.get().await?;
+        let source = Source::of(&mut connection, request, &self.time_zone).await?;
+        connection.release();
+        Ok(source)
     }
 
-    async fn next(&self, source: &Source) -> anyhow::Result<Option<Chunk>> {
+    async fn next(&self, source: &mut Source) -> anyhow::Result<Option<Chunk>> {
         let mut connection = self.pool.get().await?;
-        let chunk = match source {
-            Source::Orders(orders) => orders.next(&mut connection).await,
-            Source::Sales(sales) => sales.next(&mut connection).await,
-        };
-        let chunk = chunk.context("read rows")?;
+        let chunk = source.next(&mut connection).await.context("read rows")?;
         connection.release();
         Ok(chunk)
     }
@@ -122,22 +105,6 @@ impl ReportingExport {
         tokio::select! {
             () = tokio::time::sleep(due.saturating_sub(began.elapsed())) => Ok(()),
             () = run.cancelled().cancelled() => Err(JobError::Cancelled),
-        }
-    }
-}
-
-impl Source {
-    fn advance(&mut self, chunk: &Chunk) {
-        match self {
-            Source::Orders(orders) => orders.advance(chunk),
-            Source::Sales(sales) => sales.advance(chunk),
-        }
-    }
-
-    fn percent(&self) -> i64 {
-        match self {
-            Source::Orders(orders) => orders.percent(),
-            Source::Sales(sales) => sales.percent(),
         }
     }
 }

@@ -1,18 +1,18 @@
 //! The answer of a sales report.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
 use serde_json::{Value, json};
 use shop::Money;
 use utoipa::ToSchema;
 
-use super::queries::{Sales, SalesRow};
+use super::queries::{Sales, Sums};
 use super::{Days, Dimension};
 
 /// Sales of a range of days.
-#[derive(Debug, serde::Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SalesReport {
+pub(crate) struct SalesReport<'a> {
     /// The first day.
     from: NaiveDate,
     /// The last day.
@@ -24,7 +24,7 @@ pub(crate) struct SalesReport {
     as_of: Option<DateTime<Utc>>,
     /// One row per key that was sold, days and texts in their order, products by number.
     #[schema(value_type = Vec<SalesReportRow>)]
-    rows: Vec<KeyedRow>,
+    rows: Vec<KeyedRow<'a>>,
 }
 
 /// The sums of one day, product, category or promotion.
@@ -67,17 +67,50 @@ pub(crate) struct SalesReportRow {
     cancelled_total: Money,
 }
 
-#[derive(Debug)]
-struct KeyedRow(Dimension, SalesRow);
+/// A row of a report or of an export: the day, the key under the name of its dimension, the sums.
+#[derive(Debug, Serialize)]
+pub(super) struct KeyedRow<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day: Option<NaiveDate>,
+    #[serde(flatten)]
+    key: Option<Key<'a>>,
+    #[serde(flatten)]
+    sums: &'a Sums,
+}
 
-impl SalesReport {
-    pub(super) fn new(days: Days, by: Dimension, sales: Sales) -> SalesReport {
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Key<'a> {
+    Day(&'a str),
+    Product(&'a str),
+    Category(&'a str),
+    Promotion(Option<&'a str>),
+}
+
+impl<'a> KeyedRow<'a> {
+    /// The sums of a key, of one `day` or of several.
+    pub(super) fn of(day: Option<NaiveDate>, by: Dimension, key: &'a str, sums: &'a Sums) -> KeyedRow<'a> {
+        let key = match by {
+            Dimension::Day => day.is_none().then_some(Key::Day(key)),
+            Dimension::Product => Some(Key::Product(key)),
+            Dimension::Category => Some(Key::Category(key)),
+            Dimension::Promotion => Some(Key::Promotion(Some(key).filter(|key| !key.is_empty()))),
+        };
+        KeyedRow { day, key, sums }
+    }
+}
+
+impl<'a> SalesReport<'a> {
+    pub(super) fn new(days: Days, by: Dimension, sales: &'a Sales) -> SalesReport<'a> {
+        let rows = sales.rows.iter();
         SalesReport {
             from: days.from(),
             to: days.to(),
             by,
             as_of: sales.as_of,
-            rows: sales.rows.into_iter().map(|row| KeyedRow(by, row)).collect(),
+            rows: rows
+                .map(|row| KeyedRow::of(None, by, &row.key, &row.sums))
+                .collect(),
         }
     }
 
@@ -91,22 +124,5 @@ impl SalesReport {
                  "cancelledOrders": 0, "cancelledTotal": 0.00},
             ],
         })
-    }
-}
-
-impl Serialize for KeyedRow {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let KeyedRow(by, row) = self;
-        let key = Some(row.key.as_str()).filter(|key| *by != Dimension::Promotion || !key.is_empty());
-        let mut map = serializer.serialize_map(Some(8))?;
-        map.serialize_entry(by.name(), &key)?;
-        map.serialize_entry("orders", &row.orders)?;
-        map.serialize_entry("units", &row.units)?;
-        map.serialize_entry("gross", &row.gross.0)?;
-        map.serialize_entry("discounts", &row.discounts.0)?;
-        map.serialize_entry("total", &row.total.0)?;
-        map.serialize_entry("cancelledOrders", &row.cancelled_orders)?;
-        map.serialize_entry("cancelledTotal", &row.cancelled_total.0)?;
-        map.end()
     }
 }

@@ -1,6 +1,6 @@
 //! A range of days.
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 /// Days from the first to the last, both included; at least one.
@@ -64,13 +64,8 @@ impl TryFrom<Bounds> for Days {
 /// A day as `YYYY-MM-DD`, of the years 0001 to 9999; `None` for any other text and for days that
 /// do not exist.
 pub(crate) fn parse_day(text: &str) -> Option<NaiveDate> {
-    let [year, month, day] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
-    let number = |part: &str, digits: usize| {
-        let is_plain = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
-        is_plain.then(|| part.parse::<u32>().ok()).flatten()
-    };
-    let year = number(year, 4).filter(|year| *year > 0)?;
-    NaiveDate::from_ymd_opt(year.try_into().ok()?, number(month, 2)?, number(day, 2)?)
+    let day: NaiveDate = text.parse().ok()?;
+    (day.to_string() == text && (1..=9_999).contains(&day.year())).then_some(day)
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ pub(crate) async fn get_sales(
             queries::sales(connection, days, by, &state.report_time_zone).await
         })
         .await?;
-    let report = serde_json::to_vec(&SalesReport::new(days, by, sales)).map_err(unwritable)?;
+    let report = serde_json::to_vec(&SalesReport::new(days, by, &sales)).map_err(unwritable)?;
     Ok(Representation::private(report).respond(&request))
 }
 

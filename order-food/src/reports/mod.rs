@@ -18,5 +18,5 @@ mod tests;
 pub(crate) use days::Days;
 pub(crate) use dimension::Dimension;
 pub(crate) use handlers::MAX_DAYS;
-pub(crate) use queries::{SalesRow, newest_day, sales};
+pub(crate) use queries::{SalesRow, Sums, newest_day, sales};
 pub(crate) use settings::{ENVIRONMENT, Settings};

@@ -5,6 +5,7 @@ use database::amount::Amount;
 use diesel::sql_types::{BigInt, Date, Nullable, Numeric, Text, Timestamptz};
 use diesel::{QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::Serialize;
 
 use super::{Days, Dimension};
 
@@ -22,20 +23,36 @@ pub(crate) struct Sales {
 pub(crate) struct SalesRow {
     /// As `sales_daily.key`.
     pub(crate) key: String,
+    pub(crate) sums: Sums,
+}
+
+/// The columns of `sales_daily` that are added up.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Sums {
+    #[diesel(sql_type = BigInt)]
     pub(crate) orders: i64,
+    #[diesel(sql_type = BigInt)]
     pub(crate) units: i64,
+    #[diesel(sql_type = Numeric)]
     pub(crate) gross: Amount,
+    #[diesel(sql_type = Numeric)]
     pub(crate) discounts: Amount,
+    #[diesel(sql_type = Numeric)]
     pub(crate) total: Amount,
     /// Those of `orders` that were cancelled or rejected.
+    #[diesel(sql_type = BigInt)]
     pub(crate) cancelled_orders: i64,
     /// Their part of `total`.
+    #[diesel(sql_type = Numeric)]
     pub(crate) cancelled_total: Amount,
 }
 
 /// One row without a key when nothing was sold.
 const SALES: &str = "
-    SELECT as_of, key, orders, units, gross, discounts, total, cancelled_orders, cancelled_total
+    SELECT as_of, key, coalesce(orders, 0) AS orders, coalesce(units, 0) AS units, coalesce(gross, 0) AS gross,
+        coalesce(discounts, 0) AS discounts, coalesce(total, 0) AS total,
+        coalesce(cancelled_orders, 0) AS cancelled_orders, coalesce(cancelled_total, 0) AS cancelled_total
     FROM (
         SELECT CASE
             WHEN EXISTS (SELECT FROM sales_days_due WHERE day BETWEEN $2 AND $3 AND counted_until IS NULL) THEN NULL
@@ -59,20 +76,8 @@ struct Row {
     as_of: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Text>)]
     key: Option<String>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    orders: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    units: Option<i64>,
-    #[diesel(sql_type = Nullable<Numeric>)]
-    gross: Option<Amount>,
-    #[diesel(sql_type = Nullable<Numeric>)]
-    discounts: Option<Amount>,
-    #[diesel(sql_type = Nullable<Numeric>)]
-    total: Option<Amount>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    cancelled_orders: Option<i64>,
-    #[diesel(sql_type = Nullable<Numeric>)]
-    cancelled_total: Option<Amount>,
+    #[diesel(embed)]
+    sums: Sums,
 }
 
 /// The sales of the days in `time_zone`; nothing while they are counted in another one.
@@ -89,20 +94,10 @@ pub(crate) async fn sales(
         .bind::<Text, _>(time_zone)
         .load(connection)
         .await?;
-    let row = |row: Row| {
-        Some(SalesRow {
-            key: row.key?,
-            orders: row.orders?,
-            units: row.units?,
-            gross: row.gross?,
-            discounts: row.discounts?,
-            total: row.total?,
-            cancelled_orders: row.cancelled_orders?,
-            cancelled_total: row.cancelled_total?,
-        })
-    };
+    let as_of = rows.iter().find_map(|row| row.as_of);
+    let row = |Row { key, sums, .. }: Row| Some(SalesRow { key: key?, sums });
     Ok(Sales {
-        as_of: rows.iter().find_map(|row| row.as_of),
+        as_of,
         rows: rows.into_iter().filter_map(row).collect(),
     })
 }

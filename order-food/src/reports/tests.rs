@@ -206,9 +206,10 @@ async fn reported(connection: &mut AsyncPgConnection, zone: &str) -> Sums {
         let report = sales(connection, days, by, zone).await.unwrap();
         assert!(report.as_of.is_some(), "every day was counted");
         sums.extend(report.rows.into_iter().map(|row| {
+            let sums = row.sums;
             let [gross, discounts, total, lost] =
-                [row.gross, row.discounts, row.total, row.cancelled_total].map(|amount| amount.0.cents());
-            let (orders, units, void) = (row.orders, row.units, row.cancelled_orders);
+                [sums.gross, sums.discounts, sums.total, sums.cancelled_total].map(|amount| amount.0.cents());
+            let (orders, units, void) = (sums.orders, sums.units, sums.cancelled_orders);
             let values = [orders, units, gross, discounts, total, void, lost];
             (by.name(), row.key, values)
         }));

@@ -1,14 +1,14 @@
 //! Reads orders and sales piece by piece, each in a short transaction of its own.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use database::amount::Amount;
-use diesel::sql_types::{BigInt, Date, Numeric, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Date, Text, Timestamptz};
 use diesel::{QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
+use super::{Data, ExportRequest};
 use crate::orders::{Order, orders_at};
-use crate::reports::{Days, Dimension};
+use crate::reports::{Days, Dimension, Sums};
 
 /// Orders of a piece, at most: with 100 lines each, some 20 MB.
 const ORDERS: usize = 2_000;
@@ -39,20 +39,44 @@ pub(crate) struct DailyRow {
     pub(crate) day: NaiveDate,
     #[diesel(sql_type = Text)]
     pub(crate) key: String,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) orders: i64,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) units: i64,
-    #[diesel(sql_type = Numeric)]
-    pub(crate) gross: Amount,
-    #[diesel(sql_type = Numeric)]
-    pub(crate) discounts: Amount,
-    #[diesel(sql_type = Numeric)]
-    pub(crate) total: Amount,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) cancelled_orders: i64,
-    #[diesel(sql_type = Numeric)]
-    pub(crate) cancelled_total: Amount,
+    #[diesel(embed)]
+    pub(crate) sums: Sums,
+}
+
+/// Where the pieces of an export come from.
+pub(crate) enum Source {
+    Orders(Orders),
+    Sales(Sales),
+}
+
+impl Source {
+    /// What a request asks for, at its beginning.
+    pub(crate) async fn of(
+        connection: &mut AsyncPgConnection,
+        request: &ExportRequest,
+        time_zone: &str,
+    ) -> QueryResult<Source> {
+        Ok(match request.data {
+            Data::Orders => Source::Orders(Orders::of(connection, request.days, time_zone).await?),
+            Data::Sales => Source::Sales(Sales::of(request.days, request.by)),
+        })
+    }
+
+    /// The next piece, perhaps an empty one; `None` at the end.
+    pub(crate) async fn next(&mut self, connection: &mut AsyncPgConnection) -> QueryResult<Option<Chunk>> {
+        match self {
+            Source::Orders(orders) => Ok(orders.next(connection).await?.map(Chunk::Orders)),
+            Source::Sales(sales) => Ok(sales.next(connection).await?.map(Chunk::Sales)),
+        }
+    }
+
+    /// Share that was read, in percent.
+    pub(crate) fn percent(&self) -> i64 {
+        match self {
+            Source::Orders(orders) => orders.percent(),
+            Source::Sales(sales) => sales.percent(),
+        }
+    }
 }
 
 /// The orders of a range of days that were there when the export began, by time and id.
@@ -97,11 +121,7 @@ struct Found {
 
 impl Orders {
     /// The orders of the days of a time zone.
-    pub(crate) async fn of(
-        connection: &mut AsyncPgConnection,
-        days: Days,
-        time_zone: &str,
-    ) -> QueryResult<Orders> {
+    async fn of(connection: &mut AsyncPgConnection, days: Days, time_zone: &str) -> QueryResult<Orders> {
         let bounds: Bounds = diesel::sql_query(BOUNDS)
             .bind::<Date, _>(days.from())
             .bind::<Date, _>(days.to())
@@ -118,9 +138,10 @@ impl Orders {
         })
     }
 
-    /// The next piece, perhaps an empty one; `None` at the end. Reads the same piece again until
-    /// [`Orders::advance`] is told of it.
-    pub(crate) async fn next(&self, connection: &mut AsyncPgConnection) -> QueryResult<Option<Chunk>> {
+    async fn next(
+        &mut self,
+        connection: &mut AsyncPgConnection,
+    ) -> QueryResult<Option<Vec<(DateTime<Utc>, Order)>>> {
         let (from, id) = self.after;
         if from >= self.end {
             return Ok(None);
@@ -135,16 +156,8 @@ impl Orders {
             .bind::<BigInt, _>(i64::try_from(ORDERS).unwrap_or(i64::MAX))
             .load(connection)
             .await?;
-        let times: Vec<_> = found
-            .into_iter()
-            .map(|found| (found.created_at, found.id))
-            .collect();
-        Ok(Some(Chunk::Orders(orders_at(connection, times).await?)))
-    }
-
-    /// Goes on behind a piece.
-    pub(crate) fn advance(&mut self, chunk: &Chunk) {
-        let Chunk::Orders(orders) = chunk else { return };
+        let times = found.into_iter().map(|found| (found.created_at, found.id));
+        let orders = orders_at(connection, times.collect()).await?;
         match orders.last() {
             Some((created_at, order)) if orders.len() >= ORDERS => {
                 self.after = (*created_at, order.id);
@@ -157,10 +170,11 @@ impl Orders {
                 }
             }
         }
+        Ok(Some(orders))
     }
 
-    /// Share of the time that was read, in percent.
-    pub(crate) fn percent(&self) -> i64 {
+    /// Share of the time.
+    fn percent(&self) -> i64 {
         let (done, all) = (self.after.0 - self.start, self.end - self.start);
         done.num_seconds() * 100 / all.num_seconds().max(1)
     }
@@ -184,7 +198,7 @@ const NEXT_SALES: &str = "
     ORDER BY day, key LIMIT $5";
 
 impl Sales {
-    pub(crate) fn of(days: Days, by: Dimension) -> Sales {
+    fn of(days: Days, by: Dimension) -> Sales {
         let before = days.from().pred_opt().unwrap_or(NaiveDate::MIN);
         Sales {
             days,
@@ -193,8 +207,7 @@ impl Sales {
         }
     }
 
-    /// The next piece; `None` at the end.
-    pub(crate) async fn next(&self, connection: &mut AsyncPgConnection) -> QueryResult<Option<Chunk>> {
+    async fn next(&mut self, connection: &mut AsyncPgConnection) -> QueryResult<Option<Vec<DailyRow>>> {
         // Behind every key of the day before.
         let (day, key) = match &self.after {
             (day, Some(key)) => (*day, key.as_str()),
@@ -208,20 +221,15 @@ impl Sales {
             .bind::<BigInt, _>(i64::try_from(ROWS).unwrap_or(i64::MAX))
             .load(connection)
             .await?;
-        Ok((!rows.is_empty()).then_some(Chunk::Sales(rows)))
+        let Some(last) = rows.last() else {
+            return Ok(None);
+        };
+        self.after = (last.day, Some(last.key.clone()));
+        Ok(Some(rows))
     }
 
-    /// Goes on behind a piece.
-    pub(crate) fn advance(&mut self, chunk: &Chunk) {
-        if let Chunk::Sales(rows) = chunk
-            && let Some(last) = rows.last()
-        {
-            self.after = (last.day, Some(last.key.clone()));
-        }
-    }
-
-    /// Share of the days that were read, in percent.
-    pub(crate) fn percent(&self) -> i64 {
+    /// Share of the days.
+    fn percent(&self) -> i64 {
         (self.after.0 - self.days.from()).num_days().max(0) * 100 / self.days.count()
     }
 }

@@ -6,12 +6,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
-use shop::Money;
 
 use super::chunks::{Chunk, DailyRow};
 use super::{Data, ExportRequest, Format};
 use crate::orders::{Order, OrderAnswer};
 use crate::reports::Dimension;
+use crate::reports::answer::KeyedRow;
 
 /// Writes pieces into a buffer that the caller takes away.
 pub(crate) struct Encoder {
@@ -37,6 +37,9 @@ impl Write for Output {
     }
 }
 
+const ORDER_COLUMNS: &str = "id,created_at,coupon_code,items,units,subtotal,discounts,total";
+const SUM_COLUMNS: &str = "orders,units,gross,discounts,total,cancelled_orders,cancelled_total";
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OrderLine<'a> {
@@ -56,28 +59,10 @@ impl Encoder {
         let by = request.by;
         match (request.format, request.data) {
             (Format::Jsonl, _) => {}
-            (Format::Csv, Data::Orders) => encoder.record([
-                "id",
-                "created_at",
-                "coupon_code",
-                "items",
-                "units",
-                "subtotal",
-                "discounts",
-                "total",
-            ])?,
+            (Format::Csv, Data::Orders) => encoder.record(ORDER_COLUMNS.split(','))?,
             (Format::Csv, Data::Sales) => {
                 let key = (by != Dimension::Day).then_some(by.name());
-                let sums = [
-                    "orders",
-                    "units",
-                    "gross",
-                    "discounts",
-                    "total",
-                    "cancelled_orders",
-                    "cancelled_total",
-                ];
-                encoder.record(["day"].into_iter().chain(key).chain(sums))?;
+                encoder.record(["day"].into_iter().chain(key).chain(SUM_COLUMNS.split(',')))?;
             }
         }
         Ok(encoder)
@@ -96,7 +81,9 @@ impl Encoder {
                 })
             }),
             (Chunk::Sales(rows), Format::Csv) => rows.iter().try_for_each(|row| self.sales_record(row)),
-            (Chunk::Sales(rows), Format::Jsonl) => rows.iter().try_for_each(|row| self.sales_json(row)),
+            (Chunk::Sales(rows), Format::Jsonl) => rows.iter().try_for_each(|row| {
+                self.json(&KeyedRow::of(Some(row.day), self.request.by, &row.key, &row.sums))
+            }),
         }
     }
 
@@ -123,17 +110,13 @@ impl Encoder {
             .iter()
             .map(|line| format!("{}:{}", line.product, line.quantity.units()))
             .collect();
-        let units: u64 = order
-            .lines
-            .iter()
-            .map(|line| u64::from(line.quantity.units()))
-            .sum();
+        let units = order.lines.iter().map(|line| u64::from(line.quantity.units()));
         self.record([
             order.id.to_string().as_str(),
             &instant(created_at),
             order.coupon_code.as_ref().map_or("", |code| code.as_str()),
             &items.join(" "),
-            &units.to_string(),
+            &units.sum::<u64>().to_string(),
             &order.totals.subtotal.to_string(),
             &order.totals.discount.to_string(),
             &order.totals.total.to_string(),
@@ -141,58 +124,18 @@ impl Encoder {
     }
 
     fn sales_record(&mut self, row: &DailyRow) -> io::Result<()> {
-        let key = (self.request.by != Dimension::Day).then_some(row.key.clone());
-        let sums = [row.orders.to_string(), row.units.to_string()];
-        let amounts = [row.gross, row.discounts, row.total].map(|amount| amount.0.to_string());
-        let cancelled = [
-            row.cancelled_orders.to_string(),
-            row.cancelled_total.0.to_string(),
+        let (day, sums) = (row.day.to_string(), &row.sums);
+        let key = (self.request.by != Dimension::Day).then(|| row.key.clone());
+        let sums = [
+            sums.orders.to_string(),
+            sums.units.to_string(),
+            sums.gross.0.to_string(),
+            sums.discounts.0.to_string(),
+            sums.total.0.to_string(),
+            sums.cancelled_orders.to_string(),
+            sums.cancelled_total.0.to_string(),
         ];
-        let day = [row.day.to_string()];
-        self.record(
-            day.into_iter()
-                .chain(key)
-                .chain(sums)
-                .chain(amounts)
-                .chain(cancelled),
-        )
-    }
-
-    fn sales_json(&mut self, row: &DailyRow) -> io::Result<()> {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            day: String,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            product: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            category: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            promotion: Option<Option<&'a str>>,
-            orders: i64,
-            units: i64,
-            gross: Money,
-            discounts: Money,
-            total: Money,
-            #[serde(rename = "cancelledOrders")]
-            cancelled_orders: i64,
-            #[serde(rename = "cancelledTotal")]
-            cancelled_total: Money,
-        }
-        let (by, key) = (self.request.by, row.key.as_str());
-        let only = |dimension: Dimension| (by == dimension).then_some(key);
-        self.json(&Line {
-            day: row.day.to_string(),
-            product: only(Dimension::Product),
-            category: only(Dimension::Category),
-            promotion: only(Dimension::Promotion).map(|key| Some(key).filter(|key| !key.is_empty())),
-            orders: row.orders,
-            units: row.units,
-            gross: row.gross.0,
-            discounts: row.discounts.0,
-            total: row.total.0,
-            cancelled_orders: row.cancelled_orders,
-            cancelled_total: row.cancelled_total.0,
-        })
+        self.record([day].into_iter().chain(key).chain(sums))
     }
 
     fn json(&mut self, line: &impl Serialize) -> io::Result<()> {

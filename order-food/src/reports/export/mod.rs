@@ -6,6 +6,6 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use chunks::{Chunk, Orders, Sales};
+pub(crate) use chunks::{Chunk, Source};
 pub(crate) use encoder::Encoder;
 pub(crate) use request::{Data, ExportRequest, ExportRequestSchema, Format};

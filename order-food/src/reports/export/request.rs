@@ -1,5 +1,7 @@
 //! The body of `POST /api/report/export`, and the payload of the job.
 
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -97,20 +99,11 @@ impl ExportRequest {
         })?;
         let days = Days::new(day("from", body.from)?, day("to", body.to)?)
             .map_err(|problem| ApiError::rejected("invalid_range", problem))?;
-        let data = match required("data", body.data)?.as_str() {
-            "orders" => Data::Orders,
-            "sales" => Data::Sales,
-            _ => return Err(invalid("data is one of orders, sales")),
-        };
-        let format = match required("format", body.format)?.as_str() {
-            "csv" => Format::Csv,
-            "jsonl" => Format::Jsonl,
-            _ => return Err(invalid("format is one of csv, jsonl")),
-        };
+        let data = named("data", &required("data", body.data)?, "orders, sales")?;
+        let format = named("format", &required("format", body.format)?, "csv, jsonl")?;
         let by = match body.by {
             Some(_) if data == Data::Orders => return Err(invalid("by is for data: sales")),
-            Some(name) => Dimension::parse(&name)
-                .ok_or_else(|| invalid("by is one of day, product, category, promotion"))?,
+            Some(name) => named("by", &name, "day, product, category, promotion")?,
             None => Dimension::default(),
         };
         Ok(ExportRequest {
@@ -149,6 +142,12 @@ impl ExportRequest {
 
 fn required(name: &str, value: Option<String>) -> Result<String, ApiError> {
     value.ok_or_else(|| ApiError::rejected("field_required", format!("{name} is required")))
+}
+
+/// The value with this name, one of those that are `known`.
+fn named<'a, T: Deserialize<'a>>(field: &str, name: &'a str, known: &str) -> Result<T, ApiError> {
+    let name: StrDeserializer<'_, ValueError> = name.into_deserializer();
+    T::deserialize(name).map_err(|_| invalid(&format!("{field} is one of {known}")))
 }
 
 fn day(name: &str, value: Option<String>) -> Result<chrono::NaiveDate, ApiError> {
