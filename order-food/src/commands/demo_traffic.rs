@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use database::Database;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use job_queue::{Job, NewJob, enqueue};
+use job_queue::{NewJob, enqueue};
 use process::failure::{ExitCode, Failure, OrExit};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::probe::{Url, usage};
+use super::probe::Server;
+use crate::exit_code::connecting;
 use crate::jobs::OrderWebhook;
 use crate::settings::Settings;
 use crate::webhooks::{Delivery, Event};
@@ -97,7 +98,7 @@ struct Queue {
 }
 
 struct Traffic {
-    server: Url,
+    server: Server,
     queue: Option<Queue>,
     arguments: DemoTraffic,
     products: Vec<String>,
@@ -131,8 +132,8 @@ pub(super) fn demo_traffic(
         Some(url) => url.clone(),
         None => format!("http://127.0.0.1:{}", settings.port),
     };
-    let server = Url::parse(&url).map_err(usage)?;
-    let listed = server.at("/api/product").get(&[])?;
+    let server = Server::parse(&url)?;
+    let listed = server.at("/api/product").send("GET", None, "")?;
     let listed: Vec<Value> = serde_json::from_str(&listed).or_exit(ExitCode::Unexpected, "the products")?;
     let products: Vec<String> = listed
         .iter()
@@ -210,8 +211,8 @@ impl Traffic {
         {
             basket.insert("couponCode".into(), "SAVE10".into());
         }
-        let key = [("X-API-Key", self.arguments.api_key.as_str())];
-        let answered = self.server.at("/api/order").post(&key, &basket.to_string());
+        let server = self.server.at("/api/order");
+        let answered = server.send("POST", Some(&self.arguments.api_key), &basket.to_string());
         let Some(body) = self.judged(answered)? else {
             return Ok(false);
         };
@@ -243,9 +244,8 @@ impl Traffic {
                 true => json!({ "status": "rejected", "reason": "too_busy" }),
                 false => json!({ "status": status }),
             };
-            let key = [("X-API-Key", self.arguments.staff_key.as_str())];
-            let path = format!("/api/order/{}/status", order.id);
-            let answered = self.server.at(&path).put(&key, &body.to_string());
+            let status = self.server.at(&format!("/api/order/{}/status", order.id));
+            let answered = status.send("PUT", Some(&self.arguments.staff_key), &body.to_string());
             if self.judged(answered)?.is_none() {
                 continue;
             }
@@ -295,25 +295,16 @@ impl Queue {
     }
 
     async fn connect(&self) -> Result<AsyncPgConnection, Failure> {
-        self.database.connect_diesel().await.map_err(|error| {
-            let code = match error.is_unreachable() {
-                true => ExitCode::DatabaseUnreachable,
-                false => ExitCode::Usage,
-            };
-            Failure::new(code, "--with-failures").context_from(error)
-        })
+        let connection = self.database.connect_diesel().await;
+        connection.map_err(connecting("--with-failures"))
     }
 
     /// Adds a job that fails for good at its first attempt: there is no such endpoint.
     fn enqueue_failing(&self) -> Result<(), Failure> {
-        let delivery = Delivery {
-            endpoint: Uuid::now_v7(),
-            event: Event::OrderPlaced {
-                order: Uuid::now_v7(),
-            },
-        };
-        let payload = serde_json::to_string(&delivery).or_exit(ExitCode::Unexpected, "a job that fails")?;
-        let job = NewJob::raw(OrderWebhook::KIND, payload);
+        let (endpoint, order) = (Uuid::now_v7(), Uuid::now_v7());
+        let event = Event::OrderPlaced { order };
+        let job = NewJob::of::<OrderWebhook>(&Delivery { endpoint, event });
+        let job = job.or_exit(ExitCode::Unexpected, "a job that fails")?;
         self.runtime.block_on(async {
             let mut connection = self.connect().await?;
             enqueue(&mut connection, &[job])

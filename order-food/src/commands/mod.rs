@@ -72,23 +72,7 @@ enum Command {
     #[command(
         after_help = "Example: order-food try-order --url http://127.0.0.1:8080 --api-key apitest --staff-key stafftest"
     )]
-    TryOrder {
-        /// Where the server is.
-        #[arg(long)]
-        url: String,
-        /// API key with the scopes create_order and read_orders
-        #[arg(long, value_name = "KEY", required_unless_present = "api_key_file")]
-        api_key: Option<String>,
-        /// File that holds the API key in one line
-        #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
-        api_key_file: Option<PathBuf>,
-        /// API key with the scope manage_orders; without it the order stays placed
-        #[arg(long, value_name = "KEY")]
-        staff_key: Option<String>,
-        /// File that holds the key of the staff in one line
-        #[arg(long, value_name = "FILE", conflicts_with = "staff_key")]
-        staff_key_file: Option<PathBuf>,
-    },
+    TryOrder(smoke_test::TryOrder),
     /// Place orders with a running server and move them on, for a board to look at; in development
     /// only.
     #[command(after_help = "Example: order-food demo-traffic --rate 2/s --minutes 5 --with-failures")]
@@ -124,18 +108,7 @@ pub fn run() -> std::process::ExitCode {
             print(&body)?;
             healthy.map(|()| ExitCode::Done)
         }),
-        Command::TryOrder {
-            url,
-            api_key,
-            api_key_file,
-            staff_key,
-            staff_key_file,
-        } => run_beside(|| {
-            let api_key = smoke_test::key("--api-key-file", api_key, api_key_file)?;
-            let staff_key = smoke_test::key("--staff-key-file", staff_key, staff_key_file)?;
-            let text = smoke_test::try_order(&url, &api_key.unwrap_or_default(), staff_key.as_deref())?;
-            print(&text)
-        }),
+        Command::TryOrder(order) => run_beside(|| smoke_test::try_order(order).and_then(|text| print(&text))),
         Command::DemoTraffic(traffic) => run_beside(|| {
             let (text, code) = demo_traffic::demo_traffic(traffic, arguments.config)?;
             print(&text)?;

@@ -1,11 +1,12 @@
 //! `order-food health`: the probe of containers without a shell or curl.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use process::failure::{ExitCode, Failure};
+use url::{Position, Url};
 
 use crate::settings::Settings;
 
@@ -27,66 +28,43 @@ pub(super) fn health(
         Some(url) => url,
         None => format!("http://127.0.0.1:{}/health", Settings::load(config)?.port),
     };
-    Url::parse(&url).map_err(usage)?.answer("GET", &[], "")
+    Server::parse(&url)?.answer("GET", None, "")
 }
 
 /// The address of an HTTP server with the path that is asked for.
-pub(super) struct Url {
+pub(super) struct Server {
     address: SocketAddr,
-    authority: String,
-    path: String,
+    url: Url,
 }
 
-impl Url {
+impl Server {
     /// Reads `http://host:port/path` and looks the host up; without a port it is 80.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let problem = || format!("{url} is not of the form http://host:port/path");
-        let rest = url.strip_prefix("http://").ok_or_else(problem)?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let authority = if authority.contains(':') {
-            authority.to_owned()
-        } else {
-            format!("{authority}:80")
-        };
-        let address = authority
-            .to_socket_addrs()
-            .map_err(|_| problem())?
-            .next()
-            .ok_or_else(problem)?;
-        let path = path.to_owned();
-        Ok(Self {
-            address,
-            authority,
-            path,
+    pub(super) fn parse(url: &str) -> Result<Server, Failure> {
+        let parsed = Url::parse(url).ok().filter(|_| url.starts_with("http://"));
+        let found = parsed.and_then(|url| {
+            let address = url.socket_addrs(|| None).ok()?.into_iter().next()?;
+            Some(Server { address, url })
+        });
+        found.ok_or_else(|| {
+            let problem = format!("--url: {url} is not of the form http://host:port/path");
+            Failure::new(ExitCode::Usage, problem)
         })
     }
 
-    /// Another path of the same server, which starts with a slash.
-    pub(super) fn at(&self, path: &str) -> Self {
-        Self {
+    /// Another path of the same server.
+    pub(super) fn at(&self, path: &str) -> Server {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url.set_query(None);
+        Server {
             address: self.address,
-            authority: self.authority.clone(),
-            path: path.trim_start_matches('/').to_owned(),
+            url,
         }
     }
 
-    /// The body of a 2xx answer.
-    pub(super) fn get(&self, headers: &[(&str, &str)]) -> Result<String, Failure> {
-        self.send("GET", headers, "")
-    }
-
-    /// Sends JSON and returns the body of a 2xx answer.
-    pub(super) fn post(&self, headers: &[(&str, &str)], body: &str) -> Result<String, Failure> {
-        self.send("POST", headers, body)
-    }
-
-    /// The same with PUT.
-    pub(super) fn put(&self, headers: &[(&str, &str)], body: &str) -> Result<String, Failure> {
-        self.send("PUT", headers, body)
-    }
-
-    fn send(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Result<String, Failure> {
-        let (body, good) = self.answer(method, headers, body)?;
+    /// The body of a 2xx answer to a request with an API key and a body of JSON; GET has none.
+    pub(super) fn send(&self, method: &str, api_key: Option<&str>, body: &str) -> Result<String, Failure> {
+        let (body, good) = self.answer(method, api_key, body)?;
         good.map(|()| body)
     }
 
@@ -94,19 +72,16 @@ impl Url {
     fn answer(
         &self,
         method: &str,
-        headers: &[(&str, &str)],
+        api_key: Option<&str>,
         body: &str,
     ) -> Result<(String, Result<(), Failure>), Failure> {
-        let Self { authority, path, .. } = self;
-        let unhealthy = |problem: String| {
-            Failure::new(
-                ExitCode::Unexpected,
-                format!("http://{authority}/{path}: {problem}"),
-            )
-        };
-        let mut head = format!("{method} /{path} HTTP/1.0\r\nHost: {authority}\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+        let unhealthy =
+            |problem: String| Failure::new(ExitCode::Unexpected, format!("{}: {problem}", self.url));
+        let target = &self.url[Position::BeforePath..Position::AfterQuery];
+        let host = &self.url[Position::BeforeHost..Position::AfterPort];
+        let mut head = format!("{method} {target} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n");
+        if let Some(key) = api_key {
+            head.push_str(&format!("X-API-Key: {key}\r\n"));
         }
         if method != "GET" {
             let length = body.len();
@@ -124,10 +99,6 @@ impl Url {
         };
         Ok((body.to_owned(), good))
     }
-}
-
-pub(super) fn usage(problem: String) -> Failure {
-    Failure::new(ExitCode::Usage, format!("--url: {problem}"))
 }
 
 // HTTP/1.0: the answer is not chunked and ends with the connection.

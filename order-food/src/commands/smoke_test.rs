@@ -7,7 +7,27 @@ use process::settings::text::{self, Blanks};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::probe::{Url, usage};
+use super::probe::Server;
+
+/// What is asked for.
+#[derive(clap::Args)]
+pub(super) struct TryOrder {
+    /// Where the server is.
+    #[arg(long)]
+    url: String,
+    /// API key with the scopes create_order and read_orders
+    #[arg(long, value_name = "KEY", required_unless_present = "api_key_file")]
+    api_key: Option<String>,
+    /// File that holds the API key in one line
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
+    api_key_file: Option<PathBuf>,
+    /// API key with the scope manage_orders; without it the order stays placed
+    #[arg(long, value_name = "KEY")]
+    staff_key: Option<String>,
+    /// File that holds the key of the staff in one line
+    #[arg(long, value_name = "FILE", conflicts_with = "staff_key")]
+    staff_key_file: Option<PathBuf>,
+}
 
 /// The part of a product that an order needs.
 #[derive(Deserialize)]
@@ -19,14 +39,7 @@ struct Product {
 const STEPS: [(&str, i32); 4] = [("accepted", 2), ("preparing", 3), ("ready", 4), ("picked_up", 5)];
 
 /// A key that was given as it is or in a file.
-///
-/// # Errors
-/// Exit code 2 for an unreadable file.
-pub(super) fn key(
-    option: &'static str,
-    key: Option<String>,
-    file: Option<PathBuf>,
-) -> Result<Option<String>, Failure> {
+fn key(option: &'static str, key: Option<String>, file: Option<PathBuf>) -> Result<Option<String>, Failure> {
     let key = match file {
         Some(file) => {
             let bytes = std::fs::read(&file).or_exit(ExitCode::Usage, option)?;
@@ -42,21 +55,31 @@ pub(super) fn key(
 /// what came of it.
 ///
 /// # Errors
-/// Exit code 2 for a URL that is not of that form; 1 when an answer is not 2xx, there is no product
-/// to order, or the order or a status read back differs from the answer.
-pub(super) fn try_order(url: &str, api_key: &str, staff_key: Option<&str>) -> Result<String, Failure> {
-    let server = Url::parse(url).map_err(usage)?;
-    let products: Vec<Product> = read(&server.at("/api/product").get(&[])?)?;
+/// Exit code 2 for a URL that is not of that form and for an unreadable file; 1 when an answer is
+/// not 2xx, there is no product to order, or the order or a status read back differs from the
+/// answer.
+pub(super) fn try_order(arguments: TryOrder) -> Result<String, Failure> {
+    let TryOrder {
+        url,
+        api_key,
+        api_key_file,
+        staff_key,
+        staff_key_file,
+    } = arguments;
+    let api_key = key("--api-key-file", api_key, api_key_file)?.unwrap_or_default();
+    let staff_key = key("--staff-key-file", staff_key, staff_key_file)?;
+    let server = Server::parse(&url)?;
+    let products: Vec<Product> = read(&server.at("/api/product").send("GET", None, "")?)?;
     let product = products
         .first()
         .ok_or_else(|| unexpected("there are no products"))?;
 
-    let key = [("X-API-Key", api_key)];
+    let key = Some(api_key.as_str());
     let basket = json!({"items": [{"productId": product.id, "quantity": 1}]});
-    let answered: Value = read(&server.at("/api/order").post(&key, &basket.to_string())?)?;
+    let answered: Value = read(&server.at("/api/order").send("POST", key, &basket.to_string())?)?;
     let id = answered.get("id").and_then(Value::as_str).unwrap_or_default();
     let order = server.at(&format!("/api/order/{id}"));
-    let stored: Value = read(&order.get(&key)?)?;
+    let stored: Value = read(&order.send("GET", key, "")?)?;
 
     for field in ["id", "items", "total"] {
         if answered.get(field).is_none() || stored.get(field) != answered.get(field) {
@@ -71,14 +94,16 @@ pub(super) fn try_order(url: &str, api_key: &str, staff_key: Option<&str>) -> Re
     let Some(staff_key) = staff_key else {
         return Ok(placed);
     };
-    is_status(&status.get(&key)?, ("placed", 1))?;
+    is_status(&status.send("GET", key, "")?, ("placed", 1))?;
     for step in STEPS {
         let wanted = json!({"status": step.0}).to_string();
-        is_status(&status.put(&[("X-API-Key", staff_key)], &wanted)?, step)?;
-        is_status(&status.get(&key)?, step)?;
+        is_status(&status.send("PUT", Some(&staff_key), &wanted)?, step)?;
+        is_status(&status.send("GET", key, "")?, step)?;
     }
     // After a final state the stream ends with its first event.
-    let events = server.at(&format!("/api/order/{id}/events")).get(&key)?;
+    let events = server
+        .at(&format!("/api/order/{id}/events"))
+        .send("GET", key, "")?;
     let data = events.lines().find_map(|line| line.strip_prefix("data: "));
     is_status(data.unwrap_or_default(), ("picked_up", 5))?;
     Ok(format!("{placed}, and picked up"))

@@ -8,7 +8,6 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use askama::Template;
 use diesel::QueryResult;
-use diesel::result::Error as QueryError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use pages::Site;
 use serde_json::Value;
@@ -18,7 +17,7 @@ use super::right::Right;
 use super::session::{self, Session};
 use super::view::{Banner, Frame, Page, Section};
 use super::{Console, PAGES};
-use crate::operator_actions::{self, OperatorAction};
+use crate::operator_actions::{OperatorAction, recorded};
 use crate::reference_data::Snapshot;
 
 /// The values of the parts of a path that stand in braces, by name.
@@ -118,39 +117,21 @@ impl Visit {
         target: &str,
         act: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<(Option<Value>, Option<Value>)>,
     ) -> Result<Option<Value>, Refusal> {
-        let key_id = self.session.as_ref().map(|session| session.key);
         let request_id = crate::spans::request_id();
+        let record = OperatorAction {
+            key_id: self.session.as_ref().map(|session| session.key),
+            request_id: request_id.as_deref(),
+            ..OperatorAction::new("console", action, target.to_owned())
+        };
         let work = async {
-            let mut connection = self
-                .console
-                .state
-                .pool
-                .get()
-                .await
-                .map_err(|error| Refusal::Database(error.to_string()))?;
-            let done = async {
-                connection.batch_execute("BEGIN").await?;
+            let pool = &self.console.state.pool;
+            let connection = pool.get().await;
+            let mut connection = connection.map_err(|error| Refusal::Database(error.to_string()))?;
+            let acted = recorded(&mut connection, record, async |connection, record| {
                 connection.batch_execute(STATEMENT_LIMIT).await?;
-                let (before, after) = act(&mut connection).await?;
-                let record = OperatorAction {
-                    key_id,
-                    via: "console",
-                    action,
-                    target,
-                    before,
-                    after: after.clone(),
-                    outcome: if after.is_some() {
-                        "done"
-                    } else {
-                        "nothing to act on"
-                    },
-                    request_id: request_id.as_deref(),
-                };
-                operator_actions::record(&mut connection, &record).await?;
-                connection.batch_execute("COMMIT").await?;
-                Ok::<_, QueryError>(after)
-            };
-            let after = done.await.map_err(|error| Refusal::Database(error.to_string()))?;
+                QueryResult::Ok(record.changed(act(connection).await?))
+            });
+            let after = acted.await.map_err(|error| Refusal::Database(error.to_string()))?;
             // Given back only in a known state: after an error it is closed.
             connection.release();
             Ok(after)

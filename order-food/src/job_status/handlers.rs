@@ -6,7 +6,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use diesel_async::AsyncPgConnection;
 use job_queue::{CancelTarget, PublicJob};
-use serde_json::{Value, json};
+use serde_json::json;
 use shop::Scope;
 use tracing::error;
 use uuid::Uuid;
@@ -191,21 +191,13 @@ async fn cancel(
             let cancelled = job_queue::cancel(connection, CancelTarget::Public(id)).await?;
             let after = job_queue::find_public(connection, id).await?;
             if cancelled.is_some() {
-                let state = after.as_ref().map(|job| json!({"state": job.state}));
-                record(
-                    connection,
-                    &OperatorAction {
-                        key_id: Some(caller.key),
-                        via: "api",
-                        action: "jobs.cancel",
-                        target: &format!("job {id}"),
-                        before: None::<Value>,
-                        after: state,
-                        outcome: "done",
-                        request_id: request_id.as_deref(),
-                    },
-                )
-                .await?;
+                let action = OperatorAction {
+                    key_id: Some(caller.key),
+                    after: after.as_ref().map(|job| json!({"state": job.state})),
+                    request_id: request_id.as_deref(),
+                    ..OperatorAction::new("api", "jobs.cancel", format!("job {id}"))
+                };
+                record(connection, &action).await?;
             }
             Ok(after)
         })

@@ -1,6 +1,7 @@
 //! The kinds of background jobs, a file each, and the registry of all.
 
 mod idempotency_purge;
+pub(crate) mod job_action;
 mod job_retention;
 pub(crate) mod operator_bulk;
 mod orders_answer;
@@ -23,13 +24,13 @@ use crate::orders::status::ReadyIn;
 use crate::webhooks::Deliverer;
 use idempotency_purge::IdempotencyPurge;
 use job_retention::JobRetention;
-use orders_answer::{AutoAccept, RejectUnanswered};
+use orders_answer::{Answering, AutoAccept, RejectUnanswered};
 use reporting_backfill::ReportingBackfill;
 use reporting_export::ReportingExport;
 use reporting_refresh::ReportingRefresh;
 use reporting_retention::ReportingRetention;
 pub(crate) use settings::{ENVIRONMENT, Settings, SweepPlace, pause_by_either_name};
-pub(crate) use webhook::OrderWebhook;
+pub(crate) use webhook::{OrderWebhook, test_delivery};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -67,6 +68,11 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
     let reports = &settings.reports;
     let store = reports.store()?;
     let retention = Duration::from_secs(settings.jobs.retention_s);
+    let answering = Answering {
+        pool: pool.clone(),
+        queue: queue.clone(),
+        live: live.clone(),
+    };
     let mut registry = Registry::new()
         .job(OrderWebhook(deliverer.clone()))
         .job(webhook_probe::EndpointProbe(deliverer))
@@ -84,19 +90,12 @@ pub(crate) fn registry(resources: &Resources) -> anyhow::Result<Registry> {
             rows_per_second: reports.export_rows_per_second,
         })
         .job(ReportingRetention { store, retention })
-        .every("reporting.retention", HOUR, ReportingRetention::periodic()?)
+        .every("reporting.retention", HOUR, periodic::<ReportingRetention>())
         .job(AutoAccept {
-            pool: pool.clone(),
-            queue: queue.clone(),
-            live: live.clone(),
+            answering: answering.clone(),
             ready_in: ReadyIn::by_default(settings.orders.ready_minutes),
         })
-        .job(RejectUnanswered::new(
-            pool.clone(),
-            queue.clone(),
-            live.clone(),
-            &settings.orders,
-        ))
+        .job(RejectUnanswered::new(answering, &settings.orders))
         .every(
             "orders.reject_unanswered",
             RejectUnanswered::every(&settings.orders),

@@ -51,19 +51,15 @@ pub(crate) struct Bulk {
 impl Bulk {
     /// The name of what is acted on in the record of actions.
     pub(crate) fn target(&self) -> String {
-        let mut target = String::from("dead letters");
-        for (name, value) in [
+        let filter = [
             ("kind", &self.kind),
             ("reason", &self.reason),
             ("error", &self.error),
-        ] {
-            if let Some(value) = value {
-                target += &format!(" {name}:{value}");
-            }
-        }
-        match target.ends_with("letters") {
-            true => target + " all",
-            false => target,
+        ];
+        let named = |(name, value): (&str, &Option<String>)| Some(format!(" {name}:{}", value.as_ref()?));
+        match filter.into_iter().filter_map(named).collect::<String>() {
+            parts if parts.is_empty() => "dead letters all".to_owned(),
+            parts => format!("dead letters{parts}"),
         }
     }
 }
@@ -82,6 +78,14 @@ impl BulkAction {
         match self {
             BulkAction::Replay => "jobs.replay",
             BulkAction::Purge => "jobs.purge",
+        }
+    }
+
+    /// The word for it once it is done.
+    pub(crate) fn done(self) -> &'static str {
+        match self {
+            BulkAction::Replay => "replayed",
+            BulkAction::Purge => "purged",
         }
     }
 
@@ -139,16 +143,10 @@ async fn piece(
     connection.batch_execute("BEGIN").await?;
     let changed = bulk.action.apply(connection, chosen, Some(before)).await?;
     if !changed.is_empty() {
-        let target = bulk.target();
         let action = OperatorAction {
             key_id: bulk.key_id,
-            via: "console",
-            action: bulk.action.name(),
-            target: &target,
-            before: None,
             after: Some(json!({ "number": changed.len() })),
-            outcome: "done",
-            request_id: None,
+            ..OperatorAction::new("console", bulk.action.name(), bulk.target())
         };
         record(connection, &action).await?;
     }

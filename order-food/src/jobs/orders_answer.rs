@@ -12,21 +12,25 @@ use crate::live::Live;
 use crate::orders::Settings;
 use crate::orders::status::{ReadyIn, answer_all, answered_until, unanswered};
 
-/// Accepts every placed order.
-pub(super) struct AutoAccept {
+/// What answering needs.
+#[derive(Clone)]
+pub(super) struct Answering {
     pub(super) pool: Pool,
     pub(super) queue: Queue,
     pub(super) live: Live,
+}
+
+/// Accepts every placed order.
+pub(super) struct AutoAccept {
+    pub(super) answering: Answering,
     pub(super) ready_in: ReadyIn,
 }
 
 /// Rejects orders that nobody answered in time.
 pub(super) struct RejectUnanswered {
-    pub(super) pool: Pool,
-    pub(super) queue: Queue,
-    pub(super) live: Live,
+    answering: Answering,
     /// Time that an order may be placed.
-    pub(super) limit: TimeDelta,
+    limit: TimeDelta,
 }
 
 /// Time between two looks for orders to accept, and to reject where they are to be answered in
@@ -42,14 +46,8 @@ impl Job for AutoAccept {
     type Payload = ();
 
     async fn run(&self, run: &Run, (): ()) -> Result<Outcome, JobError> {
-        let accepted = answer(
-            run,
-            &self.pool,
-            (&self.queue, &self.live),
-            TimeDelta::zero(),
-            Ok(self.ready_in),
-        )
-        .await?;
+        let answer = Ok(self.ready_in);
+        let accepted = self.answering.answer(run, TimeDelta::zero(), answer).await?;
         if accepted > 0 {
             info!(accepted, "placed orders accepted");
         }
@@ -64,14 +62,8 @@ impl Job for RejectUnanswered {
     type Payload = ();
 
     async fn run(&self, run: &Run, (): ()) -> Result<Outcome, JobError> {
-        let rejected = answer(
-            run,
-            &self.pool,
-            (&self.queue, &self.live),
-            self.limit,
-            Err(Reason::NotAnswered),
-        )
-        .await?;
+        let answer = Err(Reason::NotAnswered);
+        let rejected = self.answering.answer(run, self.limit, answer).await?;
         if rejected > 0 {
             info!(rejected, "orders rejected that nobody answered");
         }
@@ -79,48 +71,47 @@ impl Job for RejectUnanswered {
     }
 }
 
-/// Answers the orders that have been placed for `at_least`, in pieces of one transaction each;
-/// returns how many.
-async fn answer(
-    run: &Run,
-    pool: &Pool,
-    (queue, live): (&Queue, &Live),
-    at_least: TimeDelta,
-    answer: Result<ReadyIn, Reason>,
-) -> Result<usize, JobError> {
-    let mut answered = 0;
-    loop {
-        run.check()?;
-        let mut connection = pool.get().await?;
-        let found = unanswered(&mut connection, at_least, PIECE).await?;
-        let is_last = i64::try_from(found.orders.len()).is_ok_and(|orders| orders < PIECE);
-        if !found.orders.is_empty() {
-            answered += answer_all(&mut connection, &found.orders, answer).await?;
-            queue.wake();
-            // The first change of each, whoever made it.
-            live.changed(found.orders.iter().map(|order| (*order, 2)));
-        }
-        if is_last {
-            answered_until(&mut connection, &found).await?;
-        }
-        connection.release();
-        if is_last {
-            return Ok(answered);
+impl Answering {
+    /// Answers the orders that have been placed for `at_least`, in pieces of one transaction each;
+    /// returns how many.
+    async fn answer(
+        &self,
+        run: &Run,
+        at_least: TimeDelta,
+        answer: Result<ReadyIn, Reason>,
+    ) -> Result<usize, JobError> {
+        let mut answered = 0;
+        loop {
+            run.check()?;
+            let mut connection = self.pool.get().await?;
+            let found = unanswered(&mut connection, at_least, PIECE).await?;
+            let is_last = i64::try_from(found.orders.len()).is_ok_and(|orders| orders < PIECE);
+            if !found.orders.is_empty() {
+                answered += answer_all(&mut connection, &found.orders, answer).await?;
+                self.queue.wake();
+                // The first change of each, whoever made it.
+                self.live.changed(found.orders.iter().map(|order| (*order, 2)));
+            }
+            if is_last {
+                answered_until(&mut connection, &found).await?;
+            }
+            connection.release();
+            if is_last {
+                return Ok(answered);
+            }
         }
     }
 }
 
 impl RejectUnanswered {
     /// Rejects what these settings say.
-    pub(super) fn new(pool: Pool, queue: Queue, live: Live, settings: &Settings) -> RejectUnanswered {
+    pub(super) fn new(answering: Answering, settings: &Settings) -> RejectUnanswered {
         let limit = match settings.answer_within_s {
             0 => settings.open_window_s,
             within => within.min(settings.open_window_s),
         };
         RejectUnanswered {
-            pool,
-            queue,
-            live,
+            answering,
             limit: TimeDelta::seconds(limit.into()),
         }
     }

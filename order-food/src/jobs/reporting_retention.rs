@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use job_queue::{Job, JobError, Kind, NewJob, Outcome, Overflow, Priority, Run};
+use job_queue::{Job, JobError, Kind, Outcome, Overflow, Priority, Run};
 use objects::Store;
 use tracing::info;
 
@@ -27,11 +27,5 @@ impl Job for ReportingRetention {
             }
         }
         Ok(Outcome::Done)
-    }
-}
-
-impl ReportingRetention {
-    pub(super) fn periodic() -> Result<NewJob, serde_json::Error> {
-        Ok(NewJob::of::<ReportingRetention>(&())?.unique("files"))
     }
 }

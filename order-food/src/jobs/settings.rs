@@ -85,6 +85,12 @@ pub(crate) fn pause_by_either_name() -> Option<(&'static str, &'static str)> {
         .then_some(("QUARKUS_SCHEDULER_ENABLED", "jobs.scheduler_enabled"))
 }
 
+/// The variables of a table with one number per priority, in the order of `ENVIRONMENT`.
+fn named(table: &str) -> impl Iterator<Item = &'static str> {
+    let of_table = move |(_, key): &&(&str, &str)| key.starts_with(table);
+    ENVIRONMENT.iter().filter(of_table).map(|(name, _)| *name)
+}
+
 impl PerPriority {
     /// In the order of [`job_queue::Priority::ALL`].
     fn all(&self) -> [u64; 5] {
@@ -117,22 +123,8 @@ impl Settings {
 
     /// Variable, value and range of each number.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = (&'static str, u64, RangeInclusive<u64>)> {
-        const CAPACITIES: [&str; 5] = [
-            "JOBS_QUEUE_CAPACITY_CRITICAL",
-            "JOBS_QUEUE_CAPACITY_HIGH",
-            "JOBS_QUEUE_CAPACITY_DEFAULT",
-            "JOBS_QUEUE_CAPACITY_LOW",
-            "JOBS_QUEUE_CAPACITY_BULK",
-        ];
-        const ATTEMPTS: [&str; 5] = [
-            "JOBS_RETRY_MAX_ATTEMPTS_CRITICAL",
-            "JOBS_RETRY_MAX_ATTEMPTS_HIGH",
-            "JOBS_RETRY_MAX_ATTEMPTS_DEFAULT",
-            "JOBS_RETRY_MAX_ATTEMPTS_LOW",
-            "JOBS_RETRY_MAX_ATTEMPTS_BULK",
-        ];
-        let capacities = CAPACITIES.into_iter().zip(self.queue_capacity.all());
-        let attempts = ATTEMPTS.into_iter().zip(self.retry_max_attempts.all());
+        let capacities = named("jobs.queue_capacity.").zip(self.queue_capacity.all());
+        let attempts = named("jobs.retry_max_attempts.").zip(self.retry_max_attempts.all());
         [
             ("WORKER_CONCURRENCY", self.concurrency as u64, 1..=1_000),
             ("WORKER_POOL_SIZE", self.pool_size as u64, 1..=100),

@@ -3,10 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::{Job, JobError, Kind, Outcome, Priority, Run};
+use job_queue::{Job, JobError, Kind, NewJob, Outcome, Priority, Run};
 use serde_json::json;
 
-use crate::webhooks::{Attempt, Deliverer, Delivery};
+use crate::webhooks::{Attempt, Deliverer, Delivery, EndpointId, Event};
+
+/// A job that delivers a test event once: an operator waits for the outcome.
+///
+/// # Errors
+/// When the event cannot be written as JSON.
+pub(crate) fn test_delivery(endpoint: EndpointId) -> Result<NewJob, serde_json::Error> {
+    let event = Event::test();
+    let payload = serde_json::to_string(&Delivery { endpoint, event })?;
+    Ok(NewJob::raw(OrderWebhook::KIND.max_attempts(1), payload))
+}
 
 /// Delivers an event; the receiver gets the same `webhook-id` on each attempt.
 pub(crate) struct OrderWebhook(pub(crate) Arc<Deliverer>);

@@ -6,13 +6,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{Chosen, DeadLetterAction};
 use super::{Desk, found};
-
-/// A change of some dead letters; returns those that were changed.
-#[derive(Clone, Copy)]
-enum Change {
-    Replay,
-    Purge,
-}
+use crate::jobs::operator_bulk::BulkAction;
 
 impl Desk {
     pub(super) async fn dead_letters(&mut self, action: DeadLetterAction) -> Result<ExitCode, Failure> {
@@ -25,17 +19,8 @@ impl Desk {
                 let rows = operate::list_dead(&mut self.connection, kind.as_deref(), replayed, limit)
                     .await
                     .or_exit(ExitCode::Unexpected, "dead-letters list")?;
-                let columns = [
-                    "id",
-                    "kind",
-                    "priority",
-                    "reason",
-                    "attempt",
-                    "died_at",
-                    "replayed_as",
-                    "last_error",
-                ];
-                self.output.table(&columns, &rows)
+                let columns = "id kind priority reason attempt died_at replayed_as last_error";
+                self.output.table(columns, &rows)
             }
             DeadLetterAction::Show { id } => {
                 let row = operate::show_dead(&mut self.connection, id)
@@ -57,7 +42,7 @@ impl Desk {
                     },
                     None => by_id_or_all(chosen)?,
                 };
-                self.change(Change::Replay, chosen).await
+                self.change_dead(BulkAction::Replay, chosen).await
             }
             DeadLetterAction::Purge {
                 chosen, older_than, ..
@@ -69,30 +54,28 @@ impl Desk {
                     },
                     None => by_id_or_all(chosen)?,
                 };
-                self.change(Change::Purge, chosen).await
+                self.change_dead(BulkAction::Purge, chosen).await
             }
         }
     }
 
     /// Changes them in pieces, each a transaction with its record, until none is left that died
     /// before the first: those that are replayed may be dead letters again meanwhile.
-    async fn change(&mut self, change: Change, mut chosen: DeadLetters) -> Result<ExitCode, Failure> {
-        let (action, member) = match change {
-            Change::Replay => ("jobs.replay", "replayed"),
-            Change::Purge => ("jobs.purge", "purged"),
-        };
+    async fn change_dead(
+        &mut self,
+        action: BulkAction,
+        mut chosen: DeadLetters,
+    ) -> Result<ExitCode, Failure> {
+        let (name, member) = (action.name(), action.done());
         let target = format!("dead letters {}", describe(&chosen));
         let before = operate::time_of(&mut self.connection, None)
             .await
-            .or_exit(ExitCode::Unexpected, action)?;
+            .or_exit(ExitCode::Unexpected, name)?;
         let mut changed: Vec<Value> = Vec::new();
         loop {
             let piece = self
-                .recorded(action, &target, async |connection| {
-                    let piece = match change {
-                        Change::Replay => operate::replay(connection, &chosen, Some(before)).await?,
-                        Change::Purge => operate::purge(connection, &chosen, Some(before)).await?,
-                    };
+                .recorded(name, &target, async |connection| {
+                    let piece = action.apply(connection, &chosen, Some(before)).await?;
                     Ok((None, (!piece.is_empty()).then_some(Value::Array(piece))))
                 })
                 .await?;
@@ -116,19 +99,16 @@ impl Desk {
             let problem = format!("none of {ids:?} is a dead letter that can be {member}");
             return Err(Failure::new(ExitCode::Prerequisite, problem));
         }
-        let columns: &[&str] = match change {
-            Change::Replay => &["id", "kind", "replayed_as"],
-            Change::Purge => &["id", "kind"],
-        };
-        match self.output.is_json() {
-            true => self
-                .output
-                .object(json!({ member: changed.len(), "jobs": changed })),
-            false => {
-                self.output.table(columns, &changed)?;
-                self.output.line(&format!("{} {member}", changed.len()))
-            }
+        if self.output.is_json() {
+            let answer = json!({ member: changed.len(), "jobs": changed });
+            return self.output.object(answer);
         }
+        let columns = match action {
+            BulkAction::Replay => "id kind replayed_as",
+            BulkAction::Purge => "id kind",
+        };
+        self.output.table(columns, &changed)?;
+        self.output.line(&format!("{} {member}", changed.len()))
     }
 }
 

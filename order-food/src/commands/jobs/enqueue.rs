@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use diesel_async::SimpleAsyncConnection;
-use job_queue::{Overflow, Priority, Queue, operate};
+use job_queue::{Overflow, Queue, operate};
 use process::failure::{ExitCode, Failure, OrExit};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::arguments::Enqueue;
 use super::{Desk, LOOK};
@@ -51,10 +51,7 @@ impl Desk {
         };
         // Workers look each second anyway.
         let _ = self.connection.batch_execute("NOTIFY jobs_queued").await;
-        let id = enqueued
-            .get("id")
-            .and_then(serde_json::Value::as_i64)
-            .unwrap_or_default();
+        let id = enqueued.get("id").and_then(Value::as_i64).unwrap_or_default();
         match wait {
             None => self.output.object(enqueued),
             Some(wait) => self.wait_for(id, wait).await,
@@ -80,11 +77,9 @@ impl Desk {
                 .or_exit(ExitCode::Unexpected, "enqueue --wait")?;
             let Some(living) = living else { break };
             if started.elapsed() >= wait {
-                let priority = living.get("priority").and_then(serde_json::Value::as_i64);
-                let priority = priority.and_then(|number| Priority::of(i16::try_from(number).ok()?));
-                self.output.object(
-                    json!({ "id": id, "state": "pending", "priority": priority.map(Priority::name) }),
-                )?;
+                let priority = living.get("priority");
+                self.output
+                    .object(json!({ "id": id, "state": "pending", "priority": priority }))?;
                 return Ok(ExitCode::Pending);
             }
             tokio::time::sleep(LOOK).await;
@@ -95,12 +90,7 @@ impl Desk {
         match dead {
             None => self.output.object(json!({ "id": id, "state": "done" })),
             Some(dead) => {
-                let of = |member: &str| {
-                    dead.get(member)
-                        .and_then(serde_json::Value::as_str)
-                        .unwrap_or("")
-                        .to_owned()
-                };
+                let of = |member: &str| dead.get(member).and_then(Value::as_str).unwrap_or_default();
                 self.output
                     .object(json!({ "id": id, "state": of("reason"), "error": of("last_error") }))?;
                 Ok(ExitCode::Unexpected)

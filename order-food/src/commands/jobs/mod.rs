@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use database::Database;
 use database::pool::Pool;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::AsyncPgConnection;
 use job_queue::operate::{self, JobFilter};
-use job_queue::{CancelTarget, Cancelled, Priority, Queue, Registry};
+use job_queue::{Priority, Queue, Registry};
 use process::failure::{ExitCode, Failure, OrExit};
 use serde_json::{Value, json};
 
@@ -21,9 +21,9 @@ pub(super) use arguments::Jobs;
 use output::Output;
 
 use super::schema;
-use crate::exit_code::connecting;
+use crate::jobs::job_action::JobAction;
 use crate::jobs::{self, Resources};
-use crate::operator_actions::{OperatorAction, record};
+use crate::operator_actions::{OperatorAction, recorded};
 use crate::settings::Settings;
 
 /// A connection and what the commands know of kinds.
@@ -62,11 +62,8 @@ impl Desk {
             settings: settings.clone(),
         };
         let registry = jobs::registry(&resources).or_exit(ExitCode::Usage, "settings")?;
-        let client = database.connect().await.map_err(connecting("jobs"))?;
-        schema::check(&client, TABLES_OF_JOBS).await?;
-        let connection = database.connect_diesel().await;
         Ok(Desk {
-            connection: connection.map_err(connecting("jobs"))?,
+            connection: schema::connect(&database, "jobs", TABLES_OF_JOBS).await?,
             registry,
             settings,
             host: process::host_name(),
@@ -75,43 +72,18 @@ impl Desk {
     }
 
     async fn act(&mut self, action: Action) -> Result<ExitCode, Failure> {
-        match action {
-            Action::Stats => self.stats().await,
-            Action::Workers => {
-                let rows = operate::workers(&mut self.connection)
-                    .await
-                    .or_exit(ExitCode::Unexpected, "workers")?;
-                self.output.table(
-                    &[
-                        "pod",
-                        "pool",
-                        "filter",
-                        "slots",
-                        "running",
-                        "heartbeat_age_s",
-                        "version",
-                        "id",
-                    ],
-                    &rows,
-                )
-            }
-            Action::Running { pod } => {
-                let rows = operate::running(&mut self.connection, pod.as_deref())
-                    .await
-                    .or_exit(ExitCode::Unexpected, "running")?;
-                self.output.table(
-                    &[
-                        "id",
-                        "kind",
-                        "priority",
-                        "attempt",
-                        "pod",
-                        "running_s",
-                        "progress",
-                    ],
-                    &rows,
-                )
-            }
+        let connection = &mut self.connection;
+        let (command, columns, rows) = match action {
+            Action::Workers => (
+                "workers",
+                "pod pool filter slots running heartbeat_age_s version id",
+                operate::workers(connection).await,
+            ),
+            Action::Running { pod } => (
+                "running",
+                "id kind priority attempt pod running_s progress",
+                operate::running(connection, pod.as_deref()).await,
+            ),
             Action::List {
                 kind,
                 priority,
@@ -124,42 +96,30 @@ impl Desk {
                     running: state.map(arguments::State::is_running),
                     limit,
                 };
-                let rows = operate::list(&mut self.connection, &filter)
-                    .await
-                    .or_exit(ExitCode::Unexpected, "list")?;
-                self.output.table(
-                    &[
-                        "id",
-                        "kind",
-                        "priority",
-                        "state",
-                        "attempt",
-                        "run_at",
-                        "last_error",
-                    ],
-                    &rows,
-                )
+                let columns = "id kind priority state attempt run_at last_error";
+                ("list", columns, operate::list(connection, &filter).await)
             }
+            Action::Schedules => (
+                "schedules",
+                "name last_slot",
+                operate::schedules(connection).await,
+            ),
             Action::Show { id } => {
-                let row = operate::show(&mut self.connection, id)
-                    .await
-                    .or_exit(ExitCode::Unexpected, "show")?;
-                self.output.object(found(row, "job", id)?)
+                let row = operate::show(connection, id).await;
+                let row = row.or_exit(ExitCode::Unexpected, "show")?;
+                return self.output.object(found(row, "job", id)?);
             }
-            Action::Schedules => {
-                let rows = operate::schedules(&mut self.connection)
-                    .await
-                    .or_exit(ExitCode::Unexpected, "schedules")?;
-                self.output.table(&["name", "last_slot"], &rows)
-            }
-            Action::Enqueue(enqueue) => self.enqueue(enqueue).await,
-            Action::Cancel { id } => self.cancel(id).await,
-            Action::RunNow { id } => self.run_now(id).await,
-            Action::Pause { scope, reason } => self.pause(&scope, &reason).await,
-            Action::Resume { scope } => self.resume(&scope).await,
-            Action::Drain { wait, reason } => self.drain(wait, &reason).await,
-            Action::DeadLetters(action) => self.dead_letters(action.action).await,
-        }
+            Action::Stats => return self.stats().await,
+            Action::Enqueue(enqueue) => return self.enqueue(enqueue).await,
+            Action::Cancel { id } => return self.change(JobAction::Cancel, "job", id).await,
+            Action::RunNow { id } => return self.change(JobAction::RunNow, "queued job", id).await,
+            Action::Pause { scope, reason } => return self.pause(&scope, &reason).await,
+            Action::Resume { scope } => return self.resume(&scope).await,
+            Action::Drain { wait, reason } => return self.drain(wait, &reason).await,
+            Action::DeadLetters(action) => return self.dead_letters(action.action).await,
+        };
+        let rows = rows.or_exit(ExitCode::Unexpected, command)?;
+        self.output.table(columns, &rows)
     }
 
     async fn stats(&mut self) -> Result<ExitCode, Failure> {
@@ -173,45 +133,19 @@ impl Desk {
         if self.output.is_json() {
             return self.output.object(json!({ "queues": merged, "paused": paused }));
         }
-        self.output.table(
-            &["kind", "priority", "queued", "due", "running", "dead", "oldest_s"],
-            &merged,
-        )?;
+        self.output
+            .table("kind priority queued due running dead oldest_s", &merged)?;
         match paused.is_empty() {
             true => Ok(ExitCode::Done),
-            false => self
-                .output
-                .table(&["scope", "paused_at", "paused_by", "reason"], &paused),
+            false => self.output.table("scope paused_at paused_by reason", &paused),
         }
     }
 
-    async fn cancel(&mut self, id: i64) -> Result<ExitCode, Failure> {
-        let done = self
-            .recorded("jobs.cancel", &format!("job {id}"), async |connection| {
-                let before = operate::show(connection, id).await?;
-                let after = job_queue::cancel(connection, CancelTarget::Id(id))
-                    .await?
-                    .map(|cancelled| match cancelled {
-                        Cancelled::Queued(_) => json!({ "id": id, "cancelled": "queued" }),
-                        Cancelled::Running(_) => json!({ "id": id, "cancelled": "running" }),
-                    });
-                Ok((before.map(without_payload), after))
-            })
-            .await?;
-        self.output.object(found(done, "job", id)?)
-    }
-
-    async fn run_now(&mut self, id: i64) -> Result<ExitCode, Failure> {
-        let done = self
-            .recorded("jobs.run_now", &format!("job {id}"), async |connection| {
-                let before = operate::show(connection, id).await?;
-                Ok((
-                    before.map(without_payload),
-                    operate::run_now(connection, id).await?,
-                ))
-            })
-            .await?;
-        self.output.object(found(done, "queued job", id)?)
+    /// Changes a job that waits or runs.
+    async fn change(&mut self, action: JobAction, what: &str, id: i64) -> Result<ExitCode, Failure> {
+        let apply = async |connection: &mut AsyncPgConnection| action.apply(connection, id).await;
+        let done = self.recorded(action.name(), &format!("job {id}"), apply).await?;
+        self.output.object(found(done, what, id)?)
     }
 
     async fn pause(&mut self, scope: &str, reason: &str) -> Result<ExitCode, Failure> {
@@ -310,30 +244,15 @@ impl Desk {
         target: &str,
         act: impl AsyncFnOnce(&mut AsyncPgConnection) -> diesel::QueryResult<(Option<Value>, Option<Value>)>,
     ) -> Result<Option<Value>, Failure> {
-        let connection = &mut self.connection;
-        // An error ends the process, and its session with it: nothing is left half done.
-        let recorded = async {
-            connection.batch_execute("BEGIN").await?;
-            let (before, after) = act(connection).await?;
-            let outcome = match after {
-                Some(_) => "done",
-                None => "nothing to act on",
-            };
-            let action = OperatorAction {
-                key_id: None,
-                via: "cli",
-                action,
-                target,
-                before,
-                after: after.clone(),
-                outcome,
-                request_id: Some(&self.host),
-            };
-            record(connection, &action).await?;
-            connection.batch_execute("COMMIT").await?;
-            diesel::QueryResult::Ok(after)
+        let record = OperatorAction {
+            request_id: Some(&self.host),
+            ..OperatorAction::new("cli", action, target.to_owned())
         };
-        recorded.await.or_exit(ExitCode::Unexpected, action)
+        // An error ends the process, and its session with it: nothing is left half done.
+        let acted = recorded(&mut self.connection, record, async |connection, record| {
+            diesel::QueryResult::Ok(record.changed(act(connection).await?))
+        });
+        acted.await.or_exit(ExitCode::Unexpected, action)
     }
 }
 
@@ -346,12 +265,4 @@ const LOOK: Duration = Duration::from_millis(100);
 
 fn found(row: Option<Value>, what: &str, id: i64) -> Result<Value, Failure> {
     row.ok_or_else(|| Failure::new(ExitCode::Prerequisite, format!("there is no {what} {id}")))
-}
-
-/// What is recorded of a job: payloads may hold more than an operator's record should.
-fn without_payload(mut job: Value) -> Value {
-    if let Some(job) = job.as_object_mut() {
-        job.remove("payload");
-    }
-    job
 }

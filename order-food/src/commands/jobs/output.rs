@@ -1,6 +1,7 @@
 //! Rows for people, or as JSON.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write;
 
 use job_queue::Priority;
@@ -22,17 +23,13 @@ impl Output {
         self.json
     }
 
-    /// Rows: an array of objects, or the columns under their names.
-    pub(super) fn table(self, columns: &[&str], rows: &[Value]) -> Result<ExitCode, Failure> {
+    /// Rows: an array of objects, or these columns under their names.
+    pub(super) fn table(self, columns: &str, rows: &[Value]) -> Result<ExitCode, Failure> {
         if self.json {
             return self.line(&Value::Array(rows.iter().map(named).collect()).to_string());
         }
-        let mut lines = vec![
-            columns
-                .iter()
-                .map(|column| (*column).to_owned())
-                .collect::<Vec<_>>(),
-        ];
+        let columns: Vec<&str> = columns.split(' ').collect();
+        let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|name| (*name).to_owned()).collect()];
         for row in rows {
             let row = named(row);
             lines.push(columns.iter().map(|column| cell(row.get(*column))).collect());
@@ -109,22 +106,16 @@ pub(super) fn merge(rows: Vec<Value>) -> Vec<Value> {
     let mut merged: BTreeMap<(i64, String), Value> = BTreeMap::new();
     for row in rows {
         let priority = row.get("priority").and_then(Value::as_i64).unwrap_or_default();
-        let kind = row
-            .get("kind")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        match merged
-            .get_mut(&(priority, kind.clone()))
-            .and_then(Value::as_object_mut)
-        {
-            Some(before) => {
-                if let Some(dead) = row.get("dead").filter(|dead| dead.as_i64() != Some(0)) {
+        let kind = row.get("kind").and_then(Value::as_str).unwrap_or_default();
+        match merged.entry((priority, kind.to_owned())) {
+            Entry::Vacant(entry) => {
+                entry.insert(row);
+            }
+            Entry::Occupied(mut entry) => {
+                let dead = row.get("dead").filter(|dead| dead.as_i64() != Some(0));
+                if let (Some(dead), Some(before)) = (dead, entry.get_mut().as_object_mut()) {
                     before.insert("dead".to_owned(), dead.clone());
                 }
-            }
-            None => {
-                merged.insert((priority, kind), row);
             }
         }
     }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use process::failure::{ExitCode, Failure, OrExit};
 use serde_json::{Value, json};
 
-use super::connection::{Change, ChangeError, Operator};
+use super::connection::{ChangeError, Operator};
 use super::show;
+use crate::operator_actions::OperatorAction;
 use crate::settings::Settings;
 use crate::webhooks::endpoints::{self, Endpoint, EndpointId};
 use crate::webhooks::{EndpointUrl, EventType, WebhookSecret, refused_address};
@@ -40,9 +42,10 @@ pub(super) async fn add(
         return Err(Failure::new(ExitCode::Usage, message));
     }
     let endpoint = operator
-        .change("webhooks.add", async |connection| {
+        .change("webhooks.add", async |connection, record| {
             let endpoint = endpoints::add(connection, url.as_str(), &events, &secret).await?;
-            Ok(changed(None, endpoint))
+            changed(record, None, &endpoint);
+            Ok(endpoint)
         })
         .await?;
     Ok(show::with_secret(&endpoint, &secret, as_json))
@@ -61,48 +64,37 @@ pub(super) async fn rotate(
     let secret = new_secret()?;
     let mut operator = Operator::connect(settings).await?;
     let endpoint = operator
-        .change("webhooks.rotate", async |connection| {
+        .change("webhooks.rotate", async |connection, record| {
             let endpoint = existing(connection, id).await?;
             endpoints::rotate(connection, id, &secret, overlap).await?;
-            Ok(Change {
-                after: Some(json!({ "formerSecretSignsForSeconds": overlap.as_secs() })),
-                before: None,
-                target: target(id),
-                outcome: "done",
-                value: endpoint,
-            })
+            record.target = target(id);
+            record.after = Some(json!({ "formerSecretSignsForSeconds": overlap.as_secs() }));
+            Ok(endpoint)
         })
         .await?;
     Ok(show::with_secret(&endpoint, &secret, as_json))
 }
 
-/// Switches the endpoint off.
+/// Switches the endpoint off or on.
 ///
 /// # Errors
 /// Exit code 2 when there is no such endpoint.
-pub(super) async fn disable(settings: &Settings, id: EndpointId, as_json: bool) -> Result<String, Failure> {
+pub(super) async fn switch(
+    settings: &Settings,
+    id: EndpointId,
+    (action, switch): (
+        &'static str,
+        impl AsyncFnOnce(&mut AsyncPgConnection, EndpointId) -> QueryResult<Endpoint>,
+    ),
+    as_json: bool,
+) -> Result<String, Failure> {
     let mut operator = Operator::connect(settings).await?;
     let endpoint = operator
-        .change("webhooks.disable", async |connection| {
+        .change(action, async |connection, record| {
             let before = existing(connection, id).await?;
-            let after = endpoints::disable(connection, id).await?;
-            Ok(changed(Some(before), after))
-        })
-        .await?;
-    Ok(show::one(&endpoint, as_json))
-}
-
-/// Switches the endpoint on.
-///
-/// # Errors
-/// Exit code 2 when there is no such endpoint.
-pub(super) async fn enable(settings: &Settings, id: EndpointId, as_json: bool) -> Result<String, Failure> {
-    let mut operator = Operator::connect(settings).await?;
-    let endpoint = operator
-        .change("webhooks.enable", async |connection| {
-            let before = existing(connection, id).await?;
-            let after = endpoints::enable(connection, id).await?;
-            Ok(changed(Some(before), after))
+            let after = switch(connection, id).await?;
+            changed(record, Some(&before), &after);
+            Ok(after)
         })
         .await?;
     Ok(show::one(&endpoint, as_json))
@@ -118,32 +110,22 @@ pub(super) async fn existing(
     id: EndpointId,
 ) -> Result<Endpoint, ChangeError> {
     let found = endpoints::locked(connection, id).await?;
-    found.ok_or_else(|| ChangeError::Refused(no_such_endpoint(id)))
+    found.ok_or_else(|| {
+        let message = format!("there is no endpoint {id}: see `order-food webhooks list`");
+        ChangeError::Refused(Failure::new(ExitCode::Usage, message))
+    })
 }
 
-/// Exit code 2.
-pub(super) fn no_such_endpoint(id: EndpointId) -> Failure {
-    let message = format!("there is no endpoint {id}: see `order-food webhooks list`");
-    Failure::new(ExitCode::Usage, message)
-}
-
-fn changed(before: Option<Endpoint>, after: Endpoint) -> Change<Endpoint> {
-    let was = before.as_ref().map(state);
-    let is = state(&after);
-    Change {
-        target: target(after.id),
-        outcome: if was.as_ref() == Some(&is) {
-            "unchanged"
-        } else {
-            "done"
-        },
-        before: was,
-        after: Some(is),
-        value: after,
+fn changed(record: &mut OperatorAction<'_>, before: Option<&Endpoint>, after: &Endpoint) {
+    record.target = target(after.id);
+    record.before = before.map(state);
+    record.after = Some(state(after));
+    if record.before == record.after {
+        record.outcome = "unchanged";
     }
 }
 
-fn target(id: EndpointId) -> String {
+pub(super) fn target(id: EndpointId) -> String {
     format!("endpoint {id}")
 }
 

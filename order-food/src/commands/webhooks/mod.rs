@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use process::failure::Failure;
 
 use crate::settings::Settings;
-use crate::webhooks::{EndpointId, EventType};
+use crate::webhooks::{EndpointId, EventType, endpoints};
 use connection::Operator;
 
 /// Manage the endpoints that events are sent to.
@@ -99,8 +99,14 @@ pub(super) fn run(webhooks: Webhooks, config: Option<PathBuf>) -> Result<String,
                 let default = Duration::from_secs(settings.webhooks.secret_overlap_s);
                 change::rotate(&settings, id, overlap.unwrap_or(default), json).await
             }
-            Action::Disable { id } => change::disable(&settings, id, json).await,
-            Action::Enable { id } => change::enable(&settings, id, json).await,
+            Action::Disable { id } => {
+                let disable = ("webhooks.disable", endpoints::disable);
+                change::switch(&settings, id, disable, json).await
+            }
+            Action::Enable { id } => {
+                let enable = ("webhooks.enable", endpoints::enable);
+                change::switch(&settings, id, enable, json).await
+            }
         }
     })
 }

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use job_queue::{CancelTarget, Job, NewJob, cancel, enqueue, find_public};
+use job_queue::{CancelTarget, cancel, enqueue, find_public};
 use process::failure::{ExitCode, Failure, OrExit};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::change::existing;
-use super::connection::{Change, Operator};
-use crate::jobs::OrderWebhook;
+use super::change::{existing, target};
+use super::connection::Operator;
+use crate::jobs::test_delivery;
 use crate::settings::Settings;
-use crate::webhooks::{Delivery, EndpointId, Event};
+use crate::webhooks::EndpointId;
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -28,24 +28,16 @@ pub(super) async fn test(
     as_json: bool,
 ) -> Result<String, Failure> {
     let public = Uuid::now_v7();
-    let delivery = Delivery {
-        endpoint: id,
-        event: Event::test(),
-    };
-    let payload = serde_json::to_string(&delivery).or_exit(ExitCode::Unexpected, "JSON")?;
-    let job = NewJob::raw(OrderWebhook::KIND.max_attempts(1), payload).public(public);
+    let job = test_delivery(id)
+        .or_exit(ExitCode::Unexpected, "JSON")?
+        .public(public);
     let mut operator = Operator::connect(settings).await?;
     operator
-        .change("webhooks.test", async |connection| {
+        .change("webhooks.test", async |connection, record| {
             existing(connection, id).await?;
             enqueue(connection, &[job]).await?;
-            Ok(Change {
-                target: format!("endpoint {id}"),
-                before: None,
-                after: None,
-                outcome: "done",
-                value: (),
-            })
+            record.target = target(id);
+            Ok(())
         })
         .await?;
     let until = Instant::now() + wait;
@@ -56,11 +48,7 @@ pub(super) async fn test(
         match job {
             Some(job) if job.result.is_some() => return tell(&job.result.unwrap_or_default(), as_json),
             Some(job) if job.finished_at.is_some() => {
-                let error = job.last_error.unwrap_or(job.state);
-                return Err(Failure::new(
-                    ExitCode::Unexpected,
-                    format!("not delivered: {error}"),
-                ));
+                return Err(not_delivered(&job.last_error.unwrap_or(job.state)));
             }
             _ if Instant::now() >= until => break,
             _ => sleep(POLL).await,
@@ -78,10 +66,7 @@ pub(super) async fn test(
 /// The outcome that the worker stored.
 fn tell(result: &Value, as_json: bool) -> Result<String, Failure> {
     if let Some(error) = result.get("error").and_then(Value::as_str) {
-        return Err(Failure::new(
-            ExitCode::Unexpected,
-            format!("not delivered: {error}"),
-        ));
+        return Err(not_delivered(error));
     }
     let field = |name| result.get(name).and_then(Value::as_u64).unwrap_or_default();
     let (status, took_ms) = (field("status"), field("ms"));
@@ -89,4 +74,8 @@ fn tell(result: &Value, as_json: bool) -> Result<String, Failure> {
         true => json!({ "delivered": true, "status": status, "ms": took_ms }).to_string(),
         false => format!("delivered: HTTP {status} after {took_ms} ms"),
     })
+}
+
+fn not_delivered(error: &str) -> Failure {
+    Failure::new(ExitCode::Unexpected, format!("not delivered: {error}"))
 }
