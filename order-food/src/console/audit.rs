@@ -2,22 +2,22 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
-use super::jobs::with_field;
-use super::loads;
-use super::view::{Field, Form, Section};
+use super::loads::Json;
+use super::view::{Field, Form, Section, Table};
 use super::visit::{Refusal, Visit};
 
-/// $1: text that action or target contain, with the id below which to look after a line break.
+/// $1: text that action or target contain; $2: the id below which to look, null is any.
 const ACTIONS: &str = "
     SELECT to_jsonb(operator_actions) AS row FROM operator_actions
-    WHERE (split_part($1, chr(10), 1) = '' OR strpos(action || ' ' || target, split_part($1, chr(10), 1)) > 0)
-        AND (split_part($1, chr(10), 2) = '' OR id < split_part($1, chr(10), 2)::bigint)
-    ORDER BY id DESC LIMIT ";
+    WHERE ($1 = '' OR strpos(action || ' ' || target, $1) > 0) AND ($2::bigint IS NULL OR id < $2)
+    ORDER BY id DESC LIMIT $3";
 
-const PAGE: usize = 100;
-const MOST_IN_CSV: usize = 100_000;
+const PAGE: i64 = 100;
+const MOST_IN_CSV: i64 = 100_000;
 
 const COLUMNS: [(&str, &str); 10] = [
     ("Id", "id"),
@@ -32,40 +32,38 @@ const COLUMNS: [(&str, &str); 10] = [
     ("Request", "request_id"),
 ];
 
-async fn actions(visit: &Visit, most: usize) -> Result<Vec<Value>, Refusal> {
-    let text = visit.field("text").unwrap_or_default().replace('\n', " ");
-    let before = visit.field("before").and_then(|id| id.parse::<i64>().ok());
-    let before = before.map_or_else(String::new, |id| id.to_string());
-    let sql = format!("{ACTIONS}{most}");
+async fn actions(visit: &Visit, most: i64) -> Result<Vec<Value>, Refusal> {
+    let before: Option<i64> = visit.field("before").and_then(|id| id.parse().ok());
     visit
-        .read(async |connection| loads::rows_of(connection, &sql, &format!("{text}\n{before}")).await)
+        .read(async |connection| {
+            let rows: Vec<Json> = diesel::sql_query(ACTIONS)
+                .bind::<Text, _>(visit.field("text").unwrap_or_default())
+                .bind::<Nullable<BigInt>, _>(before)
+                .bind::<BigInt, _>(most)
+                .load(connection)
+                .await?;
+            Ok(rows.into_iter().map(|row| row.row).collect())
+        })
         .await
 }
 
 /// GET /audit.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
     let rows = actions(&visit, PAGE).await?;
-    let filter = Form {
-        path: "/audit".into(),
-        get: true,
-        fields: vec![Field::text(
-            "text",
-            "Action or target contains",
-            visit.field("text").unwrap_or_default(),
-        )],
-        submit: "Show".into(),
-        ..Form::default()
+    let text = visit.field("text").unwrap_or_default();
+    let contains = Field::text("text", "Action or target contains", text);
+    let filter = Form::filter("", "/audit", vec![contains]);
+    let last = rows
+        .last()
+        .filter(|_| rows.len() as i64 == PAGE)
+        .and_then(|row| row.get("id"));
+    let table = Table {
+        next: visit.older("/audit", last.and_then(Value::as_i64)),
+        ..Table::of("Actions, newest first", &COLUMNS, &rows, "Nothing was done yet.")
     };
-    let mut table = loads::table("Actions, newest first", &COLUMNS, &rows, "Nothing was done yet.");
-    if let (Section::Table(table), true) = (&mut table, rows.len() == PAGE) {
-        let last = rows.last().and_then(|row| row.get("id")).map(Value::to_string);
-        table.next = last.map(|id| with_field(&visit, "/audit", "before", &id));
-    }
-    let csv = vec![(
-        with_field(&visit, "/audit.csv", "before", ""),
-        "As CSV".to_owned(),
-    )];
-    Ok(visit.page("Audit", vec![Section::Form(filter), table, Section::Links(csv)]))
+    let csv = vec![(visit.with_field("/audit.csv", "before", ""), "As CSV".to_owned())];
+    let sections = vec![Section::Form(filter), Section::Table(table), Section::Links(csv)];
+    Ok(visit.page("Audit", sections))
 }
 
 /// GET /audit.csv: the newest 100,000 that match.

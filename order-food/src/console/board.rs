@@ -9,20 +9,22 @@ use askama::Template;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
-use futures_util::stream::unfold;
+use futures_util::future::ready;
+use futures_util::stream::{StreamExt, once, unfold};
 use pages::Representation;
 use shop::order_status::allowed;
 use shop::{Actor, OrderStatus, Reason, pick_up_code};
 use tokio::time::timeout;
+use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
 use super::right::Right;
 use super::view::{Banner, Frame};
-use super::visit::{DONE, Refusal, Visit};
+use super::visit::{Refusal, Visit};
 use crate::live::EVENT_STREAM;
 use crate::orders::states::{ByStatus, ids_by_status, present_states};
 use crate::orders::status::{NotChanged, ReadyIn, StatusChange};
-use crate::orders::{Order, orders_of};
+use crate::orders::{Order, orders_of, placed_at};
 
 /// Orders that one board shows; more are told of.
 const MOST: i64 = 500;
@@ -166,12 +168,10 @@ async fn write(visit: &Visit) -> Result<Representation, Refusal> {
     let (category, text) = (visit.field("category"), visit.field("q"));
     let mut categories: Vec<String> = Vec::new();
     let mut all_day = BTreeMap::new();
-    let mut columns = [
-        ("New", Vec::new()),
-        ("Preparing", Vec::new()),
-        ("Ready", Vec::new()),
-    ]
-    .map(|(heading, tickets)| Column { heading, tickets });
+    let mut columns = ["New", "Preparing", "Ready"].map(|heading| Column {
+        heading,
+        tickets: Vec::new(),
+    });
     // The oldest first.
     for order in orders.iter().rev().take(MOST as usize) {
         let Some(present) = state_of.get(&order.id) else {
@@ -201,14 +201,9 @@ async fn write(visit: &Visit) -> Result<Representation, Refusal> {
         }
     }
     categories.sort();
-    let done = visit.field("done");
-    let banner = DONE.iter().find(|(name, _)| Some(*name) == done);
     let board = Board {
         frame: visit.frame(),
-        banner: banner.map(|(_, text)| Banner {
-            text: (*text).into(),
-            bad: false,
-        }),
+        banner: visit.banner(),
         category: category.unwrap_or_default().to_owned(),
         text: text.unwrap_or_default().to_owned(),
         categories,
@@ -222,9 +217,7 @@ async fn write(visit: &Visit) -> Result<Representation, Refusal> {
         usual: visit.console.state.order_ready_minutes.minutes(),
         reasons: reasons(),
     };
-    let page = board
-        .render()
-        .map_err(|error| Refusal::Database(error.to_string()))?;
+    let page = board.render().map_err(Refusal::database)?;
     Ok(Representation::page(&visit.request, page.into_bytes()))
 }
 
@@ -254,10 +247,7 @@ fn ticket(
     if lines.is_empty() {
         return None;
     }
-    let placed = order.id.get_timestamp().map(|timestamp| timestamp.to_unix());
-    let at =
-        placed.and_then(|(seconds, nanos)| DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos));
-    let at = at.unwrap_or(present.changed_at);
+    let at = placed_at(order.id).unwrap_or(present.changed_at);
     let age = (now - at).num_seconds().max(0);
     Some(Ticket {
         id: order.id,
@@ -280,25 +270,16 @@ fn ticket(
 
 /// POST /orders/{id}: changes the state, unless somebody was faster.
 pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = Uuid::try_parse(visit.path("id")).map_err(|_| Refusal::Missing)?;
-    let invalid = |problem: &str| Refusal::Invalid(problem.to_owned());
+    let id: Uuid = visit.id()?;
     let to = visit.field("to").and_then(|name| OrderStatus::parse(name).ok());
-    let to = to.ok_or_else(|| invalid("The state is not known."))?;
-    let version: i32 = visit
-        .field("version")
-        .and_then(|version| version.parse().ok())
-        .ok_or_else(|| invalid("The version is missing."))?;
-    let reason = match visit.field("reason") {
-        Some(name) => Some(Reason::parse(name).map_err(|_| invalid("The reason is not known."))?),
-        None => None,
-    };
-    let ready_in = match visit.field("minutes") {
-        Some(text) => {
-            let minutes = text.parse().map_err(|_| invalid("Minutes are a number."))?;
-            Some(ReadyIn::new(minutes).map_err(|error| invalid(&error.to_string()))?)
-        }
-        None => None,
-    };
+    let to = to.ok_or_else(|| Refusal::invalid("The state is not known."))?;
+    let version = visit.field("version").and_then(|version| version.parse().ok());
+    let version: i32 = version.ok_or_else(|| Refusal::invalid("The version is missing."))?;
+    let reason = visit.field("reason").map(Reason::parse).transpose();
+    let reason = reason.map_err(|_| Refusal::invalid("The reason is not known."))?;
+    let minutes = visit.field("minutes").map(str::parse::<i64>).transpose();
+    let minutes = minutes.map_err(|_| Refusal::invalid("Minutes are a number."))?;
+    let ready_in = minutes.map(ReadyIn::new).transpose().map_err(Refusal::invalid)?;
     let Some(session) = &visit.session else {
         return Err(Refusal::Missing);
     };
@@ -310,7 +291,7 @@ pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
         via: Some("console"),
         ready_in,
         reason,
-        note: visit.field("note").map(str::to_owned),
+        note: visit.value("note"),
         versions: Some(vec![version]),
     };
     let done = match visit.console.state.changes.make(change).await {
@@ -320,25 +301,24 @@ pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
         }
         Err(NotChanged::OtherVersion { .. } | NotChanged::NotAllowed { .. }) => "faster",
         Err(NotChanged::NotFound) => return Err(Refusal::Missing),
-        Err(NotChanged::ReasonRequired { .. }) => return Err(invalid("Say why: the customer sees it.")),
-        Err(error @ (NotChanged::Unavailable(_) | NotChanged::Unknown(_))) => {
-            return Err(Refusal::Database(error.to_string()));
+        Err(NotChanged::ReasonRequired { .. }) => {
+            return Err(Refusal::invalid("Say why: the customer sees it."));
         }
-        Err(error) => return Err(Refusal::Invalid(error.to_string())),
+        Err(error @ (NotChanged::Unavailable(_) | NotChanged::Unknown(_))) => {
+            return Err(Refusal::database(error));
+        }
+        Err(error) => return Err(Refusal::invalid(error)),
     };
     if visit.field("from").is_some() {
         return Ok(visit.back(&format!("/orders/{id}"), done));
     }
-    let category = visit.field("category");
-    let path = category.map_or_else(
-        || "/orders".to_owned(),
-        |category| {
-            let query = url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("category", category)
-                .finish();
-            format!("/orders?{query}")
-        },
-    );
+    let path = match visit.field("category") {
+        Some(category) => {
+            let category: String = byte_serialize(category.as_bytes()).collect();
+            format!("/orders?category={category}")
+        }
+        None => "/orders".to_owned(),
+    };
     Ok(visit.back(&path, done))
 }
 
@@ -351,37 +331,30 @@ pub(super) async fn events(visit: Visit) -> Result<HttpResponse, Refusal> {
     let place = state
         .streams
         .place()
-        .map_err(|_| Refusal::Database("as many streams are open as there may be".into()))?;
+        .map_err(|_| Refusal::database("as many streams are open as there may be"))?;
     let news = state.live.board();
     let draining = state.streams.draining();
-    let stream = unfold(
-        (visit, place, news, true),
-        move |(visit, place, mut news, first)| {
-            let draining = draining.clone();
-            async move {
-                if first {
-                    return Some((
-                        Ok::<_, actix_web::Error>(Bytes::from_static(b"retry: 2000\n\n")),
-                        (visit, place, news, false),
-                    ));
-                }
-                let line: &'static [u8] = tokio::select! {
-                    () = draining.cancelled() => return None,
-                    change = timeout(HEARTBEAT, news.changed()) => match change {
-                        Ok(Ok(())) => b"data: orders\n\n",
-                        Ok(Err(_)) => return None,
-                        Err(_) => b":\n\n",
-                    },
-                };
-                // A revoked key hears nothing more.
-                visit
-                    .is_still_in()
-                    .then(|| (Ok(Bytes::from_static(line)), (visit, place, news, false)))
-            }
-        },
-    );
+    let first = once(ready(Ok::<_, actix_web::Error>(Bytes::from_static(
+        b"retry: 2000\n\n",
+    ))));
+    let lines = unfold((visit, place, news), move |(visit, place, mut news)| {
+        let draining = draining.clone();
+        async move {
+            let line: &'static [u8] = tokio::select! {
+                () = draining.cancelled() => return None,
+                change = timeout(HEARTBEAT, news.changed()) => match change {
+                    Ok(Ok(())) => b"data: orders\n\n",
+                    Ok(Err(_)) => return None,
+                    Err(_) => b":\n\n",
+                },
+            };
+            // A revoked key hears nothing more.
+            let is_still_in = visit.is_still_in();
+            is_still_in.then(|| (Ok(Bytes::from_static(line)), (visit, place, news)))
+        }
+    });
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, EVENT_STREAM))
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(stream))
+        .streaming(first.chain(lines)))
 }

@@ -19,8 +19,7 @@ pub(super) fn days(visit: &Visit, newest: Option<NaiveDate>) -> Result<Days, Ref
         None => Ok(default),
     };
     let first = today.checked_sub_days(Later::new(DAYS - 1)).unwrap_or(today);
-    let days = Days::new(day("from", first)?, day("to", today)?)
-        .map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let days = Days::new(day("from", first)?, day("to", today)?).map_err(Refusal::invalid)?;
     match days.count() > MAX_DAYS {
         true => Err(Refusal::Invalid(format!(
             "At most {MAX_DAYS} days are shown at once."

@@ -7,10 +7,10 @@ use job_queue::{Job, NewJob, enqueue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::cell::{Cell, has, id_of};
 use super::job::details;
-use super::jobs::with_field;
 use super::right::Right;
-use super::view::{Action, Cell, Field, Form, Row, Section, Table, Ticked};
+use super::view::{Action, Field, Form, Row, Section, Table, Ticked};
 use super::visit::{Refusal, Visit};
 use crate::jobs::operator_bulk::{Bulk, BulkAction, OperatorBulk};
 
@@ -21,9 +21,9 @@ const SAMPLE: usize = 5;
 
 fn query(visit: &Visit) -> DeadQuery {
     DeadQuery {
-        kind: visit.field("kind").map(str::to_owned),
-        reason: visit.field("reason").map(str::to_owned),
-        error: visit.field("error").map(str::to_owned),
+        kind: visit.value("kind"),
+        reason: visit.value("reason"),
+        error: visit.value("error"),
         replayed: visit.field("replayed").is_some(),
         before: visit.field("before").and_then(|id| id.parse().ok()),
     }
@@ -44,70 +44,44 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
         .await?;
     let may = visit.may(Right::Operate);
     let value = |name| visit.field(name).unwrap_or_default();
-    let filter = Form {
-        heading: "Filter".into(),
-        path: "/dead".into(),
-        get: true,
-        fields: vec![
-            Field::text("kind", "Kind", value("kind")),
-            Field::choice(
-                "reason",
-                "Reason",
-                value("reason"),
-                &["", "exhausted", "permanent", "poison", "cancelled"],
-            ),
-            Field::text("error", "Error contains", value("error")),
-        ],
-        submit: "Show".into(),
-    };
-    let row = |dead: &Value| {
-        let id = dead.get("id").map(Value::to_string).unwrap_or_default();
-        let mut cells = vec![Cell::Link(format!("/dead/{id}"), id.clone())];
-        cells.extend(Cell::row(
-            dead,
-            &[
-                "kind",
-                "reason",
-                "attempt",
-                "died_at",
-                "last_error",
-                "replayed_as",
-            ],
-        ));
-        Row {
-            tick: dead.get("replayed_as").is_none_or(Value::is_null).then_some(id),
-            cells,
-            ..Row::default()
-        }
-    };
+    let reasons = ["", "exhausted", "permanent", "poison", "cancelled"];
+    let fields = vec![
+        Field::text("kind", "Kind", value("kind")),
+        Field::choice("reason", "Reason", value("reason"), &reasons),
+        Field::text("error", "Error contains", value("error")),
+    ];
+    let filter = Form::filter("Filter", "/dead", fields);
+    let columns = [
+        ("Id", "id"),
+        ("Kind", "kind"),
+        ("Reason", "reason"),
+        ("Attempts", "attempt"),
+        ("Died", "died_at"),
+        ("Last error", "last_error"),
+        ("Replayed as", "replayed_as"),
+    ];
     let ticked = Ticked {
         path: "/dead/change",
         buttons: vec![("replay", "Replay the ticked"), ("purge", "Purge the ticked")],
     };
+    let empty = "None among those that were looked at.";
     let table = Table {
-        caption: "Dead letters, newest first".into(),
-        head: vec![
-            "Id",
-            "Kind",
-            "Reason",
-            "Attempts",
-            "Died",
-            "Last error",
-            "Replayed as",
-        ],
-        rows: found.rows.iter().map(row).collect(),
-        empty: "None among those that were looked at.",
         ticked: may.then_some(ticked),
-        next: found
-            .older_than
-            .map(|id| with_field(&visit, "/dead", "before", &id.to_string())),
+        next: visit.older("/dead", found.older_than),
+        ..Table::of("Dead letters, newest first", &columns, &found.rows, empty).with(
+            &found.rows,
+            |dead, row| {
+                row.set(0, Cell::link("/dead", id_of(dead)));
+                row.tick = (!has(dead, "replayed_as")).then(|| id_of(dead));
+            },
+        )
     };
     let mut sections = vec![Section::Form(filter), Section::Table(table)];
     if !bulk.is_empty() {
         sections.push(Section::Table(running_bulk(&bulk, may, workers.is_empty())));
     }
     if may && matching > 0 && !query.replayed {
-        let path = with_field(&visit, "/dead/all", "before", "");
+        let path = visit.with_field("/dead/all", "before", "");
         sections.push(Section::Links(vec![(
             path,
             format!("{}…", all(&query, matching)),
@@ -118,13 +92,9 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
 
 fn running_bulk(jobs: &[Value], may: bool, without_worker: bool) -> Table {
     let row = |job: &Value| {
-        let id = job.get("id").map(Value::to_string).unwrap_or_default();
-        let stop = Action {
-            path: format!("/jobs/{id}/cancel"),
-            label: "Stop".into(),
-            about: format!("job {id}"),
-            fields: Vec::new(),
-        };
+        let id = id_of(job);
+        let about = format!("job {id}");
+        let stop = Action::new(format!("/jobs/{id}/cancel"), "Stop", &about, Vec::new());
         let bulk = job.get("payload").cloned().map(serde_json::from_value::<Bulk>);
         let what = match &bulk {
             Some(Ok(bulk)) => format!("{} {}", bulk.action.verb(), bulk.target()),
@@ -139,30 +109,29 @@ fn running_bulk(jobs: &[Value], may: bool, without_worker: bool) -> Table {
             (Some(changed), Some(of)) if of > 0 => format!("{changed} of {of}"),
             (Some(changed), _) => changed.to_string(),
         };
-        let progress = match job.get("cancel_requested_at").is_none_or(Value::is_null) {
-            true => progress,
-            false => format!("{progress}, is being stopped"),
+        let progress = match has(job, "cancel_requested_at") {
+            true => format!("{progress}, is being stopped"),
+            false => progress,
         };
-        Row {
-            cells: vec![
-                Cell::Link(format!("/jobs/{id}"), id),
-                Cell::Text(what),
-                Cell::Text(progress),
-                Cell::of(job, "created_at"),
-            ],
-            actions: may.then_some(stop).into_iter().collect(),
-            ..Row::default()
-        }
+        let mut row = Row::from([
+            Cell::link("/jobs", id),
+            Cell::Text(what),
+            Cell::Text(progress),
+            Cell::of(job, "created_at"),
+        ]);
+        row.actions.extend(may.then_some(stop));
+        row
     };
-    Table {
-        caption: match without_worker {
-            true => "In the background: no worker runs, so this waits for one".into(),
-            false => "In the background".into(),
-        },
-        head: vec!["Job", "What", "Progress", "Begun"],
-        rows: jobs.iter().map(row).collect(),
-        ..Table::default()
-    }
+    let caption = match without_worker {
+        true => "In the background: no worker runs, so this waits for one",
+        false => "In the background",
+    };
+    Table::new(
+        caption,
+        &["Job", "What", "Progress", "Begun"],
+        jobs.iter().map(row),
+        "",
+    )
 }
 
 /// What all of them are called.
@@ -198,18 +167,15 @@ pub(super) async fn ask_all(visit: Visit) -> Result<HttpResponse, Refusal> {
             ))
         })
         .await?;
-    let members = ["id", "kind", "reason", "died_at", "last_error"];
-    let row = |dead: &Value| Row {
-        cells: Cell::row(dead, &members),
-        ..Row::default()
-    };
-    let sample = Table {
-        caption: "Some of them".into(),
-        head: vec!["Id", "Kind", "Reason", "Died", "Last error"],
-        rows: sample.rows.iter().take(SAMPLE).map(row).collect(),
-        empty: "None is left.",
-        ..Table::default()
-    };
+    let columns = [
+        ("Id", "id"),
+        ("Kind", "kind"),
+        ("Reason", "reason"),
+        ("Died", "died_at"),
+        ("Last error", "last_error"),
+    ];
+    let some = sample.rows.get(..SAMPLE).unwrap_or(&sample.rows);
+    let sample = Table::of("Some of them", &columns, some, "None is left.");
     let word = match matching {
         matching if matching > COUNTED => "all".to_owned(),
         matching => matching.to_string(),
@@ -254,7 +220,7 @@ pub(super) async fn ask_all(visit: Visit) -> Result<HttpResponse, Refusal> {
 
 /// GET /dead/{id}.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = visit.number("id")?;
+    let id: i64 = visit.id()?;
     let (dead, payload) = visit
         .read(async |connection| {
             Ok((
@@ -264,20 +230,13 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         })
         .await?;
     let dead = dead.ok_or(Refusal::Missing)?;
-    let steps = [
-        ("queued", false),
-        ("running", false),
-        ("done", false),
-        ("dead", true),
-    ];
+    let steps = ["queued", "running", "done", "dead"].map(|step| (step, step == "dead"));
     let mut sections = vec![Section::Steps(steps.into())];
     sections.extend(details(&visit, &dead, &payload));
-    if visit.may(Right::Operate) && dead.get("replayed_as").is_none_or(Value::is_null) {
-        let press = |(what, label): (&str, &str)| Action {
-            path: "/dead/change".into(),
-            label: label.into(),
-            about: String::new(),
-            fields: vec![("id", id.to_string()), ("do", what.to_owned())],
+    if visit.may(Right::Operate) && !has(&dead, "replayed_as") {
+        let press = |(what, label): (&str, &str)| {
+            let fields = vec![("id", id.to_string()), ("do", what.to_owned())];
+            Action::new("/dead/change", label, "", fields)
         };
         let both = [("replay", "Replay"), ("purge", "Purge")];
         sections.push(Section::Actions(both.map(press).into()));
@@ -289,7 +248,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
 pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
     let ids = visit.ids();
     if ids.is_empty() {
-        return Err(Refusal::Invalid("No dead letter was chosen.".into()));
+        return Err(Refusal::invalid("No dead letter was chosen."));
     }
     let action = action(&visit)?;
     let target = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
@@ -305,14 +264,11 @@ pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
         )
         .await?;
     visit.console.state.queue.wake();
-    Ok(visit.back(
-        "/dead",
-        match (done, action) {
-            (None, _) => "nothing",
-            (_, BulkAction::Replay) => "replayed",
-            (_, BulkAction::Purge) => "purged",
-        },
-    ))
+    let word = match done {
+        None => "nothing",
+        Some(_) => action.done(),
+    };
+    Ok(visit.back("/dead", word))
 }
 
 /// POST /dead/all: begins a job that replays or purges all of a kind, or of every kind.
@@ -324,19 +280,17 @@ pub(super) async fn change_all(visit: Visit) -> Result<HttpResponse, Refusal> {
             "Nothing was purged: type {word} to confirm."
         )));
     }
-    let value = |name| visit.field(name).map(str::to_owned);
     let bulk = Bulk {
         action,
-        kind: value("kind"),
-        reason: value("reason"),
-        error: value("error"),
+        kind: visit.value("kind"),
+        reason: visit.value("reason"),
+        error: visit.value("error"),
         number: visit.field("word").and_then(|word| word.parse().ok()),
         key_id: visit.session.as_ref().map(|session| session.key),
     };
-    let public = Uuid::now_v7();
     let job = NewJob::of::<OperatorBulk>(&bulk)
-        .map_err(|error| Refusal::Invalid(error.to_string()))?
-        .public(public);
+        .map_err(Refusal::invalid)?
+        .public(Uuid::now_v7());
     let target = bulk.target();
     visit
         .act("jobs.bulk", &target, async |connection| {
@@ -353,6 +307,6 @@ fn action(visit: &Visit) -> Result<BulkAction, Refusal> {
     match visit.field("do") {
         Some("replay") => Ok(BulkAction::Replay),
         Some("purge") => Ok(BulkAction::Purge),
-        _ => Err(Refusal::Invalid("Choose to replay or to purge.".into())),
+        _ => Err(Refusal::invalid("Choose to replay or to purge.")),
     }
 }

@@ -5,9 +5,10 @@ use job_queue::{Job, NewJob, browse, enqueue, find_public};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::cell::{Cell, id_of, text_of};
 use super::days::days;
 use super::right::Right;
-use super::view::{Cell, Field, Form, Row, Section, Table};
+use super::view::{Field, Form, Section, Table};
 use super::visit::{Refusal, Visit};
 use crate::http::ApiError;
 use crate::job_status::file_of;
@@ -34,9 +35,6 @@ pub(super) async fn sections(visit: &Visit, days: Days) -> Result<Vec<Section>, 
             ))
         })
         .await?;
-    let rows = running.iter().map(running_row);
-    let rows = rows.chain(done.iter().map(done_row));
-    let rows = rows.chain(dead.rows.iter().take(10).map(dead_row)).collect();
     let mut sections = Vec::new();
     if visit.may(Right::Operate) {
         sections.push(Section::Form(Form {
@@ -52,72 +50,57 @@ pub(super) async fn sections(visit: &Visit, days: Days) -> Result<Vec<Section>, 
             ..Form::default()
         }));
     }
-    sections.push(Section::Table(Table {
-        caption: "Exports".into(),
-        head: vec!["Job", "State", "Progress", "Rows", "Since", "File"],
-        rows,
-        empty: "None within the retention of results.",
-        ..Table::default()
-    }));
+    let running = running.iter().map(running_row);
+    let rows = running
+        .chain(done.iter().map(done_row))
+        .chain(dead.rows.iter().take(10).map(dead_row));
+    let head = ["Job", "State", "Progress", "Rows", "Since", "File"];
+    let table = Table::new("Exports", &head, rows, "None within the retention of results.");
+    sections.push(Section::Table(table));
     Ok(sections)
 }
 
-fn running_row(job: &Value) -> Row {
-    let id = job.get("id").map(Value::to_string).unwrap_or_default();
+fn running_row(job: &Value) -> [Cell; 6] {
     let is_running = job.get("state") == Some(&json!(1));
     let progress = job.get("progress").unwrap_or(&Value::Null);
     let percent = progress.get("percent").and_then(Value::as_i64);
-    Row {
-        cells: vec![
-            Cell::Link(format!("/jobs/{id}"), id),
-            Cell::Text(if is_running { "running" } else { "waits" }.into()),
-            percent.map_or_else(
-                || Cell::Text("–".into()),
-                |percent| Cell::Text(format!("{percent} %")),
-            ),
-            Cell::of(progress, "rows"),
-            Cell::of(job, "created_at"),
-            Cell::Text("–".into()),
-        ],
-        ..Row::default()
-    }
+    [
+        Cell::link("/jobs", id_of(job)),
+        Cell::text(if is_running { "running" } else { "waits" }),
+        percent.map_or_else(Cell::dash, |percent| Cell::Text(format!("{percent} %"))),
+        Cell::of(progress, "rows"),
+        Cell::of(job, "created_at"),
+        Cell::dash(),
+    ]
 }
 
-fn done_row(done: &Value) -> Row {
+fn done_row(done: &Value) -> [Cell; 6] {
     let result = done.get("result").unwrap_or(&Value::Null);
-    let name = result.get("object").and_then(Value::as_str).unwrap_or_default();
-    let public = done.get("public_id").and_then(Value::as_str).unwrap_or_default();
-    Row {
-        cells: vec![
-            Cell::of(done, "job_id"),
-            Cell::Text("done".into()),
-            Cell::Text("100 %".into()),
-            Cell::of(result, "rows"),
-            Cell::of(done, "finished_at"),
-            Cell::Link(format!("/sales/export/{public}"), name.to_owned()),
-        ],
-        ..Row::default()
-    }
+    let file = format!("/sales/export/{}", text_of(done, "public_id"));
+    [
+        Cell::of(done, "job_id"),
+        Cell::text("done"),
+        Cell::text("100 %"),
+        Cell::of(result, "rows"),
+        Cell::of(done, "finished_at"),
+        Cell::Link(file, text_of(result, "object").to_owned()),
+    ]
 }
 
-fn dead_row(dead: &Value) -> Row {
-    let id = dead.get("id").map(Value::to_string).unwrap_or_default();
-    Row {
-        cells: vec![
-            Cell::Link(format!("/dead/{id}"), id),
-            Cell::Bad("failed".into()),
-            Cell::of(dead, "last_error"),
-            Cell::Text("–".into()),
-            Cell::of(dead, "died_at"),
-            Cell::Text("–".into()),
-        ],
-        ..Row::default()
-    }
+fn dead_row(dead: &Value) -> [Cell; 6] {
+    [
+        Cell::link("/dead", id_of(dead)),
+        Cell::Bad("failed".into()),
+        Cell::of(dead, "last_error"),
+        Cell::dash(),
+        Cell::of(dead, "died_at"),
+        Cell::dash(),
+    ]
 }
 
 /// GET /sales/export/{id}: the file of an export that is done.
 pub(super) async fn file(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = Uuid::try_parse(visit.path("id")).map_err(|_| Refusal::Missing)?;
+    let id: Uuid = visit.id()?;
     let job = visit
         .read(async |connection| find_public(connection, id).await)
         .await?;
@@ -127,7 +110,7 @@ pub(super) async fn file(visit: Visit) -> Result<HttpResponse, Refusal> {
     file_of(&job, &visit.console.state)
         .await
         .map_err(|error| match error {
-            ApiError::Unavailable => Refusal::Database(error.to_string()),
+            ApiError::Unavailable => Refusal::database(error),
             _ => Refusal::Missing,
         })
 }
@@ -140,16 +123,12 @@ pub(super) async fn begin(visit: Visit) -> Result<HttpResponse, Refusal> {
         "data": value("data", "orders"), "format": value("format", "csv"),
         "from": days.from().to_string(), "to": days.to().to_string(),
     });
-    let request = ExportRequest::parse(request.to_string().as_bytes())
-        .map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let request = ExportRequest::parse(request.to_string().as_bytes()).map_err(Refusal::invalid)?;
     if visit.console.state.exports.is_none() {
-        return Err(Refusal::Invalid(
-            "Exports are not configured (REPORT_LOCATION).".into(),
-        ));
+        return Err(Refusal::invalid("Exports are not configured (REPORT_LOCATION)."));
     }
     let id = Uuid::now_v7();
-    let mut job =
-        NewJob::of::<ReportingExport>(&request).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let mut job = NewJob::of::<ReportingExport>(&request).map_err(Refusal::invalid)?;
     if let Some(session) = &visit.session {
         job = job.owner(session.key);
     }

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use database::pool::Pool;
 use job_queue::browse;
 use tokio::time::Instant;
 
 use super::Console;
-use super::view::{Cell, Row, Table};
+use super::cell::Cell;
+use super::view::Table;
 
 /// Jobs that came and left in all, at one time.
 #[derive(Clone, Copy)]
@@ -70,47 +70,30 @@ impl Flow {
     /// The rates as a table.
     pub(super) fn table(&self) -> Table {
         let row = |(name, span): (&str, Duration)| {
-            let cell = |rate: Option<f64>| {
-                rate.map_or_else(
-                    || Cell::Text("–".into()),
-                    |rate| Cell::Number(format!("{rate:.1}")),
-                )
+            let cell = |rate: f64| Cell::Number(format!("{rate:.1}"));
+            let (added, removed) = match self.rates(span) {
+                Some((added, removed)) => (cell(added), cell(removed)),
+                None => (Cell::dash(), Cell::dash()),
             };
-            let rates = self.rates(span);
-            Row {
-                cells: vec![
-                    Cell::Text(name.into()),
-                    cell(rates.map(|rates| rates.0)),
-                    cell(rates.map(|rates| rates.1)),
-                ],
-                ..Row::default()
-            }
+            [Cell::text(name), added, removed]
         };
-        Table {
-            caption: "Rates of all priorities, since this console runs".into(),
-            head: vec!["Within the", "Came, jobs/s", "Left, jobs/s"],
-            rows: SPANS.map(row).into(),
-            ..Table::default()
-        }
+        let caption = "Rates of all priorities, since this console runs";
+        let head = ["Within the", "Came, jobs/s", "Left, jobs/s"];
+        Table::new(caption, &head, SPANS.map(row), "")
     }
 }
 
 /// Samples until the console is gone; a sample that fails is left out.
 pub(super) async fn watch(console: Weak<Console>) {
     while let Some(console) = console.upgrade() {
-        if let Some((added, removed)) = flow(&console.state.pool).await {
+        let read = async |connection: &mut _| browse::flow(connection).await;
+        if let Ok((added, removed)) = console.state.pool.read(EVERY, read).await {
             let at = Instant::now();
             console.flow.add(Sample { at, added, removed });
         }
         drop(console);
         tokio::time::sleep(EVERY).await;
     }
-}
-
-async fn flow(pool: &Pool) -> Option<(i64, i64)> {
-    pool.read(EVERY, async |connection| browse::flow(connection).await)
-        .await
-        .ok()
 }
 
 #[cfg(test)]

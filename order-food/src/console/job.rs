@@ -1,18 +1,19 @@
 //! The page of one job, and what can be done to it.
 
 use actix_web::HttpResponse;
-use job_queue::{CancelTarget, Cancelled, browse, cancel, operate};
+use job_queue::{browse, operate};
 use serde_json::{Value, json};
 
-use super::jobs::{PRIORITIES, STATES};
+use super::cell::{Cell, text_of};
 use super::mask;
 use super::right::Right;
-use super::view::{Action, Cell, Facts, Row, Section, Table};
+use super::view::{Action, Facts, Section, Table};
 use super::visit::{Refusal, Visit};
+use crate::jobs::job_action::JobAction;
 
 /// GET /jobs/{id}.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = visit.number("id")?;
+    let id: i64 = visit.id()?;
     let (job, payload) = visit
         .read(async |connection| {
             Ok((
@@ -23,21 +24,13 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         .await?;
     let job = job.ok_or(Refusal::Missing)?;
     let is_queued = job.get("state") == Some(&json!(0));
-    let steps = [
-        ("queued", is_queued),
-        ("running", !is_queued),
-        ("done", false),
-        ("dead", false),
-    ];
+    let position = if is_queued { "queued" } else { "running" };
+    let steps = ["queued", "running", "done", "dead"].map(|step| (step, step == position));
     let mut sections = vec![Section::Steps(steps.into())];
     sections.extend(details(&visit, &job, &payload));
     if visit.may(Right::Operate) {
-        let press = |path: &str, label: &str| Action {
-            path: format!("/jobs/{id}/{path}"),
-            label: label.into(),
-            about: String::new(),
-            fields: Vec::new(),
-        };
+        let press =
+            |path: &str, label: &str| Action::new(format!("/jobs/{id}/{path}"), label, "", Vec::new());
         let run = is_queued.then(|| press("run", "Run now"));
         sections.push(Section::Actions(
             run.into_iter().chain([press("cancel", "Cancel")]).collect(),
@@ -52,43 +45,33 @@ pub(super) fn details(visit: &Visit, job: &Value, payload: &str) -> Vec<Section>
     let rows = job.as_object().into_iter().flatten();
     let facts = rows
         .filter(|(name, value)| !hidden.contains(&name.as_str()) && !value.is_null())
-        .map(
-            |(name, _)| match (name.as_str(), job.get(name).and_then(Value::as_u64)) {
-                ("priority", Some(number)) => (name.clone(), named(&PRIORITIES, number)),
-                ("state", Some(number)) => (name.clone(), named(&STATES, number)),
-                ("trace_ctx", _) => ("trace".to_owned(), trace(visit, job)),
-                _ => (name.replace('_', " "), Cell::of(job, name)),
-            },
-        )
+        .map(|(name, _)| match name.as_str() {
+            "trace_ctx" => ("trace".to_owned(), trace(visit, job)),
+            _ => (name.replace('_', " "), Cell::of(job, name)),
+        })
         .collect();
     let attempts = job.get("attempts").and_then(Value::as_array);
-    let attempts = Table {
-        caption: "Failed attempts".into(),
-        head: vec!["Attempt", "Ended", "Took, ms", "Worker", "Error"],
-        rows: attempts
-            .into_iter()
-            .flatten()
-            .map(|attempt| Row {
-                cells: Cell::row(attempt, &["attempt", "at", "ms", "worker", "error"]),
-                ..Row::default()
-            })
-            .collect(),
-        empty: "None.",
-        ..Table::default()
-    };
+    let columns = [
+        ("Attempt", "attempt"),
+        ("Ended", "at"),
+        ("Took, ms", "ms"),
+        ("Worker", "worker"),
+        ("Error", "error"),
+    ];
+    let attempts = attempts.map(Vec::as_slice).unwrap_or_default();
     vec![
         Section::Facts(Facts {
             heading: "State".into(),
             rows: facts,
         }),
-        Section::Table(attempts),
+        Section::Table(Table::of("Failed attempts", &columns, attempts, "None.")),
         Section::Folded("Payload".into(), mask::pretty(payload)),
     ]
 }
 
 /// The trace of the request that enqueued the job, as a link where traces can be looked at.
 fn trace(visit: &Visit, job: &Value) -> Cell {
-    let context = job.get("trace_ctx").and_then(Value::as_str).unwrap_or_default();
+    let context = text_of(job, "trace_ctx");
     let id = context.split('-').nth(1).unwrap_or_default();
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     match &visit.console.trace_url {
@@ -97,72 +80,48 @@ fn trace(visit: &Visit, job: &Value) -> Cell {
     }
 }
 
-fn named(names: &[&str], number: u64) -> Cell {
-    let name = usize::try_from(number).ok().and_then(|number| names.get(number));
-    Cell::Text(name.map_or_else(|| number.to_string(), |name| (*name).to_owned()))
-}
-
-/// What can be done to jobs that wait or run.
-#[derive(Clone, Copy)]
-enum Press {
-    Cancel,
-    RunNow,
-}
-
 /// POST /jobs/{id}/cancel.
 pub(super) async fn cancel_job(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = visit.number("id")?;
-    press(&visit, &[id], Press::Cancel).await
+    press(&visit, &[visit.id()?], JobAction::Cancel).await
 }
 
 /// POST /jobs/{id}/run.
 pub(super) async fn run_now(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = visit.number("id")?;
-    press(&visit, &[id], Press::RunNow).await
+    press(&visit, &[visit.id()?], JobAction::RunNow).await
 }
 
 /// POST /jobs/change: cancels those with these ids, or makes them due.
 pub(super) async fn change(visit: Visit) -> Result<HttpResponse, Refusal> {
     let ids = visit.ids();
     match visit.field("do") {
-        _ if ids.is_empty() => Err(Refusal::Invalid("No job was chosen.".into())),
-        Some("cancel") => press(&visit, &ids, Press::Cancel).await,
-        Some("run") => press(&visit, &ids, Press::RunNow).await,
-        _ => Err(Refusal::Invalid("Choose to cancel or to run them now.".into())),
+        _ if ids.is_empty() => Err(Refusal::invalid("No job was chosen.")),
+        Some("cancel") => press(&visit, &ids, JobAction::Cancel).await,
+        Some("run") => press(&visit, &ids, JobAction::RunNow).await,
+        _ => Err(Refusal::invalid("Choose to cancel or to run them now.")),
     }
 }
 
-async fn press(visit: &Visit, ids: &[i64], press: Press) -> Result<HttpResponse, Refusal> {
-    let (action, word) = match press {
-        Press::Cancel => ("jobs.cancel", "cancelled"),
-        Press::RunNow => ("jobs.run_now", "run"),
-    };
+async fn press(visit: &Visit, ids: &[i64], action: JobAction) -> Result<HttpResponse, Refusal> {
     let numbers = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
-    let target = if ids.len() == 1 { "job" } else { "jobs" };
+    let jobs = if ids.len() == 1 { "job" } else { "jobs" };
     let done = visit
-        .act(action, &format!("{target} {numbers}"), async |connection| {
+        .act(action.name(), &format!("{jobs} {numbers}"), async |connection| {
             let (mut before, mut after) = (Vec::new(), Vec::new());
             for id in ids {
-                let job = operate::show(connection, *id).await?.map(without_payload);
-                let changed = match press {
-                    Press::Cancel => {
-                        cancel(connection, CancelTarget::Id(*id))
-                            .await?
-                            .map(|cancelled| match cancelled {
-                                Cancelled::Queued(_) => json!({ "cancelled": "queued" }),
-                                Cancelled::Running(_) => json!({ "cancelled": "running" }),
-                            })
-                    }
-                    Press::RunNow => operate::run_now(connection, *id).await?,
-                };
-                before.extend(job);
-                after.extend(changed);
+                let (was, is) = action.apply(connection, *id).await?;
+                before.extend(was);
+                after.extend(is);
             }
             Ok((recorded(before), recorded(after)))
         })
         .await?;
     visit.console.state.queue.wake();
-    Ok(visit.back("/jobs", if done.is_some() { word } else { "nothing" }))
+    let word = match (done, action) {
+        (None, _) => "nothing",
+        (_, JobAction::Cancel) => "cancelled",
+        (_, JobAction::RunNow) => "run",
+    };
+    Ok(visit.back("/jobs", word))
 }
 
 /// One state as it is, several as a list.
@@ -171,12 +130,4 @@ fn recorded(mut states: Vec<Value>) -> Option<Value> {
         0 | 1 => states.pop(),
         _ => Some(Value::Array(states)),
     }
-}
-
-/// What is recorded of a job: payloads may hold more than the record should.
-fn without_payload(mut job: Value) -> Value {
-    if let Some(job) = job.as_object_mut() {
-        job.remove("payload");
-    }
-    job
 }

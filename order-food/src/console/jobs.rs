@@ -5,9 +5,10 @@ use job_queue::browse::{self, JobQuery};
 use job_queue::{Priority, operate};
 use serde_json::Value;
 
+use super::cell::{Cell, id_of, priority_of};
 use super::pauses::{pause_form, pauses_table};
 use super::right::Right;
-use super::view::{Cell, Field, Form, Row, Section, Table, Ticked};
+use super::view::{Field, Form, Section, Table, Ticked};
 use super::visit::{Refusal, Visit};
 
 /// GET /jobs: priorities, workers, pauses, and the newest jobs that match the filter.
@@ -53,18 +54,16 @@ pub(super) async fn list(visit: Visit) -> Result<HttpResponse, Refusal> {
 pub(super) fn priorities_table(visit: &Visit, rows: &[Value]) -> Table {
     let queue = &visit.console.state.queue;
     let cells = |row: &Value| {
-        let number = row.get("priority").and_then(Value::as_i64).unwrap_or_default();
-        let priority = i16::try_from(number).ok().and_then(Priority::of);
-        let name = priority.map_or_else(String::new, |priority| priority.to_string());
+        let priority = priority_of(row);
+        let name = priority.map_or("", Priority::name);
         let capacity = priority.map_or(0, |priority| queue.capacity(priority));
         let waiting = row.get("waiting").and_then(Value::as_i64).unwrap_or_default();
-        let shown = match waiting {
-            10_001.. => "10,000+".to_owned(),
-            waiting => waiting.to_string(),
-        };
-        vec![
-            Cell::Link(format!("/jobs?priority={name}"), name),
-            Cell::Number(shown),
+        [
+            Cell::Link(format!("/jobs?priority={name}"), name.to_owned()),
+            match waiting {
+                10_001.. => Cell::Number("10,000+".to_owned()),
+                waiting => Cell::number(waiting),
+            },
             Cell::of(row, "oldest_s"),
             Cell::of(row, "running"),
             match waiting.unsigned_abs() >= capacity {
@@ -74,134 +73,77 @@ pub(super) fn priorities_table(visit: &Visit, rows: &[Value]) -> Table {
             Cell::number(priority.map_or(0, |priority| queue.overflowed(priority))),
         ]
     };
-    Table {
-        caption: "Priorities".into(),
-        head: vec![
-            "Priority",
-            "Waiting",
-            "Oldest due, s",
-            "Running",
-            "Capacity",
-            "Met it full, this replica",
-        ],
-        rows: rows
-            .iter()
-            .map(|row| Row {
-                cells: cells(row),
-                ..Row::default()
-            })
-            .collect(),
-        ..Table::default()
-    }
+    let head = [
+        "Priority",
+        "Waiting",
+        "Oldest due, s",
+        "Running",
+        "Capacity",
+        "Met it full, this replica",
+    ];
+    Table::new("Priorities", &head, rows.iter().map(cells), "")
 }
 
 fn workers_table(workers: &[Value]) -> Table {
-    let members = [
-        "pod",
-        "pool",
-        "filter",
-        "slots",
-        "running",
-        "heartbeat_age_s",
-        "version",
+    let columns = [
+        ("Pod", "pod"),
+        ("Pool", "pool"),
+        ("Priorities", "filter"),
+        ("Slots", "slots"),
+        ("Running", "running"),
+        ("Heartbeat, s ago", "heartbeat_age_s"),
+        ("Version", "version"),
     ];
-    let row = |worker: &Value| {
-        let mut cells = Cell::row(worker, &members);
+    let empty = "No worker runs: jobs wait until one starts (order-food worker).";
+    Table::of("Workers", &columns, workers, empty).with(workers, |worker, row| {
         let age = worker.get("heartbeat_age_s").and_then(Value::as_f64);
-        if let (Some(cell), Some(age)) = (cells.get_mut(5), age.filter(|age| *age > 15.0)) {
-            *cell = Cell::Bad(format!("{age:.1} – lost?"));
+        if let Some(age) = age.filter(|age| *age > 15.0) {
+            row.set(5, Cell::Bad(format!("{age:.1} – lost?")));
         }
-        Row {
-            cells,
-            ..Row::default()
-        }
-    };
-    Table {
-        caption: "Workers".into(),
-        head: vec![
-            "Pod",
-            "Pool",
-            "Priorities",
-            "Slots",
-            "Running",
-            "Heartbeat, s ago",
-            "Version",
-        ],
-        rows: workers.iter().map(row).collect(),
-        empty: "No worker runs: jobs wait until one starts (order-food worker).",
-        ..Table::default()
-    }
+    })
 }
 
 fn filter_form(visit: &Visit) -> Form {
     let value = |name| visit.field(name).unwrap_or_default();
-    let mut priorities = vec![""];
-    let names = Priority::ALL.map(|priority| priority.to_string());
-    priorities.extend(names.iter().map(String::as_str));
-    Form {
-        heading: "Filter".into(),
-        path: "/jobs".into(),
-        get: true,
-        fields: vec![
-            Field::text("kind", "Kind", value("kind")),
-            Field::choice("priority", "Priority", value("priority"), &priorities),
-            Field::choice("state", "State", value("state"), &["", "queued", "running"]),
-            Field::text("error", "Error contains", value("error")),
-        ],
-        submit: "Show".into(),
-    }
+    let priorities: Vec<&str> = [""]
+        .into_iter()
+        .chain(Priority::ALL.map(Priority::name))
+        .collect();
+    let fields = vec![
+        Field::text("kind", "Kind", value("kind")),
+        Field::choice("priority", "Priority", value("priority"), &priorities),
+        Field::choice("state", "State", value("state"), &["", "queued", "running"]),
+        Field::text("error", "Error contains", value("error")),
+    ];
+    Form::filter("Filter", "/jobs", fields)
 }
 
 fn jobs_table(visit: &Visit, found: &browse::Newest, may: bool) -> Table {
-    let row = |job: &Value| {
-        let id = job.get("id").map(Value::to_string).unwrap_or_default();
-        let mut cells = vec![Cell::Link(format!("/jobs/{id}"), id.clone())];
-        cells.extend(Cell::row(
-            job,
-            &["kind", "priority", "state", "attempt", "run_at", "last_error"],
-        ));
-        for (index, names) in [(2, &PRIORITIES[..]), (3, &STATES[..])] {
-            if let Some(cell) = cells.get_mut(index)
-                && let Cell::Number(number) = &*cell
-                && let Some(name) = number.parse().ok().and_then(|number: usize| names.get(number))
-            {
-                *cell = Cell::Text((*name).to_owned());
-            }
-        }
-        Row {
-            tick: Some(id),
-            cells,
-            ..Row::default()
-        }
-    };
+    let columns = [
+        ("Id", "id"),
+        ("Kind", "kind"),
+        ("Priority", "priority"),
+        ("State", "state"),
+        ("Attempt", "attempt"),
+        ("Due", "run_at"),
+        ("Last error", "last_error"),
+    ];
     let ticked = Ticked {
         path: "/jobs/change",
         buttons: vec![("run", "Run the ticked now"), ("cancel", "Cancel the ticked")],
     };
+    let table = Table::of(
+        "Jobs that wait or run, newest first",
+        &columns,
+        &found.rows,
+        "None among those that were looked at.",
+    );
     Table {
-        caption: "Jobs that wait or run, newest first".into(),
-        head: vec!["Id", "Kind", "Priority", "State", "Attempt", "Due", "Last error"],
-        rows: found.rows.iter().map(row).collect(),
-        empty: "None among those that were looked at.",
         ticked: may.then_some(ticked),
-        next: found
-            .older_than
-            .map(|id| with_field(visit, "/jobs", "before", &id.to_string())),
+        next: visit.older("/jobs", found.older_than),
+        ..table.with(&found.rows, |job, row| {
+            row.set(0, Cell::link("/jobs", id_of(job)));
+            row.tick = Some(id_of(job));
+        })
     }
-}
-
-pub(super) const PRIORITIES: [&str; 5] = ["CRITICAL", "HIGH", "DEFAULT", "LOW", "BULK"];
-pub(super) const STATES: [&str; 2] = ["queued", "running"];
-
-/// The address of the same page with one field set.
-pub(super) fn with_field(visit: &Visit, path: &str, name: &str, value: &str) -> String {
-    let kept = visit
-        .fields
-        .iter()
-        .filter(|(field, _)| field != name && field != "done");
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(kept)
-        .append_pair(name, value)
-        .finish();
-    format!("{path}?{query}")
 }

@@ -7,14 +7,16 @@ use diesel::{QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
+use super::cell::{Cell, has, text_of, utc};
 use super::chart::Chart;
-use super::view::{Cell, Row, Section, Table, utc};
+use super::view::{Section, Table};
 use super::visit::{Refusal, Visit};
 
+/// A row that the database gives as JSON.
 #[derive(QueryableByName)]
-struct Json {
+pub(super) struct Json {
     #[diesel(sql_type = Jsonb)]
-    row: Value,
+    pub(super) row: Value,
 }
 
 const PROFILES: &str = "
@@ -78,29 +80,6 @@ pub(super) async fn rows_of(
     Ok(rows.into_iter().map(|row| row.row).collect())
 }
 
-/// A table of rows, whose columns are members: heading and member.
-pub(super) fn table(
-    caption: &str,
-    columns: &[(&'static str, &str)],
-    rows: &[Value],
-    empty: &'static str,
-) -> Section {
-    let members: Vec<&str> = columns.iter().map(|(_, member)| *member).collect();
-    Section::Table(Table {
-        caption: caption.into(),
-        head: columns.iter().map(|(heading, _)| *heading).collect(),
-        rows: rows
-            .iter()
-            .map(|row| Row {
-                cells: Cell::row(row, &members),
-                ..Row::default()
-            })
-            .collect(),
-        empty,
-        ..Table::default()
-    })
-}
-
 /// GET /loads.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
     let (profiles, ages, versions, runs, migrations) = visit
@@ -114,28 +93,26 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             ))
         })
         .await?;
-    let profile = |row: &Value| {
-        row.get("profile")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let commands = profiles
-        .iter()
-        .map(|row| {
-            let name = profile(row);
-            Row {
-                cells: vec![
-                    Cell::Text(name.clone()),
-                    Cell::Code(format!("database-load plan -p {name}")),
-                    Cell::Code(format!("database-load rollback -p {name} --previous")),
-                ],
-                ..Row::default()
-            }
-        })
-        .collect();
+    let commands = profiles.iter().map(|row| {
+        let name = text_of(row, "profile");
+        [
+            Cell::text(name),
+            Cell::Code(format!("database-load plan -p {name}")),
+            Cell::Code(format!("database-load rollback -p {name} --previous")),
+        ]
+    });
+    let commands = Table::new(
+        "Commands to type: this console carries none of them out",
+        &[
+            "Profile",
+            "What a load would change",
+            "Back to the version before",
+        ],
+        commands,
+        "",
+    );
     let sections = vec![
-        table(
+        Section::Table(Table::of(
             "Profiles",
             &[
                 ("Profile", "profile"),
@@ -145,20 +122,11 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             ],
             &profiles,
             "Nothing was loaded yet.",
-        ),
+        )),
         Section::Chart(ages_chart(&ages)),
-        Section::Table(Table {
-            caption: "Commands to type: this console carries none of them out".into(),
-            head: vec![
-                "Profile",
-                "What a load would change",
-                "Back to the version before",
-            ],
-            rows: commands,
-            ..Table::default()
-        }),
+        Section::Table(commands),
         Section::Table(versions_table(&versions)),
-        table(
+        Section::Table(Table::of(
             "Runs, newest first",
             &[
                 ("Task", "task"),
@@ -177,8 +145,8 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             ],
             &runs,
             "None.",
-        ),
-        table(
+        )),
+        Section::Table(Table::of(
             "Migrations, newest first",
             &[
                 ("Version", "version"),
@@ -189,7 +157,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             ],
             &migrations,
             "None.",
-        ),
+        )),
     ];
     Ok(visit.page("Loads", sections))
 }
@@ -197,7 +165,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
 /// The age of the data over the last day.
 fn ages_chart(ages: &[Value]) -> Chart {
     let bar = |row: &Value| {
-        let at = row.get("at").and_then(Value::as_str).unwrap_or_default();
+        let at = text_of(row, "at");
         let at = DateTime::parse_from_rfc3339(at).map_or_else(|_| at.to_owned(), |at| utc(&at.to_utc()));
         match row.get("age_s").and_then(Value::as_f64) {
             Some(age) => (at, age, duration(age)),
@@ -221,55 +189,33 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 fn versions_table(versions: &[Value]) -> Table {
-    let members = [
-        "version",
-        "profile",
-        "state",
-        "row_counts",
-        "rows_added",
-        "rows_changed",
-        "rows_retired",
-        "staged_at",
-        "activated_at",
-        "retired_at",
-        "host",
+    let columns = [
+        ("Version", "version"),
+        ("Profile", "profile"),
+        ("State", "state"),
+        ("Rows", "row_counts"),
+        ("Added", "rows_added"),
+        ("Changed", "rows_changed"),
+        ("Retired", "rows_retired"),
+        ("Staged", "staged_at"),
+        ("Active since", "activated_at"),
+        ("Retired at", "retired_at"),
+        ("By", "host"),
+        ("Back to it", "command"),
     ];
-    let row = |version: &Value| {
-        let mut cells = Cell::row(version, &members);
-        let text = |name| version.get(name).and_then(Value::as_str).unwrap_or_default();
-        let number = version.get("version").map(Value::to_string).unwrap_or_default();
-        cells.push(match text("state") {
-            "retired" if version.get("pruned_at").is_none_or(Value::is_null) => Cell::Code(format!(
-                "database-load rollback -p {} --to {number}",
-                text("profile")
-            )),
-            _ => Cell::Text("–".into()),
-        });
-        Row {
-            cells,
-            ..Row::default()
-        }
-    };
-    Table {
-        caption: "Versions of the data, newest first".into(),
-        head: vec![
-            "Version",
-            "Profile",
-            "State",
-            "Rows",
-            "Added",
-            "Changed",
-            "Retired",
-            "Staged",
-            "Active since",
-            "Retired at",
-            "By",
-            "Back to it",
-        ],
-        rows: versions.iter().map(row).collect(),
-        empty: "None.",
-        ..Table::default()
-    }
+    Table::of("Versions of the data, newest first", &columns, versions, "None.").with(
+        versions,
+        |version, row| {
+            if text_of(version, "state") == "retired" && !has(version, "pruned_at") {
+                let (profile, number) = (text_of(version, "profile"), version.get("version"));
+                let number = number.map(Value::to_string).unwrap_or_default();
+                row.set(
+                    11,
+                    Cell::Code(format!("database-load rollback -p {profile} --to {number}")),
+                );
+            }
+        },
+    )
 }
 
 #[cfg(test)]

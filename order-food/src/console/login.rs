@@ -7,8 +7,8 @@ use tracing::{info, warn};
 
 use super::right::{LOG_IN, Right};
 use super::session;
-use super::view::{Banner, Field, Form, Page, Section};
-use super::visit::{Refusal, Visit, render, see_other};
+use super::view::{Banner, Field, Form, Section};
+use super::visit::{Refusal, Visit, see_other};
 use crate::http::ApiError;
 use crate::rate_limit::Action;
 
@@ -45,20 +45,19 @@ pub(super) async fn log_in(visit: Visit) -> Result<HttpResponse, Refusal> {
     };
     info!(key = %key.id, "logged in to the console");
     let cookie = session::cookie(&visit.console.signer, &visit.site, key.id, snapshot.now());
-    let mut response = see_other("/");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    Ok(with_cookie(see_other("/"), &cookie))
 }
 
 /// POST /logout.
 pub(super) async fn log_out(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let mut response = see_other("/login");
-    if let Ok(cookie) = HeaderValue::from_str(&session::end(&visit.site)) {
+    Ok(with_cookie(see_other("/login"), &session::end(&visit.site)))
+}
+
+fn with_cookie(mut response: HttpResponse, cookie: &str) -> HttpResponse {
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
-    Ok(response)
+    response
 }
 
 /// GET /: the first page that the session may see and that concerns it.
@@ -81,14 +80,10 @@ fn form(visit: &Visit, status: StatusCode, problem: Option<&str>) -> HttpRespons
         submit: "Log in".into(),
         ..Form::default()
     };
-    let page = Page {
-        frame: visit.frame(),
-        title: "Log in".into(),
-        banner: problem.map(|text| Banner {
-            text: text.into(),
-            bad: true,
-        }),
-        sections: vec![Section::Form(form)],
-    };
-    render(status, &page)
+    visit.write(
+        status,
+        "Log in",
+        problem.map(Banner::bad),
+        vec![Section::Form(form)],
+    )
 }

@@ -1,6 +1,9 @@
 //! Payloads as people may see them: without secrets, and without names of people's mailboxes.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// What stands for a value that is not shown.
 const HIDDEN: &str = "••••";
@@ -15,54 +18,44 @@ const SECRETS: [&str; 6] = [
     "api_key",
 ];
 
-/// The payload over several lines, with secrets and e-mail addresses hidden. Numbers are texts on
-/// the way, so that they keep all their digits.
+/// A payload as it is shown. Numbers stay as they were written, with all their digits.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Object(BTreeMap<String, Shown>),
+    List(Vec<Shown>),
+    Text(String),
+    Other(Box<RawValue>),
+}
+
+/// What lies deeper is hidden.
+const MOST_LEVELS: usize = 100;
+
+/// The payload over several lines, with secrets and e-mail addresses hidden.
 pub(super) fn pretty(payload: &str) -> String {
-    let value: Value = serde_json::from_str(&marked(payload)).unwrap_or_default();
-    let text = serde_json::to_string_pretty(&masked(&value)).unwrap_or_default();
-    text.replace("\"\\u0001", "").replace("\\u0001\"", "")
+    let payload: &RawValue = serde_json::from_str(payload).unwrap_or(RawValue::NULL);
+    serde_json::to_string_pretty(&shown(payload, MOST_LEVELS)).unwrap_or_default()
 }
 
-/// The JSON with each number as a text between two marks.
-fn marked(json: &str) -> String {
-    let mut marked = String::with_capacity(json.len());
-    let (mut in_text, mut escaped, mut in_number) = (false, false, false);
-    for character in json.chars() {
-        let is_number = !in_text
-            && (character.is_ascii_digit() || in_number && "+-.eE".contains(character) || character == '-');
-        if is_number != in_number {
-            marked.push_str(if is_number { "\"\\u0001" } else { "\\u0001\"" });
-            in_number = is_number;
-        }
-        if character == '"' && !escaped {
-            in_text = !in_text;
-        }
-        escaped = in_text && character == '\\' && !escaped;
-        marked.push(character);
-    }
-    if in_number {
-        marked.push_str("\\u0001\"");
-    }
-    marked
-}
-
-/// The payload with secrets and e-mail addresses hidden.
-fn masked(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let mask = |(name, value): (&String, &Value)| {
-                let lower = name.to_ascii_lowercase();
-                let value = match SECRETS.iter().any(|secret| lower.contains(secret)) && !value.is_null() {
-                    true => HIDDEN.into(),
-                    false => masked(value),
-                };
-                (name.clone(), value)
-            };
-            Value::Object(members.iter().map(mask).collect())
-        }
-        Value::Array(values) => Value::Array(values.iter().map(masked).collect()),
-        Value::String(text) => Value::String(without_addresses(text)),
-        other => other.clone(),
+fn shown(value: &RawValue, levels: usize) -> Shown {
+    let Some(levels) = levels.checked_sub(1) else {
+        return Shown::Text(HIDDEN.to_owned());
+    };
+    let json = value.get();
+    if let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(json) {
+        let member = |(name, value): (String, &RawValue)| {
+            let lower = name.to_ascii_lowercase();
+            let is_secret = SECRETS.iter().any(|secret| lower.contains(secret)) && value.get() != "null";
+            let levels = if is_secret { 0 } else { levels };
+            (name, shown(value, levels))
+        };
+        Shown::Object(members.into_iter().map(member).collect())
+    } else if let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(json) {
+        Shown::List(values.into_iter().map(|value| shown(value, levels)).collect())
+    } else if let Ok(text) = serde_json::from_str::<String>(json) {
+        Shown::Text(without_addresses(&text))
+    } else {
+        Shown::Other(value.to_owned())
     }
 }
 
@@ -81,7 +74,7 @@ fn without_addresses(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -96,6 +89,8 @@ mod tests {
         );
         assert_eq!(pretty("42"), "42");
         assert_eq!(pretty(""), "null");
+        let deep = pretty(&("[".repeat(10_000) + "\"secret\"" + &"]".repeat(10_000)));
+        assert!(deep.contains(HIDDEN) && !deep.contains("secret"), "{deep}");
     }
 
     #[test]
@@ -105,8 +100,9 @@ mod tests {
             "url": "https://ann:pw@host.example/", "none": null, "apiKeyToken": null,
         });
 
+        let shown: Value = serde_json::from_str(&pretty(&payload.to_string())).unwrap();
         assert_eq!(
-            masked(&payload),
+            shown,
             json!({
                 "orderId": 17, "webhookSecret": HIDDEN,
                 "list": [{ "Password": HIDDEN }, "write to ••••@example.org now"],

@@ -5,6 +5,7 @@
 mod audit;
 mod board;
 mod board_cache;
+mod cell;
 mod chart;
 mod days;
 mod dead_letters;

@@ -6,12 +6,13 @@ use shop::pick_up_code;
 use uuid::Uuid;
 
 use super::board::{MINUTES, Move, moves_of, reasons};
+use super::cell::Cell;
 use super::loads;
 use super::right::Right;
-use super::view::{Cell, Facts, Field, Form, Row, Section, Table};
+use super::view::{Facts, Field, Form, Section, Table};
 use super::visit::{Refusal, Visit};
-use crate::orders::orders_of;
 use crate::orders::status::queries::state;
+use crate::orders::{OrderLine, orders_of};
 
 /// $1: the id of an order. Its changes, oldest first.
 const HISTORY: &str = "
@@ -20,7 +21,7 @@ const HISTORY: &str = "
 
 /// GET /orders/{id}.
 pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
-    let id = Uuid::try_parse(visit.path("id")).map_err(|_| Refusal::Missing)?;
+    let id: Uuid = visit.id()?;
     let (orders, state, steps) = visit
         .read(async |connection: &mut AsyncPgConnection| {
             let orders = orders_of(connection, &[id]).await?;
@@ -35,48 +36,32 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
     let (Some(order), Some(state)) = (orders.first(), state) else {
         return Err(Refusal::Missing);
     };
-    let facts = Facts {
-        heading: "Order".into(),
-        rows: vec![
-            ("id".into(), Cell::Code(id.to_string())),
-            ("state".into(), Cell::Text(state.status.name().replace('_', " "))),
-            ("since".into(), Cell::Time(state.changed_at)),
-            ("ready".into(), Cell::time(state.ready_at)),
-            ("placed by key".into(), Cell::Code(order.api_key.to_string())),
-            ("subtotal".into(), Cell::number(order.totals.subtotal)),
-            ("discount".into(), Cell::number(order.totals.discount)),
-            ("total".into(), Cell::number(order.totals.total)),
-            (
-                "coupon".into(),
-                Cell::Text(
-                    order
-                        .coupon_code
-                        .as_ref()
-                        .map_or("–", |code| code.as_str())
-                        .to_owned(),
-                ),
-            ),
+    let coupon = order.coupon_code.as_ref().map_or("–", |code| code.as_str());
+    let facts = Facts::new(
+        "Order",
+        [
+            ("id", Cell::Code(id.to_string())),
+            ("state", Cell::Text(state.status.name().replace('_', " "))),
+            ("since", Cell::Time(state.changed_at)),
+            ("ready", Cell::time(state.ready_at)),
+            ("placed by key", Cell::Code(order.api_key.to_string())),
+            ("subtotal", Cell::number(order.totals.subtotal)),
+            ("discount", Cell::number(order.totals.discount)),
+            ("total", Cell::number(order.totals.total)),
+            ("coupon", Cell::text(coupon)),
         ],
+    );
+    let line = |line: &OrderLine| {
+        [
+            Cell::number(line.quantity.units()),
+            Cell::text(&*line.name),
+            Cell::text(&*line.category),
+            Cell::number(line.unit_price),
+        ]
     };
-    let lines = Table {
-        caption: "Lines".into(),
-        head: vec!["Units", "Product", "Category", "Price"],
-        rows: order
-            .lines
-            .iter()
-            .map(|line| Row {
-                cells: vec![
-                    Cell::number(line.quantity.units()),
-                    Cell::Text(line.name.to_string()),
-                    Cell::Text(line.category.to_string()),
-                    Cell::number(line.unit_price),
-                ],
-                ..Row::default()
-            })
-            .collect(),
-        ..Table::default()
-    };
-    let steps = loads::table(
+    let head = ["Units", "Product", "Category", "Price"];
+    let lines = Table::new("Lines", &head, order.lines.iter().map(line), "");
+    let steps = Table::of(
         "History",
         &[
             ("State", "status"),
@@ -99,7 +84,7 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
                 .map(|step| Section::Form(press(&visit, id, state.version, step))),
         );
     }
-    sections.extend([Section::Table(lines), steps]);
+    sections.extend([Section::Table(lines), Section::Table(steps)]);
     Ok(visit.page(title, sections))
 }
 
@@ -112,13 +97,10 @@ fn press(visit: &Visit, id: Uuid, version: i32, step: &Move) -> Form {
     ];
     if step.asks_minutes {
         let usual = visit.console.state.order_ready_minutes.minutes();
-        let mut minutes: Vec<String> = MINUTES.iter().map(i32::to_string).collect();
-        if !MINUTES.contains(&usual) {
-            minutes.insert(0, usual.to_string());
-        }
-        let options = minutes.into_iter().map(|number| (number.clone(), number));
+        let other = (!MINUTES.contains(&usual)).then_some(usual);
+        let minutes = other.into_iter().chain(MINUTES).map(|number| number.to_string());
         fields.push(Field {
-            options: options.collect(),
+            options: minutes.map(|number| (number.clone(), number)).collect(),
             ..Field::text("minutes", "Minutes", &usual.to_string())
         });
     }
@@ -126,14 +108,11 @@ fn press(visit: &Visit, id: Uuid, version: i32, step: &Move) -> Form {
         let options = reasons()
             .into_iter()
             .map(|(name, words)| (name.to_owned(), words));
+        let label = format!("Reason to {} it", step.label.to_lowercase());
         fields.push(Field {
             options: options.collect(),
             place: step.to,
-            ..Field::text(
-                "reason",
-                &format!("Reason to {} it", step.label.to_lowercase()),
-                "",
-            )
+            ..Field::text("reason", &label, "")
         });
         fields.push(Field {
             place: step.to,

@@ -4,7 +4,8 @@ use actix_web::HttpResponse;
 use job_queue::{Job, Kind, Priority, operate};
 use serde_json::{Value, json};
 
-use super::view::{Action, Cell, Field, Form, Row, Table};
+use super::cell::text_of;
+use super::view::{Action, Field, Form, Table};
 use super::visit::{Refusal, Visit};
 use crate::jobs::OrderWebhook;
 use crate::jobs::operator_bulk::OperatorBulk;
@@ -15,27 +16,18 @@ const KINDS: [Kind; 3] = [OrderWebhook::KIND, ReportingExport::KIND, OperatorBul
 
 /// What is paused, with the jobs of each that are still running.
 pub(super) fn pauses_table(pauses: &[Value], may: bool) -> Table {
-    let row = |pause: &Value| {
-        let scope = pause.get("scope").and_then(Value::as_str).unwrap_or_default();
-        let resume = Action {
-            path: "/jobs/resume".into(),
-            label: "Resume".into(),
-            about: scope.into(),
-            fields: vec![("scope", scope.into())],
-        };
-        Row {
-            cells: Cell::row(pause, &["scope", "paused_by", "reason", "paused_at", "running"]),
-            actions: may.then_some(resume).into_iter().collect(),
-            ..Row::default()
-        }
-    };
-    Table {
-        caption: "Paused".into(),
-        head: vec!["Scope", "By", "Reason", "Since", "Still running"],
-        rows: pauses.iter().map(row).collect(),
-        empty: "Nothing is paused.",
-        ..Table::default()
-    }
+    let columns = [
+        ("Scope", "scope"),
+        ("By", "paused_by"),
+        ("Reason", "reason"),
+        ("Since", "paused_at"),
+        ("Still running", "running"),
+    ];
+    Table::of("Paused", &columns, pauses, "Nothing is paused.").with(pauses, |pause, row| {
+        let scope = text_of(pause, "scope");
+        let resume = Action::new("/jobs/resume", "Resume", scope, vec![("scope", scope.into())]);
+        row.actions.extend(may.then_some(resume));
+    })
 }
 
 pub(super) fn pause_form() -> Form {
@@ -64,7 +56,7 @@ pub(super) async fn pause(visit: Visit) -> Result<HttpResponse, Refusal> {
     let scope = scope(visit.field("scope"))?;
     let reason = visit
         .field("reason")
-        .ok_or_else(|| Refusal::Invalid("Say why: the reason is shown to everybody who looks.".into()))?;
+        .ok_or_else(|| Refusal::invalid("Say why: the reason is shown to everybody who looks."))?;
     let by = visit.session.as_ref().map(|session| session.key.to_string());
     let by = format!("key {}", by.unwrap_or_default());
     visit
@@ -98,7 +90,7 @@ pub(super) async fn resume(visit: Visit) -> Result<HttpResponse, Refusal> {
 
 /// A scope of a pause: everything, a priority, or a kind.
 fn scope(sent: Option<&str>) -> Result<String, Refusal> {
-    let unknown = || Refusal::Invalid("A scope is *, priority:NAME or kind:NAME.".into());
+    let unknown = || Refusal::invalid("A scope is *, priority:NAME or kind:NAME.");
     let sent = sent.ok_or_else(unknown)?;
     match sent.split_once(':') {
         None if sent == "*" => Ok(sent.to_owned()),

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use pages::Site;
 
 use super::right::Right;
-use super::visit::{Parts, Refusal, Visit, see_other};
+use super::visit::{Refusal, Visit, see_other};
 use super::{
     Console, audit, board, dead_letters, exports, job, jobs, loads, login, order, pauses, sales, session,
     system, webhooks,
@@ -129,33 +129,34 @@ async fn page(
         &Method::HEAD => Method::GET,
         other => other.clone(),
     };
-    let found = find(request.path(), &method);
     let mut visit = Visit {
         console: console.clone(),
         request: request.clone(),
         site: site.clone(),
         session,
         snapshot,
-        parts: Vec::new(),
+        id: String::new(),
         fields: Vec::new(),
     };
-    let route = match found {
-        RouteMatch::Route(route, parts) => {
-            visit.parts = parts;
+    let found = find(request.path());
+    let route = match found.iter().find(|(route, _)| route.method == method) {
+        Some((route, id)) => {
+            visit.id = (*id).to_owned();
             route
         }
-        RouteMatch::OtherMethods(allowed) => {
+        None if found.is_empty() => return visit.refuse(Refusal::Missing),
+        None => {
             let mut response = visit.told(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Not here",
                 "This address does not do that.",
             );
-            if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+            let allowed: Vec<&str> = found.iter().map(|(route, _)| route.method.as_str()).collect();
+            if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
                 response.headers_mut().insert(header::ALLOW, allowed);
             }
             return response;
         }
-        RouteMatch::Nothing => return visit.refuse(Refusal::Missing),
     };
     if !site.may_change(&method, request.headers()) {
         let text = "Only a page of this console may do that.";
@@ -191,53 +192,24 @@ async fn page(
         let text = "A field holds the character NUL, which no text of the database can hold.";
         return visit.told(StatusCode::UNPROCESSABLE_ENTITY, "Not done", text);
     }
-    match (route.handler)(visit.clone()).await {
-        Ok(response) => response,
-        Err(refusal) => visit.refuse(refusal),
-    }
+    let answered = (route.handler)(visit.clone()).await;
+    answered.unwrap_or_else(|refusal| visit.refuse(refusal))
 }
 
-enum RouteMatch {
-    Route(&'static Route, Parts),
-    OtherMethods(String),
-    Nothing,
-}
-
-/// The route of a path; a whole path goes before one with parts in braces.
-fn find(path: &str, method: &Method) -> RouteMatch {
+/// The routes of a path with what stands for `{id}`; those of the whole path come first.
+fn find(path: &str) -> Vec<(&'static Route, &str)> {
     let path = match path.trim_end_matches('/') {
         "" => "/",
         path => path,
     };
-    let mut found: Vec<(&Route, Parts)> = ROUTES
+    let with_id = |route: &'static Route| {
+        let (before, after) = route.path.split_once("{id}")?;
+        let id = path.strip_prefix(before)?.strip_suffix(after)?;
+        (!id.is_empty() && !id.contains('/')).then_some((route, id))
+    };
+    let whole = ROUTES
         .iter()
-        .filter_map(|route| Some((route, parts(route.path, path)?)))
-        .collect();
-    found.sort_by_key(|(_, parts)| parts.len());
-    let allowed: Vec<&str> = found.iter().map(|(route, _)| route.method.as_str()).collect();
-    let others = allowed.join(", ");
-    match found.into_iter().find(|(route, _)| route.method == *method) {
-        Some((route, parts)) => RouteMatch::Route(route, parts),
-        None if others.is_empty() => RouteMatch::Nothing,
-        None => RouteMatch::OtherMethods(others),
-    }
-}
-
-fn parts(pattern: &'static str, path: &str) -> Option<Parts> {
-    let (mut wanted, mut sent) = (pattern.split('/'), path.split('/'));
-    let mut parts = Vec::new();
-    loop {
-        match (wanted.next(), sent.next()) {
-            (None, None) => return Some(parts),
-            (Some(part), Some(text)) => {
-                let name = part.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
-                match name {
-                    Some(name) if !text.is_empty() => parts.push((name, text.to_owned())),
-                    None if part == text => {}
-                    _ => return None,
-                }
-            }
-            _ => return None,
-        }
-    }
+        .filter(|route| route.path == path)
+        .map(|route| (route, ""));
+    whole.chain(ROUTES.iter().filter_map(with_id)).collect()
 }

@@ -1,12 +1,14 @@
 //! Sales by day, product, category or promotion: a chart, and the same as a table.
 
 use actix_web::HttpResponse;
+use chrono::NaiveDate;
 use shop::Money;
 
+use super::cell::{Cell, utc};
 use super::chart::Chart;
 use super::days::days;
 use super::exports;
-use super::view::{Cell, Field, Form, Row, Section, Table, utc};
+use super::view::{Field, Form, Section, Table};
 use super::visit::{Refusal, Visit};
 use crate::reports::{Days, Dimension, SalesRow, newest_day, sales};
 
@@ -24,23 +26,19 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         .read(async |connection| sales(connection, days, by, &zone).await)
         .await?;
     let names = Dimension::ALL.map(Dimension::name);
-    let filter = Form {
-        path: "/sales".into(),
-        get: true,
-        fields: vec![
-            Field {
-                kind: "date",
-                ..Field::text("from", "From", &days.from().to_string())
-            },
-            Field {
-                kind: "date",
-                ..Field::text("to", "To", &days.to().to_string())
-            },
+    let day = |name, label, day: NaiveDate| Field {
+        kind: "date",
+        ..Field::text(name, label, &day.to_string())
+    };
+    let filter = Form::filter(
+        "",
+        "/sales",
+        vec![
+            day("from", "From", days.from()),
+            day("to", "To", days.to()),
             Field::choice("by", "By", by.name(), &names),
         ],
-        submit: "Show".into(),
-        ..Form::default()
-    };
+    );
     let counted = found.as_of.map_or_else(
         || "not counted yet: a worker counts them within minutes".to_owned(),
         |at| format!("counted up to {}", utc(&at)),
@@ -54,21 +52,21 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         ),
         bars: bars(&found.rows, days, by),
     };
-    let row = |row: &SalesRow| Row {
-        cells: vec![
-            Cell::Text(row.key.clone()),
-            Cell::number(row.sums.orders),
-            Cell::number(row.sums.units),
-            Cell::number(row.sums.gross.0),
-            Cell::number(row.sums.discounts.0),
-            Cell::number(row.sums.total.0),
-            Cell::number(row.sums.cancelled_orders),
-        ],
-        ..Row::default()
+    let row = |row: &SalesRow| {
+        let sums = &row.sums;
+        [
+            Cell::text(&row.key),
+            Cell::number(sums.orders),
+            Cell::number(sums.units),
+            Cell::number(sums.gross.0),
+            Cell::number(sums.discounts.0),
+            Cell::number(sums.total.0),
+            Cell::number(sums.cancelled_orders),
+        ]
     };
-    let table = Table {
-        caption: format!("Sales by {}", by.name()),
-        head: vec![
+    let table = Table::new(
+        &format!("Sales by {}", by.name()),
+        &[
             "Key",
             "Orders",
             "Units",
@@ -77,13 +75,12 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
             "Total",
             "Orders cancelled",
         ],
-        rows: found.rows.iter().map(row).collect(),
-        empty: match found.as_of {
+        found.rows.iter().map(row),
+        match found.as_of {
             None => "Sales are not counted yet: a worker (order-food worker) counts them within minutes.",
             Some(_) => "Nothing was sold in these days.",
         },
-        ..Table::default()
-    };
+    );
     let mut sections = vec![Section::Form(filter)];
     if !found.rows.is_empty() {
         sections.push(Section::Chart(chart));

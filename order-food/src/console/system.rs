@@ -1,14 +1,14 @@
 //! This replica and the whole: build, readiness, pool, commits, refusals, rates of orders, queues.
 
 use actix_web::HttpResponse;
-use chrono::{DateTime, Utc};
 use job_queue::browse;
 use prometheus::proto::MetricType;
 use serde_json::{Value, json};
 
+use super::cell::Cell;
 use super::jobs::priorities_table;
 use super::loads;
-use super::view::{Cell, Facts, Row, Section, Table};
+use super::view::{Facts, Section, Table};
 use super::visit::{Refusal, Visit};
 
 const LIMITED: &str = "
@@ -41,35 +41,31 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
     let readiness = state
         .readiness
         .reason()
-        .map_or_else(|| Cell::Text("yes".into()), Cell::Bad);
+        .map_or_else(|| Cell::text("yes"), Cell::Bad);
     let (batches, seconds) = state.metrics.commits();
     let commits = match batches {
         0 => "none yet".to_owned(),
         batches => format!("{batches}, {:.1} ms on average", 1e3 * seconds / batches as f64),
     };
-    let replica = Facts {
-        heading: "This replica".into(),
-        rows: vec![
-            ("host".into(), Cell::Text(process::host_name())),
-            ("build".into(), Cell::Text(env!("CARGO_PKG_VERSION").into())),
-            ("ready".into(), readiness),
+    let connections = format!(
+        "{} of {} open, {} idle, {} requests wait",
+        usage.open, usage.most, usage.idle, usage.waiting
+    );
+    let read_at = snapshot.map(|snapshot| Cell::Time(snapshot.now()));
+    let replica = Facts::new(
+        "This replica",
+        [
+            ("host", Cell::Text(process::host_name())),
+            ("build", Cell::text(env!("CARGO_PKG_VERSION"))),
+            ("ready", readiness),
             (
-                "data read at".into(),
-                snapshot.map_or_else(
-                    || Cell::Bad("not yet".into()),
-                    |snapshot| Cell::Time(snapshot.now()),
-                ),
+                "data read at",
+                read_at.unwrap_or_else(|| Cell::Bad("not yet".into())),
             ),
-            ("commits of orders".into(), Cell::Text(commits)),
-            (
-                "database connections".into(),
-                Cell::Text(format!(
-                    "{} of {} open, {} idle, {} requests wait",
-                    usage.open, usage.most, usage.idle, usage.waiting
-                )),
-            ),
+            ("commits of orders", Cell::Text(commits)),
+            ("database connections", Cell::Text(connections)),
         ],
-    };
+    );
     let mut sections = vec![Section::Facts(replica)];
     let read = visit.read(async |connection| {
         Ok((
@@ -82,22 +78,19 @@ pub(super) async fn show(visit: Visit) -> Result<HttpResponse, Refusal> {
         Ok((ordered, limited, priorities)) => sections.extend([
             Section::Table(rates(&ordered)),
             Section::Table(priorities_table(&visit, &priorities)),
-            loads::table(
+            Section::Table(Table::of(
                 "Limited promotions",
                 &[("Code", "code"), ("Uses", "uses"), ("Limit", "max_uses")],
                 &limited,
                 "No promotion is limited.",
-            ),
+            )),
         ]),
-        Err(_) => sections.push(Section::Facts(Facts {
-            heading: "Database".into(),
-            rows: vec![(
-                "state".into(),
-                Cell::Bad("does not answer within 2 seconds".into()),
-            )],
-        })),
+        Err(_) => {
+            let state = Cell::Bad("does not answer within 2 seconds".into());
+            sections.push(Section::Facts(Facts::new("Database", [("state", state)])));
+        }
     }
-    sections.extend([Section::Table(refusals(&visit)), figures(&visit)]);
+    sections.extend([refusals(&visit), figures(&visit)].map(Section::Table));
     Ok(visit.page("System", sections))
 }
 
@@ -109,41 +102,28 @@ fn rates(ordered: &[Value]) -> Table {
         let per_minute = orders / number("minutes").max(1.0);
         // Of more it is not known how many there were.
         let more = if orders < COUNTED { "" } else { "+" };
-        Row {
-            cells: vec![
-                Cell::of(row, "within"),
-                Cell::Number(format!("{orders}{more}")),
-                Cell::Number(format!("{per_minute:.1}{more}")),
-            ],
-            ..Row::default()
-        }
+        [
+            Cell::of(row, "within"),
+            Cell::Number(format!("{orders}{more}")),
+            Cell::Number(format!("{per_minute:.1}{more}")),
+        ]
     };
-    Table {
-        caption: "Orders of all replicas".into(),
-        head: vec!["Within the last", "Orders", "A minute"],
-        rows: ordered.iter().map(row).collect(),
-        ..Table::default()
-    }
+    let head = ["Within the last", "Orders", "A minute"];
+    Table::new("Orders of all replicas", &head, ordered.iter().map(row), "")
 }
 
 /// The last orders that this replica did not store.
 fn refusals(visit: &Visit) -> Table {
-    let row = |(at, reason): (DateTime<Utc>, &'static str)| Row {
-        cells: vec![Cell::Time(at), Cell::Text(reason.to_owned())],
-        ..Row::default()
-    };
+    let caption = "The last 50 orders that this replica refused, newest first";
     let last = visit.console.state.metrics.last_refusals();
-    Table {
-        caption: "The last 50 orders that this replica refused, newest first".into(),
-        head: vec!["At", "Why"],
-        rows: last.into_iter().map(row).collect(),
-        empty: "None since its start.",
-        ..Table::default()
-    }
+    let rows = last
+        .into_iter()
+        .map(|(at, reason)| [Cell::Time(at), Cell::text(reason)]);
+    Table::new(caption, &["At", "Why"], rows, "None since its start.")
 }
 
 /// The replica's own counters, those that tell of orders and refusals.
-fn figures(visit: &Visit) -> Section {
+fn figures(visit: &Visit) -> Table {
     let wanted = |name: &str| {
         ["order_", "orders_", "requests_limited", "event_streams"]
             .iter()
@@ -170,7 +150,7 @@ fn figures(visit: &Visit) -> Section {
             }));
         }
     }
-    loads::table(
+    Table::of(
         "Counted by this replica since its start",
         &[("Figure", "name"), ("Of", "labels"), ("Value", "value")],
         &rows,

@@ -2,8 +2,9 @@
 //! template writes.
 
 use askama::Template;
-use chrono::{DateTime, Utc};
 use serde_json::Value;
+
+use super::cell::Cell;
 
 /// A page.
 #[derive(Template)]
@@ -40,6 +41,16 @@ pub(super) struct Banner {
     pub(super) text: String,
     /// Whether it tells of a failure.
     pub(super) bad: bool,
+}
+
+impl Banner {
+    /// A line about a failure.
+    pub(super) fn bad(text: &str) -> Banner {
+        Banner {
+            text: text.into(),
+            bad: true,
+        }
+    }
 }
 
 /// A part of a page.
@@ -90,17 +101,6 @@ pub(super) struct Row {
     pub(super) actions: Vec<Action>,
 }
 
-/// A value in a table or a list of facts.
-pub(super) enum Cell {
-    Text(String),
-    Number(String),
-    Code(String),
-    Link(String, String),
-    Time(DateTime<Utc>),
-    /// Something that wants to be looked at.
-    Bad(String),
-}
-
 /// One press that changes something.
 pub(super) struct Action {
     pub(super) path: String,
@@ -114,6 +114,15 @@ pub(super) struct Action {
 pub(super) struct Facts {
     pub(super) heading: String,
     pub(super) rows: Vec<(String, Cell)>,
+}
+
+impl Facts {
+    pub(super) fn new<const ROWS: usize>(heading: &str, rows: [(&str, Cell); ROWS]) -> Facts {
+        Facts {
+            heading: heading.into(),
+            rows: rows.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    }
 }
 
 /// A form with fields.
@@ -143,6 +152,35 @@ pub(super) struct Field {
     pub(super) suggested: Vec<String>,
     /// Tells fields of one name apart that stand in several forms of a page.
     pub(super) place: &'static str,
+}
+
+impl Action {
+    pub(super) fn new(
+        path: impl Into<String>,
+        label: &str,
+        about: &str,
+        fields: Vec<(&'static str, String)>,
+    ) -> Action {
+        Action {
+            path: path.into(),
+            label: label.into(),
+            about: about.into(),
+            fields,
+        }
+    }
+}
+
+impl Form {
+    /// A form that asks for other rows of the same page.
+    pub(super) fn filter(heading: &str, path: &str, fields: Vec<Field>) -> Form {
+        Form {
+            heading: heading.into(),
+            path: path.into(),
+            get: true,
+            fields,
+            submit: "Show".into(),
+        }
+    }
 }
 
 impl Field {
@@ -186,59 +224,70 @@ impl Field {
     }
 }
 
-impl Cell {
-    /// A member of a row that the database gave as JSON; a dash where there is none.
-    pub(super) fn of(row: &Value, member: &str) -> Cell {
-        match row.get(member) {
-            None | Some(Value::Null) => Cell::Text("–".into()),
-            Some(Value::Number(number)) => Cell::Number(match number.as_f64() {
-                Some(value) if number.is_f64() => format!("{value:.1}"),
-                _ => number.to_string(),
-            }),
-            Some(Value::String(text)) => match DateTime::parse_from_rfc3339(text) {
-                Ok(time) => Cell::Time(time.to_utc()),
-                Err(_) => Cell::Text(shortened(text.clone())),
-            },
-            Some(Value::Object(counts)) if !counts.is_empty() && counts.values().all(Value::is_number) => {
-                let count =
-                    |(name, number): (&String, &Value)| format!("{} {number}", name.replace('_', " "));
-                Cell::Text(counts.iter().map(count).collect::<Vec<_>>().join(", "))
-            }
-            Some(other) => Cell::Code(shortened(other.to_string())),
+impl From<Vec<Cell>> for Row {
+    fn from(cells: Vec<Cell>) -> Row {
+        Row {
+            cells,
+            ..Row::default()
         }
     }
+}
 
-    /// Members of a row, in this order.
-    pub(super) fn row(row: &Value, members: &[&str]) -> Vec<Cell> {
-        members.iter().map(|member| Cell::of(row, member)).collect()
-    }
-
-    /// A whole number.
-    pub(super) fn number(number: impl ToString) -> Cell {
-        Cell::Number(number.to_string())
-    }
-
-    /// A time, or a dash.
-    pub(super) fn time(time: Option<DateTime<Utc>>) -> Cell {
-        time.map_or_else(|| Cell::Text("–".into()), Cell::Time)
+impl<const COLUMNS: usize> From<[Cell; COLUMNS]> for Row {
+    fn from(cells: [Cell; COLUMNS]) -> Row {
+        Row::from(Vec::from(cells))
     }
 }
 
-/// The beginning of a long text: a page shows a hundred of them.
-fn shortened(text: String) -> String {
-    const MOST: usize = 200;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", text.split_at(end).0),
-        None => text,
+impl Row {
+    /// Another cell at this place.
+    pub(super) fn set(&mut self, place: usize, cell: Cell) {
+        if let Some(old) = self.cells.get_mut(place) {
+            *old = cell;
+        }
     }
-}
-
-/// A time as the console writes it without JavaScript.
-pub(super) fn utc(time: &DateTime<Utc>) -> String {
-    time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 impl Table {
+    pub(super) fn new<R: Into<Row>>(
+        caption: &str,
+        head: &[&'static str],
+        rows: impl IntoIterator<Item = R>,
+        empty: &'static str,
+    ) -> Table {
+        Table {
+            caption: caption.into(),
+            head: head.to_vec(),
+            rows: rows.into_iter().map(R::into).collect(),
+            empty,
+            ..Table::default()
+        }
+    }
+
+    /// A table of rows that the database gave as JSON, whose columns are members: heading and
+    /// member.
+    pub(super) fn of(
+        caption: &str,
+        columns: &[(&'static str, &str)],
+        rows: &[Value],
+        empty: &'static str,
+    ) -> Table {
+        let head: Vec<&'static str> = columns.iter().map(|(heading, _)| *heading).collect();
+        let cells = |row: &Value| -> Vec<Cell> {
+            let members = columns.iter().map(|(_, member)| *member);
+            members.map(|member| Cell::of(row, member)).collect()
+        };
+        Table::new(caption, &head, rows.iter().map(cells), empty)
+    }
+
+    /// The same with each row changed by what the database gave for it.
+    pub(super) fn with(mut self, rows: &[Value], change: impl Fn(&Value, &mut Row)) -> Table {
+        for (row, shown) in rows.iter().zip(&mut self.rows) {
+            change(row, shown);
+        }
+        self
+    }
+
     /// Whether the values of a column are numbers.
     fn is_number(&self, column: &usize) -> bool {
         let cells = self.rows.iter().filter_map(|row| row.cells.get(*column));
@@ -247,11 +296,5 @@ impl Table {
 
     fn has_actions(&self) -> bool {
         self.ticked.is_none() && self.rows.iter().any(|row| !row.actions.is_empty())
-    }
-}
-
-impl Cell {
-    fn is_number(&self) -> bool {
-        matches!(self, Cell::Number(_))
     }
 }

@@ -1,6 +1,7 @@
 //! One request to the console: who makes it, what it sends, and how pages are answered.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -20,9 +21,6 @@ use super::{Console, PAGES};
 use crate::operator_actions::{OperatorAction, recorded};
 use crate::reference_data::Snapshot;
 
-/// The values of the parts of a path that stand in braces, by name.
-pub(super) type Parts = Vec<(&'static str, String)>;
-
 /// A request that was let in.
 #[derive(Clone)]
 pub(super) struct Visit {
@@ -32,7 +30,8 @@ pub(super) struct Visit {
     /// `None` on the log-in page only.
     pub(super) session: Option<Session>,
     pub(super) snapshot: Option<Arc<Snapshot>>,
-    pub(super) parts: Parts,
+    /// What stands in the path for `{id}`.
+    pub(super) id: String,
     /// Fields of the query, or of the form that was sent.
     pub(super) fields: Vec<(String, String)>,
 }
@@ -48,6 +47,18 @@ pub(super) enum Refusal {
     Database(String),
 }
 
+impl Refusal {
+    /// 422.
+    pub(super) fn invalid(problem: impl ToString) -> Refusal {
+        Refusal::Invalid(problem.to_string())
+    }
+
+    /// 503.
+    pub(super) fn database(error: impl ToString) -> Refusal {
+        Refusal::Database(error.to_string())
+    }
+}
+
 /// Statements of pages that run longer are ended.
 const STATEMENT_LIMIT: &str = "SET LOCAL statement_timeout = '2s'";
 
@@ -58,6 +69,29 @@ impl Visit {
             .iter()
             .find(|(field, value)| field == name && !value.trim().is_empty())
             .map(|(_, value)| value.trim())
+    }
+
+    /// The same, to be kept.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        self.field(name).map(str::to_owned)
+    }
+
+    /// The address of the same page with one field set.
+    pub(super) fn with_field(&self, path: &str, name: &str, value: &str) -> String {
+        let kept = self
+            .fields
+            .iter()
+            .filter(|(field, _)| field != name && field != "done");
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(kept)
+            .append_pair(name, value)
+            .finish();
+        format!("{path}?{query}")
+    }
+
+    /// The address of the rows below this id.
+    pub(super) fn older(&self, path: &str, id: Option<i64>) -> Option<String> {
+        id.map(|id| self.with_field(path, "before", &id.to_string()))
     }
 
     /// Whether the session could still log in: for answers that last.
@@ -78,15 +112,9 @@ impl Visit {
         ids.into_iter().collect()
     }
 
-    /// A part of the path that is a number.
-    pub(super) fn number(&self, name: &str) -> Result<i64, Refusal> {
-        self.path(name).parse().map_err(|_| Refusal::Missing)
-    }
-
-    /// A part of the path.
-    pub(super) fn path(&self, name: &str) -> &str {
-        let part = self.parts.iter().find(|(part, _)| *part == name);
-        part.map_or("", |(_, value)| value.as_str())
+    /// The id of the path: a number, or a UUID.
+    pub(super) fn id<T: FromStr>(&self) -> Result<T, Refusal> {
+        self.id.parse().map_err(|_| Refusal::Missing)
     }
 
     /// Whether buttons that need the right are shown.
@@ -106,7 +134,7 @@ impl Visit {
         };
         let pool = &self.console.state.pool;
         let read = pool.read_one_state(self.console.state.order_deadline, limited);
-        read.await.map_err(|error| Refusal::Database(error.to_string()))
+        read.await.map_err(Refusal::database)
     }
 
     /// Acts in a transaction that also records the action; `act` answers the states before and
@@ -125,20 +153,19 @@ impl Visit {
         };
         let work = async {
             let pool = &self.console.state.pool;
-            let connection = pool.get().await;
-            let mut connection = connection.map_err(|error| Refusal::Database(error.to_string()))?;
+            let mut connection = pool.get().await.map_err(Refusal::database)?;
             let acted = recorded(&mut connection, record, async |connection, record| {
                 connection.batch_execute(STATEMENT_LIMIT).await?;
                 QueryResult::Ok(record.changed(act(connection).await?))
             });
-            let after = acted.await.map_err(|error| Refusal::Database(error.to_string()))?;
+            let after = acted.await.map_err(Refusal::database)?;
             // Given back only in a known state: after an error it is closed.
             connection.release();
             Ok(after)
         };
         tokio::time::timeout(self.console.state.order_deadline, work)
             .await
-            .unwrap_or_else(|_| Err(Refusal::Database("no answer in time".into())))
+            .unwrap_or_else(|_| Err(Refusal::database("no answer in time")))
     }
 
     /// The frame of this visit's pages.
@@ -173,16 +200,19 @@ impl Visit {
         }
     }
 
-    /// A page of sections; above them what the last press did.
-    pub(super) fn page(&self, title: impl Into<String>, sections: Vec<Section>) -> HttpResponse {
-        let banner = self
-            .field("done")
-            .and_then(|done| DONE.iter().find(|(name, _)| *name == done));
-        let banner = banner.map(|(_, text)| Banner {
+    /// What the last press did.
+    pub(super) fn banner(&self) -> Option<Banner> {
+        let done = self.field("done")?;
+        let (_, text) = DONE.iter().find(|(name, _)| *name == done)?;
+        Some(Banner {
             text: (*text).into(),
             bad: false,
-        });
-        self.write(StatusCode::OK, title.into(), banner, sections)
+        })
+    }
+
+    /// A page of sections; above them what the last press did.
+    pub(super) fn page(&self, title: impl Into<String>, sections: Vec<Section>) -> HttpResponse {
+        self.write(StatusCode::OK, title, self.banner(), sections)
     }
 
     /// A page that tells of a refusal.
@@ -214,23 +244,20 @@ impl Visit {
 
     /// A page with a sentence and nothing else.
     pub(super) fn told(&self, status: StatusCode, title: &str, text: &str) -> HttpResponse {
-        let banner = Banner {
-            text: text.to_owned(),
-            bad: true,
-        };
-        self.write(status, title.to_owned(), Some(banner), Vec::new())
+        self.write(status, title, Some(Banner::bad(text)), Vec::new())
     }
 
-    fn write(
+    /// A page with this status and line above it.
+    pub(super) fn write(
         &self,
         status: StatusCode,
-        title: String,
+        title: impl Into<String>,
         banner: Option<Banner>,
         sections: Vec<Section>,
     ) -> HttpResponse {
         let page = Page {
             frame: self.frame(),
-            title,
+            title: title.into(),
             banner,
             sections,
         };
@@ -245,7 +272,7 @@ impl Visit {
 }
 
 /// What presses did, by their name in the address.
-pub(super) const DONE: [(&str, &str); 14] = [
+const DONE: [(&str, &str); 14] = [
     ("moved", "Done."),
     ("faster", "Somebody was faster: this is the order's state now."),
     ("paused", "Paused: workers know of it within a second."),
