@@ -129,44 +129,31 @@ mod tests {
     #[test]
     fn the_origin_is_the_public_one_else_that_of_the_request() {
         let forwarded = headers(&[("host", "shop.example:8443"), ("x-forwarded-proto", "https")]);
-        for (site, origin, trustworthy) in [
+        let at = |host: &'static str| headers(&[("host", host)]);
+        let nowhere = headers(&[]);
+        for (sent, public, proxied, origin, trustworthy) in [
+            (&forwarded, None, true, "https://shop.example:8443", true),
+            (&forwarded, None, false, "http://shop.example:8443", false),
             (
-                Site::of(&forwarded, None, true),
-                "https://shop.example:8443",
-                true,
-            ),
-            (
-                Site::of(&forwarded, None, false),
-                "http://shop.example:8443",
+                &forwarded,
+                Some("https://food.example"),
                 false,
-            ),
-            (
-                Site::of(&forwarded, Some("https://food.example"), false),
                 "https://food.example",
                 true,
             ),
+            (&at("localhost:8080"), None, false, "http://localhost:8080", true),
+            (&at("127.0.0.1:80"), None, false, "http://127.0.0.1", true),
+            (&at("[::1]:81"), None, false, "http://[::1]:81", true),
             (
-                Site::of(&headers(&[("host", "localhost:8080")]), None, false),
-                "http://localhost:8080",
-                true,
-            ),
-            (
-                Site::of(&headers(&[("host", "127.0.0.1:80")]), None, false),
-                "http://127.0.0.1",
-                true,
-            ),
-            (
-                Site::of(&headers(&[("host", "[::1]:81")]), None, false),
-                "http://[::1]:81",
-                true,
-            ),
-            (
-                Site::of(&headers(&[("host", "localhost.evil.example")]), None, false),
+                &at("localhost.evil.example"),
+                None,
+                false,
                 "http://localhost.evil.example",
                 false,
             ),
-            (Site::of(&headers(&[]), None, false), "", false),
+            (&nowhere, None, false, "", false),
         ] {
+            let site = Site::of(sent, public, proxied);
             assert_eq!((site.origin(), site.is_trustworthy()), (origin, trustworthy));
         }
         let chain = headers(&[("host", "shop"), ("x-forwarded-proto", "https, http")]);
