@@ -12,35 +12,20 @@ async fn a_job_is_enqueued_shown_listed_run_now_and_cancelled() {
 
     let enqueued = jobs_json(
         &database,
-        &[
-            "enqueue",
-            RETENTION,
-            "--priority",
-            "low",
-            "--run-at",
-            "2099-01-01T00:00:00Z",
-        ],
+        &format!("enqueue {RETENTION} --priority low --run-at 2099-01-01T00:00:00Z"),
     )
     .await;
     let id = enqueued["id"].to_string();
-    let shown = jobs_json(&database, &["show", &id]).await;
+    let shown = jobs_json(&database, &format!("show {id}")).await;
     let listed = jobs_json(
         &database,
-        &[
-            "list",
-            "--kind",
-            RETENTION,
-            "--priority",
-            "LOW",
-            "--state",
-            "queued",
-        ],
+        &format!("list --kind {RETENTION} --priority LOW --state queued"),
     )
     .await;
-    let stats = jobs_json(&database, &["stats"]).await;
-    let due = jobs(&database, &["run-now", &id]).await;
-    let cancelled = jobs_json(&database, &["cancel", &id]).await;
-    let again = jobs(&database, &["cancel", &id]).await;
+    let stats = jobs_json(&database, "stats").await;
+    let due = jobs(&database, &format!("run-now {id}")).await;
+    let cancelled = jobs_json(&database, &format!("cancel {id}")).await;
+    let again = jobs(&database, &format!("cancel {id}")).await;
 
     assert_eq!(
         (&shown["kind"], &shown["priority"], &shown["state"]),
@@ -78,50 +63,46 @@ async fn a_job_is_enqueued_shown_listed_run_now_and_cancelled() {
 async fn wrong_arguments_are_exit_2_and_what_is_not_there_exit_9() {
     let database = TestDatabase::migrated().await;
     for (arguments, code, said) in [
-        (&["enqueue", "no.such_kind"][..], 2, "there is no kind"),
-        (&["enqueue", RETENTION, "--payload", "{"], 2, "--payload"),
+        ("enqueue no.such_kind", 2, "there is no kind"),
+        ("enqueue RETENTION --payload {", 2, "--payload"),
         (
-            &["enqueue", RETENTION, "--payload", "[1]"],
+            "enqueue RETENTION --payload [1]",
             2,
             "not a payload of maintenance.job_retention",
         ),
+        ("enqueue RETENTION --priority URGENT", 2, "none of CRITICAL, HIGH"),
+        ("enqueue RETENTION --run-at tomorrow", 2, "--run-at"),
         (
-            &["enqueue", RETENTION, "--priority", "URGENT"],
-            2,
-            "none of CRITICAL, HIGH",
-        ),
-        (&["enqueue", RETENTION, "--run-at", "tomorrow"], 2, "--run-at"),
-        (
-            &["pause", "everything", "--reason", "x"],
+            "pause everything --reason x",
             2,
             "none of *, priority:NAME, kind:NAME",
         ),
-        (&["pause", "kind:no.such", "--reason", "x"], 2, "there is no kind"),
-        (&["pause", "priority:URGENT", "--reason", "x"], 2, "SCOPE"),
-        (&["pause", "*"], 2, "--reason"),
-        (&["pause", "*", "--reason", ""], 2, "--reason"),
-        (&["list", "--state", "RUNNING", "--limit", "0"], 2, "--limit"),
-        (&["resume", "kind:of.another_build"], 2, "there is no kind"),
-        (&["dead-letters", "replay"], 2, "which dead letters"),
-        (&["dead-letters", "purge", "--all"], 2, "--yes"),
-        (&["dead-letters", "replay", "7"], 9, "none of [7]"),
-        (&["dead-letters", "show", "7"], 9, "there is no dead letter 7"),
-        (&["show", "7"], 9, "there is no job 7"),
-        (&["run-now", "7"], 9, "there is no queued job 7"),
-        (&["resume", "*"], 9, "is not paused"),
+        ("pause kind:no.such --reason x", 2, "there is no kind"),
+        ("pause priority:URGENT --reason x", 2, "SCOPE"),
+        ("pause *", 2, "--reason"),
+        ("pause * --reason ", 2, "--reason"),
+        ("list --state RUNNING --limit 0", 2, "--limit"),
+        ("resume kind:of.another_build", 2, "there is no kind"),
+        ("dead-letters replay", 2, "which dead letters"),
+        ("dead-letters purge --all", 2, "--yes"),
+        ("dead-letters replay 7", 9, "none of [7]"),
+        ("dead-letters show 7", 9, "there is no dead letter 7"),
+        ("show 7", 9, "there is no job 7"),
+        ("run-now 7", 9, "there is no queued job 7"),
+        ("resume *", 9, "is not paused"),
     ] {
-        let output = jobs(&database, arguments).await;
-        assert_eq!(output.code, Some(code), "{arguments:?}: {output:?}");
-        assert!(output.stderr.contains(said), "{arguments:?}: {output:?}");
+        let output = jobs(&database, &arguments.replace("RETENTION", RETENTION)).await;
+        assert_eq!(output.code, Some(code), "{arguments}: {output:?}");
+        assert!(output.stderr.contains(said), "{arguments}: {output:?}");
     }
     let nobody = jobs_with(
         &database,
-        &["stats"],
+        "stats",
         &[("DATABASE_URL", "postgres://a@127.0.0.1:1/x")],
     )
     .await;
     assert_eq!(nobody.code, Some(3), "{nobody:?}");
-    let empty = jobs(&TestDatabase::empty().await, &["stats"]).await;
+    let empty = jobs(&TestDatabase::empty().await, "stats").await;
     assert_eq!(empty.code, Some(9), "{empty:?}");
     assert!(empty.stderr.contains("database-migration up"), "{empty:?}");
 }
@@ -133,7 +114,7 @@ async fn a_pause_of_a_kind_that_another_build_knows_is_ended() {
         "INSERT INTO job_control (scope, paused_by, reason) VALUES ('kind:of.another_build', 'x', 'y')";
     database.execute(pause).await;
 
-    let resumed = jobs(&database, &["resume", "kind:of.another_build"]).await;
+    let resumed = jobs(&database, "resume kind:of.another_build").await;
 
     assert_eq!(resumed.code, Some(0), "{resumed:?}");
     assert_eq!(database.value("SELECT count(*) FROM job_control").await, "0");
@@ -142,11 +123,11 @@ async fn a_pause_of_a_kind_that_another_build_knows_is_ended() {
 #[tokio::test]
 async fn a_full_queue_refuses_the_command() {
     let database = TestDatabase::migrated().await;
-    jobs(&database, &["enqueue", RETENTION]).await;
+    jobs(&database, &format!("enqueue {RETENTION}")).await;
 
     let refused = jobs_with(
         &database,
-        &["enqueue", RETENTION],
+        &format!("enqueue {RETENTION}"),
         &[("JOBS_QUEUE_CAPACITY_BULK", "1")],
     )
     .await;
@@ -160,11 +141,11 @@ async fn a_pause_is_kept_to_until_it_is_ended_and_a_drain_waits() {
     let database = TestDatabase::migrated().await;
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
 
-    let drained = jobs_json(&database, &["drain", "--wait", "10s"]).await;
-    let pending = jobs(&database, &["enqueue", RETENTION, "--wait", "1s"]).await;
-    let stats = jobs_json(&database, &["stats"]).await;
+    let drained = jobs_json(&database, "drain --wait 10s").await;
+    let pending = jobs(&database, &format!("enqueue {RETENTION} --wait 1s")).await;
+    let stats = jobs_json(&database, "stats").await;
     let metric = worker.metric(r#"jobs_paused{scope="*"}"#).await;
-    let resumed = jobs(&database, &["resume", "*"]).await;
+    let resumed = jobs(&database, "resume *").await;
 
     assert_eq!(drained["running"], 0);
     assert_eq!((pending.code, resumed.code), (Some(8), Some(0)));
@@ -185,32 +166,20 @@ async fn dead_letters_are_listed_replayed_once_and_purged() {
     database
         .execute(
             "INSERT INTO job_dead (id, kind, priority, created_at, reason, attempt, rescues, timeout_ms, payload, min_build, last_error)
-             OVERRIDING SYSTEM VALUE
              SELECT number, 'maintenance.job_retention', 4, now(), 'exhausted', 3, 0, 1000, 'null', 0, 'E'
-             FROM generate_series(1001, 1003) AS number"
-                .replace("OVERRIDING SYSTEM VALUE", "")
-                .as_str(),
+             FROM generate_series(1001, 1003) AS number",
         )
         .await;
 
-    let listed = jobs_json(&database, &["dead-letters", "list"]).await;
-    let one = jobs_json(&database, &["dead-letters", "replay", "1001"]).await;
-    let again = jobs(&database, &["dead-letters", "replay", "1001"]).await;
+    let listed = jobs_json(&database, "dead-letters list").await;
+    let one = jobs_json(&database, "dead-letters replay 1001").await;
+    let again = jobs(&database, "dead-letters replay 1001").await;
     let kind = jobs_json(
         &database,
-        &[
-            "dead-letters",
-            "replay",
-            "--kind",
-            RETENTION,
-            "--since",
-            "1h",
-            "--limit",
-            "1",
-        ],
+        &format!("dead-letters replay --kind {RETENTION} --since 1h --limit 1"),
     )
     .await;
-    let purged = jobs_json(&database, &["dead-letters", "purge", "--all", "--yes"]).await;
+    let purged = jobs_json(&database, "dead-letters purge --all --yes").await;
 
     assert_eq!(listed.as_array().unwrap().len(), 3);
     assert_eq!((&one["replayed"], again.code), (&1.into(), Some(9)));

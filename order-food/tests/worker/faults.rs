@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use test_support::{OwnCluster, Stop, TestDatabase, Worker, eventually};
+use test_support::{Stop, TestDatabase, Worker, eventually};
 use tokio_postgres::Client;
 
-use crate::harness::{PROGRAM, jobs_json};
+use crate::harness::{PROGRAM, jobs_json, migrated_cluster};
 
 const RETENTION: &str = "maintenance.job_retention";
 
@@ -95,7 +95,7 @@ async fn the_end_of_an_attempt_of_a_frozen_worker_is_refused() {
     database
         .until("it registers again", "SELECT count(*) FROM job_worker", "2")
         .await;
-    let fine = jobs_json(&database, &["enqueue", RETENTION, "--wait"]).await;
+    let fine = jobs_json(&database, &format!("enqueue {RETENTION} --wait")).await;
     assert_eq!(fine["state"], "done");
     frozen.stop().await;
     other.stop().await;
@@ -118,9 +118,7 @@ async fn sigterm_gives_back_what_is_not_done_and_does_not_count_it() {
 
 #[tokio::test]
 async fn an_immediate_restart_of_postgresql_loses_no_job() {
-    let mut cluster = OwnCluster::start();
-    let database = database::Database::new(&cluster.settings(), "test").unwrap();
-    database_migration::up(&database).await.unwrap();
+    let mut cluster = migrated_cluster().await;
     let worker = Worker::ready(PROGRAM, &cluster.url(), &[]).await;
     let insert = "INSERT INTO job (kind, priority, timeout_ms, payload)
         SELECT 'maintenance.job_retention', 2, 60000, 'null' FROM generate_series(1, 300)";

@@ -1,8 +1,8 @@
 //! Probes and metrics of a worker.
 
-use test_support::{OwnCluster, Stop, TestDatabase, Worker, eventually};
+use test_support::{Stop, TestDatabase, Worker, eventually};
 
-use crate::harness::{PROGRAM, jobs};
+use crate::harness::{PROGRAM, jobs, migrated_cluster};
 
 #[tokio::test]
 async fn probes_have_the_form_of_microprofile_and_aliases() {
@@ -53,7 +53,7 @@ async fn probes_have_the_form_of_microprofile_and_aliases() {
 async fn metrics_have_both_sets_of_names_and_none_of_the_apis() {
     let database = TestDatabase::migrated().await;
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
-    jobs(&database, &["enqueue", "maintenance.job_retention", "--wait"]).await;
+    jobs(&database, "enqueue maintenance.job_retention --wait").await;
     database
         .until("all is done", "SELECT count(*) FROM job", "0")
         .await;
@@ -129,11 +129,7 @@ async fn both_names_switch_the_scheduler_off_and_health_stays_up_and_says_so() {
     for environment in pauses {
         let worker = Worker::ready(PROGRAM, database.url(), environment).await;
 
-        let enqueued = jobs(
-            &database,
-            &["enqueue", "maintenance.job_retention", "--wait", "1s"],
-        )
-        .await;
+        let enqueued = jobs(&database, "enqueue maintenance.job_retention --wait 1s").await;
 
         assert_eq!(enqueued.code, Some(8), "{enqueued:?}");
         let health = worker.json("/q/health").await;
@@ -170,9 +166,7 @@ async fn a_worker_waits_for_the_schema_and_says_so_on_its_probes() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_down_until_it_is_back() {
-    let mut cluster = OwnCluster::start();
-    let database = database::Database::new(&cluster.settings(), "test").unwrap();
-    database_migration::up(&database).await.unwrap();
+    let mut cluster = migrated_cluster().await;
     let worker = Worker::ready(PROGRAM, &cluster.url(), &[]).await;
 
     cluster.stop(Stop::Immediate);

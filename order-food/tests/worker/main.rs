@@ -1,5 +1,9 @@
 //! `order-food worker` and `order-food jobs`: the real program, the real database.
-#![expect(clippy::panic, reason = "what fails in a test's helper is a failed test")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what fails in a test's helper is a failed test"
+)]
 
 mod bulk;
 mod commands;

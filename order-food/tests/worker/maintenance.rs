@@ -21,7 +21,7 @@ async fn the_purge_removes_expired_keys_and_no_others_and_the_schedule_starts_it
     database
         .until("ten are left", "SELECT count(*) FROM idempotency_keys", "10")
         .await;
-    let schedules = jobs_json(&database, &["schedules"]).await;
+    let schedules = jobs_json(&database, "schedules").await;
     let names: Vec<&str> = schedules
         .as_array()
         .unwrap()

@@ -1,8 +1,8 @@
 //! Settings that cannot be used, the log, signals.
 
-use test_support::{Process, TestDatabase, Worker, eventually};
+use test_support::{TestDatabase, Worker, eventually};
 
-use crate::harness::{PROGRAM, jobs};
+use crate::harness::{PROGRAM, jobs, run};
 
 #[tokio::test]
 async fn a_setting_of_jobs_that_cannot_be_used_is_exit_2_and_named() {
@@ -34,9 +34,7 @@ async fn a_setting_of_jobs_that_cannot_be_used_is_exit_2_and_named() {
             ("DATABASE_URL", "postgres://a:s3cret-word@127.0.0.1:1/food"),
             (name, value),
         ];
-        let output = Process::spawn(PROGRAM, ["worker"], &environment)
-            .wait_output()
-            .await;
+        let output = run("worker", &environment).await;
         assert_eq!(output.code, Some(2), "{name}={value}: {output:?}");
         assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
         assert!(output.stderr.contains(name), "{name}={value}: {output:?}");
@@ -51,9 +49,7 @@ async fn the_unknown_priority_is_named() {
         ("WORKER_PRIORITY_FILTER", "CRITICAL,URGENT"),
     ];
 
-    let output = Process::spawn(PROGRAM, ["worker"], &environment)
-        .wait_output()
-        .await;
+    let output = run("worker", &environment).await;
 
     assert!(
         output
@@ -72,9 +68,7 @@ async fn a_database_that_does_not_answer_is_exit_3() {
         ("WAIT_TIMEOUT", "1"),
     ];
 
-    let output = Process::spawn(PROGRAM, ["worker"], &environment)
-        .wait_output()
-        .await;
+    let output = run("worker", &environment).await;
 
     assert_eq!(output.code, Some(3), "{output:?}");
 }
@@ -103,7 +97,7 @@ async fn two_workers_with_one_pod_name_are_two_workers() {
     let one = Worker::ready(PROGRAM, database.url(), &[]).await;
     let other = Worker::ready(PROGRAM, database.url(), &[("WORKER_POOL", "critical")]).await;
 
-    let listed = jobs(&database, &["workers"]).await;
+    let listed = jobs(&database, "workers").await;
 
     assert_eq!(listed.stdout.lines().count(), 3, "{listed:?}");
     let distinct = "SELECT count(DISTINCT pod) || ' ' || count(*) FROM job_worker";
@@ -126,9 +120,7 @@ async fn settings_are_printed_without_secrets() {
         ("QUARKUS_SCHEDULER_ENABLED", "false"),
     ];
 
-    let output = Process::spawn(PROGRAM, ["settings"], &environment)
-        .wait_output()
-        .await;
+    let output = run("settings", &environment).await;
 
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(!output.stdout.contains("s3cret-word"), "{output:?}");
