@@ -10,6 +10,7 @@ use test_support::{Worker, eventually};
 use crate::client::{Answer, Request};
 use crate::fixtures::{ANALYST, PANCAKES, PIZZA};
 use crate::harness::TestApp;
+use crate::reports::app_with_exports;
 
 /// An API and a worker that share a folder.
 struct Shop {
@@ -20,10 +21,9 @@ struct Shop {
 
 impl Shop {
     async fn start(environment: &[(&str, &str)]) -> Shop {
-        let folder = tempfile::tempdir().unwrap();
-        let location = folder.path().to_str().unwrap().to_owned();
-        let app = TestApp::with(|settings| settings.reports.location = Some(location.clone())).await;
-        let all = [&[("REPORT_LOCATION", location.as_str())], environment].concat();
+        let (app, folder) = app_with_exports().await;
+        let location = folder.path().to_str().unwrap();
+        let all = [&[("REPORT_LOCATION", location)], environment].concat();
         let worker = Worker::start(env!("CARGO_BIN_EXE_order-food"), app.database.url(), &all).await;
         Shop {
             app,
@@ -44,13 +44,25 @@ impl Shop {
     async fn get(&self, target: &str) -> Answer {
         self.app.get_as(ANALYST, target).await
     }
-}
 
-async fn today(shop: &Shop) -> String {
-    shop.app
-        .database
-        .value("SELECT to_char(now(), 'YYYY-MM-DD')")
-        .await
+    /// Waits until the job is in this state.
+    async fn until(&self, job: &str, state: &str) {
+        eventually(state, async || self.get(job).await.json()["state"] == state).await;
+    }
+
+    /// Enqueues a job with the priority HIGH.
+    async fn enqueue(&self, kind: &str, payload: Value) {
+        let columns = "kind, priority, timeout_ms, payload";
+        let sql = format!("INSERT INTO job ({columns}) VALUES ('{kind}', 1, 60000, '{payload}')");
+        self.app.database.execute(&sql).await;
+    }
+
+    async fn today(&self) -> String {
+        self.app
+            .database
+            .value("SELECT to_char(now(), 'YYYY-MM-DD')")
+            .await
+    }
 }
 
 #[tokio::test]
@@ -64,13 +76,8 @@ async fn placed_orders_are_counted_and_exported_as_they_were_answered() {
             .coupon("SAVE10");
         placed.push(order.accepted().await);
     }
-    let day = today(&shop).await;
-    shop.app
-        .database
-        .execute(
-            "INSERT INTO job (kind, priority, timeout_ms, payload) VALUES ('reporting.refresh', 1, 60000, '{}')",
-        )
-        .await;
+    let day = shop.today().await;
+    shop.enqueue("reporting.refresh", json!({})).await;
 
     let target = format!("/api/report/sales?from={day}&to={day}&by=product");
     eventually("the orders were counted", async || {
@@ -81,10 +88,7 @@ async fn placed_orders_are_counted_and_exported_as_they_were_answered() {
     let job = shop
         .export(json!({"data": "orders", "from": day, "to": day, "format": "jsonl"}))
         .await;
-    eventually("the export is done", async || {
-        shop.get(&job).await.json()["state"] == "done"
-    })
-    .await;
+    shop.until(&job, "done").await;
 
     // 6 pizzas of 13.99, 3 pancakes of 9.99; 10 % off each order, rounded half up.
     assert_eq!(report["rows"][1]["product"], "7");
@@ -116,7 +120,7 @@ async fn an_export_that_runs_ends_within_5_seconds_of_its_cancellation() {
              SELECT overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, gen_random_uuid(), 1, 0, 1 FROM generate_series(1, 5000)",
         )
         .await;
-    let day = today(&shop).await;
+    let day = shop.today().await;
     let job = shop
         .export(json!({"data": "orders", "from": day, "to": day, "format": "csv"}))
         .await;
@@ -130,10 +134,7 @@ async fn an_export_that_runs_ends_within_5_seconds_of_its_cancellation() {
         .app
         .send(&Request::new("DELETE", &job).header("api_key", ANALYST))
         .await;
-    eventually("it is cancelled", async || {
-        shop.get(&job).await.json()["state"] == "cancelled"
-    })
-    .await;
+    shop.until(&job, "cancelled").await;
 
     assert_eq!(asked.status(), 202);
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
@@ -146,15 +147,10 @@ async fn an_export_that_runs_ends_within_5_seconds_of_its_cancellation() {
 #[tokio::test]
 async fn a_range_that_is_filled_again_is_right_afterwards() {
     let shop = Shop::start(&[]).await;
-    let day = today(&shop).await;
+    let day = shop.today().await;
     let count = "SELECT coalesce(sum(orders), -1) FROM sales_daily WHERE dimension = 'day'";
     shop.app.place_order([(PIZZA, 1)]).accepted().await;
-    shop.app
-        .database
-        .execute(
-            "INSERT INTO job (kind, priority, timeout_ms, payload) VALUES ('reporting.refresh', 1, 60000, '{}')",
-        )
-        .await;
+    shop.enqueue("reporting.refresh", json!({})).await;
     shop.app.database.until("the order was counted", count, "1").await;
     // What no watermark sees.
     shop.app
@@ -162,12 +158,7 @@ async fn a_range_that_is_filled_again_is_right_afterwards() {
         .execute("UPDATE sales_daily SET orders = 17; INSERT INTO sales_daily VALUES ('category', current_date, 'Gone', 1, 1, 1, 0, 1)")
         .await;
 
-    shop.app
-        .database
-        .execute(&format!(
-            "INSERT INTO job (kind, priority, timeout_ms, payload)
-             VALUES ('reporting.backfill', 4, 60000, '{{\"from\": \"{day}\", \"to\": \"{day}\"}}')"
-        ))
+    shop.enqueue("reporting.backfill", json!({"from": day, "to": day}))
         .await;
 
     shop.app

@@ -5,13 +5,12 @@ use serde_json::{Value, json};
 use crate::client::{Answer, Request};
 use crate::fixtures::{ANALYST, APITEST, OPERATOR, READER, SECOND_ANALYST, key_id};
 use crate::harness::TestApp;
+use crate::reports::app_with_exports;
 
 const ID: &str = "019a2f3c-5d80-7b1e-9c44-2f608f0d3a11";
 
 async fn with_job(columns: &str, values: &str) -> (TestApp, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let location = folder.path().to_str().unwrap().to_owned();
-    let app = TestApp::with(|settings| settings.reports.location = Some(location)).await;
+    let (app, folder) = app_with_exports().await;
     let owner = key_id(ANALYST);
     app.database
         .execute(&format!(

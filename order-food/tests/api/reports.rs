@@ -1,6 +1,7 @@
 //! GET /api/report/sales and POST /api/report/export: who may, what is refused, what is answered.
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::client::{Answer, Request};
 use crate::fixtures::{ANALYST, APITEST, OPERATOR, STAFF, key_id};
@@ -17,6 +18,14 @@ const COUNTED: &str = "
         ('product', '2026-03-03', '7', 1, 1, 13.99, 0, 13.99),
         ('promotion', '2026-03-01', 'SAVE10', 2, 5, 60.10, 6.01, 54.09),
         ('promotion', '2026-03-03', '', 1, 1, 13.99, 0, 13.99)";
+
+/// A server that keeps exports in a folder.
+pub(crate) async fn app_with_exports() -> (TestApp, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let location = folder.path().to_str().unwrap().to_owned();
+    let app = TestApp::with(|settings| settings.reports.location = Some(location)).await;
+    (app, folder)
+}
 
 async fn sales(app: &TestApp, query: &str) -> Answer {
     app.get_as(ANALYST, &format!("/api/report/sales?{query}")).await
@@ -143,9 +152,7 @@ async fn reports_are_for_keys_that_may_see_them() {
 
 #[tokio::test]
 async fn an_export_that_makes_no_sense_is_refused_and_nothing_is_enqueued() {
-    let folder = tempfile::tempdir().unwrap();
-    let location = folder.path().to_str().unwrap().to_owned();
-    let app = TestApp::with(|settings| settings.reports.location = Some(location)).await;
+    let (app, _folder) = app_with_exports().await;
 
     for (body, status, kind) in [
         ("", 400, "malformed_json"),
@@ -203,9 +210,7 @@ const EXPORT: &str = r#"{"data": "orders", "from": "2026-03-01", "to": "2026-03-
 
 #[tokio::test]
 async fn an_export_is_a_job_of_the_key_that_asked() {
-    let folder = tempfile::tempdir().unwrap();
-    let location = folder.path().to_str().unwrap().to_owned();
-    let app = TestApp::with(|settings| settings.reports.location = Some(location)).await;
+    let (app, _folder) = app_with_exports().await;
 
     let answer = app.send(&export(EXPORT)).await;
 
@@ -234,9 +239,7 @@ async fn without_a_place_for_files_an_export_is_503() {
 
 #[tokio::test]
 async fn a_full_queue_refuses_exports_and_says_when_to_come_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let location = folder.path().to_str().unwrap().to_owned();
-    let app = TestApp::with(|settings| settings.reports.location = Some(location)).await;
+    let (app, _folder) = app_with_exports().await;
     assert_eq!(app.send(&export(EXPORT)).await.status(), 202);
     app.database
         .execute(

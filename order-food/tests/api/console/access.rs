@@ -2,7 +2,7 @@
 
 use order_food::console::{Right, routes};
 
-use super::{Browser, app};
+use super::{Browser, app, app_with};
 use crate::client::{Connection, Request};
 use crate::fixtures::{APITEST, KITCHEN, OPERATOR, VIEWER};
 use crate::harness::TestApp;
@@ -59,11 +59,7 @@ async fn without_a_session_pages_lead_to_the_log_in_and_presses_are_refused() {
 
 #[tokio::test]
 async fn a_console_that_is_read_only_changes_nothing_for_anybody() {
-    let app = TestApp::with(|settings| {
-        settings.console.port = Some(0);
-        settings.console.read_only = true;
-    })
-    .await;
+    let app = app_with(|settings| settings.console.read_only = true).await;
     let browser = Browser::logged_in(&app, OPERATOR).await;
     for (method, path, right) in routes() {
         let status = visit(&app, &browser, method, path).await;
@@ -158,11 +154,7 @@ async fn keys_without_a_scope_of_the_console_and_forged_cookies_do_not_get_in() 
 
 #[tokio::test]
 async fn a_session_ends_with_its_key_and_with_the_log_out() {
-    let app = TestApp::with(|settings| {
-        settings.console.port = Some(0);
-        settings.refresh_interval_s = 1;
-    })
-    .await;
+    let app = app_with(|settings| settings.refresh_interval_s = 1).await;
     let browser = Browser::logged_in(&app, OPERATOR).await;
     assert_eq!(browser.get(&app, "/jobs").await.status(), 200);
     let out = browser.post(&app, "/logout", "").await;

@@ -3,33 +3,21 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
-use serde_json::json;
 
 use super::{Browser, app};
-use crate::client::Request;
-use crate::fixtures::{APITEST, KITCHEN, VIEWER};
-use crate::harness::TestApp;
+use crate::client::{Connection, Request};
+use crate::fixtures::{KITCHEN, VIEWER};
+use crate::harness::{Server, TestApp, settings};
 
-/// Places an order; its id.
-async fn place(app: &TestApp, product: u64) -> String {
-    let body = json!({ "items": [{ "productId": product.to_string(), "quantity": 2 }] });
-    let request = Request::new("POST", "/api/order")
-        .header("api_key", APITEST)
-        .json(body.to_string());
-    app.send(&request).await.json()["id"].as_str().unwrap().to_owned()
-}
-
-/// Presses a button; where the browser is sent.
+/// Presses a button of an order's card.
 async fn press(app: &TestApp, browser: &Browser, id: &str, form: &str) -> String {
-    let answer = browser.post(app, &format!("/orders/{id}"), form).await;
-    let target = answer.header("location").map(str::to_owned);
-    target.unwrap_or_else(|| answer.status().to_string())
+    browser.press(app, &format!("/orders/{id}"), form).await
 }
 
 #[tokio::test]
 async fn an_order_goes_through_the_columns_by_presses() {
     let app = app().await;
-    let id = place(&app, 1).await;
+    let id = app.place_order([(1, 2)]).id().await;
     let browser = Browser::logged_in(&app, KITCHEN).await;
     let board = browser.get(&app, "/orders").await.text();
     assert!(board.contains("aria-labelledby=\"ml-"), "{board}");
@@ -72,7 +60,7 @@ async fn an_order_goes_through_the_columns_by_presses() {
 #[tokio::test]
 async fn of_two_screens_that_press_one_card_one_changes_it_and_no_one_sees_an_error() {
     let app = app().await;
-    let id = place(&app, 1).await;
+    let id = app.place_order([(1, 2)]).id().await;
     let (one, other) = (
         Browser::logged_in(&app, KITCHEN).await,
         Browser::logged_in(&app, KITCHEN).await,
@@ -99,7 +87,7 @@ async fn of_two_screens_that_press_one_card_one_changes_it_and_no_one_sees_an_er
 #[tokio::test]
 async fn rubbish_changes_nothing_and_is_told() {
     let app = app().await;
-    let id = place(&app, 1).await;
+    let id = app.place_order([(1, 2)]).id().await;
     let browser = Browser::logged_in(&app, KITCHEN).await;
     for form in [
         "",
@@ -128,8 +116,8 @@ async fn rubbish_changes_nothing_and_is_told() {
 #[tokio::test]
 async fn the_board_counts_filters_and_finds() {
     let app = app().await;
-    let waffle = place(&app, 1).await;
-    let pizza = place(&app, 7).await;
+    let waffle = app.place_order([(1, 2)]).id().await;
+    let pizza = app.place_order([(7, 2)]).id().await;
     let browser = Browser::logged_in(&app, VIEWER).await;
     let board = browser.get(&app, "/orders").await.text();
     assert!(
@@ -155,25 +143,17 @@ async fn the_board_counts_filters_and_finds() {
 #[tokio::test]
 async fn an_order_of_another_replica_is_told_to_the_board_within_a_second() {
     let app = app().await;
-    let replica = crate::harness::Server::start({
-        let mut settings = crate::harness::settings(app.database.settings());
-        settings.console.port = Some(0);
-        settings
-    });
+    let replica = Server::start(settings(app.database.settings()));
     replica.until_ready_is(200).await;
     let browser = Browser::logged_in(&app, KITCHEN).await;
-    let mut stream = crate::client::Connection::open(app.server.console()).await;
+    let mut stream = Connection::open(app.server.console()).await;
     let head = format!(
         "GET /orders/events HTTP/1.1\r\nHost: shop\r\nCookie: {}\r\n\r\n",
         browser.cookie.as_deref().unwrap()
     );
     stream.send(head).await;
     assert!(stream.until("retry: 2000").await, "the stream begins");
-    let body = json!({ "items": [{ "productId": "1", "quantity": 1 }] });
-    let request = Request::new("POST", "/api/order")
-        .header("api_key", APITEST)
-        .json(body.to_string());
-    assert_eq!(replica.send(&request).await.status(), 200);
+    replica.place_order([(1, 1)]).accepted().await;
     let told = tokio::time::timeout(std::time::Duration::from_secs(8), stream.until("data: orders"));
     assert!(told.await.expect("news in time"));
 }
@@ -181,7 +161,7 @@ async fn an_order_of_another_replica_is_told_to_the_board_within_a_second() {
 #[tokio::test]
 async fn the_board_comes_compressed_and_is_kept_nowhere() {
     let app = app().await;
-    let id = place(&app, 1).await;
+    let id = app.place_order([(1, 2)]).id().await;
     let browser = Browser::logged_in(&app, KITCHEN).await;
 
     let plain = browser.get(&app, "/orders").await;

@@ -9,6 +9,8 @@ mod queues;
 mod roles;
 mod soak;
 
+use order_food::Settings;
+
 use crate::client::{Answer, Connection, Request};
 use crate::harness::TestApp;
 
@@ -49,6 +51,13 @@ impl Browser {
         self.send(app, request).await
     }
 
+    /// Presses a button: where the browser is sent, or the status of an answer that leads nowhere.
+    async fn press(&self, app: &TestApp, path: &str, form: &str) -> String {
+        let answer = self.post(app, path, form).await;
+        let target = answer.header("location").map(str::to_owned);
+        target.unwrap_or_else(|| answer.status().to_string())
+    }
+
     async fn send(&self, app: &TestApp, mut request: Request) -> Answer {
         if let Some(cookie) = &self.cookie {
             request = request.header("Cookie", cookie);
@@ -57,6 +66,15 @@ impl Browser {
     }
 }
 
+/// A server with a console.
 async fn app() -> TestApp {
-    TestApp::with(|settings| settings.console.port = Some(0)).await
+    app_with(|_| ()).await
+}
+
+async fn app_with(change: impl FnOnce(&mut Settings)) -> TestApp {
+    TestApp::with(|settings| {
+        settings.console.port = Some(0);
+        change(settings);
+    })
+    .await
 }

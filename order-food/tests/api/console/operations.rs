@@ -1,10 +1,8 @@
 //! What operators look for: filters over dead letters, endpoints, exports, loads; and pages that
 //! the database does not answer.
 
-use super::{Browser, app};
-use crate::client::Request;
-use crate::fixtures::{APITEST, KITCHEN, OPERATOR, VIEWER};
-use crate::harness::TestApp;
+use super::{Browser, app, app_with};
+use crate::fixtures::{KITCHEN, OPERATOR, VIEWER};
 
 const DEAD: &str = "
     INSERT INTO job_dead (id, kind, priority, created_at, reason, attempt, rescues, timeout_ms, payload, last_error, min_build)
@@ -35,14 +33,8 @@ async fn all_that_match_are_counted_shown_and_asked_for_before_anything_begins()
         assert!(asked.contains(&format!("type {number}<")), "{filter}: {asked}");
         assert!(asked.contains("No worker runs"), "{asked}");
     }
-    let begun = browser
-        .post(
-            &app,
-            "/dead/all",
-            "do=purge&kind=order.webhook&error=503&word=3&typed=3",
-        )
-        .await;
-    assert_eq!(begun.header("location"), Some("/dead?done=bulk"), "{begun:?}");
+    let form = "do=purge&kind=order.webhook&error=503&word=3&typed=3";
+    assert_eq!(browser.press(&app, "/dead/all", form).await, "/dead?done=bulk");
     let payload = app
         .database
         .value("SELECT payload ->> 'kind' || ' ' || (payload ->> 'error') || ' ' || (payload ->> 'number') FROM job")
@@ -100,11 +92,7 @@ async fn an_endpoint_shows_what_it_was_sent_and_what_waits_for_it() {
 
 #[tokio::test]
 async fn a_new_secret_leaves_the_former_one_for_as_long_as_the_setting_says() {
-    let app = TestApp::with(|settings| {
-        settings.console.port = Some(0);
-        settings.webhooks.secret_overlap_s = 5_400;
-    })
-    .await;
+    let app = app_with(|settings| settings.webhooks.secret_overlap_s = 5_400).await;
     let endpoint = "0199f000-0000-7000-8000-000000000001";
     app.database
         .execute(&format!(
@@ -161,25 +149,14 @@ async fn loads_tell_the_age_of_the_data_and_the_command_to_go_back() {
 
 #[tokio::test]
 async fn an_export_is_begun_watched_and_fetched_on_the_page_of_sales() {
-    let folder = std::env::temp_dir().join(format!("console-exports-{}", std::process::id()));
-    let location = folder.to_str().unwrap().to_owned();
-    let app = TestApp::with(|settings| {
-        settings.console.port = Some(0);
-        settings.reports.location = Some(location);
-    })
-    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let location = folder.path().to_str().unwrap().to_owned();
+    let app = app_with(|settings| settings.reports.location = Some(location)).await;
     let browser = Browser::logged_in(&app, OPERATOR).await;
-    let begun = browser
-        .post(
-            &app,
-            "/sales/export",
-            "from=2026-01-01&to=2026-01-02&data=sales&format=csv",
-        )
-        .await;
+    let form = "from=2026-01-01&to=2026-01-02&data=sales&format=csv";
     assert_eq!(
-        begun.header("location"),
-        Some("/sales?done=exported"),
-        "{begun:?}"
+        browser.press(&app, "/sales/export", form).await,
+        "/sales?done=exported"
     );
     app.database
         .execute("UPDATE job SET state = 1, locked_by = gen_random_uuid(), progress = '{\"rows\": 5, \"percent\": 40}'")
@@ -187,8 +164,7 @@ async fn an_export_is_begun_watched_and_fetched_on_the_page_of_sales() {
     assert!(browser.get(&app, "/sales").await.text().contains("40 %"));
 
     let public = app.database.value("SELECT public_id FROM job").await;
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("sales.csv.gz"), "bytes").unwrap();
+    std::fs::write(folder.path().join("sales.csv.gz"), "bytes").unwrap();
     app.database
         .execute(
             "INSERT INTO job_result (public_id, job_id, kind, created_at, attempt, outcome, result)
@@ -204,7 +180,6 @@ async fn an_export_is_begun_watched_and_fetched_on_the_page_of_sales() {
     );
     let file = browser.get(&app, &format!("/sales/export/{public}")).await;
     assert_eq!((file.status(), file.text().as_str()), (200, "bytes"));
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[tokio::test]
@@ -267,11 +242,7 @@ async fn a_page_that_the_database_does_not_answer_says_so_within_seconds_and_sys
 async fn orders_from_before_the_window_are_told_of_and_kept_off_the_board() {
     let app = app().await;
     let old = "01943b60-fec0-7000-8000-000000000001";
-    let body = r#"{"items": [{"productId": "1", "quantity": 1}]}"#;
-    let request = Request::new("POST", "/api/order")
-        .header("api_key", APITEST)
-        .json(body);
-    let young = app.send(&request).await.json()["id"].as_str().unwrap().to_owned();
+    let young = app.place_order([(1, 2)]).id().await;
     app.database
         .execute(&format!(
             "INSERT INTO orders (id, created_at, api_key_id, subtotal, discount, total)
@@ -287,22 +258,15 @@ async fn orders_from_before_the_window_are_told_of_and_kept_off_the_board() {
     assert!(board.contains("1 older order was left open"), "{board}");
     let left = browser.get(&app, "/orders?old=1").await.text();
     assert!(!left.contains(&young) && left.contains(old), "{left}");
-    let done = browser
-        .post(&app, &format!("/orders/{old}"), "to=ready&version=3&from=order")
-        .await;
-    assert_eq!(
-        done.header("location"),
-        Some(format!("/orders/{old}?done=moved").as_str())
-    );
+    let path = format!("/orders/{old}");
+    let done = browser.press(&app, &path, "to=ready&version=3&from=order").await;
+    assert_eq!(done, format!("{path}?done=moved"));
 }
 
 #[tokio::test]
 async fn what_this_replica_refused_is_told() {
     let app = app().await;
-    let request = Request::new("POST", "/api/order")
-        .header("api_key", APITEST)
-        .json(r#"{"items": [{"productId": "999", "quantity": 1}]}"#);
-    let refused = app.send(&request).await;
+    let refused = app.place_order([(999, 1)]).send().await;
     assert_eq!(refused.status(), 422);
     let browser = Browser::logged_in(&app, VIEWER).await;
 

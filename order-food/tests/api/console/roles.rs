@@ -6,7 +6,7 @@ use test_support::{Cluster, Process, TestDatabase, Worker, binary, eventually};
 
 use super::Browser;
 use crate::client::{Connection, Request};
-use crate::fixtures::{self, APITEST, HASH_KEYS, OPERATOR};
+use crate::fixtures::{self, HASH_KEYS, OPERATOR};
 use crate::harness::TestApp;
 
 const ENDPOINT: &str = "0199f000-0000-7000-8000-000000000001";
@@ -62,13 +62,6 @@ async fn restricted(exports: &str) -> (TestApp, impl Fn(&str) -> String) {
     (app, url)
 }
 
-async fn place(app: &TestApp) -> String {
-    let request = Request::new("POST", "/api/order")
-        .header("api_key", APITEST)
-        .json(r#"{"items": [{"productId": "1", "quantity": 2}]}"#);
-    app.send(&request).await.json()["id"].as_str().unwrap().to_owned()
-}
-
 #[tokio::test]
 async fn the_rights_of_the_app_are_enough_for_every_page_and_every_action() {
     let exports = tempfile::tempdir().unwrap();
@@ -78,7 +71,7 @@ async fn the_rights_of_the_app_are_enough_for_every_page_and_every_action() {
     let name = app.database.name().to_owned();
     assert_eq!(app.database.value(user).await, format!("{name}_app"));
     let (order, job) = (
-        place(&app).await,
+        app.place_order([(1, 2)]).id().await,
         app.database.value("SELECT min(id) FROM job").await,
     );
     let browser = Browser::logged_in(&app, OPERATOR).await;

@@ -52,8 +52,7 @@ async fn a_replay_by_filter_that_is_stopped_half_way_goes_on_with_the_rest_and_r
     assert!(asked.contains(&format!("All {shown} dead letters")), "{asked}");
     let begin = async || {
         let form = format!("do=replay&{filter}&word={word}");
-        let begun = browser.post(&app, "/dead/all", &form).await;
-        assert_eq!(begun.header("location"), Some("/dead?done=bulk"), "{begun:?}");
+        assert_eq!(browser.press(&app, "/dead/all", &form).await, "/dead?done=bulk");
     };
     let replayed = "SELECT count(replayed_as) FROM job_dead";
 
@@ -74,12 +73,8 @@ async fn a_replay_by_filter_that_is_stopped_half_way_goes_on_with_the_rest_and_r
         .database
         .value("SELECT id FROM job WHERE kind = 'operator.bulk'")
         .await;
-    let stopped = browser.post(&app, &format!("/jobs/{job}/cancel"), "").await;
-    assert_eq!(
-        stopped.header("location"),
-        Some("/jobs?done=cancelled"),
-        "{stopped:?}"
-    );
+    let stopped = browser.press(&app, &format!("/jobs/{job}/cancel"), "").await;
+    assert_eq!(stopped, "/jobs?done=cancelled");
     let cancelled = "SELECT count(*) FROM job_dead WHERE kind = 'operator.bulk' AND reason = 'cancelled'";
     until(&app, "it is stopped", cancelled, |stopped| stopped == 1).await;
     let first = until(&app, "what is done stays done", replayed, |_| true).await;

@@ -1,12 +1,10 @@
 //! Limits by address: orders, and changes of the cart.
 
-use crate::fixtures::STOREFRONT;
 use crate::harness::TestApp;
 
 #[tokio::test]
 async fn orders_are_limited_and_clicks_that_store_nothing_are_not_counted() {
-    let app = TestApp::with(|settings| {
-        settings.storefront.key_id = Some(STOREFRONT);
+    let app = TestApp::open_shop_with(|settings| {
         settings.storefront.orders_per_address = 2;
         // That of the API's keys has no say here.
         settings.rate_limit.per_key = 1;
@@ -27,11 +25,8 @@ async fn orders_are_limited_and_clicks_that_store_nothing_are_not_counted() {
     let refused = browser.order(&cart).await;
 
     assert_eq!(refused.status(), 429);
-    assert!(
-        refused.says("Too many tries") && refused.says("Please wait 5 minutes"),
-        "{}",
-        refused.words()
-    );
+    refused.expects("Too many tries");
+    refused.expects("Please wait 5 minutes");
     assert_eq!(refused.answer.header("retry-after"), Some("300"));
     assert_eq!(app.order_count().await, 2);
     assert!(
@@ -60,11 +55,7 @@ async fn changes_of_the_cart_are_limited_to_120_a_minute() {
 
 #[tokio::test]
 async fn zero_is_no_limit() {
-    let app = TestApp::with(|settings| {
-        settings.storefront.key_id = Some(STOREFRONT);
-        settings.storefront.orders_per_address = 0;
-    })
-    .await;
+    let app = TestApp::open_shop_with(|settings| settings.storefront.orders_per_address = 0).await;
     let mut browser = app.browser();
 
     for _ in 0..12 {

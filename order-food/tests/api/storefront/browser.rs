@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use order_food::Settings;
 use url::form_urlencoded;
 
 use crate::client::{Answer, Request};
 use crate::fixtures::STOREFRONT;
-use crate::harness::{Server, TestApp};
+use crate::harness::{Server, TestApp, settings};
 
 /// One visitor of one server.
 pub(crate) struct Browser<'a> {
@@ -26,7 +27,25 @@ pub(crate) struct Page {
 impl TestApp {
     /// A server whose storefront takes orders.
     pub(crate) async fn open_shop() -> TestApp {
-        TestApp::with(|settings| settings.storefront.key_id = Some(STOREFRONT)).await
+        TestApp::open_shop_with(|_| ()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn open_shop_with(change: impl FnOnce(&mut Settings)) -> TestApp {
+        TestApp::with(|settings| {
+            settings.storefront.key_id = Some(STOREFRONT);
+            change(settings);
+        })
+        .await
+    }
+
+    /// Another ready server whose storefront takes orders, over the same database.
+    pub(crate) async fn open_replica(&self) -> Server {
+        let mut settings = settings(self.database.settings());
+        settings.storefront.key_id = Some(STOREFRONT);
+        let server = Server::start(settings);
+        server.until_ready_is(200).await;
+        server
     }
 
     pub(crate) fn browser(&self) -> Browser<'_> {
@@ -152,6 +171,13 @@ impl<'a> Browser<'a> {
         page.expect("one unit at least")
     }
 
+    /// One unit more (`add`) or less (`less`) on the page of the cart.
+    pub(crate) async fn step(&mut self, button: &str, product: u64) -> Page {
+        let fields = [(button, product.to_string()), ("from", "cart".to_owned())];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.post("/cart/change", &fields).await
+    }
+
     /// Clicks on the button that orders, on the page as it is.
     pub(crate) async fn order(&mut self, page: &Page) -> Page {
         let fields = page.order_fields();
@@ -206,6 +232,12 @@ impl Page {
 
     pub(crate) fn says(&self, words: &str) -> bool {
         self.words().contains(words)
+    }
+
+    /// Expects these words on the page.
+    #[track_caller]
+    pub(crate) fn expects(&self, words: &str) {
+        assert!(self.says(words), "{words}: {}", self.words());
     }
 
     /// The value of the hidden field `name`.

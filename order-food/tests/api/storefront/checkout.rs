@@ -27,7 +27,7 @@ async fn an_order_is_stored_as_it_was_shown_and_the_cart_is_empty_after_it() {
         "Total €35.97",
         "You pay at the counter.",
     ] {
-        assert!(answer.says(words), "{words}: {}", answer.words());
+        answer.expects(words);
     }
     let stored = app
         .database
@@ -37,10 +37,10 @@ async fn an_order_is_stored_as_it_was_shown_and_the_cart_is_empty_after_it() {
         stored,
         [[crate::fixtures::STOREFRONT.to_string(), "35.97".into()]]
     );
-    assert!(browser.get("/cart").await.says("Your cart is empty."));
+    browser.get("/cart").await.expects("Your cart is empty.");
     // Reloading is harmless, and the link alone opens it.
     let link = answer.order_link();
-    assert!(app.browser().get(&link).await.says("Total €35.97"));
+    app.browser().get(&link).await.expects("Total €35.97");
     assert!(browser.get("/orders").await.html().contains(&link));
 }
 
@@ -54,12 +54,12 @@ async fn back_and_sending_the_form_again_leads_to_the_same_order() {
     // Back in this tab: the form is the old one, the cookie the new one.
     let again = browser.order(&cart).await;
     assert_eq!(again.order_link(), first.order_link());
-    assert!(again.says("You already ordered this at"), "{}", again.words());
+    again.expects("You already ordered this at");
     // The answer was lost with its cookies.
     let mut lost = before;
     let found = lost.order(&cart).await;
     assert_eq!(found.order_link(), first.order_link());
-    assert!(lost.get("/cart").await.says("Your cart is empty."));
+    lost.get("/cart").await.expects("Your cart is empty.");
     assert!(lost.get("/orders").await.html().contains(&first.order_link()));
     assert_eq!(app.order_count().await, 1);
     // The next order is another one.
@@ -102,8 +102,8 @@ async fn what_was_added_after_an_order_is_kept() {
     let answer = other_tab.order(&stale).await;
 
     assert_eq!(answer.order_link(), first.order_link());
-    assert!(answer.says("You already ordered this at"));
-    assert!(other_tab.get("/cart").await.says("Margherita Pizza"));
+    answer.expects("You already ordered this at");
+    other_tab.get("/cart").await.expects("Margherita Pizza");
     assert_eq!(app.order_count().await, 1);
     // A second click is a decision: the cart goes on under an attempt of its own.
     let second = other_tab.ordered().await;
@@ -125,11 +125,11 @@ async fn a_changed_price_is_shown_old_and_new_and_nothing_is_stored() {
         "Chicken Waffle costs €14.00 now, not €12.99.",
         "The total is €37.99 now, not €35.97.",
     ] {
-        assert!(page.says(words), "{words}: {}", page.words());
+        page.expects(words);
     }
     assert_eq!(app.order_count().await, 0);
     let stored = browser.order(&page).await;
-    assert!(stored.says("Total €37.99"), "{}", stored.words());
+    stored.expects("Total €37.99");
     assert_eq!(app.order_count().await, 1);
 }
 
@@ -145,7 +145,8 @@ async fn prices_that_change_and_leave_the_total_as_it_was_are_named_as_well() {
 
     let page = browser.order(&cart).await;
 
-    assert!(page.says("Chicken Waffle costs €13.99 now") && page.says("Blueberry Pancakes costs €8.99 now"));
+    page.expects("Chicken Waffle costs €13.99 now");
+    page.expects("Blueberry Pancakes costs €8.99 now");
     assert!(!page.says("The total is"));
     assert_eq!(app.order_count().await, 0);
 }
@@ -159,15 +160,11 @@ async fn a_product_that_is_gone_is_named_and_nothing_is_stored() {
 
     let page = browser.order(&cart).await;
 
-    assert!(
-        page.says("Blueberry Pancakes is no longer on the menu."),
-        "{}",
-        page.words()
-    );
+    page.expects("Blueberry Pancakes is no longer on the menu.");
     assert!(page.says("The total is €25.98 now, not €35.97.") && !page.can_order());
     assert_eq!(app.order_count().await, 0);
     let tidied = browser.post("/cart/tidy", &[]).await;
-    assert!(browser.order(&tidied).await.says("Total €25.98"));
+    browser.order(&tidied).await.expects("Total €25.98");
 }
 
 #[tokio::test]
@@ -200,21 +197,18 @@ async fn a_form_that_says_less_than_it_costs_is_refused() {
             page.words()
         );
     }
-    assert!(
-        browser
-            .post("/checkout", &[("attempt", &attempt)])
-            .await
-            .says("Nothing was ordered")
-    );
+    browser
+        .post("/checkout", &[("attempt", &attempt)])
+        .await
+        .expects("Nothing was ordered");
     assert_eq!(app.order_count().await, 0);
 }
 
 #[tokio::test]
 async fn attempts_can_be_neither_chosen_nor_taken_from_another_shop() {
     let app = TestApp::open_shop().await;
-    let other = TestApp::with(|settings| {
-        settings.storefront.key_id = Some(crate::fixtures::STOREFRONT);
-        settings.api_key_hash_key = Some("the-hash-key-of-another-shop".into());
+    let other = TestApp::open_shop_with(|settings| {
+        settings.api_key_hash_key = Some("the-hash-key-of-another-shop".into())
     })
     .await;
     let (mut browser, cart) = with_cart(&app).await;
@@ -259,13 +253,9 @@ async fn an_order_that_is_ordered_again_adds_and_lists_the_differences() {
 
     let page = browser.post(&format!("{}/again", order.order_link()), &[]).await;
 
-    assert!(
-        page.says("Chicken Waffle costs €14.00 now, not €12.99."),
-        "{}",
-        page.words()
-    );
-    assert!(page.says("Blueberry Pancakes is no longer on the menu."));
-    assert!(page.says("Total €42.00"), "{}", page.words());
+    page.expects("Chicken Waffle costs €14.00 now, not €12.99.");
+    page.expects("Blueberry Pancakes is no longer on the menu.");
+    page.expects("Total €42.00");
     // Reloading the page adds nothing.
-    assert!(browser.get(&page.address).await.says("Total €42.00"));
+    browser.get(&page.address).await.expects("Total €42.00");
 }

@@ -1,7 +1,6 @@
 //! Coupons: taken, explained, kept for correction, limited, and looked at again.
 
 use crate::client::Connection;
-use crate::fixtures::STOREFRONT;
 use crate::harness::TestApp;
 use crate::storefront::browser::{Browser, Page};
 
@@ -23,19 +22,15 @@ async fn a_coupon_is_applied_ordered_with_and_removed() {
 
     let page = apply(&mut browser, " SAVE10 ").await;
     assert_eq!(page.address, "/cart");
-    assert!(page.says("Coupon SAVE10 −€3.60 Total €32.37"), "{}", page.words());
+    page.expects("Coupon SAVE10 −€3.60 Total €32.37");
     let removed = browser
         .post("/cart/coupon", &[("code", "SAVE10"), ("remove", "1")])
         .await;
-    assert!(removed.says("Total €35.97"));
+    removed.expects("Total €35.97");
     apply(&mut browser, "SAVE10").await;
     let order = browser.ordered().await;
 
-    assert!(
-        order.says("Coupon SAVE10 −€3.60 Total €32.37"),
-        "{}",
-        order.words()
-    );
+    order.expects("Coupon SAVE10 −€3.60 Total €32.37");
     let stored = app
         .database
         .rows("SELECT coupon_code, discount::text, total::text FROM orders")
@@ -85,12 +80,9 @@ async fn bulk_codes_are_taken_and_change_no_price() {
 
     let page = apply(&mut browser, "BULKCODE").await;
 
-    assert!(
-        page.says("This code is valid; it changes no price.") && page.says("Total €35.97"),
-        "{}",
-        page.words()
-    );
-    assert!(browser.ordered().await.says("Total €35.97"));
+    page.expects("This code is valid; it changes no price.");
+    page.expects("Total €35.97");
+    browser.ordered().await.expects("Total €35.97");
     assert_eq!(
         app.database.value("SELECT coupon_code FROM orders").await,
         "BULKCODE"
@@ -113,7 +105,7 @@ async fn a_coupon_that_ended_or_was_used_up_meanwhile_stores_nothing_and_says_wh
         let mut browser = with_cart(&app).await;
         apply(&mut browser, code).await;
         let cart = browser.get("/cart").await;
-        assert!(cart.says(&format!("Coupon {code}")), "{}", cart.words());
+        cart.expects(&format!("Coupon {code}"));
         if code == "LAST" {
             app.place_order([(7, 1)]).coupon("LAST").accepted().await;
         }
@@ -132,7 +124,7 @@ async fn a_coupon_that_ended_or_was_used_up_meanwhile_stores_nothing_and_says_wh
         // The cart says it, too, and goes on without it.
         assert!(browser.get("/cart").await.says(sentence), "{code}");
         browser.post("/cart/coupon", &[("remove", "1")]).await;
-        assert!(browser.ordered().await.says("Total €35.97"));
+        browser.ordered().await.expects("Total €35.97");
     }
 }
 
@@ -142,55 +134,41 @@ async fn a_coupon_that_needs_more_items_comes_back_with_them() {
     let mut browser = app.browser();
     browser.add(1, 2).await;
     apply(&mut browser, "BUYGETONE").await;
-    assert!(browser.get("/cart").await.says("Total €12.99"));
+    browser.get("/cart").await.expects("Total €12.99");
 
-    let fewer = browser
-        .post("/cart/change", &[("less", "1"), ("from", "cart")])
-        .await;
-    assert!(
-        fewer.says("needs at least 2 items") && fewer.says("Total €12.99"),
-        "{}",
-        fewer.words()
-    );
-    let more = browser
-        .post("/cart/change", &[("add", "1"), ("from", "cart")])
-        .await;
-    assert!(
-        more.says("Coupon BUYGETONE −€12.99 Total €12.99"),
-        "{}",
-        more.words()
-    );
+    let fewer = browser.step("less", 1).await;
+    fewer.expects("needs at least 2 items");
+    fewer.expects("Total €12.99");
+    let more = browser.step("add", 1).await;
+    more.expects("Coupon BUYGETONE −€12.99 Total €12.99");
 }
 
 #[tokio::test]
 async fn guesses_are_limited_by_address_and_right_codes_are_not() {
-    let app = TestApp::with(|settings| {
-        settings.storefront.key_id = Some(STOREFRONT);
-        settings.rate_limit.trusted_proxies = vec!["127.0.0.2".parse().unwrap()];
+    let app = TestApp::open_shop_with(|settings| {
+        settings.rate_limit.trusted_proxies = vec!["127.0.0.2".parse().unwrap()]
     })
     .await;
     let mut browser = with_cart(&app).await;
     for _ in 0..15 {
-        assert!(apply(&mut browser, "SAVE10").await.says("Total €32.37"));
+        apply(&mut browser, "SAVE10").await.expects("Total €32.37");
     }
     for guess in 0..10 {
-        assert!(
-            apply(&mut browser, &format!("GUESS{guess}"))
-                .await
-                .says("We do not know this code.")
-        );
+        apply(&mut browser, &format!("GUESS{guess}"))
+            .await
+            .expects("We do not know this code.");
     }
 
     for code in ["GUESS10", "SAVE10"] {
         let page = apply(&mut browser, code).await;
         assert_eq!(page.status(), 429, "{code}");
-        assert!(page.says("Please wait 60 s and try again."), "{}", page.words());
+        page.expects("Please wait 60 s and try again.");
         assert_eq!(page.answer.header("retry-after"), Some("60"));
     }
     // Forged cookies tell nothing, either: a coupon that was not accepted is not looked at.
     let cookie = browser.cookies["cart"].split('~').next().unwrap().to_owned();
     browser.cookies.insert("cart".into(), format!("{cookie}~SAVE10"));
-    assert!(browser.get("/cart").await.says("Total €35.97"));
+    browser.get("/cart").await.expects("Total €35.97");
     // Another address is another visitor.
     let form = browser
         .form("/cart/coupon", &[("code", "GUESS")])

@@ -1,5 +1,7 @@
 //! The database goes away, answers get lost, servers die: one order, and the customer sees it.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use test_support::{Stop, TestDatabase, eventually};
@@ -7,8 +9,8 @@ use test_support::{Stop, TestDatabase, eventually};
 use crate::faults::proxy::{Proxy, Wire};
 use crate::faults::{on_own_cluster, order_count};
 use crate::fixtures::{self, STOREFRONT};
-use crate::harness::{Server, TestApp, settings};
-use crate::storefront::browser::Page;
+use crate::harness::{Server, TestApp};
+use crate::storefront::browser::{Browser, Page};
 
 #[tokio::test]
 async fn while_the_database_is_away_menu_and_cart_work_and_ordering_says_that_nothing_was_stored() {
@@ -23,11 +25,11 @@ async fn while_the_database_is_away_menu_and_cart_work_and_ordering_says_that_no
     cluster.stop(Stop::Immediate);
 
     let began = Instant::now();
-    assert!(browser.get("/").await.says("Chicken Waffle"));
+    browser.get("/").await.expects("Chicken Waffle");
     browser.add(3, 1).await;
     browser.post("/cart/coupon", &[("code", "SAVE10")]).await;
     let cart = browser.get("/cart").await;
-    assert!(cart.says("Total €20.68"), "{}", cart.words());
+    cart.expects("Total €20.68");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     for _ in 0..12 {
         let page = browser.order(&cart).await;
@@ -40,11 +42,17 @@ async fn while_the_database_is_away_menu_and_cart_work_and_ordering_says_that_no
         );
     }
     let orders = browser.get("/orders").await;
-    assert!(orders.says("You have not ordered anything yet."));
+    orders.expects("You have not ordered anything yet.");
 
     cluster.start_again();
     server.until_ready_is(200).await;
-    let stored = ordered_in_the_end(&server, &browser.cookies, &cart).await;
+    let stored = in_the_end(
+        "the order is taken",
+        (&server, &browser.cookies),
+        async |browser| browser.order(&cart).await,
+        |page| page.address.starts_with("/order/"),
+    )
+    .await;
     let is_shown = stored.says("Total €20.68");
     assert!(
         is_shown || stored.says("Your order was stored"),
@@ -60,14 +68,10 @@ async fn while_the_database_is_away_menu_and_cart_work_and_ordering_says_that_no
     cluster.stop(Stop::Fast);
     let stored = server.browser().get(&stored.address).await;
     assert_eq!(stored.status(), 503);
-    assert!(stored.says("We cannot show it right now"), "{}", stored.words());
+    stored.expects("We cannot show it right now");
     assert_eq!(stored.answer.header("refresh"), Some("5"));
     let later = server.browser().get(&stored.order_link()).await;
-    assert!(
-        later.says("We cannot show this right now. Please try again"),
-        "{}",
-        later.words()
-    );
+    later.expects("We cannot show this right now. Please try again");
     assert_eq!(later.answer.header("refresh"), Some("5"));
 }
 
@@ -87,11 +91,8 @@ async fn a_cart_shows_what_left_the_menu_while_the_database_is_away() {
     let page = browser.get("/cart").await;
 
     assert_eq!(page.status(), 200);
-    assert!(
-        page.says("A product that left the menu No longer on the menu") && page.says("Total €12.99"),
-        "{}",
-        page.words()
-    );
+    page.expects("A product that left the menu No longer on the menu");
+    page.expects("Total €12.99");
     assert!(!page.says("77"), "{}", page.words());
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let removed = browser.post("/cart/remove", &[("product", "77")]).await;
@@ -102,21 +103,21 @@ async fn a_cart_shows_what_left_the_menu_while_the_database_is_away() {
     );
 }
 
-async fn ordered_in_the_end(
-    server: &Server,
-    cookies: &std::collections::BTreeMap<String, String>,
-    cart: &Page,
+/// The page of which `is_it` holds in the end, as a browser with these cookies sees it.
+async fn in_the_end(
+    what: &str,
+    (server, cookies): (&Server, &BTreeMap<String, String>),
+    visit: impl AsyncFn(&mut Browser<'_>) -> Page,
+    is_it: impl Fn(&Page) -> bool,
 ) -> Page {
-    let found = std::cell::RefCell::new(None);
-    eventually("the order is taken", async || {
+    let found = RefCell::new(None);
+    eventually(what, async || {
         let mut browser = server.browser();
         browser.cookies = cookies.clone();
-        let page = browser.order(cart).await;
-        let is_stored = page.address.starts_with("/order/");
-        if is_stored {
-            *found.borrow_mut() = Some(page);
-        }
-        is_stored
+        let page = visit(&mut browser).await;
+        let is_found = is_it(&page);
+        *found.borrow_mut() = Some(page);
+        is_found
     })
     .await;
     found.into_inner().unwrap()
@@ -146,35 +147,21 @@ async fn an_order_whose_outcome_is_not_known_is_checked_and_found() {
     let page = browser.order(&cart).await;
 
     assert!(page.address.starts_with("/checkout?since="), "{page:?}");
-    assert!(page.says("We are checking your order"), "{}", page.words());
+    page.expects("We are checking your order");
     assert_eq!(page.answer.header("refresh"), Some("2"));
     proxy.set(Wire::Whole);
-    let address = page.address.clone();
-    let found = until_settled(&app, &browser.cookies, &address).await;
+    let found = in_the_end(
+        "the check ends",
+        (&app.server, &browser.cookies),
+        async |browser| browser.get(&page.address).await,
+        |page| page.answer.header("refresh").is_none() && page.status() == 200,
+    )
+    .await;
     assert!(
         found.address.starts_with("/order/") && found.says("€12.99"),
         "{found:?}"
     );
     assert_eq!(app.order_count().await, 1);
-}
-
-/// The page that the checking one turns into, as a browser that reloads it sees it.
-async fn until_settled(
-    app: &TestApp,
-    cookies: &std::collections::BTreeMap<String, String>,
-    address: &str,
-) -> Page {
-    let found = std::cell::RefCell::new(None);
-    eventually("the check ends", async || {
-        let mut browser = app.browser();
-        browser.cookies = cookies.clone();
-        let page = browser.get(address).await;
-        let is_over = page.answer.header("refresh").is_none() && page.status() == 200;
-        *found.borrow_mut() = Some(page);
-        is_over
-    })
-    .await;
-    found.into_inner().unwrap()
 }
 
 #[tokio::test]
@@ -188,7 +175,7 @@ async fn a_check_that_finds_nothing_keeps_the_cart_and_says_so() {
     assert_eq!(page.address, "/cart?unstored=1");
     assert!(page.says("Your order was not stored. Your cart is kept") && page.can_order());
     let waiting = browser.get("/checkout?since=99999999999").await;
-    assert!(waiting.says("We are checking your order"));
+    waiting.expects("We are checking your order");
     assert!(browser.order(&page).await.address.starts_with("/order/"));
     assert_eq!(app.browser().get("/checkout").await.address, "/cart");
 }
@@ -196,10 +183,7 @@ async fn a_check_that_finds_nothing_keeps_the_cart_and_says_so() {
 #[tokio::test]
 async fn two_replicas_make_one_order_of_one_attempt() {
     let app = TestApp::open_shop().await;
-    let mut other = settings(app.database.settings());
-    other.storefront.key_id = Some(STOREFRONT);
-    let other = Server::start(other);
-    other.until_ready_is(200).await;
+    let other = app.open_replica().await;
     for round in 1..=5 {
         let mut browser = app.browser();
         browser.add(1, round).await;

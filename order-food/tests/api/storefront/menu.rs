@@ -62,12 +62,10 @@ async fn search_and_category_find_without_javascript() {
     assert_eq!(found(&mut browser, "/?category=Salad&q=greek").await, [6]);
     assert_eq!(found(&mut browser, "/?category=salad").await, [0_u64; 0]);
     assert_eq!(found(&mut browser, "/?q=%3Cscript%3E").await, [0_u64; 0]);
-    assert!(
-        browser
-            .get("/?q=sushi")
-            .await
-            .says("Nothing on the menu matches.")
-    );
+    browser
+        .get("/?q=sushi")
+        .await
+        .expects("Nothing on the menu matches.");
     assert_eq!(found(&mut browser, "/?q=&category=").await.len(), PRODUCTS.len());
     let long = format!("/?q={}", "x".repeat(5_000));
     assert_eq!(found(&mut browser, &long).await, [0_u64; 0]);
@@ -112,7 +110,7 @@ async fn the_menu_without_a_cart_is_the_same_ready_bytes_for_all_and_revalidated
 async fn a_new_price_and_a_product_that_left_are_on_the_menu_with_the_next_refresh() {
     let app = TestApp::open_shop().await;
     let before = app.browser().get("/").await;
-    assert!(before.says("€13.99"));
+    before.expects("€13.99");
 
     app.publish(
         "UPDATE products SET price = 21.50 WHERE id = 7; UPDATE products SET available = false WHERE id = 8",
@@ -132,7 +130,7 @@ async fn with_a_cart_the_menu_shows_it() {
     let page = browser.add(1, 2).await;
 
     assert_eq!(page.address, "/#p1");
-    assert!(page.says("Cart 2 €25.98"), "{}", page.words());
+    page.expects("Cart 2 €25.98");
     let html = page.html();
     let card = html.split("<li").find(|card| card.contains("id=\"p1\"")).unwrap();
     assert!(
@@ -170,7 +168,7 @@ async fn a_script_gets_the_parts_that_changed_alone() {
         "{html}"
     );
     assert!(!html.contains("<html") && html.len() < 1_500, "{html}");
-    assert!(browser.get("/cart").await.says("Margherita Pizza"));
+    browser.get("/cart").await.expects("Margherita Pizza");
 }
 
 #[tokio::test]
@@ -181,7 +179,7 @@ async fn before_any_data_the_menu_is_not_there_yet_and_says_so() {
     let page = app.browser().get("/").await;
 
     assert_eq!(page.status(), 503);
-    assert!(page.says("The menu is being prepared."), "{}", page.words());
+    page.expects("The menu is being prepared.");
     // Without a hand: browsers come back by themselves, to pages and not to forms.
     assert_eq!(page.answer.header("refresh"), Some("5"));
     let cart = app.browser().get("/cart").await;

@@ -31,7 +31,7 @@ async fn a_link_opens_its_order_and_nothing_else_does() {
     ] {
         let page = app.browser().get(&forged).await;
         assert_eq!(page.status(), 404, "{forged}");
-        assert!(page.says("Not found"), "{}", page.words());
+        page.expects("Not found");
     }
     let page = app.browser().get(&link).await;
     assert_eq!(page.status(), 200);
@@ -50,11 +50,7 @@ async fn a_link_opens_its_order_and_nothing_else_does() {
 
 #[tokio::test]
 async fn a_link_ends_after_its_days() {
-    let app = TestApp::with(|settings| {
-        settings.storefront.key_id = Some(STOREFRONT);
-        settings.storefront.order_link_days = 1;
-    })
-    .await;
+    let app = TestApp::open_shop_with(|settings| settings.storefront.order_link_days = 1).await;
     let mut browser = app.browser();
     browser.add(1, 1).await;
     let link = browser.ordered().await.order_link();
@@ -68,9 +64,8 @@ async fn a_link_ends_after_its_days() {
 
 #[tokio::test]
 async fn links_survive_the_rotation_of_the_secret_and_end_with_it() {
-    let app = TestApp::with(|settings| {
-        settings.storefront.key_id = Some(STOREFRONT);
-        settings.api_key_hash_key = Some("the-first-hash-key-of-tests".into());
+    let app = TestApp::open_shop_with(|settings| {
+        settings.api_key_hash_key = Some("the-first-hash-key-of-tests".into())
     })
     .await;
     let mut browser = app.browser();
@@ -104,18 +99,12 @@ pub(crate) async fn until_served(server: &crate::harness::Server) {
 
 #[tokio::test]
 async fn the_browsers_own_orders_are_its_last_twenty() {
-    let app = TestApp::with(|settings| {
-        settings.storefront.key_id = Some(STOREFRONT);
-        settings.storefront.orders_per_address = 0;
-    })
-    .await;
+    let app = TestApp::open_shop_with(|settings| settings.storefront.orders_per_address = 0).await;
     let mut browser = app.browser();
-    assert!(
-        browser
-            .get("/orders")
-            .await
-            .says("You have not ordered anything yet.")
-    );
+    browser
+        .get("/orders")
+        .await
+        .expects("You have not ordered anything yet.");
     let mut links = Vec::new();
     for _ in 0..22 {
         browser.add(1, 1).await;
@@ -132,14 +121,12 @@ async fn the_browsers_own_orders_are_its_last_twenty() {
         .collect();
     assert!(places.is_sorted(), "newest first");
     assert!(links[..2].iter().all(|link| !html.contains(link)));
-    assert!(page.says("1 × Chicken Waffle"));
+    page.expects("1 × Chicken Waffle");
     // Another browser has none, and a cookie of another shop or cut is none.
-    assert!(
-        app.browser()
-            .get("/orders")
-            .await
-            .says("You have not ordered anything yet.")
-    );
+    app.browser()
+        .get("/orders")
+        .await
+        .expects("You have not ordered anything yet.");
     let cookie = browser.cookies["orders"].clone();
     for forged in [&cookie[..cookie.len() - 1], "v1..", "x", &"A".repeat(4_000)] {
         browser.cookies.insert("orders".into(), forged.into());

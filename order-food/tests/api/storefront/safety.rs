@@ -1,7 +1,6 @@
 //! Foreign sites, hostile names, and the headers that keep them out.
 
 use crate::client::Request;
-use crate::fixtures::STOREFRONT;
 use crate::harness::TestApp;
 use crate::storefront::browser::Browser;
 
@@ -90,8 +89,7 @@ async fn the_own_origin_is_the_public_one_or_that_of_a_trusted_proxy() {
             "cart=",
         ),
     ] {
-        let app = TestApp::with(|settings| {
-            settings.storefront.key_id = Some(STOREFRONT);
+        let app = TestApp::open_shop_with(|settings| {
             settings.storefront.public_origin =
                 public.map(|origin: &str| origin.to_owned().try_into().unwrap());
             settings.rate_limit.trusted_proxies = vec![proxies.parse().unwrap()];

@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use test_support::eventually;
 
 use crate::events::Events;
-use crate::fixtures::{MANAGER, STOREFRONT};
-use crate::harness::{Server, TestApp, settings};
+use crate::fixtures::MANAGER;
+use crate::harness::{Server, TestApp};
 use crate::order_status::put;
 use crate::storefront::browser::Browser;
 
@@ -23,13 +22,19 @@ async fn change(server: &Server, id: &str, body: serde_json::Value) {
     assert_eq!(answer.status(), 200, "{}", answer.text());
 }
 
+/// The stored state of an order.
+async fn status(app: &TestApp, id: &str) -> String {
+    let status = format!("SELECT status FROM order_states WHERE order_id = '{id}'");
+    app.database.value(&status).await
+}
+
 #[tokio::test]
 async fn the_page_names_each_state_with_its_time() {
     let app = TestApp::open_shop().await;
     let mut browser = app.browser();
     let (link, id) = ordered(&mut browser).await;
     let placed = browser.get(&link).await;
-    assert!(placed.says("We have your order"), "{}", placed.words());
+    placed.expects("We have your order");
     assert!(placed.html().contains("data-version=\"1\""));
     assert!(placed.html().contains(&format!("data-events=\"{link}/events\"")));
     assert!(
@@ -89,21 +94,14 @@ async fn an_order_that_is_not_taken_says_why() {
     .await;
 
     let page = browser.get(&link).await;
-    assert!(
-        page.says("your order cannot be taken. There are too many orders right now."),
-        "{}",
-        page.words()
-    );
+    page.expects("your order cannot be taken. There are too many orders right now.");
     assert!(!page.says("chef"));
 }
 
 #[tokio::test]
 async fn a_change_at_another_replica_is_told_within_a_second() {
     let app = TestApp::open_shop().await;
-    let mut other = settings(app.database.settings());
-    other.storefront.key_id = Some(STOREFRONT);
-    let other = Server::start(other);
-    other.until_ready_is(200).await;
+    let other = app.open_replica().await;
     let mut browser = app.browser();
     let (link, id) = ordered(&mut browser).await;
     let mut events = Events::at(
@@ -131,7 +129,7 @@ async fn the_browser_that_ordered_may_cancel_and_no_other() {
     let mut browser = app.browser();
     let (link, id) = ordered(&mut browser).await;
     let cancel = format!("{link}/cancel");
-    assert!(browser.get(&link).await.says("Cancel this order"));
+    browser.get(&link).await.expects("Cancel this order");
 
     let mut stranger = app.browser();
     assert!(!stranger.get(&link).await.says("Cancel this order"));
@@ -142,25 +140,17 @@ async fn the_browser_that_ordered_may_cancel_and_no_other() {
         .submit(&cancel, &[])
         .await;
     assert_eq!(foreign.status(), 403);
-    assert!(browser.get(&link).await.says("We have your order"));
+    browser.get(&link).await.expects("We have your order");
 
     let page = browser.post(&cancel, &[]).await;
-    assert!(
-        page.says("Your order was cancelled. There is nothing to pay."),
-        "{}",
-        page.words()
-    );
+    page.expects("Your order was cancelled. There is nothing to pay.");
     assert!(!page.says("Cancel this order"));
-    assert_eq!(
-        app.database
-            .value(&format!(
-                "SELECT status FROM order_states WHERE order_id = '{id}'"
-            ))
-            .await,
-        "cancelled"
-    );
+    assert_eq!(status(&app, &id).await, "cancelled");
     // Once more is the same.
-    assert!(browser.post(&cancel, &[]).await.says("Your order was cancelled."));
+    browser
+        .post(&cancel, &[])
+        .await
+        .expects("Your order was cancelled.");
 }
 
 #[tokio::test]
@@ -172,19 +162,7 @@ async fn a_cancellation_that_comes_too_late_is_told_so() {
 
     let page = browser.post(&format!("{link}/cancel"), &[]).await;
 
-    assert!(
-        page.says("Your order was answered in the meantime"),
-        "{}",
-        page.words()
-    );
-    assert!(page.says("Your order is accepted."));
-    eventually("the state stays", async || {
-        app.database
-            .value(&format!(
-                "SELECT status FROM order_states WHERE order_id = '{id}'"
-            ))
-            .await
-            == "accepted"
-    })
-    .await;
+    page.expects("Your order was answered in the meantime");
+    page.expects("Your order is accepted.");
+    assert_eq!(status(&app, &id).await, "accepted");
 }

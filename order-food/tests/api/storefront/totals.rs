@@ -1,39 +1,17 @@
 //! The total that is shown is the total that is stored, on every page.
 
-use crate::fixtures::STOREFRONT;
 use crate::harness::TestApp;
 
 #[tokio::test]
 async fn cart_order_page_and_table_agree_to_the_cent() {
-    let app = TestApp::with(|settings| {
-        settings.storefront.key_id = Some(STOREFRONT);
-        settings.storefront.orders_per_address = 0;
-    })
-    .await;
-    let codes = [
-        "",
-        "SAVE10",
-        "HAPPYHOURS",
-        "BUYGETONE",
-        "FIFTYOFF",
-        "SIXTYOFF",
-        "BIRTHDAY",
-        "GNULINUX",
-        "OVER9000",
-        "FREEZAAA",
-    ];
-    let attempt = {
-        let mut browser = app.browser();
-        browser.add(1, 1).await;
-        browser.cookies["cart"].clone()
-    };
-    let head = attempt.trim_end_matches("1x1").to_owned();
-    for (round, code) in codes.iter().cycle().take(40).enumerate() {
+    let app = TestApp::open_shop_with(|settings| settings.storefront.orders_per_address = 0).await;
+    let codes = "SAVE10 HAPPYHOURS BUYGETONE FIFTYOFF SIXTYOFF BIRTHDAY GNULINUX OVER9000 FREEZAAA";
+    let codes = [""].into_iter().chain(codes.split(' '));
+    for (round, code) in codes.cycle().take(40).enumerate() {
         let mut browser = app.browser();
         browser.add(1, 1).await;
         let mine = browser.cookies["cart"].clone();
         let mine = mine.trim_end_matches("1x1");
-        assert_eq!(mine.len(), head.len());
         let lines: Vec<String> = (1..=10)
             .filter(|id| (round + id) % 3 != 0)
             .map(|id| format!("{id}x{}", (round * 37 + id * 101) % 1000 + 1))
@@ -47,13 +25,7 @@ async fn cart_order_page_and_table_agree_to_the_cent() {
 
         let order = browser.order(&cart).await;
 
-        let id = order
-            .address
-            .trim_start_matches("/order/")
-            .split('.')
-            .next()
-            .unwrap()
-            .to_owned();
+        let id = order.address.split(['/', '.']).nth(2).unwrap();
         let stored = app
             .database
             .value(&format!("SELECT total FROM orders WHERE id = '{id}'"))
