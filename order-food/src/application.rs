@@ -228,7 +228,7 @@ impl Application {
         let interval = Duration::from_secs(settings.refresh_interval_s);
         let hash_keys = &state.authenticator.hash_keys;
         let refresher = Refresher::new(&database, &direct, &state.snapshots, hash_keys, interval);
-        let mut refreshing = tokio::spawn(refresher.run(health));
+        let mut refreshing = actix_web::rt::spawn(refresher.run(health));
         let sweep_interval = Duration::from_secs(settings.idempotency_sweep_s);
         let sweeping = match settings.jobs.idempotency_sweep_in {
             SweepPlace::Api => Some(tokio::spawn(sweep(state.pool.clone(), sweep_interval))),

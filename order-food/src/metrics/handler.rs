@@ -3,11 +3,10 @@
 use actix_web::HttpResponse;
 use actix_web::web;
 use chrono::{DateTime, Utc};
-use prometheus::{Encoder, Registry, TextEncoder};
+use prometheus::{Encoder, GaugeVec, IntGaugeVec, Registry, TextEncoder};
 
 use super::NO_LABEL;
 use crate::http::{ApiError, ErrorBody};
-use crate::reference_data::Table;
 use crate::state::AppState;
 
 /// The metrics in Prometheus' text format. Absent when switched off.
@@ -35,81 +34,61 @@ pub(crate) async fn metrics(
 /// Sets the metrics that are read at each scrape only.
 fn collect(state: &AppState) {
     let metrics = &state.metrics;
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let up_to_date = state.readiness.is_up_to_date();
     metrics.database_up.set(state.readiness.database_answers().into());
-    metrics
-        .snapshot_up_to_date
-        .set(state.readiness.is_up_to_date().into());
+    metrics.snapshot_up_to_date.set(up_to_date.into());
     metrics
         .queue_length
-        .set(i64::try_from(state.orders.writer.queue_length()).unwrap_or(i64::MAX));
+        .set(count(state.orders.writer.queue_length()));
     let usage = state.pool.usage();
-    for (label, count) in [
+    for (label, connections) in [
         ("used", usage.open.saturating_sub(usage.idle)),
         ("idle", usage.idle),
         ("waiting", usage.waiting),
         ("max", usage.most),
     ] {
-        metrics
-            .pool
-            .with_label_values(&[label])
-            .set(i64::try_from(count).unwrap_or(i64::MAX));
+        metrics.pool.with_label_values(&[label]).set(count(connections));
     }
     state.reads.collect();
     let Some(snapshot) = state.snapshots.any() else {
         return;
     };
-    metrics
-        .products
-        .set(i64::try_from(snapshot.catalogue.len()).unwrap_or(i64::MAX));
-    for table in Table::INTERPRETED {
-        let skipped = i64::try_from(snapshot.skipped_rows(table)).unwrap_or(i64::MAX);
-        metrics
-            .snapshot_rows_skipped
-            .with_label_values(&[table.name()])
-            .set(skipped);
+    metrics.products.set(count(snapshot.catalogue.len()));
+    for (table, rows) in snapshot.tables.skipped() {
+        let skipped = metrics.snapshot_rows_skipped.with_label_values(&[table]);
+        skipped.set(count(rows));
     }
     let seconds_since = |instant: DateTime<Utc>| (snapshot.now() - instant).as_seconds_f64().max(0.0);
-    if let Some(at) = snapshot.published_at {
-        metrics
-            .dataset_changed
-            .with_label_values(NO_LABEL)
-            .set(seconds_since(at));
-    }
-    if let Some(ahead) = snapshot.partitions_ahead {
-        metrics
-            .partitions_ahead
-            .with_label_values(NO_LABEL)
-            .set(ahead.into());
-    }
+    let set = |gauges: &IntGaugeVec, labels: &[&str], value: Option<i64>| {
+        if let Some(value) = value {
+            gauges.with_label_values(labels).set(value);
+        }
+    };
+    let set_seconds = |gauges: &GaugeVec, labels: &[&str], seconds: Option<f64>| {
+        if let Some(seconds) = seconds {
+            gauges.with_label_values(labels).set(seconds);
+        }
+    };
+    let changed = snapshot.published_at.map(seconds_since);
+    set_seconds(&metrics.dataset_changed, NO_LABEL, changed);
+    let ahead = snapshot.partitions_ahead.map(i64::from);
+    set(&metrics.partitions_ahead, NO_LABEL, ahead);
     for run in snapshot.runs.iter() {
         let labels = &[run.task.as_str(), run.trigger.as_str()];
-        if let Some(succeeded) = run.succeeded {
-            metrics
-                .run_success
-                .with_label_values(labels)
-                .set(succeeded.into());
-        }
-        if let Some(duration_s) = run.duration_s {
-            metrics.run_duration.with_label_values(labels).set(duration_s);
-        }
-        if let Some(at) = run.ended_at {
-            metrics.run_age.with_label_values(labels).set(seconds_since(at));
-        }
-        metrics
-            .run_running
-            .with_label_values(labels)
-            .set(run.running_since.map_or(0.0, seconds_since));
-        metrics
-            .run_failures
-            .with_label_values(labels)
-            .set(run.consecutive_failures.into());
-        metrics.run_lost.with_label_values(labels).set(run.lost.into());
+        let running = run.running_since.map_or(0.0, seconds_since);
+        set(&metrics.run_success, labels, run.succeeded.map(i64::from));
+        set_seconds(&metrics.run_duration, labels, run.duration_s);
+        set_seconds(&metrics.run_age, labels, run.ended_at.map(seconds_since));
+        set_seconds(&metrics.run_running, labels, Some(running));
+        set(
+            &metrics.run_failures,
+            labels,
+            Some(run.consecutive_failures.into()),
+        );
+        set(&metrics.run_lost, labels, Some(run.lost.into()));
     }
     let loads = snapshot.runs.iter().filter(|run| run.task == "database-load");
-    if let Some(at) = loads.filter_map(|run| run.succeeded_at).max() {
-        metrics
-            .dataset_age
-            .with_label_values(NO_LABEL)
-            .set(seconds_since(at));
-    }
+    let checked = loads.filter_map(|run| run.succeeded_at).max();
+    set_seconds(&metrics.dataset_age, NO_LABEL, checked.map(seconds_since));
 }

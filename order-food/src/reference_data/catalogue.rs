@@ -104,7 +104,8 @@ impl Catalogue {
     }
 }
 
-/// The available products by id.
+/// The available products by id. When none of several rows can be read, it is the table that is
+/// unreadable: an empty catalogue would end the sale.
 pub(super) async fn read_products(
     connection: &mut AsyncPgConnection,
 ) -> QueryResult<(Vec<Product>, SkippedRows)> {
@@ -114,7 +115,15 @@ pub(super) async fn read_products(
         .order(products::id)
         .load(connection)
         .await?;
-    Ok(served(rows))
+    let (products, skipped): (Vec<Product>, _) = served(rows);
+    match &*skipped.named {
+        [first, _, ..] if products.is_empty() => {
+            let count = skipped.count;
+            let problem = format!("none of its {count} rows can be read, the first: {first}");
+            Err(diesel::result::Error::DeserializationError(problem.into()))
+        }
+        _ => Ok((products, skipped)),
+    }
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {

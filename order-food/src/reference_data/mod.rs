@@ -4,20 +4,19 @@ pub(crate) mod api_keys;
 mod bootstrap_runs;
 pub(crate) mod catalogue;
 pub(crate) mod coupon_codes;
-mod merge;
 mod partitions;
 mod promotions;
+mod reading;
 mod refresh;
-mod rows;
 pub(crate) mod snapshot;
 mod table;
+mod versions;
 
 pub(crate) use api_keys::ApiKeyId;
 pub(crate) use catalogue::Catalogue;
 pub(crate) use coupon_codes::CouponCodes;
 pub(crate) use refresh::{RefreshHealth, Refresher};
 pub(crate) use snapshot::{Snapshot, SnapshotHandle};
-pub(crate) use table::Table;
 
 /// No snapshot can be made of what the database answers.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,8 @@
 //! How many partitions of the order tables lie ahead, for the metrics.
 
+use diesel::QueryResult;
+use diesel::dsl::sql;
 use diesel::sql_types::{Integer, Nullable};
-use diesel::{QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 /// Partitions whose first id has a later time than now, of the table that has fewer.
@@ -18,11 +19,5 @@ const AHEAD: &str = r"
 
 /// `None`: the tables have no partitions.
 pub(super) async fn partitions_ahead(connection: &mut AsyncPgConnection) -> QueryResult<Option<i32>> {
-    #[derive(QueryableByName)]
-    struct Count {
-        #[diesel(sql_type = Nullable<Integer>)]
-        ahead: Option<i32>,
-    }
-    let count = diesel::sql_query(AHEAD).get_result::<Count>(connection).await?;
-    Ok(count.ahead)
+    sql::<Nullable<Integer>>(AHEAD).get_result(connection).await
 }

@@ -1,20 +1,20 @@
 //! Keeps the snapshot fresh, over connections of its own, so that busy orders do not delay it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use database::pool::{Pool, ReadError};
 use database::{Database, Listener, channels};
+use diesel_async::AsyncPgConnection;
 use shop::HashKeys;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::Unusable;
-use super::merge::merge;
-use super::rows::read;
+use super::catalogue::Catalogue;
+use super::reading::ReadingError;
 use super::snapshot::{Snapshot, SnapshotHandle};
-use super::table::Table;
 
 /// Reads snapshots and makes them active.
 pub(crate) struct Refresher {
@@ -84,7 +84,7 @@ impl RefreshHealth {
                 _ => RefreshHealth::Unreachable { since: began },
             },
             (_, None) => RefreshHealth::Unusable,
-            (_, Some(snapshot)) => match snapshot.stale_since() {
+            (_, Some(snapshot)) => match snapshot.tables.stale_since() {
                 Some(since) => RefreshHealth::Stale { since },
                 None => RefreshHealth::UpToDate,
             },
@@ -167,9 +167,28 @@ impl Refresher {
     }
 
     async fn refresh(&self, began: Instant) -> Result<(), RefreshError> {
-        let rows = self.pool.read_one_state(self.limit, read).await??;
         let before = self.snapshots.any();
-        let snapshot = merge(rows, before.as_deref(), began).await?;
+        let read = async |connection: &mut AsyncPgConnection| match Snapshot::read(
+            connection,
+            before.as_deref(),
+            began,
+        )
+        .await
+        {
+            Ok(read) => Ok(Ok(read)),
+            Err(ReadingError::Lost(error)) => Err(error),
+            Err(ReadingError::Unusable(problem)) => Ok(Err(problem)),
+        };
+        let (mut snapshot, products) = self.pool.read_one_state(self.limit, read).await??;
+        let known = before.as_ref().map(|before| before.tables.clone());
+        snapshot.tables.report(&known.unwrap_or_default());
+        // After the transaction: the answers of many products take a while.
+        if let Some((products, modified)) = products
+            && !snapshot.catalogue.is_of(&products, modified)
+        {
+            let made = tokio::task::spawn_blocking(move || Catalogue::new(products, modified)).await;
+            snapshot.catalogue = Arc::new(made.map_err(Unusable::Catalogue)?);
+        }
         if before.as_ref().map(|before| before.published_at) != Some(snapshot.published_at) {
             info!(
                 products = snapshot.catalogue.len(),
@@ -191,12 +210,13 @@ impl Refresher {
     /// to be while it does not.
     fn keep_snapshot(&self, error: &RefreshError, began: Instant) {
         let unreachable = error.is_unreachable();
-        self.snapshots.set_unread(|snapshot| match unreachable {
-            true => BTreeMap::new(),
-            false => Table::ALL
-                .into_iter()
-                .map(|table| (table, snapshot.unread_since(table, began)))
-                .collect(),
+        self.snapshots.change_tables(|tables| {
+            if unreachable {
+                tables.unread.clear();
+                tables.all_unread_since = None;
+            } else {
+                tables.all_unread_since.get_or_insert(began);
+            }
         });
     }
 

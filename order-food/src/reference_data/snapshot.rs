@@ -1,20 +1,28 @@
 //! One immutable state of the reference data, and its handle: a request sees one state from begin
 //! to end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
-use shop::Promotion;
+use database::version::NEWEST;
+use diesel_async::AsyncPgConnection;
+use shop::{Product, Promotion};
 
-use super::api_keys::ApiKeys;
-use super::bootstrap_runs::BootstrapRun;
-use super::catalogue::Catalogue;
-use super::coupon_codes::CouponCodes;
-use super::table::{SkippedRows, Table};
-use crate::webhooks::EndpointId;
+use super::Unusable;
+use super::api_keys::{ApiKeys, read_api_keys};
+use super::bootstrap_runs::{BootstrapRun, read_runs};
+use super::catalogue::{Catalogue, read_products};
+use super::coupon_codes::{CouponCodes, read_coupon_codes};
+use super::partitions::partitions_ahead;
+use super::promotions::read_promotions;
+use super::reading::{Reading, ReadingError};
+use super::table::TableStates;
+use super::versions::{ActiveVersions, LEDGER, active_versions, clock, newest_migration};
+use crate::webhooks::endpoints;
+use crate::webhooks::{EndpointId, EventType};
 
 /// One state of the reference data.
 #[derive(Clone, Debug)]
@@ -27,18 +35,19 @@ pub(crate) struct Snapshot {
     pub(crate) webhook_endpoints: Arc<[EndpointId]>,
     /// The latest start-up runs, for the metrics.
     pub(crate) runs: Arc<[BootstrapRun]>,
-    /// Partitions of the order tables that begin in the future, for the metrics.
+    /// Partitions of the order tables that begin in the future, for the metrics; `None` when they
+    /// could not be read, too.
     pub(crate) partitions_ahead: Option<i32>,
     /// When the active data were published; `None` until data were published at all.
     pub(crate) published_at: Option<DateTime<Utc>>,
     /// The database's clock when the snapshot was read, and ours at the same time.
     pub(crate) read_at: (DateTime<Utc>, Instant),
-    /// Tables whose state is older than the rest, and since when they cannot be read though the
-    /// database answers.
-    pub(super) unread: BTreeMap<Table, Instant>,
-    /// The rows that are left out.
-    pub(super) skipped: BTreeMap<Table, SkippedRows>,
+    /// What could not be read.
+    pub(crate) tables: TableStates,
 }
+
+/// The products of a catalogue that is to be made, and when they were published.
+pub(super) type Products = (Vec<Product>, Option<DateTime<Utc>>);
 
 /// The active snapshot; empty until the first could be read. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -71,16 +80,12 @@ impl SnapshotHandle {
         self.0.store(Some(Arc::new(snapshot)));
     }
 
-    /// Replaces the record of unread tables, and nothing else.
-    pub(super) fn set_unread(&self, unread: impl FnOnce(&Snapshot) -> BTreeMap<Table, Instant>) {
+    /// Changes what is known of the tables, and nothing else.
+    pub(super) fn change_tables(&self, change: impl FnOnce(&mut TableStates)) {
         if let Some(snapshot) = self.any() {
-            let unread = unread(&snapshot);
-            if unread != snapshot.unread {
-                self.set(Snapshot {
-                    unread,
-                    ..Snapshot::clone(&snapshot)
-                });
-            }
+            let mut snapshot = Snapshot::clone(&snapshot);
+            change(&mut snapshot.tables);
+            self.set(snapshot);
         }
     }
 }
@@ -100,9 +105,90 @@ impl Snapshot {
             partitions_ahead: None,
             published_at: None,
             read_at: (Utc::now(), Instant::now()),
-            unread: BTreeMap::new(),
-            skipped: BTreeMap::new(),
+            tables: TableStates::default(),
         }
+    }
+
+    /// Reads everything. The caller's transaction shows one state: no mixture of two publications.
+    /// A table that cannot be read is taken over from the state `before`. The catalogue is the one
+    /// before, and to be made of the products that come with it, if any.
+    ///
+    /// API keys come first: the limit of the whole may end the reading of a large catalogue.
+    ///
+    /// # Errors
+    /// When the connection is lost, the schema is too old, or a table could never be read.
+    pub(super) async fn read(
+        connection: &mut AsyncPgConnection,
+        before: Option<&Snapshot>,
+        began: Instant,
+    ) -> Result<(Snapshot, Option<Products>), ReadingError> {
+        let known = before.map(|before| (before, &before.tables));
+        let mut reading = Reading::new(connection, known, began);
+        let found = reading.table(LEDGER, newest_migration, |_| NEWEST).await?;
+        if found < NEWEST {
+            let needed = NEWEST;
+            return Err(Unusable::SchemaTooOld { found, needed }.into());
+        }
+        let instant = Instant::now();
+        let now = clock(reading.connection).await?;
+        let active: Option<ActiveVersions> = reading
+            .table("dataset_versions", active_versions, |_| None)
+            .await?;
+        let api_keys = reading
+            .rows("api_keys", read_api_keys, |kept| kept.api_keys.clone())
+            .await?;
+        let promotions = reading
+            .rows("promotions", read_promotions, |kept| kept.promotions.clone())
+            .await?;
+        let products: Option<Vec<Product>> = reading.rows("products", read_products, |_| None).await?;
+        let coupon_codes = match (&active, before) {
+            // Without versions the active codes are not known.
+            (None, Some(before)) => before.coupon_codes.clone(),
+            (active, _) => {
+                let version = active.as_ref().and_then(|active| active.get("coupon_codes"));
+                let version = version.map(|(version, _)| *version);
+                let read =
+                    async |connection: &mut AsyncPgConnection| read_coupon_codes(connection, version).await;
+                let kept = |kept: &Snapshot| kept.coupon_codes.clone();
+                reading.table("coupon_codes", read, kept).await?
+            }
+        };
+        let runs = reading
+            .table("bootstrap_runs", read_runs, |kept| kept.runs.clone())
+            .await?;
+        let read = async |connection: &mut AsyncPgConnection| {
+            endpoints::active(connection, EventType::OrderPlaced).await
+        };
+        let kept = |kept: &Snapshot| kept.webhook_endpoints.clone();
+        let webhook_endpoints = reading.table("webhook_endpoints", read, kept).await?;
+        let partitions_ahead = reading.attempt(partitions_ahead).await?.ok().flatten();
+        let catalogue = match before {
+            Some(before) => before.catalogue.clone(),
+            None => Arc::new(Catalogue::new(Vec::new(), None)),
+        };
+        let (published_at, modified) = match &active {
+            Some(active) => {
+                let modified = active.get("products").map(|(_, at)| *at);
+                (active.values().map(|(_, at)| *at).max(), modified)
+            }
+            None => (
+                before.and_then(|before| before.published_at),
+                catalogue.modified(),
+            ),
+        };
+        let snapshot = Snapshot {
+            catalogue,
+            promotions,
+            api_keys,
+            coupon_codes,
+            webhook_endpoints,
+            runs,
+            partitions_ahead,
+            published_at,
+            read_at: (now, instant),
+            tables: reading.tables,
+        };
+        Ok((snapshot, products.map(|products| (products, modified))))
     }
 
     /// The database's time now, by our own monotonic clock since the snapshot was read.
@@ -114,22 +200,7 @@ impl Snapshot {
     /// Whether the API keys could not be read for `max_age` though the database answers: a
     /// revocation may have been missed.
     pub(crate) fn has_stale_keys(&self, max_age: Duration) -> bool {
-        let unread = self.unread.get(&Table::ApiKeys);
+        let unread = self.tables.unread_since("api_keys");
         unread.is_some_and(|since| since.elapsed() >= max_age)
-    }
-
-    /// Since when a table cannot be read: the attempt that `began` then failed.
-    pub(super) fn unread_since(&self, table: Table, began: Instant) -> Instant {
-        self.unread.get(&table).copied().unwrap_or(began)
-    }
-
-    /// Since when any table cannot be read; `None`: all are up to date.
-    pub(super) fn stale_since(&self) -> Option<Instant> {
-        self.unread.values().min().copied()
-    }
-
-    /// How many rows of a table are left out.
-    pub(crate) fn skipped_rows(&self, table: Table) -> usize {
-        self.skipped.get(&table).map_or(0, |skipped| skipped.count)
     }
 }

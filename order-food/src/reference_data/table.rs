@@ -1,50 +1,30 @@
-//! The tables of the reference data, each read or kept as one, and the rows left out of them.
+//! What is known of the tables of the reference data: which could not be read, and the rows left out of
+//! them.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::time::Instant;
 
 use database::rows::{Attempt, Unserved};
+use tracing::warn;
 
-/// A table that the snapshot is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Table {
-    Ledger,
-    DatasetVersions,
-    ApiKeys,
-    Promotions,
-    Products,
-    CouponCodes,
-    BootstrapRuns,
-    WebhookEndpoints,
+/// What could not be read for a snapshot, by the name of the table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TableStates {
+    /// Tables whose state is older than the rest.
+    pub(super) unread: BTreeMap<&'static str, Unread>,
+    /// Since when no table can be read though the database answers.
+    pub(super) all_unread_since: Option<Instant>,
+    /// Of each table whose rows are interpreted one by one, those that are left out.
+    pub(super) skipped: BTreeMap<&'static str, SkippedRows>,
 }
 
-impl Table {
-    pub(super) const ALL: [Table; 8] = [
-        Table::Ledger,
-        Table::DatasetVersions,
-        Table::ApiKeys,
-        Table::Promotions,
-        Table::Products,
-        Table::CouponCodes,
-        Table::BootstrapRuns,
-        Table::WebhookEndpoints,
-    ];
-
-    /// The tables with rows that are interpreted one by one.
-    pub(crate) const INTERPRETED: [Table; 3] = [Table::ApiKeys, Table::Promotions, Table::Products];
-
-    /// The name in the database.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Table::Ledger => "__diesel_schema_migrations",
-            Table::DatasetVersions => "dataset_versions",
-            Table::ApiKeys => "api_keys",
-            Table::Promotions => "promotions",
-            Table::Products => "products",
-            Table::CouponCodes => "coupon_codes",
-            Table::BootstrapRuns => "bootstrap_runs",
-            Table::WebhookEndpoints => "webhook_endpoints",
-        }
-    }
+/// A table that cannot be read though the database answers.
+#[derive(Clone, Debug)]
+pub(super) struct Unread {
+    /// The beginning of the first attempt that failed.
+    pub(super) since: Instant,
+    pub(super) error: String,
 }
 
 /// The rows of a table that this build cannot read.
@@ -56,6 +36,45 @@ pub(crate) struct SkippedRows {
 }
 
 const MAX_NAMED: usize = 20;
+
+impl TableStates {
+    /// Since when this table cannot be read.
+    pub(super) fn unread_since(&self, table: &str) -> Option<Instant> {
+        let unread = self.unread.get(table).map(|unread| unread.since);
+        unread.into_iter().chain(self.all_unread_since).min()
+    }
+
+    /// Since when any table cannot be read; `None`: all are up to date.
+    pub(super) fn stale_since(&self) -> Option<Instant> {
+        let unread = self.unread.values().map(|unread| unread.since);
+        unread.chain(self.all_unread_since).min()
+    }
+
+    /// How many rows of each table are left out whose rows are interpreted one by one.
+    pub(crate) fn skipped(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.skipped.iter().map(|(table, rows)| (*table, rows.count))
+    }
+
+    /// Logs what was not so `before`: each table and each row once, the rows up to the number that
+    /// is named.
+    pub(super) fn report(&self, before: &TableStates) {
+        for (table, Unread { error, .. }) in &self.unread {
+            if !before.unread.contains_key(table) {
+                warn!(table, error, "a table cannot be read; its last state is served");
+            }
+        }
+        for (table, skipped) in &self.skipped {
+            let known = before.skipped.get(table).cloned().unwrap_or_default();
+            for row in skipped.named.iter().filter(|row| !known.named.contains(row)) {
+                warn!(table, row, "a row cannot be read and is left out");
+            }
+            let rows = skipped.count;
+            if rows > skipped.named.len() && rows != known.count {
+                warn!(table, rows, "more rows cannot be read and are left out");
+            }
+        }
+    }
+}
 
 /// The values that are served of these rows with their keys, and the others with their problems.
 pub(super) fn served<K: Display, R, T, C>(rows: Vec<(K, Attempt<R>)>) -> (C, SkippedRows)
