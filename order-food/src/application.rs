@@ -328,7 +328,8 @@ fn state(
     let pool_wait = Duration::from_millis(settings.pool_wait_ms);
     let pool = Pool::new(database, settings.pool_size, pool_wait);
     let metrics = ShopMetrics::new(registry)?;
-    metrics.set_dataset_max_age(settings.dataset_max_age_s);
+    let max_age = i64::try_from(settings.dataset_max_age_s).unwrap_or(i64::MAX);
+    metrics.dataset_max_age.set(max_age);
     let snapshots = SnapshotHandle::default();
     let order_deadline = Duration::from_secs(settings.order_deadline_s);
     let least = settings.writer_connections_min;

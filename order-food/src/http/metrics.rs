@@ -4,7 +4,10 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web_prom::{PrometheusMetrics, PrometheusMetricsBuilder};
-use prometheus::{Histogram, HistogramOpts, IntGauge, Registry, exponential_buckets};
+use prometheus::{
+    Histogram, IntGauge, Registry, exponential_buckets, register_histogram_with_registry,
+    register_int_gauge_with_registry,
+};
 
 /// Sizes of requests and responses, and the number of requests in progress.
 #[derive(Clone)]
@@ -48,16 +51,15 @@ impl HttpMetrics {
     /// # Errors
     /// When the registry holds metrics of these names already.
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<HttpMetrics> {
-        let bytes = |name: &str, help: &str| -> prometheus::Result<Histogram> {
-            let options = HistogramOpts::new(name, help).buckets(exponential_buckets(64.0, 4.0, 9)?);
-            let histogram = Histogram::with_opts(options)?;
-            registry.register(Box::new(histogram.clone()))?;
-            Ok(histogram)
-        };
-        let active = IntGauge::new("http_requests_active", "Requests that are being answered")?;
-        registry.register(Box::new(active.clone()))?;
+        let buckets = exponential_buckets(64.0, 4.0, 9)?;
+        let bytes =
+            |name: &str, help: &str| register_histogram_with_registry!(name, help, buckets.clone(), registry);
         Ok(HttpMetrics {
-            active,
+            active: register_int_gauge_with_registry!(
+                "http_requests_active",
+                "Requests that are being answered",
+                registry
+            )?,
             request_bytes: bytes(
                 "http_request_size_bytes",
                 "Size of request bodies by their Content-Length",

@@ -7,7 +7,9 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use prometheus::{IntCounter, IntGauge, Registry};
+use prometheus::{
+    IntCounter, IntGauge, Registry, register_int_counter_with_registry, register_int_gauge_with_registry,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -64,13 +66,16 @@ impl EventStreams {
         registry: &Registry,
         draining: CancellationToken,
     ) -> prometheus::Result<EventStreams> {
-        let open = IntGauge::new("event_streams", "Streams of server-sent events that are open")?;
-        let refused = IntCounter::new(
+        let open = register_int_gauge_with_registry!(
+            "event_streams",
+            "Streams of server-sent events that are open",
+            registry
+        )?;
+        let refused = register_int_counter_with_registry!(
             "event_streams_refused_total",
             "Streams refused because EVENT_STREAMS were open",
+            registry
         )?;
-        registry.register(Box::new(open.clone()))?;
-        registry.register(Box::new(refused.clone()))?;
         Ok(EventStreams {
             permits: Arc::new(Semaphore::new(limit)),
             open,

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    exponential_buckets,
+    GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, exponential_buckets,
+    register_gauge_vec_with_registry, register_histogram_with_registry,
+    register_int_counter_vec_with_registry, register_int_counter_with_registry,
+    register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
 use shop::Totals;
 
@@ -24,8 +26,10 @@ pub(crate) struct ShopMetrics {
     batch_size: Histogram,
     commit_seconds: Histogram,
     queue_length: IntGauge,
-    queue_full: IntCounter,
-    splits: IntCounter,
+    /// Orders that were refused because too many wait.
+    pub(crate) queue_full: IntCounter,
+    /// Refused batches that were halved.
+    pub(crate) splits: IntCounter,
     resubmissions: IntCounter,
     writer_connections: IntGaugeVec,
     database_up: IntGauge,
@@ -34,7 +38,7 @@ pub(crate) struct ShopMetrics {
     snapshot_up_to_date: IntGauge,
     snapshot_rows_skipped: IntGaugeVec,
     dataset_age: GaugeVec,
-    dataset_max_age: IntGauge,
+    pub(crate) dataset_max_age: IntGauge,
     dataset_changed: GaugeVec,
     run_success: IntGaugeVec,
     run_duration: GaugeVec,
@@ -65,47 +69,68 @@ impl ShopMetrics {
     /// # Errors
     /// When the registry holds metrics of these names already.
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<ShopMetrics> {
-        let commits = HistogramOpts::new(
-            "order_commit_seconds",
-            "Time until a batch of orders was committed",
-        );
-        let batches = HistogramOpts::new("order_batch_size", "Orders committed together");
-        let metrics = ShopMetrics {
-            placed: IntCounter::new("orders_placed_total", "Orders stored by this process")?,
-            answered_again: IntCounter::new(
+        let counter = |name: &str, help: &str| register_int_counter_with_registry!(name, help, registry);
+        let gauge = |name: &str, help: &str| register_int_gauge_with_registry!(name, help, registry);
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            register_int_gauge_vec_with_registry!(name, help, labels, registry)
+        };
+        let seconds = |name: &str, help: &str, labels: &[&str]| {
+            register_gauge_vec_with_registry!(name, help, labels, registry)
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            register_histogram_with_registry!(name, help, buckets, registry)
+        };
+        let refused = register_int_counter_vec_with_registry!(
+            "orders_refused_total",
+            "Orders not stored, by reason",
+            &["reason"],
+            registry
+        )?;
+        // Counted from 0, so that the first one is an increase.
+        for reason in FAULTS {
+            refused.with_label_values(&[reason]);
+        }
+        Ok(ShopMetrics {
+            placed: counter("orders_placed_total", "Orders stored by this process")?,
+            answered_again: counter(
                 "orders_answered_again_total",
                 "Requests answered with the order of an earlier one under the same Idempotency-Key",
             )?,
-            refused: IntCounterVec::new(
-                Opts::new("orders_refused_total", "Orders not stored, by reason"),
-                &["reason"],
-            )?,
-            revenue_cents: IntCounter::new(
+            refused,
+            revenue_cents: counter(
                 "orders_revenue_cents_total",
                 "Totals of the stored orders, in cents",
             )?,
-            discount_cents: IntCounter::new(
+            discount_cents: counter(
                 "orders_discount_cents_total",
                 "Discounts of the stored orders, in cents",
             )?,
-            batch_size: Histogram::with_opts(batches.buckets(exponential_buckets(1.0, 2.0, 9)?))?,
-            commit_seconds: Histogram::with_opts(commits.buckets(COMMIT_BUCKETS.to_vec()))?,
-            queue_length: IntGauge::new("order_queue_length", "Orders that wait to be written")?,
-            queue_full: IntCounter::new(
+            batch_size: histogram(
+                "order_batch_size",
+                "Orders committed together",
+                exponential_buckets(1.0, 2.0, 9)?,
+            )?,
+            commit_seconds: histogram(
+                "order_commit_seconds",
+                "Time until a batch of orders was committed",
+                COMMIT_BUCKETS.to_vec(),
+            )?,
+            queue_length: gauge("order_queue_length", "Orders that wait to be written")?,
+            queue_full: counter(
                 "order_queue_full_total",
                 "Orders refused because too many waited to be written",
             )?,
-            splits: IntCounter::new(
+            splits: counter(
                 "order_batch_splits_total",
                 "Batches halved to find the order that the database refuses",
             )?,
-            resubmissions: IntCounter::new("order_resubmissions_total", "Orders sent to the database again")?,
+            resubmissions: counter("order_resubmissions_total", "Orders sent to the database again")?,
             writer_connections: gauges(
                 "order_writer_connections",
                 "Open connections that write orders, for those with a limited promotion and for the others",
                 &["orders"],
             )?,
-            database_up: IntGauge::new(
+            database_up: gauge(
                 "database_up",
                 "Whether the database answered when it was last asked",
             )?,
@@ -114,8 +139,8 @@ impl ShopMetrics {
                 "Database connections by state",
                 &["state"],
             )?,
-            products: IntGauge::new("catalogue_products", "Products in the catalogue")?,
-            snapshot_up_to_date: IntGauge::new(
+            products: gauge("catalogue_products", "Products in the catalogue")?,
+            snapshot_up_to_date: gauge(
                 "snapshot_up_to_date",
                 "Whether the last attempt to read the shop's data succeeded",
             )?,
@@ -127,41 +152,41 @@ impl ShopMetrics {
             dataset_age: seconds(
                 "dataset_age_seconds",
                 "Time since the data were last checked or loaded with success",
-                &[],
+                NO_LABEL,
             )?,
-            dataset_max_age: IntGauge::new(
+            dataset_max_age: gauge(
                 "dataset_max_age_seconds",
                 "The setting DATASET_MAX_AGE: the data are stale at this age where the schedule is not known",
             )?,
             dataset_changed: seconds(
                 "dataset_changed_seconds",
                 "Time since the active data were published",
-                &[],
+                NO_LABEL,
             )?,
             run_success: gauges(
                 "bootstrap_last_run_success",
                 "Whether the last finished run succeeded",
-                &["task", "trigger"],
+                RUN,
             )?,
             run_duration: seconds(
                 "bootstrap_last_run_duration_seconds",
                 "How long the last finished run took",
-                &["task", "trigger"],
+                RUN,
             )?,
             run_age: seconds(
                 "bootstrap_last_run_age_seconds",
                 "Time since the last finished run ended",
-                &["task", "trigger"],
+                RUN,
             )?,
             run_running: seconds(
                 "bootstrap_running_seconds",
                 "How long a run has been going on; 0: none is",
-                &["task", "trigger"],
+                RUN,
             )?,
             run_failures: gauges(
                 "bootstrap_consecutive_failures",
                 "Failed runs since the last success",
-                &["task", "trigger"],
+                RUN,
             )?,
             partitions_ahead: gauges(
                 "order_partitions_ahead",
@@ -171,52 +196,10 @@ impl ShopMetrics {
             run_lost: gauges(
                 "bootstrap_lost_runs",
                 "Runs since the last success that ended without a word",
-                &["task", "trigger"],
+                RUN,
             )?,
             last_refusals: Arc::default(),
-        };
-        // Counted from 0, so that the first one is an increase.
-        for reason in FAULTS {
-            metrics.refused.with_label_values(&[reason]);
-        }
-        metrics.register(registry)?;
-        Ok(metrics)
-    }
-
-    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        registry.register(Box::new(self.placed.clone()))?;
-        registry.register(Box::new(self.answered_again.clone()))?;
-        registry.register(Box::new(self.refused.clone()))?;
-        registry.register(Box::new(self.revenue_cents.clone()))?;
-        registry.register(Box::new(self.discount_cents.clone()))?;
-        registry.register(Box::new(self.batch_size.clone()))?;
-        registry.register(Box::new(self.commit_seconds.clone()))?;
-        registry.register(Box::new(self.queue_length.clone()))?;
-        registry.register(Box::new(self.queue_full.clone()))?;
-        registry.register(Box::new(self.splits.clone()))?;
-        registry.register(Box::new(self.resubmissions.clone()))?;
-        registry.register(Box::new(self.writer_connections.clone()))?;
-        registry.register(Box::new(self.database_up.clone()))?;
-        registry.register(Box::new(self.pool.clone()))?;
-        registry.register(Box::new(self.products.clone()))?;
-        registry.register(Box::new(self.snapshot_up_to_date.clone()))?;
-        registry.register(Box::new(self.snapshot_rows_skipped.clone()))?;
-        registry.register(Box::new(self.dataset_age.clone()))?;
-        registry.register(Box::new(self.dataset_max_age.clone()))?;
-        registry.register(Box::new(self.dataset_changed.clone()))?;
-        registry.register(Box::new(self.run_success.clone()))?;
-        registry.register(Box::new(self.run_duration.clone()))?;
-        registry.register(Box::new(self.run_age.clone()))?;
-        registry.register(Box::new(self.run_running.clone()))?;
-        registry.register(Box::new(self.run_failures.clone()))?;
-        registry.register(Box::new(self.partitions_ahead.clone()))?;
-        registry.register(Box::new(self.run_lost.clone()))
-    }
-
-    /// The setting of this process.
-    pub(crate) fn set_dataset_max_age(&self, seconds: u64) {
-        self.dataset_max_age
-            .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        })
     }
 
     /// An order was stored.
@@ -254,11 +237,6 @@ impl ShopMetrics {
         self.answered_again.inc();
     }
 
-    /// An order was refused because too many wait.
-    pub(crate) fn queue_full(&self) {
-        self.queue_full.inc();
-    }
-
     /// A batch of `orders` orders was committed.
     pub(crate) fn committed(&self, orders: usize, taken: Duration) {
         #[expect(clippy::cast_precision_loss, reason = "histograms hold floats")]
@@ -271,11 +249,6 @@ impl ShopMetrics {
         self.writer_connections.with_label_values(&[orders])
     }
 
-    /// A refused batch was halved.
-    pub(crate) fn split(&self) {
-        self.splits.inc();
-    }
-
     /// `orders` orders were sent again.
     pub(crate) fn resubmitted(&self, orders: usize) {
         self.resubmissions.inc_by(u64::try_from(orders).unwrap_or(0));
@@ -284,11 +257,4 @@ impl ShopMetrics {
 
 /// A gauge without labels that is absent until it is known.
 const NO_LABEL: &[&str] = &[];
-
-fn seconds(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
-    GaugeVec::new(Opts::new(name, help), labels)
-}
-
-fn gauges(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-    IntGaugeVec::new(Opts::new(name, help), labels)
-}
+const RUN: &[&str] = &["task", "trigger"];

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Histogram, IntCounterVec, Registry, register_histogram_with_registry,
+    register_int_counter_vec_with_registry,
+};
 
 use super::client::{Answer, SendError};
 
@@ -25,37 +28,30 @@ impl DeliveryMetrics {
     /// # Errors
     /// When the registry has other metrics of these names.
     pub(super) fn new(registry: &Registry) -> prometheus::Result<DeliveryMetrics> {
-        let attempts = IntCounterVec::new(
-            Opts::new(
-                "webhook_attempts_total",
-                "Requests to receivers: delivered (2xx), refused (another status), unreachable, late (no complete answer in time).",
-            ),
+        let attempts = register_int_counter_vec_with_registry!(
+            "webhook_attempts_total",
+            "Requests to receivers: delivered (2xx), refused (another status), unreachable, late (no complete answer in time).",
             &["outcome"],
+            registry
+        )?;
+        let switched_off = register_int_counter_vec_with_registry!(
+            "webhook_endpoints_switched_off_total",
+            "Endpoints that were switched off: gone (410), failing (no success for WEBHOOK_SWITCH_OFF_AFTER).",
+            &["reason"],
+            registry
+        )?;
+        let duration = register_histogram_with_registry!(
+            "webhook_attempt_duration_seconds",
+            "Duration of requests to receivers.",
+            vec![0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 20.0],
+            registry
         )?;
         for outcome in OUTCOMES {
             attempts.with_label_values(&[outcome]);
         }
-        let switched_off = IntCounterVec::new(
-            Opts::new(
-                "webhook_endpoints_switched_off_total",
-                "Endpoints that were switched off: gone (410), failing (no success for WEBHOOK_SWITCH_OFF_AFTER).",
-            ),
-            &["reason"],
-        )?;
         for reason in REASONS {
             switched_off.with_label_values(&[reason]);
         }
-        let buckets = vec![0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 20.0];
-        let duration = Histogram::with_opts(
-            HistogramOpts::new(
-                "webhook_attempt_duration_seconds",
-                "Duration of requests to receivers.",
-            )
-            .buckets(buckets),
-        )?;
-        registry.register(Box::new(attempts.clone()))?;
-        registry.register(Box::new(switched_off.clone()))?;
-        registry.register(Box::new(duration.clone()))?;
         Ok(DeliveryMetrics {
             attempts,
             duration,

@@ -6,7 +6,7 @@ use database::pool::Pool;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
-use prometheus::{IntGaugeVec, Opts, Registry};
+use prometheus::{IntGaugeVec, Registry, register_int_gauge_vec_with_registry};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -45,17 +45,15 @@ impl EndpointStates {
     /// # Errors
     /// When the registry has another metric of this name.
     pub(crate) fn new(pool: Pool, registry: &Registry) -> prometheus::Result<EndpointStates> {
-        let endpoints = IntGaugeVec::new(
-            Opts::new(
-                "webhook_endpoints",
-                "Webhook endpoints: delivering, failing (the last attempts failed), off (switched off because of that, or gone), disabled (by an operator).",
-            ),
+        let endpoints = register_int_gauge_vec_with_registry!(
+            "webhook_endpoints",
+            "Webhook endpoints: delivering, failing (the last attempts failed), off (switched off because of that, or gone), disabled (by an operator).",
             &["state"],
+            registry
         )?;
         for state in STATES {
             endpoints.with_label_values(&[state]);
         }
-        registry.register(Box::new(endpoints.clone()))?;
         Ok(EndpointStates { pool, endpoints })
     }
 

@@ -168,7 +168,7 @@ impl Writer {
         };
         let (queued, waiter) = pair(new, deadline, guard);
         if queue.try_send(queued).is_err() {
-            self.metrics.queue_full();
+            self.metrics.queue_full.inc();
             return Err(NotStored::Unavailable(Arc::new(QueueFull(length(queue)))));
         }
         Ok(waiter)

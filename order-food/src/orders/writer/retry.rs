@@ -208,7 +208,7 @@ impl RetryTask {
         match recovery {
             Recovery::Repeat | Recovery::Reconnect => self.pieces.push_back(piece),
             Recovery::Bisect | Recovery::BisectSlow if !is_alone => {
-                self.retries.metrics.split();
+                self.retries.metrics.splits.inc();
                 // Those that would wait for the same row stay together.
                 piece.sort_by(|one, other| limited_code(one).cmp(&limited_code(other)));
                 let second = piece.split_off(piece.len() / 2);
