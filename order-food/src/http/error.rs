@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix_web::body::MessageBody;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use job_queue::QueueFull;
@@ -178,30 +178,49 @@ impl ApiError {
 
     /// The snake-case name of the problem.
     pub(crate) fn kind(&self) -> &'static str {
+        self.described().1
+    }
+
+    /// Status, name of the problem, and the seconds of Retry-After: where a repetition may succeed.
+    fn described(&self) -> (StatusCode, &'static str, Option<u64>) {
+        use StatusCode as Is;
         match self {
-            ApiError::Malformed { kind, .. }
-            | ApiError::Conflict { kind, .. }
-            | ApiError::Rejected { kind, .. } => kind,
-            ApiError::Unauthenticated(_) => "unauthenticated",
-            ApiError::Forbidden(_) => "forbidden",
-            ApiError::NotFound(_) => "not_found",
-            ApiError::MethodNotAllowed(_) => "method_not_allowed",
-            ApiError::BodyTimeout => "request_timeout",
-            ApiError::KeyInUse => "idempotency_key_in_use",
-            ApiError::TransitionNotAllowed { .. } => "transition_not_allowed",
-            ApiError::StatusChanged(_) => "status_changed",
-            ApiError::BodyTooLarge => "payload_too_large",
-            ApiError::NotJson | ApiError::NotForm => "unsupported_media_type",
-            ApiError::OtherCell(_) => "other_cell",
-            ApiError::TooManyRequests { .. } => "too_many_requests",
-            ApiError::HeadersTooLarge => "request_header_fields_too_large",
-            ApiError::Internal => "internal",
-            ApiError::Unavailable => "unavailable",
-            ApiError::ExportsNotConfigured => "exports_not_configured",
-            ApiError::QueueFull => "queue_full",
-            ApiError::KeysStale => "keys_stale",
-            ApiError::TooManyStreams => "too_many_streams",
-            ApiError::OutcomeUnknown(_) | ApiError::ChangeUnknown(_) => "outcome_unknown",
+            ApiError::Malformed { kind, .. } => (Is::BAD_REQUEST, kind, None),
+            ApiError::Unauthenticated(_) => (Is::UNAUTHORIZED, "unauthenticated", None),
+            ApiError::Forbidden(_) => (Is::FORBIDDEN, "forbidden", None),
+            ApiError::NotFound(_) => (Is::NOT_FOUND, "not_found", None),
+            ApiError::MethodNotAllowed(_) => (Is::METHOD_NOT_ALLOWED, "method_not_allowed", None),
+            ApiError::BodyTimeout => (Is::REQUEST_TIMEOUT, "request_timeout", None),
+            ApiError::KeyInUse => (Is::CONFLICT, "idempotency_key_in_use", Some(1)),
+            ApiError::Conflict { kind, .. } => (Is::CONFLICT, kind, Some(1)),
+            ApiError::TransitionNotAllowed { .. } => (Is::CONFLICT, "transition_not_allowed", Some(1)),
+            ApiError::StatusChanged(_) => (Is::PRECONDITION_FAILED, "status_changed", None),
+            ApiError::BodyTooLarge => (Is::PAYLOAD_TOO_LARGE, "payload_too_large", None),
+            ApiError::NotJson | ApiError::NotForm => {
+                (Is::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", None)
+            }
+            ApiError::OtherCell(_) => (Is::MISDIRECTED_REQUEST, "other_cell", None),
+            ApiError::Rejected { kind, .. } => (Is::UNPROCESSABLE_ENTITY, kind, None),
+            ApiError::TooManyRequests { retry_after_s, .. } => {
+                (Is::TOO_MANY_REQUESTS, "too_many_requests", Some(*retry_after_s))
+            }
+            ApiError::HeadersTooLarge => (
+                Is::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "request_header_fields_too_large",
+                None,
+            ),
+            ApiError::Internal => (Is::INTERNAL_SERVER_ERROR, "internal", None),
+            ApiError::Unavailable => (Is::SERVICE_UNAVAILABLE, "unavailable", Some(1)),
+            ApiError::KeysStale => (Is::SERVICE_UNAVAILABLE, "keys_stale", Some(1)),
+            ApiError::ExportsNotConfigured => (Is::SERVICE_UNAVAILABLE, "exports_not_configured", Some(300)),
+            ApiError::QueueFull => {
+                let wait = QueueFull::RETRY_AFTER.as_secs();
+                (Is::SERVICE_UNAVAILABLE, "queue_full", Some(wait))
+            }
+            ApiError::TooManyStreams => (Is::SERVICE_UNAVAILABLE, "too_many_streams", Some(5)),
+            ApiError::OutcomeUnknown(_) | ApiError::ChangeUnknown(_) => {
+                (Is::SERVICE_UNAVAILABLE, "outcome_unknown", Some(1))
+            }
         }
     }
 
@@ -215,104 +234,50 @@ impl ApiError {
 
     /// The answer, with the id of the request that it belongs to.
     pub(crate) fn response(&self, request_id: &str) -> HttpResponse {
-        let status = self.status_code();
+        let (status, kind, retry_after_s) = self.described();
         let mut response = HttpResponse::build(status);
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = retry_after_s {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        let mut body = ErrorBody {
+            code: status.as_u16(),
+            r#type: kind,
+            message: self.to_string(),
+            request_id,
+            product_ids: &[],
+            order_id: None,
+            status: None,
+            allowed: None,
+            cell: None,
+        };
         match self {
             ApiError::Unauthenticated(_) => {
-                response.insert_header((
-                    header::WWW_AUTHENTICATE,
-                    r#"ApiKey realm="order-food", header="api_key""#,
-                ));
+                let challenge = r#"ApiKey realm="order-food", header="api_key""#;
+                response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }
             ApiError::MethodNotAllowed(allow) => {
                 response.insert_header((header::ALLOW, allow.as_str()));
             }
-            ApiError::TooManyRequests { retry_after_s, .. } => {
-                response.insert_header((header::RETRY_AFTER, HeaderValue::from(*retry_after_s)));
-            }
-            ApiError::Unavailable
-            | ApiError::KeysStale
-            | ApiError::OutcomeUnknown(_)
-            | ApiError::ChangeUnknown(_)
-            | ApiError::Conflict { .. }
-            | ApiError::TransitionNotAllowed { .. }
-            | ApiError::KeyInUse => {
-                response.insert_header((header::RETRY_AFTER, "1"));
-            }
             ApiError::StatusChanged(version) => {
                 response.insert_header((header::ETAG, format!("\"{version}\"")));
             }
-            ApiError::ExportsNotConfigured => {
-                response.insert_header((header::RETRY_AFTER, "300"));
-            }
-            ApiError::TooManyStreams => {
-                response.insert_header((header::RETRY_AFTER, "5"));
-            }
-            ApiError::QueueFull => {
-                response.insert_header((header::RETRY_AFTER, QueueFull::RETRY_AFTER.as_secs()));
+            ApiError::Rejected { product_ids, .. } => body.product_ids = product_ids,
+            ApiError::OutcomeUnknown(id) | ApiError::ChangeUnknown(id) => body.order_id = Some(*id),
+            ApiError::OtherCell(cell) => body.cell = Some(*cell),
+            ApiError::TransitionNotAllowed { status, allowed, .. } => {
+                body.status = Some(status.name());
+                body.allowed = Some(allowed.iter().map(|status| status.name()).collect());
             }
             _ => {}
         }
-        response.insert_header((header::CACHE_CONTROL, "no-store"));
-        let (product_ids, order_id): (&[String], _) = match self {
-            ApiError::Rejected { product_ids, .. } => (product_ids, None),
-            ApiError::OutcomeUnknown(id) | ApiError::ChangeUnknown(id) => (&[], Some(*id)),
-            _ => (&[], None),
-        };
-        let (current, allowed) = match self {
-            ApiError::TransitionNotAllowed { status, allowed, .. } => (
-                Some(status.name()),
-                Some(allowed.iter().map(|status| status.name()).collect()),
-            ),
-            _ => (None, None),
-        };
-        let cell = match self {
-            ApiError::OtherCell(cell) => Some(*cell),
-            _ => None,
-        };
-        let message = self.to_string();
-        response.json(ErrorBody {
-            code: status.as_u16(),
-            r#type: self.kind(),
-            message,
-            request_id,
-            product_ids,
-            order_id,
-            status: current,
-            allowed,
-            cell,
-        })
+        response.json(body)
     }
 }
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        match self {
-            ApiError::Malformed { .. } => StatusCode::BAD_REQUEST,
-            ApiError::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            ApiError::Forbidden(_) => StatusCode::FORBIDDEN,
-            ApiError::NotFound(_) => StatusCode::NOT_FOUND,
-            ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            ApiError::KeyInUse | ApiError::Conflict { .. } | ApiError::TransitionNotAllowed { .. } => {
-                StatusCode::CONFLICT
-            }
-            ApiError::StatusChanged(_) => StatusCode::PRECONDITION_FAILED,
-            ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            ApiError::NotJson | ApiError::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ApiError::OtherCell(_) => StatusCode::MISDIRECTED_REQUEST,
-            ApiError::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
-            ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            ApiError::Unavailable
-            | ApiError::KeysStale
-            | ApiError::ExportsNotConfigured
-            | ApiError::QueueFull
-            | ApiError::TooManyStreams
-            | ApiError::OutcomeUnknown(_)
-            | ApiError::ChangeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
+        self.described().0
     }
 
     /// The status alone: `http::observe` makes the answer, with the request's id.
