@@ -1,11 +1,11 @@
 //! GET /health and GET /ready.
 
-use actix_web::http::header;
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::representation::JSON;
+use crate::http::{ApiError, uncached};
 use crate::state::AppState;
 
 /// The process lives.
@@ -38,8 +38,8 @@ pub(crate) struct Ready {
     get, path = "/health", tag = "operations", operation_id = "health",
     responses((status = 200, description = "The process lives", body = Health, example = json!({"status": "healthy"})))
 )]
-pub(crate) async fn health() -> HttpResponse {
-    json(HttpResponse::Ok(), &Health { status: "healthy" })
+pub(crate) async fn health() -> Result<HttpResponse, ApiError> {
+    uncached(StatusCode::OK, &Health { status: "healthy" })
 }
 
 /// Whether requests may be sent here.
@@ -52,16 +52,16 @@ pub(crate) async fn health() -> HttpResponse {
             example = json!({"status": "not_ready", "reason": "no data version is active yet"})),
     )
 )]
-pub(crate) async fn ready(state: web::Data<AppState>) -> HttpResponse {
+pub(crate) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let snapshot = state.snapshots.get();
     let products = snapshot.as_ref().map(|snapshot| snapshot.catalogue.len());
     let published_at = snapshot
         .and_then(|snapshot| snapshot.published_at)
         .map(|at| at.to_rfc3339());
     let reason = state.readiness.reason();
-    let (response, status) = match reason {
-        None => (HttpResponse::Ok(), "ready"),
-        Some(_) => (HttpResponse::ServiceUnavailable(), "not_ready"),
+    let (code, status) = match reason {
+        None => (StatusCode::OK, "ready"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
     };
     let answer = Ready {
         status,
@@ -69,13 +69,5 @@ pub(crate) async fn ready(state: web::Data<AppState>) -> HttpResponse {
         products,
         published_at,
     };
-    json(response, &answer)
-}
-
-fn json<T: Serialize>(mut response: actix_web::HttpResponseBuilder, body: &T) -> HttpResponse {
-    let bytes = serde_json::to_vec(body).unwrap_or_default();
-    response
-        .insert_header((header::CONTENT_TYPE, JSON))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(bytes)
+    uncached(code, &answer)
 }

@@ -4,6 +4,7 @@
 pub(crate) mod body;
 pub(crate) mod cors;
 mod error;
+mod json;
 mod listen;
 pub(crate) mod metrics;
 pub(crate) mod observe;
@@ -11,6 +12,7 @@ mod origin;
 pub(crate) mod resource;
 
 pub(crate) use error::{ApiError, EXAMPLE_REQUEST_ID, ErrorBody};
+pub(crate) use json::{to_json, uncached};
 pub(crate) use listen::listen;
 pub use origin::Origin;
 pub(crate) use pages::representation;

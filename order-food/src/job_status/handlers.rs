@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use diesel_async::AsyncPgConnection;
 use job_queue::{CancelTarget, PublicJob};
 use serde_json::json;
 use shop::Scope;
-use tracing::error;
 use uuid::Uuid;
 
 use super::answer::{JobAnswer, State};
 use crate::auth::Caller;
-use crate::http::representation::JSON;
-use crate::http::{ApiError, ErrorBody};
+use crate::http::{ApiError, ErrorBody, uncached};
 use crate::operator_actions::{OperatorAction, record};
 use crate::spans;
 use crate::state::AppState;
@@ -44,7 +42,7 @@ pub(crate) async fn get_job(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, _, job) = visible(&request, &id, &state).await?;
-    answer(HttpResponse::Ok(), id, job)
+    uncached(StatusCode::OK, &JobAnswer::of(id, job))
 }
 
 /// Cancels a job that waits or runs.
@@ -77,11 +75,12 @@ pub(crate) async fn cancel_job(
         .read("UPDATE job", cancel)
         .await?
         .ok_or(ApiError::NotFound("job"))?;
-    match State::of(&job.state) {
-        State::Cancelled => answer(HttpResponse::Ok(), id, job),
-        State::Queued | State::Running => answer(HttpResponse::Accepted(), id, job),
-        State::Done | State::Failed => Err(ENDED),
-    }
+    let status = match State::of(&job.state) {
+        State::Cancelled => StatusCode::OK,
+        State::Queued | State::Running => StatusCode::ACCEPTED,
+        State::Done | State::Failed => return Err(ENDED),
+    };
+    uncached(status, &JobAnswer::of(id, job))
 }
 
 const ENDED: ApiError = ApiError::Conflict {
@@ -202,19 +201,4 @@ async fn cancel(
             Ok(after)
         })
         .await
-}
-
-fn answer(
-    mut response: actix_web::HttpResponseBuilder,
-    id: Uuid,
-    job: PublicJob,
-) -> Result<HttpResponse, ApiError> {
-    let body = serde_json::to_vec(&JobAnswer::of(id, job)).map_err(|problem| {
-        error!(error = %problem, "a job cannot be written as JSON");
-        ApiError::Internal
-    })?;
-    Ok(response
-        .insert_header((header::CONTENT_TYPE, JSON))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(body))
 }

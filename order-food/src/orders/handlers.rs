@@ -7,7 +7,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Deserialize;
 use shop::Scope;
-use tracing::error;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -18,7 +17,7 @@ use super::{IdempotencyClaim, IdempotencyKey, NotStored, Order, OrderAnswer, Unr
 use crate::auth::Caller;
 use crate::coupons::CouponError;
 use crate::http::representation::{JSON, Representation};
-use crate::http::{ApiError, ErrorBody, body};
+use crate::http::{ApiError, ErrorBody, body, to_json};
 use crate::spans;
 use crate::state::AppState;
 use shop::Refusal;
@@ -163,7 +162,8 @@ pub(crate) async fn get_order(
     let order = state.reads.order(id).await?;
     let is_visible = |order: &Arc<Order>| own(&caller).is_none_or(|key| key == order.api_key);
     let order = order.filter(is_visible).ok_or_else(|| state.cells.missing(id))?;
-    let mut response = Representation::private(json(&order)?).respond(&request);
+    let answer = to_json(&OrderAnswer::of(&order))?;
+    let mut response = Representation::private(answer).respond(&request);
     response.headers_mut().insert(header::LINK, status_link(id));
     Ok(response)
 }
@@ -190,17 +190,6 @@ pub(super) fn parse_id(text: &str) -> Option<Uuid> {
 /// The key that limits the orders that the caller sees.
 pub(super) fn own(caller: &Caller) -> Option<Uuid> {
     (!caller.scopes.contains(Scope::ReadAllOrders)).then_some(caller.key)
-}
-
-fn json(order: &Order) -> Result<Vec<u8>, ApiError> {
-    to_json(&OrderAnswer::of(order))
-}
-
-pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(value).map_err(|problem| {
-        error!(error = %problem, "an answer cannot be written as JSON");
-        ApiError::Internal
-    })
 }
 
 impl From<PlaceError> for ApiError {

@@ -8,14 +8,14 @@ use shop::OrderStatus;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::handlers::{READ, own, parse_id, to_json};
+use super::handlers::{READ, own, parse_id};
 use super::states::{ByStatus, ids_by_status, present_states};
 use super::status::first_id_at;
 use super::with_lines::Page;
 use super::{Cursor, Order, OrderAnswer, queries};
 use crate::auth::Caller;
 use crate::http::representation::Representation;
-use crate::http::{ApiError, ErrorBody};
+use crate::http::{ApiError, ErrorBody, to_json};
 use crate::live::Change;
 use crate::paging::{self, Parameters};
 use crate::reference_data::ApiKeyId;
