@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::answer::OrderAnswer;
 use super::idempotency::{InFlightKeys, Remembered, remembered};
-use super::writer::{Writer, WriterStopped, Written};
+use super::writer::{Writer, Written};
 use super::{IdempotencyClaim, NewOrder, Unredeemable, queries};
 use crate::spans;
 
@@ -124,37 +124,24 @@ impl OrderStore {
             None => None,
         };
         let waiter = self.writer.enqueue(new, deadline, guard)?;
-        let written = async {
-            let (outcome, in_doubt) = waiter.outcome().await?;
-            Ok::<_, NotStored>((outcome.found(id)?, in_doubt))
-        };
-        let (written, in_doubt) = spans::database("INSERT orders", written).await?;
+        let (written, in_doubt) = spans::database("INSERT orders", waiter.outcome()).await?;
         let doubtful = |problem: NotStored| match problem {
             NotStored::Unavailable(cause) if in_doubt => NotStored::Unknown { id, cause },
             problem => problem,
         };
-        match (written, claim) {
-            (Written::Stored, _) => Ok(Stored::Now),
-            (Written::Unredeemable(reason), Some(claim)) => {
-                match self.stored_answer(&claim, deadline).await.map_err(doubtful)? {
-                    Some(earlier) => earlier.answer_to(&claim, id),
-                    None => Err(reason.into()),
-                }
-            }
-            (Written::Unredeemable(reason), None) if in_doubt => {
-                match self.is_stored(id, deadline).await.map_err(doubtful)? {
-                    true => Ok(Stored::Now),
-                    false => Err(reason.into()),
-                }
-            }
-            (Written::Unredeemable(reason), None) => Err(reason.into()),
-            (Written::KeyTaken, Some(claim)) => {
-                match self.stored_answer(&claim, deadline).await.map_err(doubtful)? {
-                    Some(earlier) => earlier.answer_to(&claim, id),
-                    None => Err(doubtful(NotStored::Unavailable(Arc::new(KeyExpired)))),
-                }
-            }
-            (Written::KeyTaken, None) => Err(NotStored::Unavailable(Arc::new(WriterStopped))),
+        let refusal = match written {
+            Written::Stored => return Ok(Stored::Now),
+            Written::Unredeemable(reason) => reason.into(),
+            Written::KeyTaken => doubtful(NotStored::Unavailable(Arc::new(KeyExpired))),
+        };
+        // An earlier attempt, or another request with the same key, may have come first.
+        if let Some(claim) = claim {
+            let earlier = self.stored_answer(&claim, deadline).await.map_err(doubtful)?;
+            earlier.map_or(Err(refusal), |earlier| earlier.answer_to(&claim, id))
+        } else if in_doubt && self.is_stored(id, deadline).await.map_err(doubtful)? {
+            Ok(Stored::Now)
+        } else {
+            Err(refusal)
         }
     }
 
@@ -195,36 +182,40 @@ impl OrderStore {
         Ok(earlier.map(|earlier| (earlier.order, earlier.request_hash == claim.request_hash)))
     }
 
-    /// The answer stored under the key of the claim. On the heap: few orders need it, and the
-    /// future of every order stays small.
+    /// The answer stored under the key of the claim.
     async fn stored_answer(
         &self,
         claim: &IdempotencyClaim,
         deadline: Instant,
     ) -> Result<Option<Remembered>, NotStored> {
-        let read = self.pool.read(deadline - Instant::now(), async |connection| {
+        let read = async |connection: &mut AsyncPgConnection| {
             let found = spans::database("SELECT idempotency_keys", remembered(connection, claim)).await?;
             match found {
                 Some(earlier) if earlier.response.is_empty() => {
-                    spans::database("SELECT orders", with_answer(connection, earlier))
-                        .await
-                        .map(Some)
+                    let answered = with_answer(connection, earlier);
+                    spans::database("SELECT orders", answered).await.map(Some)
                 }
                 found => Ok(found),
             }
-        });
-        Box::pin(read)
-            .await
-            .map_err(|error| NotStored::Unavailable(Arc::new(error)))
+        };
+        self.read(deadline, read).await
     }
 
     async fn is_stored(&self, id: Uuid, deadline: Instant) -> Result<bool, NotStored> {
-        let read = self.pool.read(deadline - Instant::now(), async |connection| {
+        let read = async |connection: &mut AsyncPgConnection| {
             spans::database("SELECT orders", queries::is_stored(connection, id)).await
-        });
-        Box::pin(read)
-            .await
-            .map_err(|error| NotStored::Unavailable(Arc::new(error)))
+        };
+        self.read(deadline, read).await
+    }
+
+    /// On the heap: few orders need it, and the future of every order stays small.
+    async fn read<T>(
+        &self,
+        deadline: Instant,
+        query: impl AsyncFn(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, NotStored> {
+        let read = Box::pin(self.pool.read(deadline - Instant::now(), query)).await;
+        read.map_err(|error| NotStored::Unavailable(Arc::new(error)))
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 use uuid::Uuid;
 
-use super::queue::{QueuedOrder, WriteOutcome};
+use super::queue::{QueuedOrder, WriteOutcome, Written};
 use super::statement::{
     BEGIN_COUNTING, Checks, Claims, Columns, Jobs, STORE, STORE_CHECKED, STORE_CLAIMING, STORE_LISTED,
     Template, has_claims, has_jobs, has_listed, limited_code, limited_codes, needs_checks, version, versions,
@@ -167,7 +167,7 @@ impl WriterConnection {
         } else {
             let columns = Columns::of(batch);
             let stored = self.execute(&self.store, &columns.parameters(), batch).await;
-            stored.map(|_| vec![Some(WriteOutcome::Stored); batch.len()])
+            stored.map(|_| vec![Some(Ok(Written::Stored)); batch.len()])
         };
         match written {
             Ok(_) if self.canceled_waits.count() != canceled_waits => {
@@ -199,7 +199,7 @@ impl WriterConnection {
         let (columns, claims) = (Columns::of(batch), Claims::of(batch));
         let parameters = [&columns.parameters()[..], &claims.parameters()[..]].concat();
         match self.execute(&self.store_claiming, &parameters, batch).await {
-            Ok(_) => Ok(vec![Some(WriteOutcome::Stored); batch.len()]),
+            Ok(_) => Ok(vec![Some(Ok(Written::Stored)); batch.len()]),
             Err(refusal) if refusal.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
                 self.replay_checks_left.store(REPLAY_CHECKS, Ordering::Relaxed);
                 self.write_checked(batch).await
@@ -305,20 +305,20 @@ impl StatementRow {
         let outcome = |queued: &QueuedOrder| {
             let id = &queued.new_order().order.id;
             if placed.contains(id) {
-                return Some(WriteOutcome::Stored);
+                return Some(Ok(Written::Stored));
             }
             if admitted.contains(id) {
-                return Some(match queued.new_order().claim {
-                    Some(_) => WriteOutcome::KeyTaken,
-                    None => WriteOutcome::Stored,
-                });
+                return Some(Ok(match queued.new_order().claim {
+                    Some(_) => Written::KeyTaken,
+                    None => Written::Stored,
+                }));
             }
             if version(queued).is_some() {
-                return Some(WriteOutcome::Unredeemable(Unredeemable::Unknown));
+                return Some(Ok(Written::Unredeemable(Unredeemable::Unknown)));
             }
             limited_code(queued)
                 .is_some_and(|code| counted.contains(code) && !unused.contains(code))
-                .then_some(WriteOutcome::Unredeemable(Unredeemable::SoldOut))
+                .then_some(Ok(Written::Unredeemable(Unredeemable::SoldOut)))
         };
         batch.iter().map(outcome).collect()
     }

@@ -37,8 +37,8 @@ use super::{CouponCheck, NewOrder, NotStored};
 use crate::metrics::ShopMetrics;
 use batches::{BatchSizer, CommitLatency};
 use connection::Limits;
+pub(crate) use queue::Written;
 use queue::{OrderWaiter, QueuedOrder, pair};
-pub(crate) use queue::{WriterStopped, Written};
 use retry::RetryQueue;
 use worker::Worker;
 

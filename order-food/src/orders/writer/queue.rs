@@ -27,29 +27,19 @@ pub(super) struct DeadlinePassed;
 /// The writer has ended.
 #[derive(Debug, thiserror::Error)]
 #[error("the order writer is stopping")]
-pub(crate) struct WriterStopped;
+struct WriterStopped;
 
 /// The end of the writer's work on an order.
-#[derive(Clone, Debug)]
-pub(crate) enum WriteOutcome {
+pub(crate) type WriteOutcome = Result<Written, NotStored>;
+
+/// The outcomes that the answer to an order depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
     /// The order is on disk.
     Stored,
     /// Its coupon is not good for it.
     Unredeemable(Unredeemable),
     /// Another order holds its Idempotency-Key.
-    KeyTaken,
-    /// Certainly not stored.
-    Unavailable(Cause),
-    /// The database refuses its data.
-    Refused(Cause),
-    /// The time was over before the outcome was known.
-    Unknown(Cause),
-}
-
-/// The outcomes that the answer to an order depends on.
-pub(crate) enum Written {
-    Stored,
-    Unredeemable(Unredeemable),
     KeyTaken,
 }
 
@@ -144,16 +134,16 @@ impl QueuedOrder {
 
     /// Ends it as not stored or, after an attempt in doubt, as unknown.
     pub(super) fn give_up(self, cause: Cause) {
-        let outcome = self.without_success(cause);
+        let outcome = match self.in_doubt {
+            true => self.unknown(cause),
+            false => Err(NotStored::Unavailable(cause)),
+        };
         self.answer(outcome);
     }
 
-    fn without_success(&self, cause: Cause) -> WriteOutcome {
-        if self.in_doubt {
-            WriteOutcome::Unknown(cause)
-        } else {
-            WriteOutcome::Unavailable(cause)
-        }
+    fn unknown(&self, cause: Cause) -> WriteOutcome {
+        let id = self.shared.new.order.id;
+        Err(NotStored::Unknown { id, cause })
     }
 
     fn send(&mut self, outcome: WriteOutcome) {
@@ -167,29 +157,11 @@ impl QueuedOrder {
 
 impl Drop for QueuedOrder {
     fn drop(&mut self) {
-        let outcome = if self.shared.state.load(Ordering::Acquire) == SENT {
-            WriteOutcome::Unknown(Arc::new(WriterStopped))
-        } else {
-            WriteOutcome::Unavailable(Arc::new(WriterStopped))
-        };
-        self.send(outcome);
-    }
-}
-
-impl WriteOutcome {
-    /// The outcome for the order with this id.
-    ///
-    /// # Errors
-    /// [`NotStored`] when it is not stored, or unknown, for no fault of the order.
-    pub(crate) fn found(self, id: uuid::Uuid) -> Result<Written, NotStored> {
-        match self {
-            WriteOutcome::Stored => Ok(Written::Stored),
-            WriteOutcome::Unredeemable(reason) => Ok(Written::Unredeemable(reason)),
-            WriteOutcome::KeyTaken => Ok(Written::KeyTaken),
-            WriteOutcome::Unavailable(cause) => Err(NotStored::Unavailable(cause)),
-            WriteOutcome::Refused(cause) => Err(NotStored::Refused(cause)),
-            WriteOutcome::Unknown(cause) => Err(NotStored::Unknown { id, cause }),
-        }
+        let stopped = Arc::new(WriterStopped);
+        self.send(match self.shared.state.load(Ordering::Acquire) {
+            SENT => self.unknown(stopped),
+            _ => Err(NotStored::Unavailable(stopped)),
+        });
     }
 }
 
@@ -197,11 +169,12 @@ impl OrderWaiter {
     /// The outcome, and whether an earlier attempt was in doubt.
     ///
     /// # Errors
-    /// [`NotStored::Unavailable`] or [`NotStored::Unknown`], at the deadline.
-    pub(crate) async fn outcome(self) -> Result<(WriteOutcome, bool), NotStored> {
+    /// [`NotStored`] for no fault of the order; at the deadline [`NotStored::Unavailable`] or
+    /// [`NotStored::Unknown`].
+    pub(crate) async fn outcome(self) -> Result<(Written, bool), NotStored> {
         let late = || -> Cause { Arc::new(DeadlinePassed) };
         match timeout_at(self.deadline, self.outcome).await {
-            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Ok((outcome, in_doubt))) => Ok((outcome?, in_doubt)),
             _ if self.shared.step(WAITING, ABANDONED) => Err(NotStored::Unavailable(late())),
             _ => Err(NotStored::Unknown {
                 id: self.shared.new.order.id,
@@ -227,7 +200,8 @@ pub(super) fn unconfirmed(batch: Vec<QueuedOrder>, cause: &Cause) {
         "orders may be lost in a failover"
     );
     for queued in batch {
-        queued.answer(WriteOutcome::Unknown(cause.clone()));
+        let outcome = queued.unknown(cause.clone());
+        queued.answer(outcome);
     }
 }
 

@@ -11,11 +11,11 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use super::connection::{Limits, WriterConnection, within};
-use super::queue::{DeadlinePassed, QueuedOrder, WriteOutcome, answer, to_be_sent, unconfirmed};
+use super::queue::{DeadlinePassed, QueuedOrder, answer, to_be_sent, unconfirmed};
 use super::statement::limited_code;
 use super::write_error::{Recovery, WriteError};
 use crate::metrics::ShopMetrics;
-use crate::orders::Cause;
+use crate::orders::{Cause, NotStored};
 
 /// Finishes batches whose outcome is in doubt and batches that were refused.
 ///
@@ -100,26 +100,20 @@ impl RetryTask {
         let connections = self.retries.connections.clone();
         // Closed only by dropping it.
         let _permit = connections.acquire().await;
-        while let Some(piece) = self.pieces.pop_front() {
-            let piece = self.alive(piece);
+        while let Some(mut piece) = self.pieces.pop_front() {
+            self.give_up_late(&mut piece);
             if !piece.is_empty() {
                 self.attempt(piece).await;
             }
         }
     }
 
-    /// The orders whose deadline has not passed; the others are given up.
-    fn alive(&self, piece: Vec<QueuedOrder>) -> Vec<QueuedOrder> {
+    /// Leaves the orders whose deadline has not passed; the others are given up.
+    fn give_up_late(&self, piece: &mut Vec<QueuedOrder>) {
         let now = Instant::now();
-        let mut alive = Vec::with_capacity(piece.len());
-        for queued in piece {
-            if queued.deadline <= now {
-                queued.give_up(self.cause.clone());
-            } else {
-                alive.push(queued);
-            }
+        for late in piece.extract_if(.., |queued| queued.deadline <= now) {
+            late.give_up(self.cause.clone());
         }
-        alive
     }
 
     async fn attempt(&mut self, mut piece: Vec<QueuedOrder>) {
@@ -168,19 +162,12 @@ impl RetryTask {
     }
 
     async fn connection(&mut self, latest: Instant) -> Option<WriterConnection> {
-        if let Some(connection) = self
-            .connection
-            .take()
-            .filter(|connection| !connection.is_closed())
-        {
+        let open = self.connection.take();
+        if let Some(connection) = open.filter(|connection| !connection.is_closed()) {
             return Some(connection);
         }
-        match timeout_at(
-            latest,
-            WriterConnection::open(&self.retries.database, self.retries.limits),
-        )
-        .await
-        {
+        let opening = WriterConnection::open(&self.retries.database, self.retries.limits);
+        match timeout_at(latest, opening).await {
             Ok(Ok(connection)) => return Some(connection),
             Ok(Err(cause)) => self.cause = cause,
             Err(_) => {}
@@ -219,17 +206,15 @@ impl RetryTask {
             Recovery::Bisect => {
                 for queued in piece {
                     error!(order.id = %queued.new_order().order.id, error = process::failure::line(&*cause), "the database refuses an order");
-                    queued.answer(WriteOutcome::Refused(cause.clone()));
+                    queued.answer(Err(NotStored::Refused(cause.clone())));
                 }
             }
             Recovery::FailAndReconnect | Recovery::Fail => {
-                let (in_doubt, others): (Vec<_>, Vec<_>) =
-                    piece.into_iter().partition(|queued| queued.in_doubt);
-                for queued in others {
+                for queued in piece.extract_if(.., |queued| !queued.in_doubt) {
                     queued.give_up(cause.clone());
                 }
-                if !in_doubt.is_empty() {
-                    self.pieces.push_back(in_doubt);
+                if !piece.is_empty() {
+                    self.pieces.push_back(piece);
                 }
             }
         }

@@ -38,6 +38,9 @@ pub(super) enum Recovery {
     Fail,
 }
 
+/// The classes of [`Recovery::Bisect`].
+const BISECTED: [&str; 4] = ["21", "22", "23", "54"];
+
 /// No partition takes the orders' ids: nobody made one for the time, or a clock is wrong.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -74,33 +77,12 @@ fn is_without_partition(error: &Error) -> bool {
 
 impl Recovery {
     fn of(code: &SqlState) -> Recovery {
-        match code {
-            code if [
-                SqlState::T_R_SERIALIZATION_FAILURE,
-                SqlState::T_R_DEADLOCK_DETECTED,
-            ]
-            .contains(code) =>
-            {
-                Recovery::Repeat
-            }
-            code if [
-                SqlState::FEATURE_NOT_SUPPORTED,
-                SqlState::INVALID_SQL_STATEMENT_NAME,
-            ]
-            .contains(code) =>
-            {
-                Recovery::Reconnect
-            }
-            code if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) => {
-                Recovery::BisectSlow
-            }
-            code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Recovery::FailAndReconnect,
-            code if ["21", "22", "23", "54"]
-                .iter()
-                .any(|class| code.code().starts_with(class)) =>
-            {
-                Recovery::Bisect
-            }
+        match code.code() {
+            "40001" | "40P01" => Recovery::Repeat,
+            "0A000" | "26000" => Recovery::Reconnect,
+            "55P03" | "57014" => Recovery::BisectSlow,
+            "25006" => Recovery::FailAndReconnect,
+            code if BISECTED.iter().any(|class| code.starts_with(class)) => Recovery::Bisect,
             _ => Recovery::Fail,
         }
     }

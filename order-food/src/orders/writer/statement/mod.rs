@@ -13,7 +13,7 @@ pub(super) use parameters::{
 /// SELECT list: in FROM, each column would be written to a buffer first.
 pub(super) struct Template {
     /// The queries of its WITH.
-    with: &'static str,
+    with: &'static [&'static str],
     /// Its last query.
     last: &'static str,
     /// Parameters that it takes without jobs.
@@ -22,19 +22,31 @@ pub(super) struct Template {
     pub(super) conditional: bool,
 }
 
+const PLACED: &str = "placed AS (
+        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]),
+            unnest($4::numeric[]), unnest($5::numeric[]), unnest($6::numeric[])
+    )";
+
 const LINES: &str = "
     INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
     SELECT unnest($7::uuid[]), unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
         unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])";
 
+/// The lines of those orders that were placed.
+const LINES_OF_PLACED: &str = "lines AS (
+        INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
+        SELECT * FROM (
+            SELECT unnest($7::uuid[]) AS order_id, unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
+                unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])
+        ) AS line
+        WHERE order_id IN (SELECT id FROM placed)
+    )";
+
 /// Orders that were never sent before, without a limited promotion or an Idempotency-Key: their ids
 /// are new, so nothing can conflict.
 pub(super) const STORE: Template = Template {
-    with: "placed AS (
-        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
-        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]),
-            unnest($4::numeric[]), unnest($5::numeric[]), unnest($6::numeric[])
-    )",
+    with: &[PLACED],
     last: LINES,
     parameters: 13,
     conditional: false,
@@ -46,16 +58,11 @@ pub(super) const STORE: Template = Template {
 ///
 /// Keys come in order, so that two batches never wait for each other.
 pub(super) const STORE_CLAIMING: Template = Template {
-    with: "claimed AS (
+    with: &["claimed AS (
         INSERT INTO idempotency_keys (api_key_id, key, request_hash, order_id, response, expires_at)
         SELECT unnest($14::uuid[]), unnest($15::text[]), unnest($16::bytea[]), unnest($17::uuid[]), unnest($18::bytea[]),
             now() + make_interval(hours => $19::integer)
-    ),
-    placed AS (
-        INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
-        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]),
-            unnest($4::numeric[]), unnest($5::numeric[]), unnest($6::numeric[])
-    )",
+    )", PLACED],
     last: LINES,
     parameters: 19,
     conditional: false,
@@ -67,7 +74,7 @@ pub(super) const STORE_CLAIMING: Template = Template {
 /// A scalar subquery is one look-up in the index each time; EXISTS may become a hash of the whole
 /// table.
 pub(super) const STORE_LISTED: Template = Template {
-    with: "placed AS (
+    with: &["placed AS (
         INSERT INTO orders (id, api_key_id, coupon_code, subtotal, discount, total)
         SELECT id, api_key_id, coupon_code, subtotal, discount, total
         FROM (
@@ -80,15 +87,7 @@ pub(super) const STORE_LISTED: Template = Template {
             WHERE coupon_codes.version = batch.version AND coupon_codes.code = batch.coupon_code
         )
         RETURNING id
-    ),
-    lines AS (
-        INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
-        SELECT * FROM (
-            SELECT unnest($7::uuid[]) AS order_id, unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
-                unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])
-        ) AS line
-        WHERE order_id IN (SELECT id FROM placed)
-    )",
+    )", LINES_OF_PLACED],
     last: "
     SELECT ARRAY(SELECT id FROM placed)",
     parameters: 14,
@@ -109,7 +108,7 @@ pub(super) const STORE_LISTED: Template = Template {
 ///
 /// One row: the ids placed, the ids admitted, the codes whose uses are counted at all.
 pub(super) const STORE_CHECKED: Template = Template {
-    with: "counted AS MATERIALIZED (
+    with: &["counted AS MATERIALIZED (
         SELECT code, uses FROM promotion_uses
         WHERE code = ANY($14::text[]) AND uses < ($21::bigint[])[array_position($14::text[], code)]
         ORDER BY code FOR UPDATE
@@ -146,22 +145,13 @@ pub(super) const STORE_CHECKED: Template = Template {
         FROM admitted WHERE key IS NULL OR id IN (SELECT order_id FROM claimed)
         ON CONFLICT (id) DO NOTHING
         RETURNING id, coupon_code
-    ),
-    lines AS (
-        INSERT INTO order_items (order_id, line, product_id, product_name, category, unit_price, quantity)
-        SELECT * FROM (
-            SELECT unnest($7::uuid[]) AS order_id, unnest($8::smallint[]), unnest($9::bigint[]), unnest($10::text[]),
-                unnest($11::text[]), unnest($12::numeric[]), unnest($13::integer[])
-        ) AS line
-        WHERE order_id IN (SELECT id FROM placed)
-    ),
-    used AS (
+    )", LINES_OF_PLACED, "used AS (
         UPDATE promotion_uses SET uses = promotion_uses.uses + taken.uses
         FROM (
             SELECT coupon_code, count(*) AS uses FROM placed WHERE coupon_code = ANY($14::text[]) GROUP BY coupon_code
         ) AS taken
         WHERE promotion_uses.code = taken.coupon_code
-    )",
+    )"],
     last: "
     SELECT ARRAY(SELECT id FROM placed), ARRAY(SELECT id FROM admitted),
         ARRAY(SELECT code FROM promotion_uses WHERE code = ANY($14::text[]))",
@@ -179,7 +169,7 @@ pub(super) const BEGIN_COUNTING: &str = "
 impl Template {
     /// The statement for orders without jobs.
     pub(super) fn text(&self) -> String {
-        format!("WITH {} {}", self.with, self.last)
+        format!("WITH {} {}", self.with.join(", "), self.last)
     }
 
     /// The statement that stores the jobs of the orders as well. Its further parameters are those
@@ -195,6 +185,6 @@ impl Template {
             ),
             false => job_queue::Columns::insert(first, "", ""),
         };
-        format!("WITH {}, jobs AS ({jobs}) {}", self.with, self.last)
+        format!("WITH {}, jobs AS ({jobs}) {}", self.with.join(", "), self.last)
     }
 }

@@ -230,32 +230,30 @@ impl<'a> Checks<'a> {
                 *known = limit.max(*known);
             }
         }
-        let mut checks = Checks {
+        let rank = |queued: &'a QueuedOrder| {
+            let rank = ranks.entry(limited_code(queued)?).or_default();
+            *rank += 1;
+            Some(*rank)
+        };
+        let claims = || batch.iter().map(|queued| queued.new_order().claim.as_ref());
+        let with_claims = || claims().map(|claim| claim.map(|(claim, _)| claim));
+        Checks {
             codes: limits.keys().copied().collect(),
             limits: limits.into_values().collect(),
-            most_uses: Vec::with_capacity(batch.len()),
+            most_uses: batch.iter().map(most_uses).collect(),
             version: versions(batch),
-            rank: Vec::with_capacity(batch.len()),
-            key: Vec::with_capacity(batch.len()),
-            request_hash: Vec::with_capacity(batch.len()),
-            response: Vec::with_capacity(batch.len()),
+            rank: batch.iter().map(rank).collect(),
+            key: with_claims()
+                .map(|claim| claim.map(|claim| claim.key.as_str()))
+                .collect(),
+            request_hash: with_claims()
+                .map(|claim| claim.map(|claim| claim.request_hash.as_slice()))
+                .collect(),
+            response: claims()
+                .map(|claim| claim.map(|(_, response)| response.as_ref()))
+                .collect(),
             lifetime_hours: LIFETIME_HOURS.into(),
-        };
-        for queued in batch {
-            checks.most_uses.push(most_uses(queued));
-            checks.rank.push(limited_code(queued).map(|code| {
-                let rank = ranks.entry(code).or_default();
-                *rank += 1;
-                *rank
-            }));
-            let claim = queued.new_order().claim.as_ref();
-            checks.key.push(claim.map(|(claim, _)| claim.key.as_str()));
-            checks
-                .request_hash
-                .push(claim.map(|(claim, _)| claim.request_hash.as_slice()));
-            checks.response.push(claim.map(|(_, response)| response.as_ref()));
         }
-        checks
     }
 
     /// $14 to $22.
