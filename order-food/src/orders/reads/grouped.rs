@@ -48,12 +48,8 @@ pub(super) enum Attempts {
     Thorough(Duration),
 }
 
-/// No answer for an id. Shared by all of a group.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(transparent)]
-pub(in crate::orders) struct NotRead(Arc<ReadError>);
-
-type Found = Result<Option<Arc<Order>>, NotRead>;
+/// Shared by all of a group.
+type Found = Result<Option<Arc<Order>>, Arc<ReadError>>;
 
 impl GroupedReads {
     pub(super) fn new(pool: Pool, attempts: Attempts) -> GroupedReads {
@@ -66,7 +62,7 @@ impl GroupedReads {
     }
 
     /// The same with a queue of its own.
-    pub(super) fn apart(&self) -> GroupedReads {
+    pub(super) fn of_thread(&self) -> GroupedReads {
         GroupedReads::new(self.0.pool.clone(), self.0.attempts)
     }
 
@@ -83,12 +79,12 @@ impl GroupedReads {
         let reads = self.0.clone();
         let run = async move |group: Vec<Waiting<OrderId>>| reads.answer(group).await;
         let answer = self.0.groups.answer(OrderId(id), limit, run).await;
-        answer.unwrap_or_else(|| Err(NotRead::late(limit)))
+        answer.unwrap_or_else(|| Err(Arc::new(ReadError::Late(limit))))
     }
 }
 
 /// Each id that was asked for alone, or found.
-type Orders = HashMap<Uuid, Result<Arc<Order>, NotRead>>;
+type Orders = HashMap<Uuid, Result<Arc<Order>, Arc<ReadError>>>;
 
 impl Inner {
     async fn answer(&self, group: Vec<Waiting<OrderId>>) {
@@ -106,7 +102,7 @@ impl Inner {
         }
     }
 
-    async fn read(&self, ids: &[Uuid]) -> Result<Orders, NotRead> {
+    async fn read(&self, ids: &[Uuid]) -> Result<Orders, Arc<ReadError>> {
         let problem = match (self.attempt(ids).await, self.attempts) {
             (Err(ReadError::Late(_)), Attempts::Thorough(_)) => self.attempt(ids).await,
             (read, _) => read,
@@ -117,7 +113,7 @@ impl Inner {
         };
         let is_alone = ids.len() <= 1;
         if is_alone || problem.is_unreachable() || matches!(self.attempts, Attempts::One(_)) {
-            return Err(NotRead::of(problem));
+            return Err(Arc::new(problem));
         }
         let (one, other) = ids.split_at(ids.len() / 2);
         let mut all = Orders::new();
@@ -138,15 +134,5 @@ impl Inner {
             .into_iter()
             .map(|order| (order.id, Ok(Arc::new(order))))
             .collect())
-    }
-}
-
-impl NotRead {
-    pub(super) fn of(problem: ReadError) -> NotRead {
-        NotRead(Arc::new(problem))
-    }
-
-    pub(super) fn late(limit: Duration) -> NotRead {
-        NotRead(Arc::new(ReadError::Late(limit)))
     }
 }

@@ -12,8 +12,8 @@ mod standby;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use database::pool::Pool;
-use prometheus::{Gauge, IntCounterVec, IntGauge, Opts, Registry};
+use database::pool::{Pool, ReadError};
+use prometheus::{Gauge, IntCounterVec, IntGauge, Registry, register_int_counter_vec_with_registry};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -46,13 +46,9 @@ struct ReadMetrics {
     in_use: IntGauge,
 }
 
-/// Which server answered.
-#[derive(Clone, Copy)]
-enum Server {
-    Primary,
-    Standby,
-}
-
+/// The servers, as the metric names them.
+const PRIMARY: &str = "primary";
+const STANDBY: &str = "standby";
 /// Orders younger than this are read from the primary at once, whatever the settings say.
 const YOUNG: Duration = Duration::from_secs(10);
 /// Limit of a read from the standby.
@@ -91,8 +87,8 @@ impl OrderReads {
     pub(crate) fn of_thread(&self) -> OrderReads {
         let standby = self.standby.as_ref();
         OrderReads {
-            primary: self.primary.apart(),
-            standby: standby.map(|(standby, reads)| (standby.clone(), reads.apart())),
+            primary: self.primary.of_thread(),
+            standby: standby.map(|(standby, reads)| (standby.clone(), reads.of_thread())),
             ..self.clone()
         }
     }
@@ -120,23 +116,8 @@ impl OrderReads {
     /// # Errors
     /// 503: the cause is logged here.
     pub(crate) async fn order(&self, id: Uuid) -> Result<Option<Arc<Order>>, ApiError> {
-        let deadline = Instant::now() + self.limit;
-        if let Some((standby, reads)) = self.standby_for(id) {
-            let found = reads.find(id, STANDBY_LIMIT);
-            match spans::database("SELECT orders", found).await {
-                Ok(Some(order)) => {
-                    self.metrics.answered(Server::Standby);
-                    return Ok(Some(order));
-                }
-                Ok(None) => {}
-                Err(problem) => standby.failed(&problem),
-            }
-        }
-        let found = self.primary.find(id, deadline - Instant::now());
-        let found = spans::database("SELECT orders", found).await;
-        let found = found.map_err(|problem| unavailable(&problem))?;
-        self.metrics.answered(Server::Primary);
-        Ok(found)
+        self.read(Some(id), async |reads, limit| reads.find(id, limit).await)
+            .await
     }
 
     /// The page, as it was at some moment since this was called.
@@ -144,22 +125,34 @@ impl OrderReads {
     /// # Errors
     /// 503: the cause is logged here.
     pub(crate) async fn page(&self, page: Page) -> Result<Arc<SharedPage>, ApiError> {
+        let find = async |reads: &GroupedReads, limit| pages::find(reads, page, limit).await.map(Some);
+        let found = self.read(page.before, find).await?;
+        found.ok_or(ApiError::Unavailable)
+    }
+
+    /// What `find` finds within a limit: on the standby where that has all orders as old as
+    /// `oldest`, and on the primary what is not found there.
+    async fn read<T>(
+        &self,
+        oldest: Option<Uuid>,
+        find: impl AsyncFn(&GroupedReads, Duration) -> Result<Option<T>, Arc<ReadError>>,
+    ) -> Result<Option<T>, ApiError> {
         let deadline = Instant::now() + self.limit;
-        if let Some((standby, reads)) = page.before.and_then(|before| self.standby_for(before)) {
-            let found = pages::find(reads, page, STANDBY_LIMIT);
-            match spans::database("SELECT orders", found).await {
-                Ok(page) => {
-                    self.metrics.answered(Server::Standby);
-                    return Ok(page);
+        if let Some((standby, reads)) = oldest.and_then(|oldest| self.standby_for(oldest)) {
+            match spans::database("SELECT orders", find(reads, STANDBY_LIMIT)).await {
+                Ok(Some(found)) => {
+                    self.metrics.answered(STANDBY);
+                    return Ok(Some(found));
                 }
+                Ok(None) => {}
                 Err(problem) => standby.failed(&problem),
             }
         }
-        let found = pages::find(&self.primary, page, deadline - Instant::now());
+        let found = find(&self.primary, deadline - Instant::now());
         let found = spans::database("SELECT orders", found).await;
-        let page = found.map_err(|problem| unavailable(&problem))?;
-        self.metrics.answered(Server::Primary);
-        Ok(page)
+        let found = found.map_err(|problem| unavailable(&problem))?;
+        self.metrics.answered(PRIMARY);
+        Ok(found)
     }
 
     /// The standby, if it has all orders as old as this one.
@@ -172,12 +165,13 @@ impl OrderReads {
 
 impl ReadMetrics {
     fn new(with_standby: bool, registry: &Registry) -> prometheus::Result<ReadMetrics> {
-        let reads = Opts::new(
-            "order_reads_total",
-            "Reads of orders, by the server that answered",
-        );
         let metrics = ReadMetrics {
-            reads: IntCounterVec::new(reads, &["server"])?,
+            reads: register_int_counter_vec_with_registry!(
+                "order_reads_total",
+                "Reads of orders, by the server that answered",
+                &["server"],
+                registry
+            )?,
             lag: Gauge::new(
                 "read_standby_lag_seconds",
                 "How far the standby that orders are read from is behind the primary, at most",
@@ -187,27 +181,17 @@ impl ReadMetrics {
                 "Whether orders are read from the standby: 0 while it is away or too far behind",
             )?,
         };
-        registry.register(Box::new(metrics.reads.clone()))?;
-        metrics.reads.with_label_values(&[Server::Primary.name()]);
+        metrics.reads.with_label_values(&[PRIMARY]);
         if with_standby {
-            metrics.reads.with_label_values(&[Server::Standby.name()]);
+            metrics.reads.with_label_values(&[STANDBY]);
             registry.register(Box::new(metrics.lag.clone()))?;
             registry.register(Box::new(metrics.in_use.clone()))?;
         }
         Ok(metrics)
     }
 
-    fn answered(&self, server: Server) {
-        self.reads.with_label_values(&[server.name()]).inc();
-    }
-}
-
-impl Server {
-    fn name(self) -> &'static str {
-        match self {
-            Server::Primary => "primary",
-            Server::Standby => "standby",
-        }
+    fn answered(&self, server: &str) {
+        self.reads.with_label_values(&[server]).inc();
     }
 }
 

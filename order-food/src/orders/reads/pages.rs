@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::grouped::{GroupedReads, NotRead};
+use database::pool::ReadError;
+
+use super::grouped::GroupedReads;
 use crate::http::ApiError;
 use crate::http::representation::Representation;
 use crate::orders::groups::{Grouped, Waiting};
@@ -34,7 +36,7 @@ impl SharedPage {
 }
 
 impl Grouped for Page {
-    type Answer = Result<Arc<SharedPage>, NotRead>;
+    type Answer = Result<Arc<SharedPage>, Arc<ReadError>>;
     type Kind = Page;
     const STATEMENTS: usize = 1;
     const MOST: usize = usize::MAX;
@@ -53,7 +55,7 @@ pub(super) async fn find(
     reads: &GroupedReads,
     page: Page,
     limit: Duration,
-) -> Result<Arc<SharedPage>, NotRead> {
+) -> Result<Arc<SharedPage>, Arc<ReadError>> {
     let pool = reads.pool().clone();
     let run = async move |group: Vec<Waiting<Page>>| {
         let read = async |connection: &mut _| queries::orders_before(connection, page).await;
@@ -62,12 +64,12 @@ pub(super) async fn find(
                 orders,
                 answer: OnceLock::new(),
             })),
-            Err(problem) => Err(NotRead::of(problem)),
+            Err(problem) => Err(Arc::new(problem)),
         };
         for waiting in group {
             waiting.answer(shared.clone());
         }
     };
     let answer = reads.pages().answer(page, limit, run).await;
-    answer.unwrap_or_else(|| Err(NotRead::late(limit)))
+    answer.unwrap_or_else(|| Err(Arc::new(ReadError::Late(limit))))
 }

@@ -32,13 +32,6 @@ struct Seen {
     in_use: Option<bool>,
 }
 
-/// Where a server is in the write-ahead log, at that time.
-#[derive(Clone, Copy)]
-struct Sample {
-    at: Instant,
-    position: i64,
-}
-
 /// Whether it is a standby, its position in the log, and the cluster that it belongs to.
 type ServerRow = (bool, Option<i64>, i64);
 
@@ -96,13 +89,14 @@ impl Standby {
     pub(crate) async fn watch(self, primary: Pool, standby: Pool) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut samples: VecDeque<Sample> = VecDeque::new();
+        // Where the primary was in the write-ahead log, and when.
+        let mut samples: VecDeque<(i64, Instant)> = VecDeque::new();
         let mut cluster = None;
         loop {
             looks.tick().await;
             let at = Instant::now();
             if let Ok((false, Some(position), identifier)) = primary.read(LIMIT, server).await {
-                samples.push_back(Sample { at, position });
+                samples.push_back((position, at));
                 if samples.len() > SAMPLES {
                     samples.pop_front();
                 }
@@ -110,8 +104,8 @@ impl Standby {
             }
             match standby.read(LIMIT, server).await {
                 Ok((true, Some(replayed), identifier)) if cluster == Some(identifier) => {
-                    let has = samples.iter().rev().find(|sample| sample.position <= replayed);
-                    self.replayed(has.map(|sample| sample.at));
+                    let has = samples.iter().rev().find(|(position, _)| *position <= replayed);
+                    self.replayed(has.map(|(_, at)| *at));
                 }
                 Ok((true, Some(_), _)) if cluster.is_none() => {}
                 Ok((true, Some(_), _)) => self.failed(&NotAStandby("is of another cluster")),
