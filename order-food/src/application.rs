@@ -31,7 +31,7 @@ use crate::jobs::SweepPlace;
 use crate::live::{EventStreams, Live};
 use crate::metrics::ShopMetrics;
 use crate::orders::reads::{OrderReads, Standby};
-use crate::orders::status::{ReadyIn, StatusChanges};
+use crate::orders::status::{Context, ReadyIn, StatusChanges};
 use crate::orders::{OrderStore, Writer, WriterParts, sweep};
 use crate::rate_limit::Limits;
 use crate::reference_data::{RefreshHealth, Refresher, SnapshotHandle};
@@ -362,13 +362,13 @@ fn state(
     let live = Live::default();
     let ready_minutes = ReadyIn::by_default(settings.orders.ready_minutes);
     Ok(AppState {
-        changes: StatusChanges::new(
-            pool.clone(),
-            queue.clone(),
-            live.clone(),
-            order_deadline,
+        changes: StatusChanges::new(Context {
+            pool: pool.clone(),
+            queue: queue.clone(),
+            live: live.clone(),
+            limit: order_deadline,
             ready_minutes,
-        ),
+        }),
         authenticator: Authenticator {
             snapshots: snapshots.clone(),
             hash_keys: settings.hash_keys()?,

@@ -58,7 +58,7 @@ impl<R: Grouped> Groups<R> {
         });
         if starts {
             let statements = Statements {
-                groups: Groups(self.0.clone()),
+                groups: self.clone(),
                 kind,
                 ended: false,
             };
@@ -78,6 +78,13 @@ impl<R: Grouped> Default for Groups<R> {
             waiting: Vec::new(),
             statements: Vec::new(),
         })))
+    }
+}
+
+/// The same queue.
+impl<R: Grouped> Clone for Groups<R> {
+    fn clone(&self) -> Groups<R> {
+        Groups(self.0.clone())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reads of the states of orders, and of orders by their state.
 
+use chrono::{DateTime, Utc};
+use database::schema::{order_life_cycle, order_states, orders};
 use diesel::QueryResult;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
@@ -11,28 +13,73 @@ use super::Cursor;
 use crate::live::Change;
 use crate::reference_data::ApiKeyId;
 
-/// Orders without a row in order_states are placed; those from before the life cycle were picked
-/// up.
-const PRESENT: &str = "
-    SELECT orders.id AS order_id, coalesce(state.version, 1) AS version,
-           coalesce(state.status, CASE WHEN orders.created_at < life.began_at THEN 'picked_up' ELSE 'placed' END) AS status,
-           coalesce(state.changed_at, orders.created_at) AS changed_at, state.ready_at, state.reason
-    FROM orders
-    CROSS JOIN order_life_cycle AS life
-    LEFT JOIN order_states AS state ON state.order_id = orders.id
-    WHERE orders.id = ANY ($1) AND ($2 IS NULL OR orders.api_key_id = $2)";
+type StateRow = (String, i32, DateTime<Utc>, Option<DateTime<Utc>>, Option<String>);
 
-/// The present states of these orders, in any order, of the key `key` (`None`: of any).
+/// The present states of those of these orders that there are, in any order, with the keys that
+/// placed them.
+pub(super) async fn present(
+    connection: &mut AsyncPgConnection,
+    ids: &[Uuid],
+) -> QueryResult<Vec<(Change, ApiKeyId)>> {
+    let began_at = order_life_cycle::table
+        .select(order_life_cycle::began_at)
+        .single_value();
+    type Row = (
+        Uuid,
+        ApiKeyId,
+        DateTime<Utc>,
+        Option<DateTime<Utc>>,
+        Option<StateRow>,
+    );
+    let rows: Vec<Row> = orders::table
+        .left_join(order_states::table.on(order_states::order_id.eq(orders::id)))
+        .filter(orders::id.eq_any(ids))
+        .select((
+            orders::id,
+            orders::api_key_id,
+            orders::created_at,
+            began_at,
+            (
+                order_states::status,
+                order_states::version,
+                order_states::changed_at,
+                order_states::ready_at,
+                order_states::reason,
+            )
+                .nullable(),
+        ))
+        .load(connection)
+        .await?;
+    let state = |(order_id, key, created_at, began_at, state): Row| {
+        // Orders without a row are placed; those from before the life cycle were picked up.
+        let status = match began_at.is_some_and(|began_at| created_at < began_at) {
+            true => OrderStatus::PickedUp,
+            false => OrderStatus::Placed,
+        };
+        let without_row = || (status.name().to_owned(), 1, created_at, None, None);
+        let (status, version, changed_at, ready_at, reason) = state.unwrap_or_else(without_row);
+        let state = Change {
+            order_id,
+            status,
+            version,
+            changed_at,
+            ready_at,
+            reason,
+        };
+        (state, key)
+    };
+    Ok(rows.into_iter().map(state).collect())
+}
+
+/// The present states of those of these orders that are of the key `key` (`None`: of any).
 pub(crate) async fn present_states(
     connection: &mut AsyncPgConnection,
     orders: &[Uuid],
     key: Option<ApiKeyId>,
 ) -> QueryResult<Vec<Change>> {
-    diesel::sql_query(PRESENT)
-        .bind::<Array<SqlUuid>, _>(orders)
-        .bind::<Nullable<SqlUuid>, _>(key)
-        .load(connection)
-        .await
+    let mut states = present(connection, orders).await?;
+    states.retain(|(_, owner)| key.is_none_or(|key| key == *owner));
+    Ok(states.into_iter().map(|(state, _)| state).collect())
 }
 
 /// Which orders a page holds.

@@ -6,14 +6,13 @@ use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use shop::{OrderStatus, Reason};
-use tracing::error;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
-use super::{OrderState, Step};
-use crate::http::ApiError;
+use super::OrderState;
 use crate::http::representation::Representation;
+use crate::http::{ApiError, to_json};
 use crate::orders::answer::EXAMPLE_ID;
 
 /// The status of an order, with the way that it took.
@@ -40,22 +39,33 @@ pub(crate) struct StatusAnswer {
     reason: Option<Reason>,
     /// Each version, the first one first.
     #[schema(min_items = 1)]
-    history: Vec<StepAnswer>,
+    history: Vec<Step>,
 }
 
 /// A version of the status of an order.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = OrderStatusStep)]
-pub(crate) struct StepAnswer {
+pub(crate) struct Step {
     #[serde(serialize_with = "status_name")]
     #[schema(value_type = StatusName)]
-    status: OrderStatus,
+    pub(crate) status: OrderStatus,
     /// When it was made.
-    at: DateTime<Utc>,
+    pub(crate) at: DateTime<Utc>,
     /// Why it was rejected or cancelled.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reason_name")]
     #[schema(value_type = ReasonName, required = false, nullable = false)]
-    reason: Option<Reason>,
+    pub(crate) reason: Option<Reason>,
+}
+
+impl Step {
+    /// The state that the order has, or had, before any change.
+    pub(super) fn first(status: OrderStatus, placed_at: DateTime<Utc>) -> Step {
+        Step {
+            status,
+            at: placed_at,
+            reason: None,
+        }
+    }
 }
 
 /// Describes [`OrderStatus`].
@@ -96,7 +106,6 @@ fn one_of<const N: usize>(names: [&'static str; N], description: &str) -> RefOr<
 impl StatusAnswer {
     /// The answer about an order in this state.
     pub(crate) fn of(state: &OrderState, history: Vec<Step>) -> StatusAnswer {
-        let step = |Step { status, at, reason }| StepAnswer { status, at, reason };
         StatusAnswer {
             order_id: state.order,
             status: state.status,
@@ -104,7 +113,7 @@ impl StatusAnswer {
             changed_at: state.changed_at,
             ready_at: state.ready_at,
             reason: state.reason,
-            history: history.into_iter().map(step).collect(),
+            history,
         }
     }
 
@@ -117,11 +126,10 @@ impl StatusAnswer {
     }
 
     fn representation(&self) -> Result<Representation, ApiError> {
-        let bytes = serde_json::to_vec(self).map_err(|problem| {
-            error!(error = %problem, "the status of an order cannot be written as JSON");
-            ApiError::Internal
-        })?;
-        Ok(Representation::private_version(bytes, etag(self.version)))
+        Ok(Representation::private_version(
+            to_json(self)?,
+            etag(self.version),
+        ))
     }
 
     /// 200 to a change.

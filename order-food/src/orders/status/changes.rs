@@ -22,20 +22,21 @@ use crate::spans;
 
 /// Makes changes. Cheap to clone; see [`StatusChanges::of_thread`].
 #[derive(Clone)]
-pub(crate) struct StatusChanges(Arc<Inner>);
-
-struct Inner {
-    context: Context,
+pub(crate) struct StatusChanges {
+    context: Arc<Context>,
     groups: Groups<Asked>,
 }
 
+/// What changes are made with.
 #[derive(Clone)]
-struct Context {
-    pool: Pool,
-    queue: Queue,
-    live: Live,
-    limit: Duration,
-    ready_minutes: ReadyIn,
+pub(crate) struct Context {
+    pub(crate) pool: Pool,
+    pub(crate) queue: Queue,
+    pub(crate) live: Live,
+    /// Limit of a change.
+    pub(crate) limit: Duration,
+    /// What an order takes that is accepted without a time.
+    pub(crate) ready_minutes: ReadyIn,
 }
 
 /// A change that a request asks for.
@@ -70,34 +71,19 @@ impl Grouped for Asked {
 const MOST_RACES: usize = 10;
 
 impl StatusChanges {
-    /// Changes by connections of `pool`, each within `limit`; an order that is accepted without a
-    /// time takes `ready_minutes`.
-    pub(crate) fn new(
-        pool: Pool,
-        queue: Queue,
-        live: Live,
-        limit: Duration,
-        ready_minutes: ReadyIn,
-    ) -> StatusChanges {
-        StatusChanges::of(Context {
-            pool,
-            queue,
-            live,
-            limit,
-            ready_minutes,
-        })
-    }
-
-    fn of(context: Context) -> StatusChanges {
-        StatusChanges(Arc::new(Inner {
-            context,
+    pub(crate) fn new(context: Context) -> StatusChanges {
+        StatusChanges {
+            context: Arc::new(context),
             groups: Groups::default(),
-        }))
+        }
     }
 
     /// The same with a queue of its own, for another thread: no request wakes another thread.
     pub(crate) fn of_thread(&self) -> StatusChanges {
-        StatusChanges::of(self.0.context.clone())
+        StatusChanges {
+            context: Arc::new(Context::clone(&self.context)),
+            groups: Groups::default(),
+        }
     }
 
     /// Changes the status of an order, and returns after COMMIT.
@@ -109,10 +95,8 @@ impl StatusChanges {
     /// [`NotChanged`], by the order deadline.
     pub(crate) async fn make(&self, change: StatusChange) -> Outcome {
         change.check()?;
-        let Context {
-            limit, ready_minutes, ..
-        } = self.0.context;
-        let default = (change.to == OrderStatus::Accepted).then_some(ready_minutes);
+        let limit = self.context.limit;
+        let default = (change.to == OrderStatus::Accepted).then_some(self.context.ready_minutes);
         let in_doubt = Arc::new(AtomicBool::new(false));
         let asked = Asked {
             sources: change.sources(),
@@ -122,10 +106,10 @@ impl StatusChanges {
             trace: spans::traceparent(),
             in_doubt: in_doubt.clone(),
         };
-        let inner = self.0.clone();
-        let run = async move |group: Vec<Waiting<Asked>>| Box::pin(inner.context.answer(group)).await;
+        let context = self.context.clone();
+        let run = async move |group: Vec<Waiting<Asked>>| Box::pin(context.answer(group)).await;
         let made = async {
-            let answer = self.0.groups.answer(asked, limit, run).await;
+            let answer = self.groups.answer(asked, limit, run).await;
             answer.unwrap_or_else(|| Err(Arc::new(ReadError::Late(limit))))
         };
         match spans::database("UPDATE order_states", made).await {

@@ -7,10 +7,11 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::answer::StatusAnswer;
-use super::request::{CancelRequestSchema, StatusRequest, StatusRequestSchema, versions};
+use super::request::{CancelRequestSchema, Sent, StatusRequest, versions};
 use super::{NotChanged, StatusChange, queries};
 use crate::auth::Caller;
 use crate::http::{ApiError, ErrorBody, body};
+use crate::orders::Cells;
 use crate::orders::answer::EXAMPLE_ID;
 use crate::orders::handlers::{READ, order_id, own};
 use crate::spans;
@@ -74,7 +75,7 @@ pub(crate) async fn get_status(
 #[utoipa::path(
     put, path = "/api/order/{orderId}/status", tag = "order", operation_id = "putOrderStatus",
     params(("orderId" = Uuid, Path, description = "The order's id", example = "019a2f3c-5d80-7b1e-9c44-2f608f0d3a11"), ChangeHeaders),
-    request_body(content = StatusRequestSchema, example = json!({"status": "accepted", "readyInMinutes": 20})),
+    request_body(content = Sent, example = json!({"status": "accepted", "readyInMinutes": 20})),
     security(
         ("api_key" = ["manage_orders"]), ("X-API-Key" = ["manage_orders"]),
         ("api_key" = ["create_order"]), ("X-API-Key" = ["create_order"]),
@@ -191,10 +192,7 @@ async fn change(
         versions,
     };
     let changed = state.changes.make(change).await;
-    let changed = changed.map_err(|problem| match problem {
-        NotChanged::NotFound => state.cells.missing(order),
-        problem => answer_to(problem, order),
-    })?;
+    let changed = changed.map_err(|problem| answer_to(problem, order, &state.cells))?;
     let history = match changed.history {
         Some(history) => history,
         None => {
@@ -207,9 +205,9 @@ async fn change(
 }
 
 /// What a client is told of a change that was not made.
-fn answer_to(problem: NotChanged, order: Uuid) -> ApiError {
+fn answer_to(problem: NotChanged, order: Uuid, cells: &Cells) -> ApiError {
     match problem {
-        NotChanged::NotFound => ApiError::NotFound("order"),
+        NotChanged::NotFound => cells.missing(order),
         NotChanged::NotPermitted => ApiError::Forbidden("the API key may not do this"),
         NotChanged::NotAllowed { status, to, allowed } => {
             ApiError::TransitionNotAllowed { status, to, allowed }
@@ -238,7 +236,7 @@ fn not_allowed_example() -> serde_json::Value {
         to: OrderStatus::PickedUp,
         allowed: shop::order_status::allowed(OrderStatus::Preparing, Actor::Staff).collect(),
     };
-    answer_to(problem, EXAMPLE_ID).example()
+    answer_to(problem, EXAMPLE_ID, &Cells::default()).example()
 }
 
 fn reason_required_example() -> serde_json::Value {
@@ -246,5 +244,5 @@ fn reason_required_example() -> serde_json::Value {
         status: OrderStatus::Accepted,
         to: OrderStatus::Cancelled,
     };
-    answer_to(problem, EXAMPLE_ID).example()
+    answer_to(problem, EXAMPLE_ID, &Cells::default()).example()
 }

@@ -23,7 +23,8 @@ use shop::order_status::{allowed, sources};
 use shop::{Actor, OrderStatus, Reason, Transition};
 use uuid::Uuid;
 
-pub(crate) use changes::StatusChanges;
+pub(crate) use answer::Step;
+pub(crate) use changes::{Context, StatusChanges};
 pub(crate) use request::ReadyIn;
 pub(crate) use system::{answer_all, answered_until, first_id_at, unanswered};
 
@@ -42,25 +43,6 @@ pub(crate) struct OrderState {
     pub(crate) ready_at: Option<DateTime<Utc>>,
     /// Why it was rejected or cancelled.
     pub(crate) reason: Option<Reason>,
-}
-
-/// A state through which an order came: one per version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) status: OrderStatus,
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) reason: Option<Reason>,
-}
-
-impl Step {
-    /// The state that the order has, or had, before any change.
-    fn first(status: OrderStatus, placed_at: DateTime<Utc>) -> Step {
-        Step {
-            status,
-            at: placed_at,
-            reason: None,
-        }
-    }
 }
 
 /// A change that someone asks for.

@@ -1,16 +1,16 @@
 //! Reads of the states of orders.
 
 use chrono::{DateTime, Utc};
-use database::schema::{order_events, order_life_cycle, order_states, orders};
+use database::schema::{order_events, orders};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use shop::{OrderStatus, Reason};
 use uuid::Uuid;
 
 use super::{OrderState, Step};
+use crate::live::Change;
+use crate::orders::states::{present, present_states};
 use crate::reference_data::ApiKeyId;
-
-type StateRow = (String, i32, DateTime<Utc>, Option<DateTime<Utc>>, Option<String>);
 
 /// The present state of the order, of the key `key` (`None`: of any); `None`: there is no such
 /// order.
@@ -19,9 +19,8 @@ pub(crate) async fn state(
     order: Uuid,
     key: Option<ApiKeyId>,
 ) -> QueryResult<Option<OrderState>> {
-    let found = states(connection, &[order]).await?.pop();
-    let found = found.filter(|(_, owner)| key.is_none_or(|key| key == *owner));
-    Ok(found.map(|(state, _)| state))
+    let found = present_states(connection, &[order], key).await?.pop();
+    found.map(read).transpose()
 }
 
 /// The present states of those orders that there are, with the keys that placed them.
@@ -29,66 +28,22 @@ pub(super) async fn states(
     connection: &mut AsyncPgConnection,
     ids: &[Uuid],
 ) -> QueryResult<Vec<(OrderState, ApiKeyId)>> {
-    let began_at = order_life_cycle::table
-        .select(order_life_cycle::began_at)
-        .single_value();
-    type Row = (
-        Uuid,
-        ApiKeyId,
-        DateTime<Utc>,
-        Option<DateTime<Utc>>,
-        Option<StateRow>,
-    );
-    let rows: Vec<Row> = orders::table
-        .left_join(order_states::table.on(order_states::order_id.eq(orders::id)))
-        .filter(orders::id.eq_any(ids))
-        .select((
-            orders::id,
-            orders::api_key_id,
-            orders::created_at,
-            began_at,
-            (
-                order_states::status,
-                order_states::version,
-                order_states::changed_at,
-                order_states::ready_at,
-                order_states::reason,
-            )
-                .nullable(),
-        ))
-        .load(connection)
-        .await?;
-    let state = |(order, key, created_at, began_at, state): Row| {
-        let state = match state {
-            Some((status, version, changed_at, ready_at, reason)) => OrderState {
-                order,
-                status: OrderStatus::parse(&status).map_err(unreadable)?,
-                version,
-                changed_at,
-                ready_at,
-                reason: reason_of(reason)?,
-            },
-            None => OrderState {
-                order,
-                status: without_row(created_at, began_at),
-                version: 1,
-                changed_at: created_at,
-                ready_at: None,
-                reason: None,
-            },
-        };
-        Ok((state, key))
-    };
-    rows.into_iter().map(state).collect()
+    let found = present(connection, ids).await?;
+    found
+        .into_iter()
+        .map(|(state, key)| Ok((read(state)?, key)))
+        .collect()
 }
 
-/// The status of an order that has no row in `order_states`: one from before the life cycle was
-/// picked up long ago.
-fn without_row(created_at: DateTime<Utc>, began_at: Option<DateTime<Utc>>) -> OrderStatus {
-    match began_at.is_some_and(|began_at| created_at < began_at) {
-        true => OrderStatus::PickedUp,
-        false => OrderStatus::Placed,
-    }
+fn read(state: Change) -> QueryResult<OrderState> {
+    Ok(OrderState {
+        order: state.order_id,
+        status: OrderStatus::parse(&state.status).map_err(unreadable)?,
+        version: state.version,
+        changed_at: state.changed_at,
+        ready_at: state.ready_at,
+        reason: reason_of(state.reason)?,
+    })
 }
 
 /// The states through which the order came to `state`, oldest first: one per version.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::jobs::OrderWebhook;
 
 /// A change of one order; null is no value.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Row<'a> {
     pub(super) order: Uuid,
     pub(super) to: &'static str,

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use shop::{Actor, OrderStatus, Reason};
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use super::ReadyIn;
 use super::statement::{Row, Statement};
@@ -100,16 +100,10 @@ pub(crate) async fn answer_all(
         order: *order,
         to: to.name(),
         sources: &sources,
-        versions: None,
-        owner: None,
         minutes: answer.ok().map(ReadyIn::minutes),
         reason: answer.err().map(Reason::name),
-        note: None,
         actor: Actor::System.name(),
-        actor_id: None,
-        via: None,
-        request_id: None,
-        trace: None,
+        ..Row::default()
     };
     let rows: Vec<Row<'_>> = orders.iter().map(row).collect();
     let changed = Statement::of(&rows)?.run(connection).await?;
@@ -119,18 +113,14 @@ pub(crate) async fn answer_all(
 /// The lowest id of a UUID of version 7 that has this time, to the millisecond.
 pub(crate) fn first_id_at(time: DateTime<Utc>) -> Uuid {
     let milliseconds = u64::try_from(time.timestamp_millis()).unwrap_or_default();
-    let mut bytes = Builder::from_unix_timestamp_millis(milliseconds, &[0; 10])
-        .into_uuid()
-        .into_bytes();
     // Below every id of the millisecond, whatever its version and variant.
-    for byte in bytes.iter_mut().skip(6) {
-        *byte = 0;
-    }
-    Uuid::from_bytes(bytes)
+    Uuid::from_u128(u128::from(milliseconds) << 80)
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Builder;
+
     use super::*;
 
     #[test]

@@ -18,16 +18,11 @@ fn row(order: Uuid, answer: OrderStatus) -> Row<'static> {
         order,
         to: answer.name(),
         sources: &["placed"],
-        versions: None,
-        owner: None,
         minutes: is_accepted.then_some(20),
         reason: (!is_accepted).then_some("not_answered"),
-        note: None,
         actor: if is_accepted { "staff" } else { "system" },
-        actor_id: None,
         via: is_accepted.then_some("api"),
-        request_id: None,
-        trace: None,
+        ..Row::default()
     }
 }
 
