@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::answer::EXAMPLE_ID;
 use super::place::{PlaceError, Placed, place};
-use super::request::{OrderRequest, OrderRequestSchema};
+use super::request::OrderRequest;
 use super::{IdempotencyClaim, IdempotencyKey, NotStored, Order, OrderAnswer, Unredeemable};
 use crate::auth::Caller;
 use crate::coupons::CouponError;
@@ -46,7 +46,7 @@ pub(crate) struct PlaceHeaders {
 /// Places an order. The answer comes once the order is on disk.
 #[utoipa::path(
     post, path = "/api/order", tag = "order", operation_id = "placeOrder",
-    request_body(content = OrderRequestSchema, example = json!(OrderRequest::example())), params(PlaceHeaders),
+    request_body(content = OrderRequest, example = json!(OrderRequest::example())), params(PlaceHeaders),
     security(("api_key" = ["create_order"]), ("X-API-Key" = ["create_order"])),
     responses(
         (status = 200, description = "The order is stored", body = OrderAnswer,

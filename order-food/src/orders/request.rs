@@ -12,57 +12,37 @@ use utoipa::ToSchema;
 
 use crate::http::ApiError;
 
-/// What a client sends to place an order.
-#[derive(ToSchema)]
-#[schema(as = OrderRequest)]
-#[expect(dead_code, reason = "describes the request; the parts are read one by one")]
-pub(crate) struct OrderRequestSchema {
-    /// What is ordered: 1 to 100 lines; lines of the same product are added up.
-    #[schema(min_items = 1, max_items = 100)]
-    items: Vec<OrderRequestItem>,
-    /// 1 to 64 characters without controls; empty and null mean none.
-    #[schema(
-        rename = "couponCode",
-        required = false,
-        nullable = true,
-        max_length = 64,
-        example = "SAVE10"
-    )]
-    coupon_code: Option<String>,
-}
-
-/// One line of an order.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the request; the parts are read one by one")]
-pub(crate) struct OrderRequestItem {
-    /// The product's id.
-    #[schema(rename = "productId", example = "1")]
-    product_id: String,
-    /// Units, 1 to 1000 in all lines of the product together.
-    #[schema(minimum = 1, maximum = 1000, example = 2)]
-    quantity: u32,
-}
-
 /// The most items of a request.
 pub(super) const MAX_ITEMS: usize = 100;
 
-/// The request as it was sent: JSON types are right, rules are not checked yet.
-#[derive(Debug, Default, Deserialize)]
+// Both as they were sent: JSON types are right, rules are not checked yet.
+
+/// What a client sends to place an order.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub(crate) struct OrderRequest<'a> {
-    /// At most one more than [`MAX_ITEMS`].
+    // At most one more than MAX_ITEMS are kept.
+    /// What is ordered: 1 to 100 lines; lines of the same product are added up.
     #[serde(borrow, default, deserialize_with = "items")]
+    #[schema(value_type = Vec<Item>, required = true, min_items = 1, max_items = 100)]
     pub(crate) items: Option<Vec<Item<'a>>>,
+    /// 1 to 64 characters without controls; empty and null mean none.
     #[serde(borrow, default, rename = "couponCode")]
+    #[schema(value_type = Option<String>, required = false, nullable = true, max_length = 64, example = "SAVE10")]
     pub(crate) coupon_code: Option<Text<'a>>,
 }
 
-/// One line as it was sent.
-#[derive(Debug, Default, Deserialize)]
+/// One line of an order.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = OrderRequestItem)]
 pub(crate) struct Item<'a> {
+    /// The product's id.
     #[serde(borrow, default, rename = "productId", deserialize_with = "text")]
+    #[schema(value_type = String, required = true, example = "1")]
     pub(crate) product_id: Option<Text<'a>>,
-    /// Any whole number; beyond 64 bits it is the nearest that fits.
+    // Beyond 64 bits it is the nearest number that fits.
+    /// Units, 1 to 1000 in all lines of the product together.
     #[serde(default, deserialize_with = "quantity")]
+    #[schema(value_type = u32, required = true, minimum = 1, maximum = 1000, example = 2)]
     pub(crate) quantity: Option<i64>,
 }
 
