@@ -77,10 +77,20 @@ struct OrderData<'a> {
 }
 
 #[derive(Serialize)]
-struct Envelope<T> {
+struct Envelope<'a> {
     r#type: &'static str,
     timestamp: String,
-    data: T,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Order(OrderData<'a>),
+    Test {
+        #[serde(rename = "testId")]
+        test: Uuid,
+    },
 }
 
 impl EventType {
@@ -165,26 +175,17 @@ impl Event {
     /// # Errors
     /// None in practice: the fields are texts and numbers.
     pub(super) fn message(&self, at: DateTime<Utc>) -> Result<Message, serde_json::Error> {
-        let timestamp = at.to_rfc3339_opts(SecondsFormat::Micros, true);
-        let (id, body) = match self {
-            Event::OrderPlaced { order } => {
-                let envelope = Envelope {
-                    r#type: EventType::OrderPlaced.name(),
-                    timestamp: timestamp.clone(),
-                    data: OrderData {
-                        order_id: *order,
-                        status: "placed",
-                        version: 1,
-                        changed_at: timestamp,
-                        ready_at: None,
-                        reason: None,
-                    },
-                };
-                (
-                    format!("msg_{}_1", order.simple()),
-                    serde_json::to_vec(&envelope)?,
-                )
-            }
+        let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let placed = |order: &Uuid| OrderData {
+            order_id: *order,
+            status: "placed",
+            version: 1,
+            changed_at: text(at),
+            ready_at: None,
+            reason: None,
+        };
+        let data = match self {
+            Event::OrderPlaced { order } => Data::Order(placed(order)),
             Event::OrderStatusChanged {
                 order,
                 status,
@@ -192,37 +193,26 @@ impl Event {
                 ready_at,
                 reason,
                 ..
-            } => {
-                let envelope = Envelope {
-                    r#type: EventType::OrderStatusChanged.name(),
-                    timestamp: timestamp.clone(),
-                    data: OrderData {
-                        order_id: *order,
-                        status,
-                        version: *version,
-                        changed_at: timestamp,
-                        ready_at: ready_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
-                        reason: reason.as_deref(),
-                    },
-                };
-                (
-                    format!("msg_{}_{version}", order.simple()),
-                    serde_json::to_vec(&envelope)?,
-                )
-            }
-            Event::Test { test } => {
-                let envelope = Envelope {
-                    r#type: "endpoint.test",
-                    timestamp,
-                    data: serde_json::json!({ "testId": test }),
-                };
-                (format!("msg_{}", test.simple()), serde_json::to_vec(&envelope)?)
-            }
+            } => Data::Order(OrderData {
+                status,
+                version: *version,
+                ready_at: ready_at.map(text),
+                reason: reason.as_deref(),
+                ..placed(order)
+            }),
+            Event::Test { test } => Data::Test { test: *test },
         };
-        Ok(Message {
-            id,
-            body: body.into(),
-        })
+        let id = match &data {
+            Data::Order(data) => format!("msg_{}_{}", data.order_id.simple(), data.version),
+            Data::Test { test } => format!("msg_{}", test.simple()),
+        };
+        let envelope = Envelope {
+            r#type: self.name(),
+            timestamp: text(at),
+            data,
+        };
+        let body = serde_json::to_vec(&envelope)?.into();
+        Ok(Message { id, body })
     }
 }
 

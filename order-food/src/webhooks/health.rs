@@ -53,17 +53,6 @@ pub(super) struct EndpointState {
     pub(super) ordered_at: Option<DateTime<Utc>>,
 }
 
-/// How far a failure changed the endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
-pub(super) struct Failed {
-    /// The circuit is open now.
-    #[diesel(sql_type = Bool)]
-    pub(super) open: bool,
-    /// The endpoint was switched off, by this failure.
-    #[diesel(sql_type = Bool)]
-    pub(super) switched_off: bool,
-}
-
 /// Failures in a row that open the circuit.
 const BREAK_AFTER: i32 = 5;
 /// The same when the last one was a time-out, which occupies a worker for 18 s.
@@ -115,7 +104,7 @@ const FAILED: &str = "
         FROM webhook_endpoints WHERE id = $1 FOR UPDATE
     ) AS before
     WHERE id = worn_id
-    RETURNING coalesce(open_until > now(), false) AS open, worn_out AS switched_off";
+    RETURNING worn_out";
 
 const GONE: &str = "
     UPDATE webhook_endpoints
@@ -176,24 +165,30 @@ pub(super) async fn succeeded(
     stored.execute(connection).await.map(drop)
 }
 
-/// Counts a failure; `None`: there is no such endpoint any more.
+/// Counts a failure; returns whether it switched the endpoint off.
 pub(super) async fn failed(
     connection: &mut AsyncPgConnection,
     endpoint: EndpointId,
     error: &str,
     late: bool,
     switch_off_after: Duration,
-) -> QueryResult<Option<Failed>> {
+) -> QueryResult<bool> {
+    #[derive(QueryableByName)]
+    struct Counted {
+        #[diesel(sql_type = Bool)]
+        worn_out: bool,
+    }
     let threshold = if late { BREAK_AFTER_LATE } else { BREAK_AFTER };
     let seconds = i64::try_from(switch_off_after.as_secs()).unwrap_or(i64::MAX);
-    diesel::sql_query(FAILED)
+    let counted: Option<Counted> = diesel::sql_query(FAILED)
         .bind::<SqlUuid, _>(endpoint)
         .bind::<Text, _>(error)
         .bind::<Integer, _>(threshold)
         .bind::<BigInt, _>(seconds)
         .get_result(connection)
         .await
-        .optional()
+        .optional()?;
+    Ok(counted.is_some_and(|counted| counted.worn_out))
 }
 
 /// Switches an endpoint off that answered 410; false when it was off already.

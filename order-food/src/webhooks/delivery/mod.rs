@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use database::pool::{Pool, PooledConnection};
+use database::pool::Pool;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -78,6 +78,7 @@ impl Wait {
 
 /// Delivers events; one per worker.
 pub(crate) struct Deliverer {
+    /// Connections are released before anything is sent: the handlers of a worker share a few.
     pool: Pool,
     client: WebhookClient,
     permits: Permits,
@@ -160,7 +161,7 @@ impl Deliverer {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn probe(&self) -> anyhow::Result<(usize, usize)> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.pool.get().await?;
         let due = health::take_probes(&mut connection, MOST_PROBES).await?;
         connection.release();
         let probes = due.iter().map(|endpoint| self.probe_one(*endpoint));
@@ -185,7 +186,7 @@ impl Deliverer {
         if !posted.is_ok_and(|answer| answer.status.is_success()) {
             return Ok(false);
         }
-        let mut connection = self.connection().await?;
+        let mut connection = self.pool.get().await?;
         let on = health::switch_on(&mut connection, endpoint).await?;
         connection.release();
         if on {
@@ -195,14 +196,14 @@ impl Deliverer {
     }
 
     async fn read(&self, delivery: &Delivery) -> anyhow::Result<Option<EndpointState>> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.pool.get().await?;
         let state = health::read(&mut connection, delivery.endpoint, delivery.event.placed_order()).await?;
         connection.release();
         Ok(state)
     }
 
     async fn take_trial(&self, delivery: &Delivery) -> anyhow::Result<bool> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.pool.get().await?;
         let taken = health::take_trial(&mut connection, delivery.endpoint).await?;
         connection.release();
         Ok(taken)
@@ -226,14 +227,14 @@ impl Deliverer {
                 if state.failures > 0 || state.delivered_long_ago {
                     // The job of a test keeps its result by itself.
                     let noted = (!delivery.event.is_test()).then_some((job, &outcome));
-                    let mut connection = self.connection().await?;
+                    let mut connection = self.pool.get().await?;
                     health::succeeded(&mut connection, endpoint, noted).await?;
                     connection.release();
                 }
                 Ok(Attempt::Delivered(outcome))
             }
             Ok(Answer { status, .. }) if status == hyper::StatusCode::GONE => {
-                let mut connection = self.connection().await?;
+                let mut connection = self.pool.get().await?;
                 let switched_off = health::gone(&mut connection, endpoint).await?;
                 connection.release();
                 if switched_off {
@@ -263,10 +264,11 @@ impl Deliverer {
         late: bool,
     ) -> anyhow::Result<Attempt> {
         let line = process::failure::line(error.as_ref());
-        let mut connection = self.connection().await?;
-        let stored = health::failed(&mut connection, endpoint, &line, late, self.switch_off_after).await?;
+        let mut connection = self.pool.get().await?;
+        let switched_off =
+            health::failed(&mut connection, endpoint, &line, late, self.switch_off_after).await?;
         connection.release();
-        if stored.is_some_and(|stored| stored.switched_off) {
+        if switched_off {
             self.metrics.switched_off("failing");
             warn!(%endpoint, error = line, "a webhook endpoint failed for too long and is switched off");
         }
@@ -292,11 +294,6 @@ impl Deliverer {
             body: message.body.clone(),
         };
         Ok(self.client.send(post).await)
-    }
-
-    /// Released before anything is sent: the handlers of a worker share a few.
-    async fn connection(&self) -> anyhow::Result<PooledConnection> {
-        Ok(self.pool.get().await?)
     }
 }
 
