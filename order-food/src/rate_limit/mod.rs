@@ -11,6 +11,7 @@ mod address;
 mod buckets;
 mod settings;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, Registry, register_int_counter_vec_with_registry};
 
 use crate::http::ApiError;
 use crate::reference_data::ApiKeyId;
@@ -31,10 +32,7 @@ pub(crate) use settings::{ENVIRONMENT, Settings};
 pub(crate) struct Limits {
     keys: Option<Buckets>,
     addresses: Option<Buckets>,
-    orders: Option<Buckets>,
-    coupons: Option<Buckets>,
-    carts: Option<Buckets>,
-    log_ins: Option<Buckets>,
+    actions: HashMap<Action, Buckets>,
     proxies: Vec<Network>,
     /// The clock of the buckets counts from here.
     started: Instant,
@@ -42,15 +40,15 @@ pub(crate) struct Limits {
 }
 
 /// What a visitor of the pages does, each limited for itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
-    /// An order that is stored, or may be.
+    /// An order that is stored, or may be: STOREFRONT_ORDERS_PER_ADDRESS in ten minutes.
     Order,
-    /// A coupon code that is not known.
+    /// A coupon code that is not known: 10 in ten minutes.
     WrongCoupon,
-    /// A change of the cart.
+    /// A change of the cart: 120 in a minute.
     CartChange,
-    /// A try to log in to the console.
+    /// A try to log in to the console: 10 in a minute.
     LogIn,
 }
 
@@ -75,34 +73,34 @@ impl Limits {
         has_console: bool,
         registry: &Registry,
     ) -> prometheus::Result<Limits> {
-        let refused = Opts::new(
+        let refused = register_int_counter_vec_with_registry!(
             "requests_limited_total",
             "Requests answered 429, by the limit that was exceeded",
-        );
-        let refused = IntCounterVec::new(refused, &["kind"])?;
-        registry.register(Box::new(refused.clone()))?;
+            &["kind"],
+            registry
+        )?;
         let sized = |rate: Option<Rate>, kind, size| {
             let rate = rate?;
             // Shown from the start, as 0.
             refused.with_label_values(&[kind]).inc_by(0);
             Some(Buckets::new(rate, size))
         };
-        let table = |rate, kind| sized(rate, kind, settings.table_size);
         let visitors = settings.table_size.min(MOST_VISITORS);
         // Without a shop that is open there is nothing to limit.
-        let of = |rate: Option<Rate>, action: Action| {
-            visitors_orders?;
-            sized(rate, action.kind(), visitors)
-        };
+        let shop = visitors_orders.map(|orders| {
+            [
+                (Action::Order, Rate::per_minutes(10, orders, 0)),
+                (Action::WrongCoupon, Rate::per_minutes(10, 10, 0)),
+                (Action::CartChange, Rate::per_minute(120, 0)),
+            ]
+        });
+        let console = has_console.then(|| (Action::LogIn, Rate::per_minute(10, 0)));
+        let actions = shop.into_iter().flatten().chain(console);
+        let table = |(action, rate): (Action, _)| Some((action, sized(rate, action.kind(), visitors)?));
         Ok(Limits {
-            keys: table(settings.of_keys(), "key"),
-            addresses: table(settings.of_addresses(), "address"),
-            orders: of(Settings::of_orders(visitors_orders.unwrap_or(0)), Action::Order),
-            coupons: of(Settings::of_coupons(), Action::WrongCoupon),
-            carts: of(Settings::of_carts(), Action::CartChange),
-            log_ins: has_console
-                .then(|| sized(Settings::of_log_ins(), Action::LogIn.kind(), visitors))
-                .flatten(),
+            keys: sized(settings.of_keys(), "key", settings.table_size),
+            addresses: sized(settings.of_addresses(), "address", settings.table_size),
+            actions: actions.filter_map(table).collect(),
             proxies: settings.trusted_proxies.clone(),
             started: Instant::now(),
             refused,
@@ -144,7 +142,7 @@ impl Limits {
     /// # Errors
     /// 429 when the address does this too often.
     pub(crate) fn admit_action(&self, request: &HttpRequest, action: Action) -> Result<(), ApiError> {
-        let Some(buckets) = self.of(action) else {
+        let Some(buckets) = self.actions.get(&action) else {
             return Ok(());
         };
         let bucket = self.bucket(request.peer_addr(), request.headers());
@@ -155,7 +153,7 @@ impl Limits {
 
     /// Puts back what [`admit_action`](Self::admit_action) took: the action did not take place.
     pub(crate) fn take_back(&self, request: &HttpRequest, action: Action) {
-        if let Some(buckets) = self.of(action) {
+        if let Some(buckets) = self.actions.get(&action) {
             buckets.put_back(self.bucket(request.peer_addr(), request.headers()));
         }
     }
@@ -163,15 +161,6 @@ impl Limits {
     /// Whether the peer of a request is a trusted proxy, which speaks for its client.
     pub(crate) fn trusts_peer(&self, peer: Option<SocketAddr>) -> bool {
         peer.is_some_and(|peer| self.proxies.iter().any(|proxy| proxy.contains(peer.ip())))
-    }
-
-    fn of(&self, action: Action) -> Option<&Buckets> {
-        match action {
-            Action::Order => self.orders.as_ref(),
-            Action::WrongCoupon => self.coupons.as_ref(),
-            Action::CartChange => self.carts.as_ref(),
-            Action::LogIn => self.log_ins.as_ref(),
-        }
     }
 
     fn take_for_address(&self, request: &ServiceRequest) -> Result<(), RateLimited> {

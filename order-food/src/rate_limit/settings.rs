@@ -51,26 +51,6 @@ impl Settings {
         Rate::per_minute(self.per_key, self.per_key_burst)
     }
 
-    /// Orders in ten minutes, as `STOREFRONT_ORDERS_PER_ADDRESS` says.
-    pub(super) fn of_orders(orders: u32) -> Option<Rate> {
-        Rate::per_minutes(10, orders, 0)
-    }
-
-    /// Wrong coupon codes: 10 in ten minutes.
-    pub(super) fn of_coupons() -> Option<Rate> {
-        Rate::per_minutes(10, 10, 0)
-    }
-
-    /// Changes of carts: 120 in a minute.
-    pub(super) fn of_carts() -> Option<Rate> {
-        Rate::per_minute(120, 0)
-    }
-
-    /// Tries to log in to the console: 10 in a minute.
-    pub(super) fn of_log_ins() -> Option<Rate> {
-        Rate::per_minute(10, 0)
-    }
-
     pub(super) fn of_addresses(&self) -> Option<Rate> {
         Rate::per_minute(self.per_address, self.per_address_burst)
     }
