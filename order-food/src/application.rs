@@ -235,16 +235,11 @@ impl Application {
             SweepPlace::Workers => None,
         };
         let end_of_queue = CancellationToken::new();
-        let queueing =
-            actix_web::rt::spawn(state.queue.clone().run(state.pool.clone(), end_of_queue.clone()));
-        let (live, end) = (&state.live, &end_of_queue);
-        let following = actix_web::rt::spawn(live.clone().follow(
-            direct.clone(),
-            state.pool.clone(),
-            end.clone(),
-        ));
-        let sending = actix_web::rt::spawn(live.clone().send(state.pool.clone(), end.clone()));
-
+        let (pool, live, end) = (&state.pool, &state.live, &end_of_queue);
+        let queueing = actix_web::rt::spawn(state.queue.clone().run(pool.clone(), end.clone()));
+        let following = live.clone().follow(direct.clone(), pool.clone(), end.clone());
+        let following = actix_web::rt::spawn(following);
+        let sending = actix_web::rt::spawn(live.clone().send(pool.clone(), end.clone()));
         let watching = actix_web::rt::spawn(state.reads.clone().watch());
 
         let mut outcome = tokio::select! {
@@ -349,7 +344,6 @@ fn state(
     let mut orders = OrderStore::new(writer, pool.clone());
     orders.keeps_answers = settings.idempotency_keep_answers;
     change_store(&mut orders);
-    let grace = Duration::from_secs(settings.ready_grace_s);
     let snapshot_max_age = Duration::from_secs(settings.snapshot_max_age_s);
     let max_stale = (settings.snapshot_stale == SnapshotStale::Unready).then_some(snapshot_max_age);
     let limits = Arc::new(Limits::new(
@@ -376,7 +370,13 @@ fn state(
             keys_max_age: snapshot_max_age,
         },
         limits,
-        readiness: Readiness::new(snapshots.clone(), grace, refresh, draining.clone(), max_stale),
+        readiness: Readiness {
+            snapshots: snapshots.clone(),
+            grace: Duration::from_secs(settings.ready_grace_s),
+            refresh,
+            draining: draining.clone(),
+            max_stale,
+        },
         snapshots,
         pool,
         orders: Arc::new(orders),

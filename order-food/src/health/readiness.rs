@@ -7,36 +7,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::reference_data::{RefreshHealth, SnapshotHandle};
 
-/// Decides whether requests should be sent here; never takes a database connection.
+/// Decides whether requests should be sent here: not before the first snapshot with data, and not
+/// while `draining`; never takes a database connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Readiness {
-    snapshots: SnapshotHandle,
-    grace: Duration,
-    refresh: watch::Receiver<RefreshHealth>,
-    draining: CancellationToken,
+    pub(crate) snapshots: SnapshotHandle,
+    /// How long the database may be unreachable.
+    pub(crate) grace: Duration,
+    pub(crate) refresh: watch::Receiver<RefreshHealth>,
+    pub(crate) draining: CancellationToken,
     /// Age of unread tables from which on no requests should be sent here; `None`: of any age.
-    max_stale: Option<Duration>,
+    pub(crate) max_stale: Option<Duration>,
 }
 
 impl Readiness {
-    /// Not ready before the first snapshot with data; not ready again once the database was
-    /// unreachable for longer than `grace` or a table unread for `max_stale`, and while `draining`.
-    pub(crate) fn new(
-        snapshots: SnapshotHandle,
-        grace: Duration,
-        refresh: watch::Receiver<RefreshHealth>,
-        draining: CancellationToken,
-        max_stale: Option<Duration>,
-    ) -> Readiness {
-        Readiness {
-            snapshots,
-            grace,
-            refresh,
-            draining,
-            max_stale,
-        }
-    }
-
     /// Whether the last attempt to read the data succeeded.
     pub(crate) fn is_up_to_date(&self) -> bool {
         *self.refresh.borrow() == RefreshHealth::UpToDate
