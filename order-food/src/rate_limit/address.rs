@@ -140,18 +140,6 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trusted_peer_is_believed() {
-        let forged = || [&b"203.0.113.7"[..]].into_iter();
-
-        assert_eq!(client(ip("198.51.100.1"), forged(), &[]), ip("198.51.100.1"));
-        let proxies = networks(&["10.0.0.0/8"]);
-        assert_eq!(client(ip("198.51.100.1"), forged(), &proxies), ip("198.51.100.1"));
-        for peer in ["10.255.0.1", "::ffff:10.255.0.1"] {
-            assert_eq!(client(ip(peer), forged(), &proxies), ip("203.0.113.7"), "{peer}");
-        }
-    }
-
-    #[test]
     fn the_rightmost_untrusted_address_is_the_client() {
         for (lines, expected) in [
             (&[][..], "10.0.0.1"),
@@ -280,17 +268,6 @@ mod tests {
         ] {
             assert!(text.parse::<Network>().is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn ipv6_shares_a_bucket_by_64_bits_and_ipv4_does_not_share() {
-        let same = |one: &str, other: &str| bucket(ip(one)) == bucket(ip(other));
-
-        assert!(same("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"));
-        assert!(!same("2001:db8::1", "2001:db8:0:1::1"));
-        assert!(same("192.0.2.1", "::ffff:192.0.2.1"));
-        assert!(!same("192.0.2.1", "192.0.2.2"));
-        assert!(!same("0.0.0.0", "::"));
     }
 
     fn tokens() -> impl Strategy<Value = String> {

@@ -6,6 +6,9 @@ use crate::harness::{TestApp, order_request};
 
 const ORDER: &str = r#"{"items":[{"productId":"7","quantity":1}]}"#;
 const LIMIT: usize = 1024 * 1024;
+/// An order as far as its framing.
+const HEAD: &str =
+    "POST /api/order HTTP/1.1\r\nHost: shop\r\napi_key: apitest\r\nContent-Type: application/json\r\n";
 
 /// An order of exactly `size` bytes.
 fn padded(size: usize) -> String {
@@ -47,10 +50,7 @@ async fn a_body_in_chunks_is_a_body() {
     let mut connection = app.connection().await;
 
     connection
-        .send(
-            "POST /api/order HTTP/1.1\r\nHost: shop\r\napi_key: apitest\r\nContent-Type: application/json\r\n\
-             Transfer-Encoding: chunked\r\n\r\n",
-        )
+        .send(format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n"))
         .await;
     for byte in ORDER.bytes() {
         connection.send(format!("1\r\n{}\r\n", char::from(byte))).await;
@@ -137,8 +137,7 @@ async fn a_body_cut_short_is_answered_400() {
         "Transfer-Encoding: chunked\r\n\r\n64\r\n",
     ] {
         let mut connection = app.connection().await;
-        let head = "POST /api/order HTTP/1.1\r\nHost: shop\r\napi_key: apitest\r\nContent-Type: application/json\r\n";
-        connection.send(format!("{head}{framing}{ORDER}")).await;
+        connection.send(format!("{HEAD}{framing}{ORDER}")).await;
         connection.half_close().await;
 
         let answer = connection
@@ -157,10 +156,9 @@ async fn broken_chunks_are_answered_400() {
     let mut connection = app.connection().await;
 
     connection
-        .send(
-            "POST /api/order HTTP/1.1\r\nHost: shop\r\napi_key: apitest\r\nContent-Type: application/json\r\n\
-             Transfer-Encoding: chunked\r\n\r\nthis is no size\r\n",
-        )
+        .send(format!(
+            "{HEAD}Transfer-Encoding: chunked\r\n\r\nthis is no size\r\n"
+        ))
         .await;
 
     assert_eq!(
@@ -176,10 +174,7 @@ async fn a_client_that_stops_sending_is_answered_408() {
     let mut connection = app.connection().await;
 
     connection
-        .send(format!(
-            "POST /api/order HTTP/1.1\r\nHost: shop\r\napi_key: apitest\r\nContent-Type: application/json\r\n\
-             Content-Length: 100\r\n\r\n{ORDER}"
-        ))
+        .send(format!("{HEAD}Content-Length: 100\r\n\r\n{ORDER}"))
         .await;
 
     assert_eq!(

@@ -81,6 +81,13 @@ const ROWS: &str = "
     INSERT INTO coupon_codes (version, code) VALUES (999, 'STAGEDONE');
 ";
 
+/// A migrated database with the rows of every test.
+pub(crate) async fn database() -> TestDatabase {
+    let database = TestDatabase::migrated().await;
+    insert(&database).await;
+    database
+}
+
 /// Inserts the rows of every test.
 pub(crate) async fn insert(database: &TestDatabase) {
     database.execute(&rows()).await;

@@ -18,7 +18,7 @@ async fn placed(app: &TestApp, count: i64) -> Vec<(String, String)> {
     let mut orders = Vec::new();
     for number in 1..=count {
         let order = app.place_order([(PIZZA, number), (WAFFLE, 1)]).send().await;
-        orders.push((order.json()["id"].as_str().unwrap().to_owned(), order.text()));
+        orders.push((order.member("id"), order.text()));
     }
     orders
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use test_support::{TestDatabase, eventually};
 use tokio_util::sync::CancellationToken;
 
+use crate::builders::OrderBuilder;
 use crate::client::{Answer, Connection, Request};
 use crate::fixtures::{self, APITEST, HASH_KEYS};
 
@@ -153,8 +154,11 @@ impl TestApp {
 
     /// The same with other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> TestApp {
-        let database = TestDatabase::migrated().await;
-        fixtures::insert(&database).await;
+        TestApp::ready_over(fixtures::database().await, change).await
+    }
+
+    /// A ready server over this database.
+    pub(crate) async fn ready_over(database: TestDatabase, change: impl FnOnce(&mut Settings)) -> TestApp {
         let app = TestApp::over(database, change);
         app.server.until_ready_is(200).await;
         app
@@ -215,6 +219,11 @@ impl TestApp {
             ready["publishedAt"].as_str().map(instant) == Some(published)
         })
         .await;
+    }
+
+    /// Expects that a rule of this name says no to the order, and that none was stored.
+    pub(crate) async fn rejects(&self, order: OrderBuilder<'_>, rule: &str) -> Value {
+        self.refuses(&order.request(), 422, rule).await
     }
 
     /// Expects an error with this status and type, and that no order was stored.

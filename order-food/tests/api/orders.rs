@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::fixtures::{APITEST, PANCAKES, PIZZA, STAFF, WAFFLE, WRITER, key_id};
-use crate::harness::{TestApp, keyless_order_request};
+use crate::fixtures::{APITEST, PANCAKES, PIZZA, WAFFLE, key_id};
+use crate::harness::TestApp;
 
 #[tokio::test]
 async fn the_sample_order_is_answered_and_stored() {
@@ -13,7 +13,7 @@ async fn the_sample_order_is_answered_and_stored() {
 
     let answer = app.post(body).await;
 
-    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    let id = answer.member("id");
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(
@@ -123,7 +123,14 @@ async fn a_hundred_lines_are_taken() {
 async fn whole_numbers_may_be_written_in_any_way() {
     let app = TestApp::start().await;
 
-    for (quantity, expected) in [("2", 2), ("2.0", 2), ("1e3", 1000), ("1000", 1000), ("1", 1)] {
+    for (quantity, expected) in [
+        ("2", 2),
+        ("2.0", 2),
+        ("1E3", 1000),
+        ("12.50e1", 125),
+        ("1200e-2", 12),
+        ("1000", 1000),
+    ] {
         let body = format!(r#"{{"items":[{{"productId":"5","quantity":{quantity}}}]}}"#);
         let answer = app.post(body).await;
         assert_eq!(answer.json()["items"][0]["quantity"], expected, "{quantity}");
@@ -133,7 +140,7 @@ async fn whole_numbers_may_be_written_in_any_way() {
 #[tokio::test]
 async fn unknown_fields_are_ignored() {
     let app = TestApp::start().await;
-    let body = r#"{"note":{"a":[1e999,"\u00e9",null]},"items":[{"productId":"1","quantity":1,"price":0.01,"productName":"x"}],
+    let body = r#"{"note":{"a":[1e999,"}]\u00e9",null]},"items":[{"productId":"1","quantity":1,"price":0.01,"productName":"x"}],
         "total":0,"id":"mine","coupon_code":"SAVE10"}"#;
 
     let answer = app.post(body).await;
@@ -170,10 +177,7 @@ async fn an_order_is_read_back_as_it_was_answered_whatever_became_of_the_catalog
     .await;
 
     let read = app
-        .get_as(
-            APITEST,
-            &format!("/api/order/{}", placed.json()["id"].as_str().unwrap()),
-        )
+        .get_as(APITEST, &format!("/api/order/{}", placed.member("id")))
         .await;
 
     assert_eq!(read.text(), placed.text());
@@ -189,33 +193,6 @@ async fn a_retired_product_is_neither_listed_nor_sold() {
 
     assert_eq!(app.get("/api/product/7").await.status(), 404);
     assert!(!app.get("/api/product").await.text().contains("Margherita"));
-    app.refuses(&app.place_order([(PIZZA, 1)]).request(), 422, "unknown_product")
-        .await;
-}
-
-#[tokio::test]
-async fn every_key_with_the_scope_may_order() {
-    let app = TestApp::start().await;
-
-    for key in [APITEST, STAFF, WRITER] {
-        app.place_order([(PIZZA, 1)]).key(key).accepted().await;
-    }
-
-    let mut keys = [key_id(APITEST), key_id(STAFF), key_id(WRITER)];
-    keys.sort();
-    assert_eq!(
-        app.database
-            .rows("SELECT api_key_id FROM orders ORDER BY 1")
-            .await
-            .concat(),
-        keys
-    );
-}
-
-#[tokio::test]
-async fn the_body_of_an_order_is_read_only_with_a_key() {
-    let app = TestApp::start().await;
-
-    app.refuses(&keyless_order_request("this is not JSON"), 401, "unauthenticated")
+    app.rejects(app.place_order([(PIZZA, 1)]), "unknown_product")
         .await;
 }

@@ -1,6 +1,6 @@
 //! The program itself: addresses that cannot be used, `try-order`, SIGTERM.
 
-use test_support::{Process, TestDatabase};
+use test_support::Process;
 
 use crate::fixtures::{self, MANAGER};
 use crate::harness::order_request;
@@ -58,8 +58,7 @@ async fn an_address_that_no_page_and_no_request_can_use_is_exit_2_at_start() {
 
 #[tokio::test]
 async fn the_program_serves_tries_an_order_and_stops_on_sigterm() {
-    let database = TestDatabase::migrated().await;
-    fixtures::insert(&database).await;
+    let database = fixtures::database().await;
     let origins = ("CORS_ALLOWED_ORIGINS", "https://one.example,https://two.example");
     let program = Running::start(database.url(), &[origins]).await;
     let url = program.url();

@@ -22,9 +22,8 @@ async fn a_limit_of_zero_lets_no_order_pass() {
     let app = TestApp::start().await;
     app.promotion("NEVEREVER").max_uses(0).insert().await;
 
-    app.refuses(
-        &app.place_order([(PIZZA, 2)]).coupon("NEVEREVER").request(),
-        422,
+    app.rejects(
+        app.place_order([(PIZZA, 2)]).coupon("NEVEREVER"),
         "coupon_sold_out",
     )
     .await;

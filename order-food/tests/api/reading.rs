@@ -59,7 +59,7 @@ async fn an_order_is_read_with_its_lines_in_order() {
     let app = TestApp::start().await;
     let lines = [(10, 1), (2, 1), (9, 3), (1, 2), (4, 7), (3, 1)];
     let placed = app.place_order(lines).coupon("BULKCODE").send().await;
-    let path = format!("/api/order/{}", placed.json()["id"].as_str().unwrap());
+    let path = format!("/api/order/{}", placed.member("id"));
 
     for _ in 0..3 {
         assert_eq!(app.get_as(APITEST, &path).await.text(), placed.text());

@@ -12,6 +12,15 @@ async fn run(command: &str, environment: &[(&str, &str)]) -> Output {
         .await
 }
 
+/// Exit code 2, and one line that names the setting.
+fn assert_refused((name, value): (&str, &str), output: &Output) {
+    assert_eq!(output.code, Some(2), "{name}={value}: {output:?}");
+    let lines: Vec<&str> = output.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{name}={value}: {output:?}");
+    assert!(lines[0].contains(name), "{name}={value}: {output:?}");
+    assert!(!output.stderr.contains("s3cret-word"), "{output:?}");
+}
+
 #[tokio::test]
 async fn a_setting_out_of_its_range_is_exit_2_and_one_line_that_names_it() {
     let refused = [
@@ -24,49 +33,15 @@ async fn a_setting_out_of_its_range_is_exit_2_and_one_line_that_names_it() {
         ("REPORT_TIMEZONE", "+02:00"),
         ("REPORT_LOCATION", "gs://bucket"),
         ("REPORT_LOCATION", "s3://"),
-        ("EXPORT_ROWS_PER_SECOND", "-1"),
-        ("WAIT_TIMEOUT", "86401"),
-        ("REFRESH_INTERVAL", "0"),
-        ("REFRESH_INTERVAL", "86401"),
-        ("READY_GRACE", "86401"),
-        ("READY_GRACE", "-1"),
-        ("DATASET_MAX_AGE", "59"),
-        ("DATASET_MAX_AGE", "31622401"),
-        ("ORDER_DEADLINE", "0"),
-        ("ORDER_DEADLINE", "301"),
         ("ORDER_DEADLINE", "9223372036854775807"),
         ("ORDER_DEADLINE", "18446744073709551615"),
-        ("ORDER_QUEUE", "0"),
-        ("ORDER_QUEUE", "1000001"),
-        ("IDEMPOTENCY_SWEEP", "0"),
-        ("IDEMPOTENCY_SWEEP", "86401"),
-        ("BODY_TIMEOUT", "0"),
-        ("BODY_TIMEOUT", "301"),
-        ("EVENT_STREAMS", "100001"),
         ("DRAIN_WAIT", "3601"),
         ("DRAIN_WAIT", "5s"),
         ("SHUTDOWN_TIMEOUT", "3601"),
-        ("POOL_WAIT_MS", "0"),
-        ("POOL_WAIT_MS", "60001"),
-        ("POOL_SIZE", "0"),
-        ("POOL_SIZE", "-1"),
-        ("POOL_SIZE", "1001"),
-        ("HTTP_WORKERS", "-1"),
-        ("HTTP_WORKERS", "513"),
-        ("HTTP_WORKERS", "20000"),
-        ("RATE_LIMIT_PER_KEY", "-1"),
-        ("RATE_LIMIT_PER_KEY", "60000001"),
-        ("RATE_LIMIT_PER_KEY_BURST", "60000001"),
         ("RATE_LIMIT_PER_ADDRESS", "1.5"),
-        ("RATE_LIMIT_PER_ADDRESS", "60000001"),
-        ("RATE_LIMIT_PER_ADDRESS_BURST", "60000001"),
-        ("RATE_LIMIT_TABLE_SIZE", "0"),
-        ("RATE_LIMIT_TABLE_SIZE", "10000001"),
         ("TRUSTED_PROXIES", "localhost"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,*"),
-        ("SNAPSHOT_MAX_AGE", "0"),
-        ("SNAPSHOT_MAX_AGE", "86401"),
         ("SNAPSHOT_STALE", "never"),
         ("SNAPSHOT_STALE", "Unready"),
         ("CORS_ALLOWED_ORIGINS", "https://*.example.com"),
@@ -86,9 +61,6 @@ async fn a_setting_out_of_its_range_is_exit_2_and_one_line_that_names_it() {
         ("CORS_ALLOWED_ORIGINS", "ftp://a"),
         ("CORS_ALLOWED_ORIGINS", "https://a?b"),
         ("CORS_ALLOWED_ORIGINS", "https://one.example,foo"),
-        ("CELL", "1024"),
-        ("CELL", "-1"),
-        ("CELL", "65536"),
         ("CELL", "1.5"),
         ("CELL", "berlin"),
         // Without CELL_SINCE.
@@ -101,58 +73,30 @@ async fn a_setting_out_of_its_range_is_exit_2_and_one_line_that_names_it() {
 
     for some in refused.chunks(5) {
         let outputs = join_all(some.iter().map(async |setting| run("serve", &[*setting]).await)).await;
-        for ((name, value), output) in some.iter().zip(outputs) {
-            assert_eq!(output.code, Some(2), "{name}={value}: {output:?}");
-            let lines: Vec<&str> = output.stderr.lines().collect();
-            assert_eq!(lines.len(), 1, "{name}={value}: {output:?}");
-            assert!(lines[0].contains(name), "{name}={value}: {output:?}");
-            assert!(!output.stderr.contains("s3cret-word"), "{output:?}");
+        for (setting, output) in some.iter().zip(outputs) {
+            assert_refused(*setting, &output);
         }
     }
 }
 
 #[tokio::test]
-async fn the_ends_of_every_range_can_be_set() {
+async fn the_ends_of_ranges_that_no_chart_has_can_be_set() {
     let lowest = [
-        ("WAIT_TIMEOUT", "0"),
-        ("REFRESH_INTERVAL", "1"),
-        ("READY_GRACE", "0"),
-        ("SNAPSHOT_MAX_AGE", "1"),
         ("SNAPSHOT_STALE", "ready"),
         ("CORS_ALLOWED_HEADERS", ""),
         ("TRACE_HEADERS", ""),
-        ("ORDER_DEADLINE", "1"),
-        ("ORDER_QUEUE", "1"),
-        ("IDEMPOTENCY_SWEEP", "1"),
-        ("BODY_TIMEOUT", "1"),
-        ("EVENT_STREAMS", "0"),
         ("DRAIN_WAIT", "0"),
         ("SHUTDOWN_TIMEOUT", "0"),
-        ("POOL_WAIT_MS", "1"),
-        ("POOL_SIZE", "1"),
-        ("HTTP_WORKERS", "0"),
         ("CORS_ALLOWED_ORIGINS", "*"),
         ("CELL", "0"),
         ("CELL_SINCE", "1970-01-01T00:00:00Z"),
     ];
     let highest = [
-        ("WAIT_TIMEOUT", "86400"),
-        ("REFRESH_INTERVAL", "86400"),
-        ("READY_GRACE", "86400"),
-        ("SNAPSHOT_MAX_AGE", "86400"),
         ("SNAPSHOT_STALE", "unready"),
         ("CORS_ALLOWED_HEADERS", "X-Shop,Authorization"),
         ("TRACE_HEADERS", "X-Tenant,referer"),
-        ("ORDER_DEADLINE", "300"),
-        ("ORDER_QUEUE", "1000000"),
-        ("IDEMPOTENCY_SWEEP", "86400"),
-        ("BODY_TIMEOUT", "300"),
-        ("EVENT_STREAMS", "100000"),
         ("DRAIN_WAIT", "3600"),
         ("SHUTDOWN_TIMEOUT", "3600"),
-        ("POOL_WAIT_MS", "60000"),
-        ("POOL_SIZE", "1000"),
-        ("HTTP_WORKERS", "512"),
         (
             "CORS_ALLOWED_ORIGINS",
             "http://localhost:3000,https://One.example:443",
@@ -201,11 +145,15 @@ async fn the_chart_takes_what_the_program_takes_and_nothing_else() {
         let outputs = values.iter().map(async |value| {
             // A cell needs it.
             let since = ("CELL_SINCE", "2026-01-31T12:00:00Z");
-            let output = run("health", &[(name.as_str(), value), ("PORT", "1"), since]).await;
-            output.code
+            run("health", &[(name.as_str(), value), ("PORT", "1"), since]).await
         });
-        // A probe whose settings are good finds no server at the port.
-        let expected = [Some(2), Some(1), Some(1), Some(2)];
-        assert_eq!(join_all(outputs).await, expected, "{name}: {values:?}");
+        let outputs = join_all(outputs).await;
+        for (value, output) in values.iter().zip(&outputs) {
+            // A probe whose settings are good finds no server at the port.
+            match (least..=greatest).contains(&value.parse().unwrap()) {
+                true => assert_eq!(output.code, Some(1), "{name}={value}: {output:?}"),
+                false => assert_refused((&*name, &**value), output),
+            }
+        }
     }
 }

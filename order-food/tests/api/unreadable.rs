@@ -6,7 +6,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use shop::Product;
-use test_support::{Process, TestDatabase};
+use test_support::Process;
 
 use crate::fixtures::{self, APITEST, HASH_KEYS, OTHER, PIZZA, READER, STAFF, WRITER, key_id};
 use crate::harness::TestApp;
@@ -82,8 +82,7 @@ async fn rows_that_cannot_be_read_are_left_out_and_counted_and_the_rest_is_serve
 
 #[tokio::test]
 async fn a_new_replica_starts_beside_rows_that_it_cannot_read_and_names_each_once() {
-    let database = TestDatabase::migrated().await;
-    fixtures::insert(&database).await;
+    let database = fixtures::database().await;
     database.execute(&unreadable_rows()).await;
     let environment = [
         ("DATABASE_URL", database.url()),

@@ -1,6 +1,6 @@
 //! Tables that cannot be read as a whole: their last state stays, all others are refreshed.
 
-use test_support::{TestDatabase, eventually};
+use test_support::eventually;
 
 use crate::client::Request;
 use crate::fixtures::{self, APITEST, OTHER, PIZZA, key_id};
@@ -211,8 +211,7 @@ async fn a_stale_snapshot_turns_ready_where_that_is_set() {
 
 #[tokio::test]
 async fn a_replica_without_a_first_state_of_a_table_is_not_ready() {
-    let database = TestDatabase::migrated().await;
-    fixtures::insert(&database).await;
+    let database = fixtures::database().await;
     database.execute("ALTER TABLE promotions RENAME TO away").await;
     let app = TestApp::over(database, |_| ());
 

@@ -103,20 +103,6 @@ fn without_a_cell_ids_are_as_before_and_nothing_is_elsewhere() {
     assert_eq!(named(&none, id_at(&cells(3), 1_800_000_000_000)), None);
 }
 
-#[test]
-fn an_id_is_elsewhere_from_the_first_millisecond_of_cells_on() {
-    let (here, there) = (cells(0), cells(1_023));
-    let first = u64::try_from(since().timestamp_millis()).unwrap();
-
-    // In this order: the time of ids never goes back.
-    assert_eq!(named(&here, id_at(&there, first - 1)), None);
-    assert_eq!(named(&here, id_at(&there, first)), Some(1_023));
-    assert_eq!(named(&there, id_at(&here, first)), Some(0));
-    assert_eq!(named(&here, id_at(&here, first)), None);
-    assert_eq!(named(&here, Uuid::max()), None);
-    assert_eq!(named(&here, Uuid::new_v4()), None);
-}
-
 proptest! {
     #[test]
     fn ids_ascend_whatever_the_clock_does(

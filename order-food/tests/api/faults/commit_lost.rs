@@ -2,22 +2,13 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{TestDatabase, eventually};
+use test_support::eventually;
 
-use super::proxy::{Proxy, Wire};
+use super::proxy::{CUTS, Proxy, Wire};
 use crate::client::Answer;
 use crate::coupons::MANY_CODES;
 use crate::fixtures::{self, APITEST, PIZZA};
 use crate::harness::TestApp;
-
-/// Cuts after which the wire is whole again.
-const CUTS: [Wire; 5] = [
-    Wire::AnswerLost,
-    Wire::CommitLost,
-    Wire::SyncLost,
-    Wire::AnswerSilent,
-    Wire::CommitSilent,
-];
 
 async fn over_a_wire() -> (TestApp, Proxy) {
     over_connections(1).await
@@ -25,16 +16,11 @@ async fn over_a_wire() -> (TestApp, Proxy) {
 
 /// The same over so many connections for either kind of orders.
 async fn over_connections(connections: usize) -> (TestApp, Proxy) {
-    let database = TestDatabase::migrated().await;
-    fixtures::insert(&database).await;
-    let (proxy, url) = Proxy::start(database.url()).await;
-    let app = TestApp::over(database, |settings| {
-        settings.database = test_support::settings(&url);
-        settings.order_deadline_s = 4;
+    let (app, proxy) = Proxy::before(fixtures::database().await, |settings| {
         settings.writer_connections_min = connections;
         settings.writer_connections_max = connections;
-    });
-    app.server.until_ready_is(200).await;
+    })
+    .await;
     app.server.until_writer_has(connections).await;
     (app, proxy)
 }

@@ -59,7 +59,7 @@ async fn a_locked_promotion_holds_up_its_own_orders_and_no_others() {
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     assert!(
         most_sessions <= 6 + 2 + 2 + 4,
-        "{most_sessions}: the pool, the reader of snapshots, the listener, the writer, its settlers"
+        "{most_sessions}: the pool, the reader of snapshots, the listener, the writer, its retries"
     );
     assert_eq!(app.order_count().await, orders + 1);
 

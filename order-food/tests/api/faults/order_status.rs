@@ -255,7 +255,7 @@ async fn a_limit_is_never_passed_by_orders_that_are_placed_and_taken_back_at_onc
                 assert_eq!(placed.error(), (422, "coupon_sold_out".into()));
                 continue;
             }
-            let order = placed.json()["id"].as_str().unwrap().to_owned();
+            let order = placed.member("id");
             let back = *random.pick(&servers);
             // Customer and staff at once: one of them is first.
             let (one, two) = tokio::join!(

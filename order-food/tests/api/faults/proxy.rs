@@ -5,17 +5,29 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use order_food::Settings;
+use test_support::TestDatabase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::harness::TestApp;
+
+/// Cuts after which the wire is whole again.
+pub(crate) const CUTS: [Wire; 5] = [
+    Wire::AnswerLost,
+    Wire::CommitLost,
+    Wire::SyncLost,
+    Wire::AnswerSilent,
+    Wire::CommitSilent,
+];
+
 /// What happens on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Wire {
     /// Everything passes.
     Whole,
@@ -48,21 +60,9 @@ pub(crate) struct Proxy {
 }
 
 struct State {
-    wire: AtomicU8,
+    wire: Mutex<Wire>,
     cuts: AtomicUsize,
 }
-
-const STATES: [Wire; 9] = [
-    Wire::Whole,
-    Wire::AnswerLost,
-    Wire::CommitLost,
-    Wire::SyncLost,
-    Wire::AnswerSilent,
-    Wire::CommitSilent,
-    Wire::AnswerLostThenAway,
-    Wire::CommitLostThenAway,
-    Wire::Away,
-];
 
 impl Proxy {
     /// A wire to the server at `url`, and the URL that leads over it.
@@ -74,7 +74,7 @@ impl Proxy {
             address: listener.local_addr().unwrap(),
             server: SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap())),
             state: Arc::new(State {
-                wire: AtomicU8::new(Wire::Whole as u8),
+                wire: Mutex::new(Wire::Whole),
                 cuts: AtomicUsize::new(0),
             }),
         };
@@ -89,8 +89,22 @@ impl Proxy {
         (proxy, format!("{before}@127.0.0.1:{port}/{database}"))
     }
 
+    /// A ready server over a wire to the database.
+    pub(crate) async fn before(
+        database: TestDatabase,
+        change: impl FnOnce(&mut Settings),
+    ) -> (TestApp, Proxy) {
+        let (proxy, url) = Proxy::start(database.url()).await;
+        let change = |settings: &mut Settings| {
+            settings.database = test_support::settings(&url);
+            settings.order_deadline_s = 4;
+            change(settings);
+        };
+        (TestApp::ready_over(database, change).await, proxy)
+    }
+
     pub(crate) fn set(&self, wire: Wire) {
-        self.state.wire.store(wire as u8, Ordering::SeqCst);
+        *self.state.wire.lock().unwrap() = wire;
     }
 
     /// How often orders were met by a cut.
@@ -99,7 +113,7 @@ impl Proxy {
     }
 
     fn wire(&self) -> Wire {
-        STATES[usize::from(self.state.wire.load(Ordering::SeqCst))]
+        *self.state.wire.lock().unwrap()
     }
 
     /// Carries bytes both ways until either side closes or the wire is cut.

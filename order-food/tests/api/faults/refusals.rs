@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use test_support::{TestDatabase, eventually};
+use test_support::eventually;
 
 use super::own_cluster;
 use crate::client::Request;
@@ -46,8 +46,7 @@ async fn a_table_that_is_missing_costs_neither_the_deadline_nor_connections() {
 /// As after four months in which nobody made partitions.
 #[tokio::test]
 async fn an_order_without_a_partition_is_503_with_a_sentence_in_the_log_until_one_is_made() {
-    let database = TestDatabase::migrated().await;
-    fixtures::insert(&database).await;
+    let database = fixtures::database().await;
     let program = Running::start(database.url(), &[]).await;
     let order = |key: Option<&str>| {
         let order = Request::new("POST", "/api/order")

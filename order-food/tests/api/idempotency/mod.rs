@@ -3,7 +3,7 @@
 mod coupons;
 
 use futures_util::future::join_all;
-use test_support::{TestDatabase, scaled};
+use test_support::scaled;
 
 use crate::client::{Answer, Request};
 use crate::fixtures::{self, APITEST, OTHER, PIZZA, READER, key_id};
@@ -36,7 +36,7 @@ async fn a_repeated_request_gets_the_identical_bytes_and_places_one_order() {
     assert_eq!(app.order_count().await, 1);
     let remembered = "SELECT convert_from(response, 'UTF8'), order_id, api_key_id,
                              expires_at - created_at FROM idempotency_keys";
-    let id = first.json()["id"].as_str().unwrap().to_owned();
+    let id = first.member("id");
     let expected = [first.text(), id, key_id(APITEST), "1 day".into()];
     assert_eq!(app.database.rows(remembered).await, [expected]);
     let metrics = app.get("/metrics").await.text();
@@ -47,18 +47,16 @@ async fn a_repeated_request_gets_the_identical_bytes_and_places_one_order() {
 /// An instance that keeps no answers beside one that does, as while the setting is rolled out.
 #[tokio::test]
 async fn an_answer_that_was_not_kept_is_made_anew_byte_for_byte_from_the_order() {
-    let database = TestDatabase::migrated().await;
-    fixtures::insert(&database).await;
+    let database = fixtures::database().await;
     database
         .execute(r#"UPDATE products SET name = E'Wa"f\\fle \u2028 \U0001F9C7', price = 0.10 WHERE id = 7"#)
         .await;
-    let app = TestApp::over(database.clone(), |settings| {
+    let app = TestApp::ready_over(database.clone(), |settings| {
         settings.idempotency_keep_answers = false
-    });
-    app.server.until_ready_is(200).await;
+    })
+    .await;
     app.promotion("LIMITED").max_uses(5).insert().await;
-    let keeping = TestApp::over(database, |_| {});
-    keeping.server.until_ready_is(200).await;
+    let keeping = TestApp::ready_over(database, |_| {}).await;
     let bodies = [
         PIZZAS,
         r#"{"items":[{"productId":"7","quantity":999},{"productId":"1","quantity":1},{"productId":"7","quantity":1}]}"#,

@@ -54,17 +54,40 @@ async fn if_match_is_honored() {
     let order = placed(&app).await;
     let accept = put(MANAGER, &order, &json!({"status": "accepted"}));
 
-    for rubbish in ["1", "\"1", "\"1\" \"2\"", "\"1\",", "'1'", "*, \"1\""] {
+    for rubbish in [
+        "",
+        "1",
+        "\"1",
+        "1\"",
+        "w/\"1\"",
+        "\"1\" \"2\"",
+        "\"1\",",
+        ",\"1\"",
+        "*, \"1\"",
+        "\"1 2\"",
+        "'1'",
+    ] {
         let answer = app.send(&accept.clone().header("If-Match", rubbish)).await;
         assert_eq!(answer.error(), (400, "invalid_if_match".into()), "{rubbish}");
     }
-    for stale in ["\"2\"", "W/\"1\"", "\"x\"", "\"\"", "\"99999999999999999999\""] {
+    for stale in [
+        "\"2\"",
+        "W/\"1\"",
+        "\"x\"",
+        "\"\"",
+        "\"01\"",
+        "\"-1\"",
+        "\"+1\"",
+        "\"1,2\"",
+        "\"99999999999999999999\"",
+    ] {
         let answer = app.send(&accept.clone().header("If-Match", stale)).await;
         assert_eq!(answer.error(), (412, "status_changed".into()), "{stale}");
         assert_eq!(answer.header("etag"), Some("\"1\""));
     }
     assert_eq!(events(&app, &order).await, "0");
-    let answer = app.send(&accept.clone().header("If-Match", "\"7\", \"1\"")).await;
+    let several = accept.clone().header("If-Match", "\"8\" ,\t\"7\"");
+    let answer = app.send(&several.header("If-Match", "\"1\"")).await;
     assert_eq!((answer.status(), answer.header("etag")), (200, Some("\"2\"")));
     // The one who comes second is told which version there is now.
     let answer = app.send(&accept.clone().header("If-Match", "\"1\"")).await;
@@ -105,6 +128,12 @@ async fn a_reason_is_needed_kept_and_shown_and_a_note_is_kept_only() {
         ),
         (json!({"status": "eaten"}), "status_unknown"),
         (json!({"readyInMinutes": 5}), "field_required"),
+        (json!({"status": "rejected", "reason": "rain"}), "reason_unknown"),
+        (json!({"status": "accepted", "note": "\0"}), "note_invalid"),
+        (
+            json!({"status": "accepted", "note": "ä".repeat(501)}),
+            "note_invalid",
+        ),
     ] {
         assert_eq!(
             app.send(&put(MANAGER, &order, &body)).await.error(),
@@ -113,6 +142,32 @@ async fn a_reason_is_needed_kept_and_shown_and_a_note_is_kept_only() {
         );
     }
     assert_eq!(events(&app, &order).await, "0");
+    let body = json!({"status": "accepted", "note": "ä\n".repeat(250), "reason": null, "eta": 1});
+    assert_eq!(app.send(&put(MANAGER, &order, &body)).await.status(), 200);
+}
+
+#[tokio::test]
+async fn the_minutes_until_an_order_is_ready_are_a_whole_number_from_1_to_1440() {
+    let app = TestApp::start().await;
+    let order = placed(&app).await;
+    let change = |minutes: &str| {
+        let body = format!(r#"{{"status":"accepted","readyInMinutes":{minutes}}}"#);
+        put(MANAGER, &order, &json!({})).body(body)
+    };
+
+    for wrong in ["\"20\"", "1.5", "[20]", "true"] {
+        let answer = app.send(&change(wrong)).await;
+        assert_eq!(answer.error(), (400, "wrong_type".into()), "{wrong}");
+    }
+    for outside in ["0", "-1", "1441", "3e99"] {
+        let answer = app.send(&change(outside)).await;
+        let expected = (422, "ready_in_minutes_out_of_range".into());
+        assert_eq!(answer.error(), expected, "{outside}");
+    }
+    assert_eq!(events(&app, &order).await, "0");
+    for minutes in ["null", "1", "2e1", "1440"] {
+        assert_eq!(app.send(&change(minutes)).await.status(), 200, "{minutes}");
+    }
 }
 
 #[tokio::test]
@@ -210,7 +265,12 @@ async fn bodies_and_ids_that_cannot_be_read_are_refused() {
     for (request, expected) in [
         (sent(&target, json_type, "{"), (400, "malformed_json")),
         (sent(&target, json_type, "[]"), (400, "wrong_type")),
+        (sent(&target, json_type, ""), (400, "malformed_json")),
         (sent(&target, json_type, r#"{"status":1}"#), (400, "wrong_type")),
+        (
+            sent(&target, json_type, r#"{"status":"rejected","reason":["other"]}"#),
+            (400, "wrong_type"),
+        ),
         (sent(&target, "text/plain", "{}"), (415, "unsupported_media_type")),
         (
             sent("/api/order/17/status", json_type, r#"{"status":"accepted"}"#),

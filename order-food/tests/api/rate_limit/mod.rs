@@ -4,7 +4,7 @@
 mod addresses;
 
 use futures_util::future::join_all;
-use test_support::{TestDatabase, eventually};
+use test_support::eventually;
 
 use crate::client::{Answer, Request};
 use crate::fixtures::{self, APITEST, OTHER, PIZZA, READER};
@@ -329,8 +329,7 @@ async fn limited_requests_are_counted_by_kind_and_refused_ones_are_not() {
 
 #[tokio::test]
 async fn the_environment_sets_the_limits() {
-    let database = TestDatabase::migrated().await;
-    fixtures::insert(&database).await;
+    let database = fixtures::database().await;
     let program = Running::start(
         database.url(),
         &[

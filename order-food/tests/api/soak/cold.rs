@@ -1,21 +1,19 @@
 //! A database that was just migrated and analyzed: nothing is stored, and the statistics say so.
 
 use futures_util::future::join_all;
-use test_support::{TestDatabase, eventually, scaled};
+use test_support::{eventually, scaled};
 
 use crate::fixtures::{self, PIZZA};
 use crate::harness::TestApp;
 
 #[tokio::test]
 async fn orders_into_analyzed_empty_tables_are_stored_without_sequential_scans() {
-    let database = TestDatabase::migrated().await;
-    fixtures::insert(&database).await;
+    let database = fixtures::database().await;
     database
         .execute("INSERT INTO promotions (code, kind, value, max_uses) VALUES ('LIMITED', 'percentage', 10, 1000000)")
         .await;
     database.execute("VACUUM ANALYZE").await;
-    let app = TestApp::over(database, |settings| settings.idempotency_sweep_s = 86_400);
-    app.server.until_ready_is(200).await;
+    let app = TestApp::ready_over(database, |settings| settings.idempotency_sweep_s = 86_400).await;
     let scans = "SELECT relname, coalesce(seq_scan, 0) FROM pg_stat_user_tables
                  WHERE relname ~ '^(orders|order_items|promotion_uses|idempotency_keys)' ORDER BY 1";
     let before = app.database.rows(scans).await;

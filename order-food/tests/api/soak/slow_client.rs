@@ -38,7 +38,7 @@ async fn clients_that_send_byte_by_byte_hold_up_no_others_and_are_served() {
     for connection in &mut slow {
         let answer = connection.answer().await.unwrap();
         assert_eq!(answer.status(), 200, "{answer:?}");
-        let id = answer.json()["id"].as_str().unwrap().to_owned();
+        let id = answer.member("id");
         app.database
             .execute(&format!(
                 "DELETE FROM order_items WHERE order_id = '{id}'; DELETE FROM orders WHERE id = '{id}'"

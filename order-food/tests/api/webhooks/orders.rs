@@ -2,11 +2,11 @@
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use test_support::{TestDatabase, eventually};
+use test_support::eventually;
 
 use super::{add, webhooks_json};
 use crate::coupons::MANY_CODES;
-use crate::faults::proxy::{Proxy, Wire};
+use crate::faults::proxy::{CUTS, Proxy};
 use crate::fixtures::{self, PIZZA, WAFFLE};
 use crate::harness::TestApp;
 
@@ -102,23 +102,11 @@ async fn orders_with_bulk_codes_that_are_looked_up_make_a_job_only_if_they_are_s
 
 #[tokio::test]
 async fn an_order_whose_commit_was_not_answered_has_one_job() {
-    let database = TestDatabase::migrated().await;
-    fixtures::insert(&database).await;
+    let database = fixtures::database().await;
     add(&database, URL).await;
-    let (proxy, url) = Proxy::start(database.url()).await;
-    let app = TestApp::over(database, |settings| {
-        settings.database = test_support::settings(&url);
-        settings.order_deadline_s = 4;
-    });
-    app.server.until_ready_is(200).await;
+    let (app, proxy) = Proxy::before(database, |_| ()).await;
 
-    for wire in [
-        Wire::AnswerLost,
-        Wire::CommitLost,
-        Wire::SyncLost,
-        Wire::AnswerSilent,
-        Wire::CommitSilent,
-    ] {
+    for wire in CUTS {
         let cuts = proxy.cuts();
         proxy.set(wire);
         app.place_order([(PIZZA, 1)]).accepted().await;
