@@ -3,10 +3,15 @@
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, GenericClient, Row};
 
-use super::{Names, rights};
+use super::Names;
 
 /// Compares the catalog with the roles and rights that should be there; waits for no lock.
-const DIFFERENCES: &str = include_str!("differences.sql");
+const DIFFERENCES: &str = concat!(
+    "WITH wanted_right AS (",
+    include_str!("rights.sql"),
+    "),",
+    include_str!("differences.sql")
+);
 
 /// The order in which differences are done away with; each stage needs the ones before it. Rights
 /// of an owner go with it, and taking a whole table back takes its columns back: so granting comes
@@ -42,11 +47,8 @@ pub(super) async fn read(
     stages: &[&str],
     of_owner: bool,
 ) -> Result<Vec<Difference>, Error> {
-    let tables: Vec<&str> = rights::TABLES.iter().map(|table| table.name).collect();
-    let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
         (&names.to_json(), Type::TEXT),
-        (&rights::to_json(), Type::TEXT),
-        (&tables, Type::TEXT_ARRAY),
         (&stages, Type::TEXT_ARRAY),
         (&of_owner, Type::BOOL),
     ];
@@ -76,5 +78,23 @@ impl Difference {
             verb => return format!("{verb}ed {rest}"),
         };
         format!("{past} {rest}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_support::TestDatabase;
+
+    #[tokio::test]
+    async fn every_table_of_the_migrations_has_rights_and_no_other() {
+        let database = TestDatabase::migrated().await;
+        let made = "SELECT relname FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+            ORDER BY relname::text";
+        let rights = include_str!("rights.sql");
+        let listed =
+            format!("SELECT DISTINCT name FROM ({rights}) AS listed WHERE object = 'table' ORDER BY name");
+
+        assert_eq!(database.rows(made).await, database.rows(&listed).await);
     }
 }

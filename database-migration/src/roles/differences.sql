@@ -1,12 +1,11 @@
 -- What is not as it should be with the roles, and the statement that changes it.
 --
+-- Follows `WITH wanted_right AS (rights.sql),`.
+--
 -- $1  the roles as JSON: role (its word in the settings), name, logs_in, is_user (of the tables)
--- $2  the rights as JSON: object (database, schema, future or table), name (of the table), role, privilege,
---     columns (none: all), excluded (all but these columns)
--- $3  names of this project's tables
--- $4  the stages to look for: each needs the ones before it
--- $5  whether tables of other owners are passed over
-WITH named AS (
+-- $2  the stages to look for: each needs the ones before it
+-- $3  whether tables of other owners are passed over
+named AS (
     SELECT wanted.*, oid, rolcanlogin, rolsuper,
         array_remove(ARRAY[
             CASE WHEN rolcreatedb THEN 'CREATEDB' END,
@@ -33,10 +32,11 @@ WITH named AS (
     SELECT pg_class.oid, relname, relowner, relacl
     FROM pg_class JOIN place ON relnamespace = namespace
     -- Partitions have the table's owner, and no rights of their own: nobody goes past the table.
-    WHERE relkind IN ('r', 'p') AND (relowner = owner OR NOT $5)
-        AND (relname = ANY ($3) OR relispartition AND EXISTS (
+    WHERE relkind IN ('r', 'p') AND (relowner = owner OR NOT $3)
+        AND (relname IN (SELECT name FROM wanted_right) OR relispartition AND EXISTS (
             SELECT FROM pg_inherits JOIN pg_class AS whole ON whole.oid = inhparent
-            WHERE inhrelid = pg_class.oid AND whole.relnamespace = namespace AND whole.relname = ANY ($3)
+            WHERE inhrelid = pg_class.oid AND whole.relnamespace = namespace
+                AND whole.relname IN (SELECT name FROM wanted_right)
         ))
         AND EXISTS (
             SELECT FROM pg_class
@@ -44,8 +44,7 @@ WITH named AS (
         )
 ), wanted AS (
     SELECT object, relname, attname, named.oid AS grantee, privilege
-    FROM jsonb_to_recordset($2::jsonb)
-        AS wanted_right (object text, name text, role text, privilege text, columns text[], excluded boolean)
+    FROM wanted_right
     JOIN named USING (role)
     LEFT JOIN own_table ON relname = wanted_right.name
     LEFT JOIN pg_attribute ON attrelid = own_table.oid AND columns IS NOT NULL
@@ -224,5 +223,5 @@ FROM (
     FROM difference, place
     WHERE NOT pg_has_role(owner, step) AND (as_owner OR stage IN ('owners', 'table_owners'))
 ) AS listed
-WHERE stage = ANY ($4)
-ORDER BY array_position($4, stage), turn, todo
+WHERE stage = ANY ($2)
+ORDER BY array_position($2, stage), turn, todo

@@ -1,13 +1,12 @@
 //! The roles of the database: making them, granting their rights, and checking both.
 //!
-//! `roles apply` compares what `rights.rs` says with the catalog and changes what differs; `roles
+//! `roles apply` compares what `rights.sql` says with the catalog and changes what differs; `roles
 //! check` only compares. Each migration does the part about tables again.
 
 mod apply;
 mod difference;
 pub(crate) mod owner;
 mod password;
-mod rights;
 mod settings;
 
 use std::fmt;
