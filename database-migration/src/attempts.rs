@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use one_shot::StopReason;
 use one_shot::exit_code::is_lost;
 use process::failure;
+use tokio_postgres::Error as PgError;
 use tokio_postgres::error::SqlState;
 use tracing::warn;
 
@@ -54,11 +55,21 @@ impl AttemptError {
     /// It passes if a session in the way was the cause.
     pub(crate) fn new(error: Error) -> Self {
         let passing = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
-        let code = error.statement().and_then(tokio_postgres::Error::code);
+        let code = error.statement().and_then(PgError::code);
         Self {
             is_passing: code.is_some_and(|code| passing.contains(code)),
             committing: false,
             error,
+        }
+    }
+
+    /// Statements of `file` failed; `committing` as in the field.
+    pub(crate) fn failed(file: String, committing: bool, source: PgError) -> Self {
+        // The right one is known to `make`.
+        let effect = PartialEffect::Nothing;
+        Self {
+            committing,
+            ..Self::new(Error::Failed { file, effect, source })
         }
     }
 
@@ -85,7 +96,7 @@ pub(crate) async fn make<W: Attempt>(
     context: &RunContext<'_>,
     session: &mut Session,
     work: &W,
-) -> Result<(W::Done, u32), Error> {
+) -> Result<(W::Done, usize), Error> {
     let deadline = &context.deadline;
     let lock_wait = deadline.cap(context.migrator.lock_timeout);
     let started = Instant::now();
@@ -173,7 +184,7 @@ async fn supervise<W: Attempt>(
     Supervised::Stopped(why, effect)
 }
 
-fn blocked(file: String, attempts: u32, blockers: Option<String>) -> Error {
+fn blocked(file: String, attempts: usize, blockers: Option<String>) -> Error {
     Error::Blocked {
         file,
         attempts,

@@ -46,7 +46,7 @@ pub enum Error {
     #[error("{file} did not get its locks in {}; {blockers}", count(*attempts, "attempt"))]
     Blocked {
         file: String,
-        attempts: u32,
+        attempts: usize,
         blockers: String,
     },
     /// Exit 4: a statement on the ledger was not answered in time.
@@ -165,7 +165,7 @@ pub enum Error {
 }
 
 /// `1 attempt`, `2 attempts`
-pub(crate) fn count(number: u32, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
         number => format!("{number} {what}s"),

@@ -10,7 +10,7 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::attempts::{self, Attempt, AttemptError};
 use crate::concurrent_index;
-use crate::error::{Error, PartialEffect};
+use crate::error::Error;
 use crate::ledger;
 use crate::migrator::Migrator;
 use crate::roles::owner;
@@ -24,7 +24,7 @@ pub(crate) async fn run(
     session: &mut Session,
     migration: &Migration,
     direction: Direction,
-) -> Result<u32, Error> {
+) -> Result<usize, Error> {
     let span = span(migration, direction);
     let started = Instant::now();
     let work = Work {
@@ -95,17 +95,7 @@ impl Attempt for Work<'_> {
     async fn attempt(&self, session: &mut Session, left: Duration) -> Result<(), AttemptError> {
         let mut committing = false;
         let run = self.run(session, left, &mut committing).await;
-        run.map_err(|source| {
-            let error = Error::Failed {
-                file: self.name(),
-                effect: PartialEffect::Nothing,
-                source,
-            };
-            AttemptError {
-                committing,
-                ..AttemptError::new(error)
-            }
-        })
+        run.map_err(|source| AttemptError::failed(self.name(), committing, source))
     }
 }
 

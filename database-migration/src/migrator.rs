@@ -62,7 +62,7 @@ pub struct Done {
     /// The newest version applied after the run.
     pub after: i32,
     /// Attempts that were given up because a lock was not granted within 2 s.
-    pub retries: u32,
+    pub retries: usize,
     /// Partitions of the order tables that begin in the future, if nothing was applied.
     pub partitions_ahead: Option<u32>,
 }
@@ -133,7 +133,7 @@ impl Migrator {
         seen.store(version, Ordering::Relaxed);
     }
 
-    pub(crate) fn done(&self, before: i32, after: i32, retries: u32) -> Done {
+    pub(crate) fn done(&self, before: i32, after: i32, retries: usize) -> Done {
         Done {
             run_id: self.run_id,
             before,

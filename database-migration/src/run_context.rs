@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use crate::error::{Doing as _, Error};
 use crate::ledger::{self, Ledger};
 use crate::migrator::Migrator;
+use crate::roles::owner;
 use crate::session::{self, Session};
 use crate::state::SchemaState;
 
@@ -154,6 +155,13 @@ impl<'a> RunContext<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// Lets the session act as the owner of the tables, if it may.
+    pub(crate) async fn become_owner(&self, session: &Session) -> Result<(), Error> {
+        let act = owner::become_owner(&session.client, &self.migrator.roles);
+        self.unless_stopped(async { act.await.doing("act as the owner of the tables") })
+            .await
     }
 
     async fn acquire(&self, client: &Client) -> Result<(), Error> {

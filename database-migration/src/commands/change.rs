@@ -6,11 +6,10 @@ use one_shot::{Heartbeat, SideChannel};
 use tokio_postgres::Client;
 use tracing::info;
 
-use crate::error::{Doing as _, Error, count};
+use crate::error::{Error, count};
 use crate::harness;
 use crate::ledger;
 use crate::migrator::Done;
-use crate::roles::owner;
 use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::source::{Direction, Migration};
@@ -25,9 +24,7 @@ pub(super) async fn change<'a>(
 ) -> Result<Done, Error> {
     let migrator = run.migrator;
     run.under_lock(client, async |session| {
-        let act = owner::become_owner(&session.client, &migrator.roles);
-        run.unless_stopped(async { act.await.doing("act as the owner of the tables") })
-            .await?;
+        run.become_owner(session).await?;
         // Read anew: another migrator may have done the work while this one waited.
         let before = run.state(&session.client).await?;
         let chosen = choose(&before)?;
@@ -73,7 +70,7 @@ async fn steps(
         Direction::Up => "to apply",
         Direction::Down => "to revert",
     };
-    let number = count(u32::try_from(of).unwrap_or(u32::MAX), "migration");
+    let number = count(of, "migration");
     info!(version, "The database is at version {version}, {number} {what}");
     run.record_begin(&mut session.client).await;
     let channel = SideChannel::New(migrator.database.clone());

@@ -10,7 +10,6 @@ use crate::attempts;
 use crate::error::{Doing as _, Error, count};
 use crate::migrator::Migrator;
 use crate::partitions::{self, Make, Settings};
-use crate::roles::owner;
 use crate::run_context::RunContext;
 
 /// What `partitions` did.
@@ -51,9 +50,7 @@ impl Migrator {
         let client = run.connect().await?;
         run.state_or_record(&client).await?;
         run.under_lock(client, async |session| {
-            let act = owner::become_owner(&session.client, &self.roles);
-            run.unless_stopped(async { act.await.doing("act as the owner of the tables") })
-                .await?;
+            run.become_owner(session).await?;
             let make = Make {
                 migrator: self,
                 settings,
@@ -67,8 +64,7 @@ impl Migrator {
             let found = partitions::read(&session.client).await.doing(READ)?;
             let now = partitions::now(&session.client).await.doing(READ)?;
             let (ahead, until) = partitions::ahead(&found, now);
-            let number = u32::try_from(changes.len()).unwrap_or(u32::MAX);
-            let message = (number > 0).then(|| count(number, "change"));
+            let message = (!changes.is_empty()).then(|| count(changes.len(), "change"));
             let done = Partitions {
                 run_id: self.run_id,
                 changes,

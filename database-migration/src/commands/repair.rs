@@ -7,7 +7,6 @@ use uuid::Uuid;
 use crate::error::{Doing as _, Error};
 use crate::ledger::{self, Applied};
 use crate::migrator::Migrator;
-use crate::roles::owner;
 use crate::run_context::RunContext;
 use crate::source::Migration;
 use crate::state::{differing_files, problems};
@@ -37,9 +36,7 @@ impl Migrator {
         let run = RunContext::announce(self, "repair");
         let client = run.connect().await?;
         run.under_lock(client, async |session| {
-            let act = owner::become_owner(&session.client, &self.roles);
-            run.unless_stopped(async { act.await.doing("act as the owner of the tables") })
-                .await?;
+            run.become_owner(session).await?;
             let ledger = run.ledger(&session.client, run.lock_wait()).await?;
             let (version, newest) = (ledger.version(), self.newest());
             if version > newest {

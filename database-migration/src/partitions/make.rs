@@ -10,7 +10,6 @@ use tokio_postgres::{Error as PgError, Transaction};
 use super::plan::{first_id, missing, missing_oldest, stamp};
 use super::{Partition, Settings, TABLES, now, read};
 use crate::attempts::{Attempt, AttemptError};
-use crate::error::{Error, PartialEffect};
 use crate::migrator::Migrator;
 use crate::roles::owner;
 use crate::session::{LOCK_TIMEOUT, Session};
@@ -35,14 +34,7 @@ impl Attempt for Make<'_> {
     async fn attempt(&self, session: &mut Session, _left: Duration) -> Result<Self::Done, AttemptError> {
         let mut committing = false;
         let made = self.make(session, &mut committing).await;
-        made.map_err(|source| AttemptError {
-            committing,
-            ..AttemptError::new(Error::Failed {
-                file: self.name(),
-                effect: PartialEffect::Nothing,
-                source,
-            })
-        })
+        made.map_err(|source| AttemptError::failed(self.name(), committing, source))
     }
 }
 

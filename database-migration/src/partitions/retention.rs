@@ -17,7 +17,7 @@ use tokio_postgres::types::Type;
 use super::plan::{first_id, old};
 use super::{Make, Partition, TABLES, now, read};
 use crate::attempts::{self, Attempt, AttemptError};
-use crate::error::{Doing as _, Error, PartialEffect};
+use crate::error::{Doing as _, Error};
 use crate::run_context::RunContext;
 use crate::session::{Session, set_lock_timeout};
 
@@ -119,13 +119,7 @@ impl Attempt for Detach<'_> {
     /// behind it.
     async fn attempt(&self, session: &mut Session, left: Duration) -> Result<(), AttemptError> {
         let detach = self.detach(&session.client, left).await;
-        detach.map_err(|source| {
-            AttemptError::new(Error::Failed {
-                file: self.name(),
-                effect: PartialEffect::Statements,
-                source,
-            })
-        })
+        detach.map_err(|source| AttemptError::failed(self.name(), false, source))
     }
 }
 

@@ -88,8 +88,7 @@ impl Migrator {
                     logins: self.logins(&run, &session.client, passwords).await?,
                 };
                 let (done, _) = attempts::make(&run, session, &work).await?;
-                let number = u32::try_from(done.0.len()).unwrap_or(u32::MAX);
-                let message = (number > 0).then(|| count(number, "change"));
+                let message = (!done.0.is_empty()).then(|| count(done.0.len(), "change"));
                 Ok((done, message))
             })
             .await?;
