@@ -248,32 +248,8 @@ impl Settings {
 /// The names of the default settings.
 impl Default for Names {
     fn default() -> Self {
-        let settings = Settings::default();
-        Self(
-            Role::ALL
-                .map(|role| (role, settings.name(role).to_owned()))
-                .into(),
-        )
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let name = |role: Role| format!("order_food_{role}");
-        Self {
-            passwords_dir: None,
-            owner: name(Role::Owner),
-            migrator: name(Role::Migrator),
-            migrator_password_file: None,
-            app: name(Role::App),
-            app_password_file: None,
-            loader: name(Role::Loader),
-            loader_password_file: None,
-            worker: name(Role::Worker),
-            worker_password_file: None,
-            readonly: name(Role::Readonly),
-            readonly_password_file: None,
-        }
+        let name = |role: Role| (role, format!("order_food_{role}"));
+        Self(Role::ALL.map(name).into())
     }
 }
 
@@ -283,8 +259,16 @@ mod tests {
 
     use super::*;
 
+    /// The section `[roles]` of the default file, where an empty text means "not set".
+    fn defaults() -> Settings {
+        let file: toml::Table = toml::from_str(include_str!("../../config/default.toml")).unwrap();
+        let mut roles = file["roles"].as_table().unwrap().clone();
+        roles.retain(|_, value| value.as_str() != Some(""));
+        roles.try_into().unwrap()
+    }
+
     fn refusal(change: impl FnOnce(&mut Settings)) -> String {
-        let mut settings = Settings::default();
+        let mut settings = defaults();
         change(&mut settings);
         Names::new(&settings).unwrap_err().to_string()
     }
@@ -307,15 +291,16 @@ mod tests {
 
     #[test]
     fn a_folder_holds_the_passwords_of_some_roles_and_nothing_else() {
-        let folder = std::env::temp_dir().join(format!("role-passwords-{}", std::process::id()));
-        std::fs::create_dir_all(folder.join("..data")).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path();
+        std::fs::create_dir(folder.join("..data")).unwrap();
         for (file, password) in [("app", "one"), ("loader", "two"), ("own", "three")] {
             std::fs::write(folder.join(file), password).unwrap();
         }
         let settings = Settings {
-            passwords_dir: Some(folder.clone()),
+            passwords_dir: Some(folder.to_owned()),
             loader_password_file: Some(folder.join("own")),
-            ..Settings::default()
+            ..defaults()
         };
 
         let refusal = Passwords::read(&settings).unwrap_err().to_string();
@@ -339,14 +324,13 @@ mod tests {
         assert_eq!(of(Role::App).as_deref(), Some("one"));
         assert_eq!(of(Role::Loader).as_deref(), Some("three"));
         assert_eq!(of(Role::Worker), None);
-        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn names_may_need_quotes() {
         let settings = Settings {
             app: "Küche \"1\"; --".into(),
-            ..Settings::default()
+            ..defaults()
         };
 
         assert_eq!(Names::new(&settings).unwrap().of(Role::App), "Küche \"1\"; --");
