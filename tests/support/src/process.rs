@@ -39,6 +39,13 @@ pub struct Output {
 }
 
 impl Output {
+    /// Fails unless the process ended with this exit status.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
     /// Fails unless standard error contains `text`.
     #[track_caller]
     pub fn assert_stderr(&self, text: &str) {
