@@ -2,9 +2,7 @@
 
 use test_support::TestDatabase;
 
-use crate::program::{NEWEST, busy_at_3, migration_lock, run, start};
-
-const VERSION: &str = "SELECT max(version::int) FROM __diesel_schema_migrations";
+use crate::program::{NEWEST, VERSION, busy_at_3, migration_lock, run, start};
 
 #[tokio::test]
 async fn of_ten_copies_at_once_one_applies_each_migration_and_all_succeed() {
@@ -13,8 +11,7 @@ async fn of_ten_copies_at_once_one_applies_each_migration_and_all_succeed() {
     let copies: Vec<_> = (0..10).map(|_| start(&database, &[])).collect();
     let mut changed = 0;
     for copy in copies {
-        let output = copy.wait_output().await;
-        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        let output = copy.wait_output().await.exits(0);
         changed += usize::from(output.stderr.contains("outcome changed"));
     }
 
@@ -39,9 +36,8 @@ async fn a_lock_held_for_too_long_ends_with_4_and_names_the_holder() {
         .unwrap()
         .get(0);
 
-    let output = run(&database, &["--lock-timeout", "1"]).await;
+    let output = run(&database, &["--lock-timeout", "1"]).await.exits(4);
 
-    assert_eq!(output.code, Some(4), "{}", output.stderr);
     output.assert_last_line(&format!(
         "held by process {pid} (deploy by hand), connected since 2"
     ));
@@ -60,7 +56,7 @@ async fn a_lock_that_is_released_in_time_costs_only_the_wait() {
         .await;
     drop(holder);
 
-    assert_eq!(waiting.wait_output().await.code, Some(0));
+    waiting.wait_output().await.exits(0);
     assert_eq!(database.value(VERSION).await, NEWEST.to_string());
 }
 
@@ -69,9 +65,7 @@ async fn nothing_to_do_needs_no_lock() {
     let database = TestDatabase::migrated().await;
     let _holder = migration_lock(&database).await;
 
-    let output = run(&database, &["--lock-timeout", "0"]).await;
-
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    run(&database, &["--lock-timeout", "0"]).await.exits(0);
 }
 
 #[tokio::test]
@@ -84,8 +78,7 @@ async fn a_busy_table_is_tried_again_until_it_is_free() {
         .await;
     writer.batch_execute("COMMIT").await.unwrap();
 
-    let output = waiting.wait_output().await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let output = waiting.wait_output().await.exits(0);
     output.assert_stderr("given up for want of a lock");
     assert_eq!(database.value(VERSION).await, "4");
 }
@@ -94,9 +87,10 @@ async fn a_busy_table_is_tried_again_until_it_is_free() {
 async fn a_table_that_stays_busy_ends_with_4_and_names_the_blocker() {
     let (database, _writer) = busy_at_3("orders").await;
 
-    let output = run(&database, &["up", "--to", "4", "--lock-timeout", "1"]).await;
+    let output = run(&database, &["up", "--to", "4", "--lock-timeout", "1"])
+        .await
+        .exits(4);
 
-    assert_eq!(output.code, Some(4), "{}", output.stderr);
     output.assert_last_line("0004_look_ups/up.sql did not get its locks in 1 attempt;");
     output.assert_last_line("(long report) in a transaction since 2");
     assert_eq!(database.value(VERSION).await, "3");
@@ -128,15 +122,14 @@ async fn a_signal_in_the_middle_of_a_migration_rolls_it_back_and_ends_with_143()
         let (database, writer, process) = mid_migration().await;
 
         process.signal(signal);
-        let output = process.wait_output().await;
+        let output = process.wait_output().await.exits(143);
 
-        assert_eq!(output.code, Some(143), "{}", output.stderr);
         output.assert_stderr("0004_look_ups/up.sql, which was rolled back");
         writer.batch_execute("COMMIT").await.unwrap();
         assert!(nothing_of_version_4_is_there(&database).await);
         let record = "SELECT exit_code FROM bootstrap_runs WHERE outcome = 'canceled'";
         assert_eq!(database.value(record).await, "143");
-        assert_eq!(run(&database, &["--lock-timeout", "0"]).await.code, Some(0));
+        run(&database, &["--lock-timeout", "0"]).await.exits(0);
     }
 }
 
@@ -153,6 +146,6 @@ async fn a_killed_migrator_leaves_nothing_behind_and_the_next_one_goes_on() {
         .await;
     assert!(nothing_of_version_4_is_there(&database).await);
     writer.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(run(&database, &["up", "--to", "4"]).await.code, Some(0));
+    run(&database, &["up", "--to", "4"]).await.exits(0);
     assert_eq!(database.value(VERSION).await, "4");
 }

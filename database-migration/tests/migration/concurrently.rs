@@ -4,10 +4,9 @@ use database_migration::{Back, Migration};
 use test_support::{TestDatabase, eventually};
 
 use crate::own;
+use crate::program::VERSION;
 
 const STATE: &str = "SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('t_a_idx'))::text, 'absent')";
-
-const VERSION: &str = "SELECT max(version::int) FROM __diesel_schema_migrations";
 
 const COPIES: &str = "SELECT count(*) FROM pg_stat_activity
     WHERE application_name = 'own migrations' AND datname = current_database()";
@@ -56,8 +55,7 @@ async fn an_index_whose_migrator_was_killed_half_way_is_dropped_and_built_again(
     );
     writer.batch_execute("COMMIT").await.unwrap();
     let half_built = database.value("SELECT 't_a_idx'::regclass::oid").await;
-    let next = own::start(&database, &migrations).wait_output().await;
-    assert_eq!(next.code, Some(0), "{}", next.stderr);
+    own::start(&database, &migrations).wait_output().await.exits(0);
     assert_eq!(
         (database.value(STATE).await, database.value(VERSION).await),
         ("true".into(), "2".into())
@@ -85,8 +83,7 @@ async fn of_ten_processes_around_an_index_one_builds_it_and_all_succeed() {
 
     let mut changed = 0;
     for copy in copies {
-        let output = copy.wait_output().await;
-        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        let output = copy.wait_output().await.exits(0);
         changed += usize::from(output.stdout.contains("outcome changed"));
     }
     assert_eq!(changed, 1);

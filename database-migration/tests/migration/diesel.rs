@@ -33,25 +33,20 @@ async fn what_stock_diesel_applied_is_current_and_repair_adopts_it() {
         (NEWEST, 0, &None)
     );
     assert!(status.migrations.iter().all(|row| row.state == State::Unverified));
-    let unverified = run(&database, &["validate"]).await;
-    assert_eq!(unverified.code, Some(5), "{}", unverified.stderr);
+    let unverified = run(&database, &["validate"]).await.exits(5);
     assert!(
         unverified
             .stdout
             .contains("0002_orders was applied by another program")
     );
-    let warned = run(&database, &["up"]).await;
-    assert_eq!(warned.code, Some(0), "{}", warned.stderr);
+    let warned = run(&database, &["up"]).await.exits(0);
     warned.assert_stderr("unverified: 0001_shop, ");
 
-    let repaired = run(&database, &["repair"]).await;
-    assert_eq!(repaired.code, Some(0), "{}", repaired.stderr);
-    let valid = run(&database, &["validate"]).await;
-    assert_eq!(valid.code, Some(0), "{}{}", valid.stdout, valid.stderr);
+    run(&database, &["repair"]).await.exits(0);
+    run(&database, &["validate"]).await.exits(0);
     let records = "SELECT count(*) FROM bootstrap_runs";
     let before = database.value(records).await;
-    let up = run(&database, &["up"]).await;
-    assert_eq!(up.code, Some(0), "{}", up.stderr);
+    let up = run(&database, &["up"]).await.exits(0);
     assert!(!up.stderr.contains("unverified"), "{}", up.stderr);
     assert_eq!(
         database.value(records).await,
@@ -81,7 +76,6 @@ async fn what_stock_diesel_reverted_is_pending_and_up_applies_it_again() {
     let status = own::migrator(&database, &[]).status().await.unwrap();
     assert_eq!((status.version, status.pending), (NEWEST - 1, 1));
 
-    let up = run(&database, &["up"]).await;
-    assert_eq!(up.code, Some(0), "{}", up.stderr);
-    assert_eq!(run(&database, &["validate"]).await.code, Some(0));
+    run(&database, &["up"]).await.exits(0);
+    run(&database, &["validate"]).await.exits(0);
 }

@@ -3,7 +3,7 @@
 use test_support::TestDatabase;
 
 use crate::own;
-use crate::program::{NEWEST, run, start_with};
+use crate::program::{EDIT, NEWEST, VERSION, run, start_with};
 
 #[tokio::test]
 async fn an_edited_migration_ends_with_5_and_names_the_file_and_both_sums() {
@@ -11,22 +11,17 @@ async fn an_edited_migration_ends_with_5_and_names_the_file_and_both_sums() {
     let original = database
         .value("SELECT encode(up_sha256, 'hex') FROM migration_details WHERE version = '0002'")
         .await;
-    database
-        .execute("UPDATE migration_details SET up_sha256 = sha256('edited') WHERE version = '0002'")
-        .await;
+    database.execute(EDIT).await;
     let edited = database.value("SELECT encode(sha256('edited'), 'hex')").await;
 
-    let output = run(&database, &[]).await;
+    let output = run(&database, &[]).await.exits(5);
 
-    assert_eq!(output.code, Some(5));
-    let last = output.stderr.lines().last().unwrap();
     for part in ["0002_orders/up.sql", &original, &edited] {
-        assert!(last.contains(part), "{part}: {last}");
+        output.assert_last_line(part);
     }
     let record = "SELECT exit_code, version FROM bootstrap_runs WHERE outcome = 'failed'";
     assert_eq!(database.value(record).await, format!("5|{NEWEST}"));
-    let status = run(&database, &["status", "--exit-code"]).await;
-    assert_eq!(status.code, Some(5));
+    let status = run(&database, &["status", "--exit-code"]).await.exits(5);
     status.assert_stdout("EDITED");
 }
 
@@ -53,27 +48,24 @@ async fn newer(min_compatible: i32) -> TestDatabase {
 async fn a_newer_database_that_allows_this_build_is_a_warning() {
     let database = newer(NEWEST).await;
 
-    let output = run(&database, &[]).await;
+    let output = run(&database, &[]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert!(
         output.stderr.contains("WARN") && output.stderr.contains("newer than this build"),
         "{}",
         output.stderr
     );
-    assert_eq!(run(&database, &["wait"]).await.code, Some(0));
-    assert_eq!(run(&database, &["down", "--steps", "1"]).await.code, Some(7));
-    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
-    assert_eq!(database.value(query).await, (NEWEST + 1).to_string());
+    run(&database, &["wait"]).await.exits(0);
+    run(&database, &["down", "--steps", "1"]).await.exits(7);
+    assert_eq!(database.value(VERSION).await, (NEWEST + 1).to_string());
 }
 
 #[tokio::test]
 async fn a_newer_database_that_does_not_allow_this_build_ends_with_7() {
     let database = newer(NEWEST + 1).await;
 
-    let output = run(&database, &[]).await;
+    let output = run(&database, &[]).await.exits(7);
 
-    assert_eq!(output.code, Some(7), "{}", output.stderr);
     output.assert_stderr(&format!("needs a build of version {} or later", NEWEST + 1));
 }
 
@@ -82,16 +74,14 @@ async fn a_migration_that_fails_ends_with_1_and_says_where_and_why() {
     let database = TestDatabase::empty().await;
     database.execute("CREATE TABLE orders ()").await;
 
-    let output = run(&database, &[]).await;
+    let output = run(&database, &[]).await.exits(1);
 
-    assert_eq!(output.code, Some(1));
-    let last = output.stderr.lines().last().unwrap();
     for part in [
         "outcome failed, version 1",
         "0002_orders/up.sql",
         "relation \"orders\" already exists",
     ] {
-        assert!(last.contains(part), "{part}: {last}");
+        output.assert_last_line(part);
     }
     let rows = "SELECT version::int FROM __diesel_schema_migrations";
     assert_eq!(database.rows(rows).await, [["1"]]);
@@ -113,9 +103,7 @@ async fn a_database_that_cannot_be_written_ends_with_9_unless_nothing_is_to_do()
         );
         database.execute(&read_only).await;
 
-        let output = run(&database, &[]).await;
-
-        assert_eq!(output.code, Some(code), "{}", output.stderr);
+        run(&database, &[]).await.exits(code);
     }
 }
 
@@ -136,8 +124,7 @@ async fn wrong_usage_ends_with_2() {
         let output = run(&database, arguments).await;
         assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);
     }
-    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
-    assert_eq!(database.value(query).await, NEWEST.to_string());
+    assert_eq!(database.value(VERSION).await, NEWEST.to_string());
 }
 
 #[tokio::test]
@@ -148,9 +135,8 @@ async fn every_help_shows_an_example() {
             .filter(|word| !word.is_empty())
             .collect();
 
-        let output = start_with(&arguments, &[]).wait_output().await;
+        let output = start_with(&arguments, &[]).wait_output().await.exits(0);
 
-        assert_eq!(output.code, Some(0));
         for part in [
             "Example:\n  ",
             "--wait-timeout",
@@ -170,9 +156,8 @@ async fn before_the_migration_there_is_nothing_to_divide_and_wrong_figures_are_r
     earlier.migrations = own::earlier(10);
     earlier.up(None).await.unwrap();
 
-    let early = run(&database, &["partitions"]).await;
+    let early = run(&database, &["partitions"]).await.exits(8);
 
-    assert_eq!(early.code, Some(8), "{}", early.stderr);
     early.assert_stderr("not partitioned yet");
     for wrong in [
         ["--ahead", "1"],

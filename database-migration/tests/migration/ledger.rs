@@ -7,7 +7,7 @@ use database_migration::Migrator;
 use test_support::{TestDatabase, eventually};
 
 use crate::own;
-use crate::program::{migration_lock, run, start};
+use crate::program::{EDIT, migration_lock, run, start};
 
 const COMMANDS: [&[&str]; 4] = [&["up"], &["down", "--steps", "1"], &["status"], &["wait"]];
 
@@ -33,13 +33,12 @@ async fn a_ledger_that_stays_locked_ends_with_4_and_names_the_holder() {
         let output = run(&database, &[command, &["--lock-timeout", "1"]].concat()).await;
 
         assert_eq!(output.code, Some(4), "{command:?}: {}", output.stderr);
-        let last = output.stderr.lines().last().unwrap();
         for part in [
             "could not read the ledger within 1 s; in the way: process ",
             "(vacuum by hand) in a transaction since 2",
             "nothing was changed",
         ] {
-            assert!(last.contains(part), "{command:?}: {last}");
+            output.assert_last_line(part);
         }
     }
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'database-migration' AND datname = current_database()";
@@ -86,23 +85,19 @@ async fn a_signal_ends_waiting_for_the_ledger_also_with_the_migration_lock_held(
     let asked = Instant::now();
     process.signal("TERM");
 
-    let output = process.wait_output().await;
-    assert_eq!(output.code, Some(143), "{}", output.stderr);
+    process.wait_output().await.exits(143);
     assert!(asked.elapsed() < PROMPTLY, "{:?}", asked.elapsed());
 }
 
 #[tokio::test]
 async fn a_record_that_cannot_be_written_in_time_changes_nothing_about_the_end() {
     let database = TestDatabase::migrated().await;
-    database
-        .execute("UPDATE migration_details SET up_sha256 = sha256('edited') WHERE version = '0002'")
-        .await;
+    database.execute(EDIT).await;
     let _holder = lock(&database, "bootstrap_runs").await;
     let started = Instant::now();
 
-    let output = run(&database, &[]).await;
+    let output = run(&database, &[]).await.exits(5);
 
-    assert_eq!(output.code, Some(5), "{}", output.stderr);
     assert!(started.elapsed() < PROMPTLY, "{:?}", started.elapsed());
     output.assert_stderr("could not be recorded in bootstrap_runs");
 }

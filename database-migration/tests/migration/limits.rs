@@ -8,7 +8,7 @@ use process::failure::ExitCode;
 use test_support::TestDatabase;
 
 use crate::own;
-use crate::program::{NEWEST, busy_at_3, migration_lock, run, start_at, start_with};
+use crate::program::{NEWEST, VERSION, busy_at_3, migration_lock, run, start_at, start_with};
 
 /// Far more than the second that is given, far less than what would be waited for otherwise.
 const PROMPTLY: Duration = Duration::from_secs(20);
@@ -22,9 +22,8 @@ async fn a_database_that_never_answers_ends_with_3() {
     let url = format!("postgres://food@{}/food", silent.local_addr().unwrap());
     let started = Instant::now();
 
-    let output = start_at(&url, &["--timeout", "1"]).wait_output().await;
+    let output = start_at(&url, &["--timeout", "1"]).wait_output().await.exits(3);
 
-    assert_eq!(output.code, Some(3), "{}", output.stderr);
     assert!(started.elapsed() < PROMPTLY, "{:?}", started.elapsed());
     output.assert_stderr("--timeout");
 }
@@ -34,9 +33,8 @@ async fn another_migrator_that_does_not_end_ends_with_4_and_is_named() {
     let database = TestDatabase::empty().await;
     let _holder = migration_lock(&database).await;
 
-    let output = run(&database, &["up", "--timeout", "1"]).await;
+    let output = run(&database, &["up", "--timeout", "1"]).await.exits(4);
 
-    assert_eq!(output.code, Some(4), "{}", output.stderr);
     output.assert_last_line("the migration lock is held by process");
 }
 
@@ -44,12 +42,12 @@ async fn another_migrator_that_does_not_end_ends_with_4_and_is_named() {
 async fn a_table_that_stays_busy_ends_with_4_and_names_the_blocker() {
     let (database, _writer) = busy_at_3("orders").await;
 
-    let output = run(&database, &["up", "--to", "4", "--timeout", "1"]).await;
+    let output = run(&database, &["up", "--to", "4", "--timeout", "1"])
+        .await
+        .exits(4);
 
-    assert_eq!(output.code, Some(4), "{}", output.stderr);
     output.assert_last_line("(long report) in a transaction since 2");
-    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
-    assert_eq!(database.value(query).await, "3");
+    assert_eq!(database.value(VERSION).await, "3");
 }
 
 #[tokio::test]
@@ -88,9 +86,7 @@ async fn a_migration_that_takes_too_long_is_rolled_back_and_ends_with_6() {
 async fn a_version_that_does_not_come_ends_with_8() {
     let database = TestDatabase::empty().await;
 
-    let output = run(&database, &["wait", "--timeout", "1"]).await;
-
-    assert_eq!(output.code, Some(8), "{}", output.stderr);
+    run(&database, &["wait", "--timeout", "1"]).await.exits(8);
 }
 
 #[tokio::test]
@@ -112,8 +108,8 @@ async fn a_limit_that_is_no_time_ends_with_2() {
     let environment = [("DATABASE_URL", "postgres://127.0.0.1:1/food")];
     let output = start_with(&["--config", file.to_str().unwrap()], &environment)
         .wait_output()
-        .await;
+        .await
+        .exits(2);
     std::fs::remove_file(&file).unwrap();
-    assert_eq!(output.code, Some(2), "{}", output.stderr);
     output.assert_stderr("lock_timeout_s");
 }

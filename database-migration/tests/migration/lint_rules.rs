@@ -33,204 +33,23 @@ fn alone(sql: &str) -> Vec<String> {
     lint(&with("none", &format!("{down}\n{sql}"), down))
 }
 
-/// A rule, what it catches, what it lets pass.
-type Case<'a> = (&'a str, &'a str, &'a str);
+/// A line for each: whether the migration has a transaction (`yes` or `none`), a rule, what it
+/// catches, what it lets pass.
+const CASES: &str = include_str!("lint_cases.jsonl");
 
-/// In a migration with a transaction.
-const IN_A_TRANSACTION: &[Case] = &[
-    (
-        "require-concurrent-index-creation",
-        "CREATE INDEX orders_total_idx ON orders (total);",
-        "CREATE TABLE t (id bigint); CREATE INDEX t_id_idx ON t (id);",
-    ),
-    (
-        "ban-concurrent-index-creation-in-transaction",
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_total_idx ON orders (total);",
-        "CREATE TABLE t (id bigint); CREATE INDEX t_id_idx ON t (id);",
-    ),
-    (
-        "adding-foreign-key-constraint",
-        "ALTER TABLE orders ADD CONSTRAINT orders_key_fkey FOREIGN KEY (api_key_id) REFERENCES api_keys (id);",
-        "ALTER TABLE api_keys VALIDATE CONSTRAINT api_keys_user_id_fkey;",
-    ),
-    (
-        "constraint-missing-not-valid",
-        "ALTER TABLE orders ADD CONSTRAINT orders_total_small CHECK (total < 9);",
-        "CREATE TABLE t (id bigint); ALTER TABLE t ADD CONSTRAINT t_id_small CHECK (id < 9);",
-    ),
-    (
-        "disallowed-unique-constraint",
-        "ALTER TABLE orders ADD CONSTRAINT orders_total_unique UNIQUE (total);",
-        "ALTER TABLE orders ADD CONSTRAINT orders_total_unique UNIQUE USING INDEX orders_total_idx;",
-    ),
-    (
-        "adding-serial-primary-key-field",
-        "ALTER TABLE orders ADD CONSTRAINT orders_pkey PRIMARY KEY (id);",
-        "CREATE TABLE t (id bigint, CONSTRAINT t_pkey PRIMARY KEY (id));",
-    ),
-    (
-        "adding-not-nullable-field",
-        "ALTER TABLE orders ALTER COLUMN coupon_code SET NOT NULL;",
-        "ALTER TABLE orders ADD COLUMN note text;",
-    ),
-    (
-        "adding-required-field",
-        "ALTER TABLE orders ADD COLUMN note text NOT NULL;",
-        "ALTER TABLE orders ADD COLUMN note text NOT NULL DEFAULT '';",
-    ),
-    (
-        "adding-field-with-default",
-        "ALTER TABLE orders ADD COLUMN twice bigint GENERATED ALWAYS AS (total * 2) STORED;",
-        "CREATE TABLE t (id bigint, twice bigint GENERATED ALWAYS AS (id * 2) STORED);",
-    ),
-    (
-        "adding-field-with-default",
-        "ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid();",
-        "ALTER TABLE orders ADD COLUMN rank bigint DEFAULT 0;",
-    ),
-    (
-        "changing-column-type",
-        "ALTER TABLE orders ALTER COLUMN total TYPE numeric(20, 4);",
-        "ALTER TABLE orders ALTER COLUMN total SET DEFAULT 0;",
-    ),
-    (
-        "renaming-column",
-        "ALTER TABLE orders RENAME COLUMN total TO sum;",
-        "ALTER TABLE orders ADD COLUMN sum bigint;",
-    ),
-    (
-        "renaming-table",
-        "ALTER TABLE orders RENAME TO sales;",
-        "CREATE TABLE sales (id bigint);",
-    ),
-    (
-        "ban-drop-column",
-        "ALTER TABLE orders DROP COLUMN total;",
-        "-- Nothing has read it since the last release.\n-- squawk-ignore ban-drop-column\nALTER TABLE orders DROP COLUMN total;",
-    ),
-    (
-        "ban-drop-table",
-        "DROP TABLE orders;",
-        "-- squawk-ignore ban-drop-table\nDROP TABLE orders;",
-    ),
-    (
-        "ban-drop-not-null",
-        "ALTER TABLE orders ALTER COLUMN total DROP NOT NULL;",
-        "ALTER TABLE orders ALTER COLUMN total DROP DEFAULT;",
-    ),
-    (
-        "ban-truncate-cascade",
-        "TRUNCATE products CASCADE;",
-        "TRUNCATE products;",
-    ),
-    ("transaction-nesting", "BEGIN;", "SELECT 1;"),
-    (
-        "prefer-timestamp-tz",
-        "CREATE TABLE t (at timestamp);",
-        "CREATE TABLE t (at timestamptz);",
-    ),
-    (
-        "prefer-text-field",
-        "CREATE TABLE t (name varchar(10));",
-        "CREATE TABLE t (name text);",
-    ),
-    (
-        "ban-char-field",
-        "CREATE TABLE t (name char(10));",
-        "CREATE TABLE t (name text);",
-    ),
-    (
-        "prefer-identity",
-        "CREATE TABLE t (id bigserial);",
-        "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY);",
-    ),
-    (
-        "identifier-too-long",
-        "CREATE TABLE a23456789_123456789_123456789_123456789_123456789_123456789_1234 (id bigint);",
-        "CREATE TABLE a23456789_123456789_123456789_123456789_123456789_123456789_123 (id bigint);",
-    ),
-    (
-        "names",
-        "ALTER TABLE orders ADD CHECK (total < 9) NOT VALID;",
-        "ALTER TABLE orders ADD COLUMN note text NOT NULL DEFAULT '';",
-    ),
-    (
-        "names",
-        "CREATE TABLE t (id bigint REFERENCES products (id));",
-        "CREATE TABLE t (id bigint CONSTRAINT t_id_fkey REFERENCES products (id));",
-    ),
-    (
-        "names",
-        "CREATE TABLE t (id bigint, CONSTRAINT id_positive CHECK (id > 0));",
-        "CREATE TABLE t (id bigint, CONSTRAINT t_id_positive CHECK (id > 0));",
-    ),
-    (
-        "names",
-        "CREATE TABLE t (id bigint); CREATE INDEX ON t (id);",
-        "CREATE TABLE t (id bigint); CREATE INDEX t_id_idx ON t (id);",
-    ),
-    (
-        "table-rewrite",
-        "ALTER TABLE orders SET UNLOGGED;",
-        "ALTER TABLE orders SET (fillfactor = 90);",
-    ),
-    (
-        "unlogged",
-        "CREATE UNLOGGED TABLE t (id bigint);",
-        "CREATE TABLE t (id bigint);",
-    ),
-    (
-        "syntax",
-        "CREATE TABEL t (id bigint);",
-        "CREATE TABLE t (id bigint);",
-    ),
-];
-
-/// In a migration without a transaction.
-const ALONE: &[Case] = &[
-    (
-        "require-concurrent-index-deletion",
-        "DROP INDEX IF EXISTS orders_total_idx;",
-        "DROP INDEX CONCURRENTLY IF EXISTS orders_total_idx;",
-    ),
-    (
-        "require-concurrent-reindex",
-        "REINDEX INDEX orders_pkey;",
-        "REINDEX INDEX CONCURRENTLY orders_pkey;",
-    ),
-    (
-        "prefer-robust-stmts",
-        "CREATE INDEX CONCURRENTLY orders_total_idx ON orders (total);",
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_total_idx ON orders (total);",
-    ),
-    ("table-rewrite", "VACUUM FULL orders;", "VACUUM orders;"),
-    (
-        "table-rewrite",
-        "VACUUM (FULL) orders;",
-        "VACUUM (ANALYZE) orders;",
-    ),
-    (
-        "table-rewrite",
-        "CLUSTER orders USING orders_pkey;",
-        "ANALYZE orders;",
-    ),
-    (
-        "require-concurrent-index-creation",
-        "CREATE INDEX IF NOT EXISTS orders_total_idx ON orders (total);",
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_total_idx ON orders (total);",
-    ),
-];
+fn cases() -> impl Iterator<Item = [String; 4]> {
+    CASES.lines().map(|case| serde_json::from_str(case).unwrap())
+}
 
 #[test]
 fn each_rule_catches_what_it_is_for_and_nothing_else() {
     let mut wrong = Vec::new();
-    let in_a_transaction = IN_A_TRANSACTION
-        .iter()
-        .map(|(rule, bad, good)| (rule, bad, good, up(bad), up(good)));
-    let without = ALONE
-        .iter()
-        .map(|(rule, bad, good)| (rule, bad, good, alone(bad), alone(good)));
-    for (rule, bad, good, caught, passed) in in_a_transaction.chain(without) {
+    for [transaction, rule, bad, good] in cases() {
+        let found = |sql: &str| match transaction.as_str() {
+            "yes" => up(sql),
+            _ => alone(sql),
+        };
+        let (caught, passed) = (found(&bad), found(&good));
         // Below the first line and the limit.
         let place = format!("0005_own/up.sql line 3: {rule}: ");
         if !caught.iter().any(|it| it.starts_with(&place)) {
@@ -246,10 +65,8 @@ fn each_rule_catches_what_it_is_for_and_nothing_else() {
 
 #[test]
 fn no_rule_is_without_a_case() {
-    let tried = |rule: &str| IN_A_TRANSACTION.iter().chain(ALONE).any(|(it, ..)| *it == rule);
-
     for rule in FORWARD {
-        assert!(tried(&rule.to_string()), "{rule}");
+        assert!(cases().any(|[_, tried, ..]| tried == rule.to_string()), "{rule}");
     }
 }
 

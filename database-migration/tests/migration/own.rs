@@ -1,7 +1,6 @@
 //! Migrations of a test's own, run in this process or in one that can be killed.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use database_migration::{Migration, Migrator, embedded};
 use test_support::{Process, TestDatabase, settings};
@@ -47,11 +46,8 @@ fn with(mut migrator: Migrator, migrations: &[Migration]) -> Migrator {
 ///
 /// It ends with 0 and says `changed` or `unchanged`, or fails with the error.
 pub(crate) fn start(database: &TestDatabase, migrations: &[Migration]) -> Process {
-    static NEXT_FOLDER: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT_FOLDER.fetch_add(1, Ordering::Relaxed);
-    let folder = format!("own-migrations-{}-{number}", std::process::id());
-    let folder = std::env::temp_dir().join(folder);
-    std::fs::create_dir_all(&folder).unwrap();
+    // The child removes it.
+    let folder = tempfile::tempdir().unwrap().keep();
     for migration in migrations {
         let transaction = if migration.metadata.run_in_transaction {
             "yes"

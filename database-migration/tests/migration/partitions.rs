@@ -1,8 +1,8 @@
 //! `database-migration partitions`: what it makes, takes away, and finishes.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use test_support::TestDatabase;
+use test_support::{Output, TestDatabase};
 
 use crate::program::{run, start};
 use crate::roles::{Roles, allowed, refused};
@@ -62,10 +62,18 @@ const ORDERS: &str = "
 const COUNTS: &str = "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM order_items),
     (SELECT count(*) FROM order_states), (SELECT count(*) FROM order_events)";
 
-fn folder(database: &TestDatabase) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("export-{}-{}", std::process::id(), database.name()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+/// A database with both.
+async fn with_past_orders() -> TestDatabase {
+    let database = TestDatabase::migrated().await;
+    database.execute(PAST).await;
+    database.execute(ORDERS).await;
+    database
+}
+
+/// Takes away what is older than 200 days, once it stands in the folder.
+async fn export(database: &TestDatabase, folder: &Path) -> Output {
+    let folder = folder.to_str().unwrap();
+    run(database, &["partitions", "--retain", "200d", "--export", folder]).await
 }
 
 #[tokio::test]
@@ -78,9 +86,8 @@ async fn a_migrated_database_has_three_ahead_and_a_second_run_changes_nothing() 
         "{before:?}"
     );
 
-    let output = run(&database, &["partitions"]).await;
+    let output = run(&database, &["partitions"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert_eq!(
         output.stdout,
         format!("3 partitions lie ahead, until {}\n", before[3][2])
@@ -106,8 +113,7 @@ async fn what_is_missing_is_made_without_gaps_by_the_command_and_by_up() {
     };
 
     drop_two().await;
-    let made = run(&database, &["partitions"]).await;
-    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let made = run(&database, &["partitions"]).await.exits(0);
     assert_eq!(
         made.stdout
             .lines()
@@ -118,19 +124,18 @@ async fn what_is_missing_is_made_without_gaps_by_the_command_and_by_up() {
     assert_eq!(list(&database, "orders").await, complete);
 
     drop_two().await;
-    let up = run(&database, &["up"]).await;
-    assert_eq!(up.code, Some(0), "{}", up.stderr);
+    run(&database, &["up"]).await.exits(0);
     assert_eq!(list(&database, "orders").await, complete);
 
-    let weekly = run(&database, &["partitions", "--interval", "week", "--ahead", "9"]).await;
-    assert_eq!(weekly.code, Some(0), "{}", weekly.stderr);
+    let weekly = run(&database, &["partitions", "--interval", "week", "--ahead", "9"])
+        .await
+        .exits(0);
     assert!(weekly.stdout.ends_with(&format!(
         "9 partitions lie ahead, until {}\n",
         list(&database, "order_items").await.last().unwrap()[2]
     )));
     assert_eq!(list(&database, "orders").await.len(), 10);
-    let valid = run(&database, &["validate"]).await;
-    assert_eq!(valid.code, Some(0), "{}{}", valid.stdout, valid.stderr);
+    run(&database, &["validate"]).await.exits(0);
 }
 
 #[tokio::test]
@@ -138,9 +143,8 @@ async fn orders_are_stored_while_a_partition_is_made_beside_a_long_reader() {
     let database = TestDatabase::migrated().await;
     let reader = database.session("BEGIN; SELECT count(*) FROM orders").await;
 
-    let output = run(&database, &["partitions", "--ahead", "5"]).await;
+    let output = run(&database, &["partitions", "--ahead", "5"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert!(!output.stderr.contains("trying again"), "{}", output.stderr);
     reader.batch_execute("COMMIT").await.unwrap();
 }
@@ -152,18 +156,17 @@ async fn who_locks_a_partition_is_named() {
     let locking = database.session(&format!("BEGIN; LOCK TABLE {oldest}")).await;
     let process = locking.query_one("SELECT pg_backend_pid()", &[]).await.unwrap();
 
-    let output = run(&database, &["partitions", "--lock-timeout", "3s"]).await;
+    let output = run(&database, &["partitions", "--lock-timeout", "3s"])
+        .await
+        .exits(4);
 
-    assert_eq!(output.code, Some(4), "{}", output.stderr);
     output.assert_stderr(&format!("process {}", process.get::<_, i32>(0)));
 }
 
 #[tokio::test]
 async fn what_is_older_than_the_retention_is_exported_and_dropped_with_states_and_events() {
-    let database = TestDatabase::migrated().await;
-    database.execute(PAST).await;
-    database.execute(ORDERS).await;
-    let folder = folder(&database);
+    let database = with_past_orders().await;
+    let folder = tempfile::tempdir().unwrap();
 
     let kept = run(&database, &["partitions"]).await;
     assert_eq!(
@@ -172,16 +175,8 @@ async fn what_is_older_than_the_retention_is_exported_and_dropped_with_states_an
         "nothing is dropped unless asked: {}",
         kept.stdout
     );
-    let arguments = [
-        "partitions",
-        "--retain",
-        "200d",
-        "--export",
-        folder.to_str().unwrap(),
-    ];
-    let output = run(&database, &arguments).await;
+    let output = export(&database, folder.path()).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     for line in [
         "detached orders_before_2024_01_01",
         "detached order_items_from_2024_01_01",
@@ -229,7 +224,7 @@ async fn what_is_older_than_the_retention_is_exported_and_dropped_with_states_an
     );
     assert!(text.contains(",\"Waffle \"\"X\"\"\","), "{text}");
 
-    let again = run(&database, &arguments).await;
+    let again = export(&database, folder.path()).await;
     assert_eq!(again.stdout.lines().count(), 1, "{}", again.stdout);
     // What comes late with an old id has a place, and goes with the next run.
     database
@@ -238,58 +233,28 @@ async fn what_is_older_than_the_retention_is_exported_and_dropped_with_states_an
              VALUES ('018cc252-0000-7000-8000-000000000009', gen_random_uuid(), 10, 0, 10)",
         )
         .await;
-    let next = run(&database, &arguments).await;
-    assert_eq!(next.code, Some(0), "{}", next.stderr);
+    export(&database, folder.path()).await.exits(0);
     assert_eq!(database.value(COUNTS).await, "1|1|1|1");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[tokio::test]
 async fn what_cannot_be_exported_is_not_dropped_and_the_next_run_goes_on() {
-    let database = TestDatabase::migrated().await;
-    database.execute(PAST).await;
-    database.execute(ORDERS).await;
-    let folder = folder(&database);
-    let nowhere = folder.join("missing");
+    let database = with_past_orders().await;
+    let folder = tempfile::tempdir().unwrap();
 
-    let failed = run(
-        &database,
-        &[
-            "partitions",
-            "--retain",
-            "200d",
-            "--export",
-            nowhere.to_str().unwrap(),
-        ],
-    )
-    .await;
+    let failed = export(&database, &folder.path().join("missing")).await.exits(6);
 
-    assert_eq!(failed.code, Some(6), "{}", failed.stderr);
     failed.assert_stderr("see to the folder");
     assert_eq!(database.value(COUNTS).await, "3|3|3|3", "none has left");
-    let next = run(
-        &database,
-        &[
-            "partitions",
-            "--retain",
-            "200d",
-            "--export",
-            folder.to_str().unwrap(),
-        ],
-    )
-    .await;
-    assert_eq!(next.code, Some(0), "{}", next.stderr);
+    let next = export(&database, folder.path()).await.exits(0);
     next.assert_stdout("exported orders_from_2024_01_01 to ");
     let query = "SELECT to_regclass('orders_from_2024_01_01') IS NULL";
     assert_eq!(database.value(query).await, "t");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[tokio::test]
 async fn a_detach_that_was_killed_half_way_is_finished_by_the_next_run() {
-    let database = TestDatabase::migrated().await;
-    database.execute(PAST).await;
-    database.execute(ORDERS).await;
+    let database = with_past_orders().await;
     let reader = database.session("BEGIN; SELECT count(*) FROM orders").await;
     let killed = start(&database, &["partitions", "--retain", "200d"]);
     database.until("the detach is half done", PENDING, "1").await;
@@ -307,12 +272,10 @@ async fn a_detach_that_was_killed_half_way_is_finished_by_the_next_run() {
     assert_eq!(database.value(PENDING).await, "1");
 
     // Also a run that retains everything leaves nothing half done.
-    let finished = run(&database, &["partitions"]).await;
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let finished = run(&database, &["partitions"]).await.exits(0);
     finished.assert_stdout("detached orders_before_2024_01_01");
     assert_eq!(database.value(PENDING).await, "0");
-    let next = run(&database, &["partitions", "--retain", "200d"]).await;
-    assert_eq!(next.code, Some(0), "{}", next.stderr);
+    let next = run(&database, &["partitions", "--retain", "200d"]).await.exits(0);
     next.assert_stdout("dropped orders_before_2024_01_01");
     assert_eq!(database.value(COUNTS).await, "1|1|1|1");
 }
@@ -334,8 +297,7 @@ async fn a_detach_waits_for_a_long_reader_while_orders_are_stored() {
         .await;
     reader.batch_execute("COMMIT").await.unwrap();
 
-    let output = waiting.wait_output().await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    waiting.wait_output().await.exits(0);
     assert_eq!(database.value("SELECT count(*) FROM orders").await, "2");
 }
 
@@ -343,15 +305,14 @@ async fn a_detach_waits_for_a_long_reader_while_orders_are_stored() {
 async fn the_migrator_makes_and_the_app_uses_partitions_without_rights_on_them() {
     let roles = Roles::on(TestDatabase::migrated().await);
     roles.set_password("migrator", "migrator");
-    let applied = roles.run(&["roles", "apply"]).await;
-    assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+    roles.run(&["roles", "apply"]).await.exits(0);
 
-    let output = roles
+    roles
         .start_as_migrator(&["partitions", "--ahead", "5"])
         .wait_output()
-        .await;
+        .await
+        .exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     let listed = list(&roles.database, "orders").await;
     assert_eq!(listed.len(), 6);
     let app = roles.client("app").await;

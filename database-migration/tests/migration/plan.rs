@@ -3,7 +3,7 @@
 use serde_json::Value;
 use test_support::TestDatabase;
 
-use crate::program::{NEWEST, run};
+use crate::program::{EDIT, NEWEST, VERSION, run};
 
 const PLACES: &str = "SELECT ctid, xmin, version FROM __diesel_schema_migrations ORDER BY version";
 
@@ -13,9 +13,8 @@ async fn the_plan_names_the_files_that_up_would_run_and_why() {
     run(&database, &["up", "--to", "2"]).await;
     let before = database.rows(PLACES).await;
 
-    let output = run(&database, &["plan", "--to", "4", "--sql"]).await;
+    let output = run(&database, &["plan", "--to", "4", "--sql"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     for part in [
         "version 2 of",
         "database-migration up --to 4 would run",
@@ -25,7 +24,7 @@ async fn the_plan_names_the_files_that_up_would_run_and_why() {
         "builds from version 1 on work with it",
         "CREATE INDEX orders_api_key_id_id_idx",
     ] {
-        assert!(output.stdout.contains(part), "{part}: {}", output.stdout);
+        output.assert_stdout(part);
     }
     assert_eq!(database.rows(PLACES).await, before);
 }
@@ -34,9 +33,8 @@ async fn the_plan_names_the_files_that_up_would_run_and_why() {
 async fn an_empty_plan_says_that_there_is_nothing_to_do() {
     let database = TestDatabase::migrated().await;
 
-    let output = run(&database, &["plan"]).await;
+    let output = run(&database, &["plan"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.assert_stdout("nothing to do");
 }
 
@@ -61,17 +59,14 @@ async fn the_plan_of_a_way_back_says_what_is_dropped_and_that_down_refuses_it() 
         orders["drops"],
         serde_json::json!([table("idempotency_keys"), table("order_items"), table("orders")])
     );
-    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
-    assert_eq!(database.value(query).await, NEWEST.to_string());
+    assert_eq!(database.value(VERSION).await, NEWEST.to_string());
 }
 
 #[tokio::test]
 async fn what_would_stop_up_stops_the_plan_with_the_same_code() {
     let database = TestDatabase::migrated().await;
-    database
-        .execute("UPDATE migration_details SET up_sha256 = sha256('edited') WHERE version = '0002'")
-        .await;
+    database.execute(EDIT).await;
 
-    assert_eq!(run(&database, &["plan"]).await.code, Some(5));
-    assert_eq!(run(&database, &["plan", "--to", "99"]).await.code, Some(2));
+    run(&database, &["plan"]).await.exits(5);
+    run(&database, &["plan", "--to", "99"]).await.exits(2);
 }

@@ -24,6 +24,17 @@ pub(crate) async fn busy_at_3(table: &str) -> (TestDatabase, Client) {
     (database, writer)
 }
 
+/// The version that the ledger says.
+pub(crate) const VERSION: &str = "SELECT max(version::int) FROM __diesel_schema_migrations";
+
+/// Makes the file of version 2 differ from what was applied.
+pub(crate) const EDIT: &str =
+    "UPDATE migration_details SET up_sha256 = sha256('edited') WHERE version = '0002'";
+
+/// An order of June 2024, by its id.
+pub(crate) const ORDER: &str = "INSERT INTO orders (id, api_key_id, subtotal, discount, total)
+    VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, gen_random_uuid(), 10, 0, 10)";
+
 /// The version that the program brings.
 pub(crate) const NEWEST: i32 = database::version::NEWEST;
 

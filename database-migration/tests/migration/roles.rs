@@ -1,8 +1,7 @@
 //! The five roles of a test: names of its own on the shared server, passwords in files.
 
-use std::path::PathBuf;
-
 use database::Database;
+use tempfile::TempDir;
 use test_support::{Cluster, Output, Process, TestDatabase};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -15,7 +14,7 @@ pub(crate) const ROLES: [&str; 6] = ["owner", "migrator", "app", "loader", "work
 pub(crate) struct Roles {
     pub(crate) database: TestDatabase,
     prefix: String,
-    folder: PathBuf,
+    folder: TempDir,
 }
 
 impl Roles {
@@ -27,12 +26,10 @@ impl Roles {
 
     /// As [`Roles::on`], with names that begin with `prefix`.
     pub(crate) fn named(database: TestDatabase, prefix: &str) -> Roles {
-        let folder = std::env::temp_dir().join(format!("roles-{}-{}", std::process::id(), database.name()));
-        std::fs::create_dir_all(&folder).unwrap();
         let roles = Roles {
             database,
             prefix: prefix.to_owned(),
-            folder,
+            folder: tempfile::tempdir().unwrap(),
         };
         for role in &ROLES[1..] {
             roles.set_password(role, &format!("pä$$wörd of {role}"));
@@ -43,8 +40,7 @@ impl Roles {
     /// Everything in place.
     pub(crate) async fn in_place() -> Roles {
         let roles = Roles::on(TestDatabase::migrated().await);
-        let output = roles.run(&["roles", "apply"]).await;
-        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        roles.run(&["roles", "apply"]).await.exits(0);
         roles
     }
 
@@ -53,7 +49,7 @@ impl Roles {
     }
 
     pub(crate) fn password_file(&self, role: &str) -> String {
-        self.folder.join(role).to_str().unwrap().to_owned()
+        self.folder.path().join(role).to_str().unwrap().to_owned()
     }
 
     /// The roles have no password files: deriving keys takes an unoptimized program a while.
@@ -149,8 +145,7 @@ impl Roles {
 
     /// `roles check` finds nothing.
     pub(crate) async fn assert_as_they_should_be(&self) {
-        let output = self.run(&["roles", "check"]).await;
-        assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+        let output = self.run(&["roles", "check"]).await.exits(0);
         assert_eq!(output.stdout, "the roles are as they should be\n");
     }
 
@@ -168,12 +163,6 @@ impl Roles {
     pub(crate) async fn owners(&self) -> Vec<Vec<String>> {
         let owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'";
         self.database.rows(owners).await
-    }
-}
-
-impl Drop for Roles {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -12,15 +12,14 @@ use crate::roles::{ROLES, Roles, allowed, refused};
 #[tokio::test]
 async fn roles_applied_before_the_first_migration_need_no_second_run_after_it() {
     let roles = Roles::on(TestDatabase::empty().await);
-    let missing = roles.run(&["roles", "check"]).await;
-    assert_eq!(missing.code, Some(9), "{}", missing.stderr);
+    let missing = roles.run(&["roles", "check"]).await.exits(9);
     for role in ROLES {
         let line = format!("missing: role {} ({role})", roles.name(role));
         assert!(missing.stdout.lines().any(|it| it == line), "{}", missing.stdout);
     }
 
-    let first = roles.run(&["roles", "apply"]).await;
-    let second = roles.run(&["roles", "apply"]).await;
+    let first = roles.run(&["roles", "apply"]).await.exits(0);
+    let second = roles.run(&["roles", "apply"]).await.exits(0);
     // The passwords are changed behind the back of `roles apply`: that is all it then sets.
     let migrated = {
         roles.set_password("migrator", "migrator");
@@ -30,10 +29,8 @@ async fn roles_applied_before_the_first_migration_need_no_second_run_after_it() 
         roles.start_as_migrator(&["up"]).wait_output().await
     };
 
-    assert_eq!(first.code, Some(0), "{}", first.stderr);
     let created = format!("created role {} (LOGIN)", roles.name("app"));
     assert_eq!(first.stdout.lines().filter(|line| *line == created).count(), 1);
-    assert_eq!(second.code, Some(0), "{}", second.stderr);
     assert_eq!(second.stdout, "nothing to change\n");
     assert_eq!(migrated.code, Some(0), "{}", migrated.stderr);
     assert_eq!(roles.owners().await, [[roles.name("owner")]]);
@@ -52,10 +49,9 @@ async fn roles_applied_to_a_database_in_use_take_over_its_tables_and_keep_its_ro
         .execute("INSERT INTO products (id, name, price, category) VALUES (1, 'Waffle', 9.99, 'Waffle')")
         .await;
 
-    let first = roles.run(&["roles", "apply"]).await;
+    let first = roles.run(&["roles", "apply"]).await.exits(0);
     let second = roles.run(&["roles", "apply"]).await;
 
-    assert_eq!(first.code, Some(0), "{}", first.stderr);
     let given = format!("gave orders from order_food to {}", roles.name("owner"));
     assert!(first.stdout.lines().any(|line| line == given), "{}", first.stdout);
     let tables = roles
@@ -121,7 +117,7 @@ async fn a_later_migration_leaves_its_tables_and_columns_with_the_right_rights()
 /// that is listed.
 async fn later_migration(roles: &Roles) -> Migrator {
     roles.set_password("migrator", "migrator");
-    assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
+    roles.run(&["roles", "apply"]).await.exits(0);
     let url = roles.url(&roles.name("migrator"), "migrator");
     let database = database::Database::new(&settings(&url), "test").unwrap();
     let mut migrator = Migrator::new(database).unwrap();
@@ -238,11 +234,9 @@ async fn check_names_what_is_missing_and_what_is_too_much_and_apply_mends_it() {
         roles.execute(damage).await;
     }
 
-    let all = roles.run(&["roles", "check"]).await;
-    let applied = roles.run(&["roles", "apply"]).await;
+    let all = roles.run(&["roles", "check"]).await.exits(9);
+    let applied = roles.run(&["roles", "apply"]).await.exits(0);
 
-    assert_eq!(applied.code, Some(0), "{}", applied.stderr);
-    assert_eq!(all.code, Some(9), "{}", all.stderr);
     let last = all.stderr.lines().last().unwrap();
     for (damage, finding) in &damages {
         let found = all.stdout.lines().any(|line| line == finding);
@@ -271,10 +265,9 @@ async fn names_may_need_quotes() {
     let prefix = format!("{} Küche \"1\" it's \\ {{}}; --", database.name());
     let roles = Roles::named(database.clone(), &prefix);
 
-    let first = roles.run(&["roles", "apply"]).await;
+    roles.run(&["roles", "apply"]).await.exits(0);
     let second = roles.run(&["roles", "apply"]).await;
 
-    assert_eq!(first.code, Some(0), "{}", first.stderr);
     assert_eq!(second.stdout, "nothing to change\n", "{}", second.stderr);
     let migrator = roles.client("migrator").await;
     allowed(&migrator, "CREATE TABLE made_by_the_migrator (id bigint)").await;
@@ -292,9 +285,8 @@ async fn a_password_is_neither_said_nor_sent() {
     Cluster::shared().log_statements_of(&roles.database).await;
     roles.set_password("app", "hunter2-of-the-app");
 
-    let output = roles.run(&["roles", "apply", "--json"]).await;
+    let output = roles.run(&["roles", "apply", "--json"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     let log = Cluster::shared().log();
     let altered = format!(
         "ALTER ROLE \"{}\" PASSWORD 'SCRAM-SHA-256$4096:",
@@ -339,8 +331,10 @@ async fn a_wrong_setting_ends_with_2_and_names_it() {
         ("ROLE_APP_PASSWORD_FILE", "/nowhere"),
         ("DATABASE_URL", roles.database.url()),
     ];
-    let missing = start_with(&["roles", "check"], &file).wait_output().await;
-    assert_eq!(missing.code, Some(2), "{}", missing.stderr);
+    let missing = start_with(&["roles", "check"], &file)
+        .wait_output()
+        .await
+        .exits(2);
     missing.assert_stderr("/nowhere");
     let none = "SELECT count(*) FROM pg_roles WHERE rolname LIKE current_database() || '\\_%'";
     assert_eq!(roles.database.value(none).await, "0");
@@ -351,17 +345,19 @@ async fn a_superuser_is_not_demoted_and_no_role_changes_itself() {
     let roles = Roles::on(TestDatabase::migrated().await).without_passwords();
     roles.execute("CREATE ROLE {app} SUPERUSER").await;
 
-    let superuser = roles.run(&["roles", "apply"]).await;
+    let superuser = roles.run(&["roles", "apply"]).await.exits(9);
 
-    assert_eq!(superuser.code, Some(9), "{}", superuser.stderr);
     let said = format!("SUPERUSER from {}", roles.name("app"));
     superuser.assert_stderr(&said);
     assert!(!roles.exists("owner").await);
 
     roles.execute("ALTER ROLE {app} NOSUPERUSER").await;
     roles.set_password("migrator", "migrator");
-    assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
-    let itself = roles.start_as_migrator(&["roles", "apply"]).wait_output().await;
-    assert_eq!(itself.code, Some(2), "{}", itself.stderr);
+    roles.run(&["roles", "apply"]).await.exits(0);
+    let itself = roles
+        .start_as_migrator(&["roles", "apply"])
+        .wait_output()
+        .await
+        .exits(2);
     itself.assert_stderr("roles.owner");
 }

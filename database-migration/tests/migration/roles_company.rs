@@ -12,16 +12,17 @@ async fn tables_in_use_are_waited_for_and_nothing_is_done_by_halves() {
         .session("BEGIN; SELECT count(*) FROM order_items")
         .await;
 
-    let given_up = roles.run(&["roles", "apply", "--lock-timeout", "1"]).await;
-    assert_eq!(given_up.code, Some(4), "{}", given_up.stderr);
+    let given_up = roles
+        .run(&["roles", "apply", "--lock-timeout", "1"])
+        .await
+        .exits(4);
     given_up.assert_stderr("in a transaction since");
     assert!(!roles.exists("owner").await);
 
     let mut patient = roles.start_as(&roles.superuser_url(), &["roles", "apply"]);
     patient.wait_for_text("roles apply did not get its locks").await;
     reader.batch_execute("COMMIT").await.unwrap();
-    let output = patient.wait_output().await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    patient.wait_output().await.exits(0);
     roles.assert_as_they_should_be().await;
 }
 
@@ -34,8 +35,7 @@ async fn ten_copies_at_once_make_the_roles_once() {
 
     let mut unchanged = 0;
     for copy in copies {
-        let output = copy.wait_output().await;
-        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        let output = copy.wait_output().await.exits(0);
         unchanged += usize::from(output.stdout == "nothing to change\n");
     }
 
@@ -61,7 +61,7 @@ async fn two_databases_of_a_server_share_the_roles_and_may_be_made_ready_at_once
 async fn a_migrator_that_acts_as_the_owner_still_cancels_and_names_its_own_sessions() {
     let roles = Roles::in_place().await;
     roles.set_password("migrator", "migrator");
-    assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
+    roles.run(&["roles", "apply"]).await.exits(0);
     let reader = roles.client("readonly").await;
     // Blocks the first step back whichever of these tables the newest migration changes.
     allowed(
@@ -72,14 +72,13 @@ async fn a_migrator_that_acts_as_the_owner_still_cancels_and_names_its_own_sessi
 
     let mut blocked = roles.start_as_migrator(&["down", "--to", "1", "--allow-destructive"]);
     blocked.wait_for_text("Step 1 of").await;
-    let other = roles
+    roles
         .start_as_migrator(&["up", "--lock-timeout", "0"])
         .wait_output()
-        .await;
+        .await
+        .exits(0);
     blocked.signal("TERM");
-    let output = blocked.wait_output().await;
+    let output = blocked.wait_output().await.exits(143);
 
-    assert_eq!(output.code, Some(143), "{}", output.stderr);
     assert!(!output.stderr.contains("may or may not"), "{}", output.stderr);
-    assert_eq!(other.code, Some(0), "{}", other.stderr);
 }

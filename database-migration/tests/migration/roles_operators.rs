@@ -35,16 +35,12 @@ async fn owner_of_the_database(roles: &Roles) -> String {
 async fn the_owner_of_the_database_with_createrole_needs_no_superuser() {
     let roles = Roles::on(TestDatabase::empty().await);
     let operator = owner_of_the_database(&roles).await;
-    assert_eq!(
-        run_as(&roles, &operator, &["up", "--to", "2"]).await.code,
-        Some(0)
-    );
+    run_as(&roles, &operator, &["up", "--to", "2"]).await.exits(0);
 
-    let first = run_as(&roles, &operator, &["roles", "apply"]).await;
+    let first = run_as(&roles, &operator, &["roles", "apply"]).await.exits(0);
     let second = run_as(&roles, &operator, &["roles", "apply"]).await;
-    let checked = run_as(&roles, &operator, &["roles", "check"]).await;
+    run_as(&roles, &operator, &["roles", "check"]).await.exits(0);
 
-    assert_eq!(first.code, Some(0), "{}", first.stderr);
     let member = format!("granted {} to {operator}", roles.name("owner"));
     assert!(
         first.stdout.lines().any(|line| line == member),
@@ -52,7 +48,6 @@ async fn the_owner_of_the_database_with_createrole_needs_no_superuser() {
         first.stdout
     );
     assert_eq!(second.stdout, "nothing to change\n", "{}", second.stderr);
-    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
     roles.assert_as_they_should_be().await;
     assert_eq!(roles.owners().await, [[roles.name("owner")]]);
 
@@ -60,8 +55,7 @@ async fn the_owner_of_the_database_with_createrole_needs_no_superuser() {
     let rotated = run_as(&roles, &operator, &["roles", "apply"]).await;
     let line = format!("set the password of {}\n", roles.name("migrator"));
     assert_eq!(rotated.stdout, line, "{}", rotated.stderr);
-    let rest = roles.start_as_migrator(&["up"]).wait_output().await;
-    assert_eq!(rest.code, Some(0), "{}", rest.stderr);
+    roles.start_as_migrator(&["up"]).wait_output().await.exits(0);
     roles.assert_as_they_should_be().await;
 }
 
@@ -74,10 +68,9 @@ async fn roles_that_exist_already_are_granted_to_and_named() {
         roles.execute(&format!("CREATE ROLE \"{name}\" LOGIN")).await;
     }
 
-    let first = roles.run(&["roles", "apply"]).await;
+    let first = roles.run(&["roles", "apply"]).await.exits(0);
     let second = roles.run(&["roles", "apply"]).await;
 
-    assert_eq!(first.code, Some(0), "{}", first.stderr);
     for name in &principals {
         let kept = format!("kept role {name}: it existed already, and was granted its rights");
         let logged = format!("role {name} existed already");
@@ -108,7 +101,7 @@ async fn roles_that_exist_already_are_granted_to_and_named() {
 async fn whether_a_password_is_right_is_asked_without_a_failed_login() {
     let roles = Roles::on(TestDatabase::empty().await);
     let operator = owner_of_the_database(&roles).await;
-    assert_eq!(run_as(&roles, &operator, &["roles", "apply"]).await.code, Some(0));
+    run_as(&roles, &operator, &["roles", "apply"]).await.exits(0);
 
     let again = run_as(&roles, &operator, &["roles", "apply"]).await;
 
@@ -116,8 +109,7 @@ async fn whether_a_password_is_right_is_asked_without_a_failed_login() {
     let failed = format!("password authentication failed for user \"{}", roles.name(""));
     assert!(!Cluster::shared().log().contains(&failed));
     roles.set_password("app", "another");
-    let differs = run_as(&roles, &operator, &["roles", "check"]).await;
-    assert_eq!(differs.code, Some(9), "{}", differs.stderr);
+    let differs = run_as(&roles, &operator, &["roles", "check"]).await.exits(9);
     let finding = format!(
         "differs: password of {} is not that of roles.app_password_file\n",
         roles.name("app")
@@ -146,11 +138,13 @@ async fn every_role_may_check() {
     let roles = Roles::in_place().await;
 
     roles.set_password("readonly", "readonly");
-    assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
+    roles.run(&["roles", "apply"]).await.exits(0);
     let url = roles.url(&roles.name("readonly"), "readonly");
-    let output = roles.start_as(&url, &["roles", "check"]).wait_output().await;
-
-    assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+    roles
+        .start_as(&url, &["roles", "check"])
+        .wait_output()
+        .await
+        .exits(0);
 }
 
 #[tokio::test]
@@ -158,7 +152,7 @@ async fn what_other_roles_have_granted_is_taken_back_all_the_same() {
     let roles = Roles::on(TestDatabase::migrated().await);
     let operator = owner_of_the_database(&roles).await;
     roles.execute(&format!("GRANT order_food TO {operator}")).await;
-    assert_eq!(run_as(&roles, &operator, &["roles", "apply"]).await.code, Some(0));
+    run_as(&roles, &operator, &["roles", "apply"]).await.exits(0);
     let [owner, app, loader] = ["owner", "app", "loader"].map(|role| roles.name(role));
     roles
         .execute(&format!(
@@ -172,11 +166,9 @@ async fn what_other_roles_have_granted_is_taken_back_all_the_same() {
         )
         .await;
 
-    let checked = roles.run(&["roles", "check"]).await;
-    let applied = roles.run(&["roles", "apply"]).await;
+    let checked = roles.run(&["roles", "check"]).await.exits(9);
+    let applied = roles.run(&["roles", "apply"]).await.exits(0);
 
-    assert_eq!(checked.code, Some(9), "{}", checked.stderr);
-    assert_eq!(applied.code, Some(0), "{}", applied.stderr);
     applied.assert_stdout(&format!("revoked {owner} from {app}\n"));
     roles.assert_as_they_should_be().await;
     allowed(&roles.client("loader").await, "SELECT id FROM products").await;

@@ -276,7 +276,7 @@ async fn a_webhook_secret_is_made_and_replaced_by_the_app_and_read_by_the_worker
 #[tokio::test]
 async fn the_migrator_changes_the_schema_and_no_role_becomes_another() {
     let roles = Roles::on(TestDatabase::empty().await);
-    assert_eq!(roles.run(&["roles", "apply"]).await.code, Some(0));
+    roles.run(&["roles", "apply"]).await.exits(0);
     let migrator = roles.client("migrator").await;
 
     allowed(

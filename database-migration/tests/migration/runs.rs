@@ -2,7 +2,7 @@
 
 use test_support::{Cluster, TestDatabase};
 
-use crate::program::{NEWEST, run, start_with};
+use crate::program::{NEWEST, VERSION, run, start_with};
 
 const LEDGER: &str =
     "SELECT version::int, name, build, min_compatible_schema FROM migration_details ORDER BY version";
@@ -11,9 +11,8 @@ const LEDGER: &str =
 async fn up_brings_an_empty_database_to_the_newest_version_step_by_step() {
     let database = TestDatabase::empty().await;
 
-    let output = run(&database, &[]).await;
+    let output = run(&database, &[]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     for banner in [
         "Starting run".to_owned(),
         format!("The database is at version 0, {NEWEST} migrations to apply"),
@@ -21,7 +20,7 @@ async fn up_brings_an_empty_database_to_the_newest_version_step_by_step() {
         format!("Step {NEWEST} of {NEWEST} done in "),
         "done: run ".to_owned(),
     ] {
-        assert!(output.stderr.contains(&banner), "{banner}: {}", output.stderr);
+        output.assert_stderr(&banner);
     }
     let ledger = database.rows(LEDGER).await;
     assert_eq!(ledger.len(), usize::try_from(database::version::NEWEST).unwrap());
@@ -61,9 +60,8 @@ async fn nothing_to_do_is_one_select_and_no_record() {
     let before = database.value(runs).await;
     Cluster::shared().log_statements_of(&database).await;
 
-    let output = run(&database, &[]).await;
+    let output = run(&database, &[]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.assert_stderr(&format!("outcome unchanged, version {NEWEST}"));
     assert_eq!(database.value(runs).await, before);
     let log = Cluster::shared().log();
@@ -80,15 +78,14 @@ async fn nothing_to_do_is_one_select_and_no_record() {
 #[tokio::test]
 async fn up_stops_at_the_version_asked_for_and_goes_on_later() {
     let database = TestDatabase::empty().await;
-    let newest = "SELECT max(version::int) FROM __diesel_schema_migrations";
 
-    assert_eq!(run(&database, &["up", "--to", "2"]).await.code, Some(0));
-    assert_eq!(database.value(newest).await, "2");
+    run(&database, &["up", "--to", "2"]).await.exits(0);
+    assert_eq!(database.value(VERSION).await, "2");
     let query = "SELECT to_regclass('dataset_versions') IS NULL";
     assert_eq!(database.value(query).await, "t");
 
-    assert_eq!(run(&database, &["up"]).await.code, Some(0));
-    assert_eq!(database.value(newest).await, NEWEST.to_string());
+    run(&database, &["up"]).await.exits(0);
+    assert_eq!(database.value(VERSION).await, NEWEST.to_string());
 }
 
 #[tokio::test]
@@ -96,11 +93,9 @@ async fn down_takes_back_as_many_steps_as_asked_and_records_it() {
     let database = TestDatabase::empty().await;
     run(&database, &["up", "--to", "4"]).await;
 
-    let output = run(&database, &["down", "--steps", "1"]).await;
+    run(&database, &["down", "--steps", "1"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let query = "SELECT max(version::int) FROM __diesel_schema_migrations";
-    assert_eq!(database.value(query).await, "3");
+    assert_eq!(database.value(VERSION).await, "3");
     let query = "SELECT to_regclass('orders_api_key_id_id_idx') IS NULL";
     assert_eq!(database.value(query).await, "t");
     let record =
@@ -117,20 +112,20 @@ async fn a_run_records_what_started_it_also_when_it_brings_or_drops_the_column()
         start_with(arguments, &environment).wait_output()
     };
 
-    assert_eq!(init(&["up", "--to", "4"]).await.code, Some(0));
+    init(&["up", "--to", "4"]).await.exits(0);
     let before = "SELECT count(*) FROM bootstrap_runs WHERE outcome = 'changed'";
     assert_eq!(database.value(before).await, "1");
-    assert_eq!(init(&["up"]).await.code, Some(0));
+    init(&["up"]).await.exits(0);
     assert_eq!(database.value(newest).await, "init|up");
 
-    let down = run(&database, &["down", "--to", "4", "--allow-destructive"]).await;
-    assert_eq!(down.code, Some(0), "{}", down.stderr);
-    assert_eq!(run(&database, &["up"]).await.code, Some(0));
+    run(&database, &["down", "--to", "4", "--allow-destructive"])
+        .await
+        .exits(0);
+    run(&database, &["up"]).await.exits(0);
     assert_eq!(database.value(newest).await, "manual|up");
 
     let environment = [("DATABASE_URL", database.url()), ("RUN_TRIGGER", "cron")];
-    let refused = start_with(&["up"], &environment).wait_output().await;
-    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    let refused = start_with(&["up"], &environment).wait_output().await.exits(2);
     refused.assert_stderr("RUN_TRIGGER");
 }
 
@@ -138,12 +133,9 @@ async fn a_run_records_what_started_it_also_when_it_brings_or_drops_the_column()
 async fn down_to_a_version_leaves_that_version() {
     let database = TestDatabase::migrated().await;
 
-    assert_eq!(
-        run(&database, &["down", "--to", "1", "--allow-destructive"])
-            .await
-            .code,
-        Some(0)
-    );
+    run(&database, &["down", "--to", "1", "--allow-destructive"])
+        .await
+        .exits(0);
 
     let rows = "SELECT version::int FROM __diesel_schema_migrations";
     assert_eq!(database.rows(rows).await, [["1"]]);
@@ -155,13 +147,13 @@ async fn status_lists_what_is_applied_and_what_is_pending() {
     let database = TestDatabase::empty().await;
     run(&database, &["up", "--to", "3"]).await;
 
-    let table = run(&database, &["status"]).await;
-    assert_eq!(table.code, Some(0));
+    let table = run(&database, &["status"]).await.exits(0);
     table.assert_stdout(&format!("version 3 of {NEWEST}"));
     table.assert_stdout("0004 look_ups             pending");
 
-    let json = run(&database, &["status", "--json", "--exit-code"]).await;
-    assert_eq!(json.code, Some(8));
+    let json = run(&database, &["status", "--json", "--exit-code"])
+        .await
+        .exits(8);
     let status: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(
         (&status["version"], &status["newest"], &status["pending"]),
@@ -175,9 +167,8 @@ async fn status_lists_what_is_applied_and_what_is_pending() {
 async fn status_of_a_database_without_a_ledger_says_that_all_is_pending() {
     let database = TestDatabase::empty().await;
 
-    let output = run(&database, &["status", "--exit-code"]).await;
+    let output = run(&database, &["status", "--exit-code"]).await.exits(8);
 
-    assert_eq!(output.code, Some(8));
     output.assert_stdout(&format!("{NEWEST} pending"));
     let query = "SELECT to_regclass('__diesel_schema_migrations') IS NULL";
     assert_eq!(database.value(query).await, "t");

@@ -19,8 +19,7 @@ async fn version(cluster: &OwnCluster) -> i32 {
 async fn wait_on_a_standby_waits_until_the_version_is_replayed() {
     let mut primary = OwnCluster::start();
     let standby = primary.standby();
-    let empty = run(&standby, &["up"]).await;
-    assert_eq!(empty.code, Some(9), "{}", empty.stderr);
+    run(&standby, &["up"]).await.exits(9);
     let client = standby.client().await;
     client
         .batch_execute("SELECT pg_wal_replay_pause()")
@@ -34,26 +33,24 @@ async fn wait_on_a_standby_waits_until_the_version_is_replayed() {
     })
     .await;
 
-    assert_eq!(run(&primary, &["up"]).await.code, Some(0));
+    run(&primary, &["up"]).await.exits(0);
     let mut waiting = start_at(&standby.url(), &["wait"]);
     waiting.wait_for_text("the database is at version 0").await;
-    let impatient = run(&standby, &["wait", "--wait-timeout", "1"]).await;
-    assert_eq!(impatient.code, Some(8), "{}", impatient.stderr);
+    run(&standby, &["wait", "--wait-timeout", "1"]).await.exits(8);
     assert!(waiting.running());
     client
         .batch_execute("SELECT pg_wal_replay_resume()")
         .await
         .unwrap();
 
-    let output = waiting.wait_output().await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    waiting.wait_output().await.exits(0);
     assert_eq!(version(&standby).await, database::version::NEWEST);
 }
 
 #[tokio::test]
 async fn a_standby_takes_no_changes_until_it_is_promoted() {
     let mut primary = OwnCluster::start();
-    assert_eq!(run(&primary, &["up", "--to", "2"]).await.code, Some(0));
+    run(&primary, &["up", "--to", "2"]).await.exits(0);
     let standby = primary.standby();
 
     let changes: [&[&str]; 6] = [
@@ -67,26 +64,20 @@ async fn a_standby_takes_no_changes_until_it_is_promoted() {
     for arguments in changes {
         let output = run(&standby, arguments).await;
         assert_eq!(output.code, Some(9), "{arguments:?}: {}", output.stderr);
-        let last = output.stderr.lines().last().unwrap();
-        assert!(
-            last.contains("is a standby, which takes no changes"),
-            "{arguments:?}: {last}"
-        );
-        assert!(last.contains("the primary"), "{arguments:?}: {last}");
+        output.assert_last_line("is a standby, which takes no changes");
+        output.assert_last_line("the primary");
     }
     assert_eq!(version(&primary).await, 2);
     for arguments in [["status"], ["plan"], ["validate"]] {
         let output = run(&standby, &arguments).await;
         assert_eq!(output.code, Some(0), "{arguments:?}: {}", output.stderr);
     }
-    let checked = run(&standby, &["roles", "check"]).await;
-    assert_eq!(checked.code, Some(9), "{}", checked.stderr);
+    let checked = run(&standby, &["roles", "check"]).await.exits(9);
     checked.assert_stdout("missing: role order_food_app (app)");
 
     let promoted = "SELECT pg_promote(wait => true)";
     standby.client().await.batch_execute(promoted).await.unwrap();
-    let output = run(&standby, &["up"]).await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    run(&standby, &["up"]).await.exits(0);
     assert_eq!(version(&standby).await, database::version::NEWEST);
     assert_eq!(version(&primary).await, 2);
 }

@@ -4,7 +4,7 @@
 use database_migration::embedded;
 use test_support::TestDatabase;
 
-use crate::program::{NEWEST, run};
+use crate::program::{NEWEST, ORDER, run};
 
 /// The ledger as that build wrote it: `pg_dump --table schema_migrations --inserts`, shortened.
 const LEDGER: &str = include_str!("earlier_ledger.sql");
@@ -12,9 +12,6 @@ const LEDGER: &str = include_str!("earlier_ledger.sql");
 /// What that build compares with its files, and what it counts as applied.
 const CHECKED: &str = "SELECT version, name, encode(up_sha256, 'hex'), encode(down_sha256, 'hex'),
     min_compatible_schema FROM schema_migrations ORDER BY version";
-
-const ORDER: &str = "INSERT INTO orders (id, api_key_id, subtotal, discount, total)
-    VALUES (overlay(gen_random_uuid()::text PLACING '01900000-0000-7' FROM 1)::uuid, gen_random_uuid(), 10, 0, 10)";
 
 /// The statements of the four migrations have not changed since; their comments have.
 async fn earlier() -> TestDatabase {
@@ -38,11 +35,10 @@ async fn a_database_of_the_build_before_is_taken_over_with_its_data() {
         "{}",
         status.stdout
     );
-    assert_eq!(run(&database, &["validate"]).await.code, Some(0));
+    run(&database, &["validate"]).await.exits(0);
 
-    let output = run(&database, &["up"]).await;
+    let output = run(&database, &["up"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.assert_stderr("took over the ledger of an earlier build");
     let versions = "SELECT count(*), max(version) FROM __diesel_schema_migrations
         JOIN migration_details USING (version)";
@@ -50,7 +46,7 @@ async fn a_database_of_the_build_before_is_taken_over_with_its_data() {
     let kept = "SELECT to_char(run_on, 'YYYY-MM-DD HH24:MI'), duration_ms, build
         FROM __diesel_schema_migrations JOIN migration_details USING (version) WHERE version = '0001'";
     assert_eq!(database.value(kept).await, "2026-01-02 03:04|12|0.1.0");
-    assert_eq!(run(&database, &["validate"]).await.code, Some(0));
+    run(&database, &["validate"]).await.exits(0);
     assert_eq!(database.rows(CHECKED).await[..4], before);
     assert_eq!(database.value("SELECT count(*) FROM orders").await, "1");
     let again = run(&database, &["up"]).await;
@@ -64,7 +60,7 @@ async fn the_build_before_goes_on_finding_what_it_wrote() {
     run(&database, &["up"]).await;
 
     for arguments in [&["down", "--to", "2", "--allow-destructive"] as &[&str], &["up"]] {
-        assert_eq!(run(&database, arguments).await.code, Some(0));
+        run(&database, arguments).await.exits(0);
         let left = database.rows(CHECKED).await;
         assert_eq!(left[..2], before[..2]);
     }
@@ -81,23 +77,21 @@ async fn an_edited_ledger_is_refused_with_5_until_repair_accepts_it() {
         .execute("UPDATE schema_migrations SET up_sha256 = sha256('edited') WHERE version = 2")
         .await;
 
-    let output = run(&database, &["up"]).await;
+    let output = run(&database, &["up"]).await.exits(5);
 
-    assert_eq!(output.code, Some(5), "{}", output.stderr);
-    let last = output.stderr.lines().last().unwrap();
     let edited = database.value("SELECT encode(sha256('edited'), 'hex')").await;
     for part in [
         "0002_orders/up.sql was edited after it was applied",
         &edited,
         &before[1][2],
     ] {
-        assert!(last.contains(part), "{part}: {last}");
+        output.assert_last_line(part);
     }
     let untouched = "SELECT to_regclass('migration_details') IS NULL";
     assert_eq!(database.value(untouched).await, "t");
 
-    assert_eq!(run(&database, &["repair"]).await.code, Some(0));
-    assert_eq!(run(&database, &["up"]).await.code, Some(0));
-    assert_eq!(run(&database, &["validate"]).await.code, Some(0));
+    run(&database, &["repair"]).await.exits(0);
+    run(&database, &["up"]).await.exits(0);
+    run(&database, &["validate"]).await.exits(0);
     assert_eq!(database.rows(CHECKED).await[..4], before);
 }

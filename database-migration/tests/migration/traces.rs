@@ -25,9 +25,8 @@ fn root(spans: &[Span]) -> Option<&Span> {
 async fn a_run_is_the_root_of_the_pods_trace_with_a_span_per_migration() {
     let (database, receiver) = (TestDatabase::empty().await, Receiver::start());
 
-    let output = migrate(&database, &receiver).await;
+    migrate(&database, &receiver).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     let spans = receiver.wait_for(|spans| root(spans).is_some()).await;
     let root = root(&spans).unwrap();
     assert_eq!(root.parent_span_id, "");
@@ -82,9 +81,8 @@ async fn a_run_is_the_root_of_the_pods_trace_with_a_span_per_migration() {
 async fn a_run_with_nothing_to_do_is_one_span() {
     let (database, receiver) = (TestDatabase::migrated().await, Receiver::start());
 
-    let output = migrate(&database, &receiver).await;
+    migrate(&database, &receiver).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     let spans = receiver.wait_for(|spans| root(spans).is_some()).await;
     assert_eq!(spans.len(), 1, "{spans:?}");
     assert_eq!(spans[0].attributes["migration.outcome"], "unchanged");
@@ -95,9 +93,8 @@ async fn a_failed_migration_is_an_error_with_an_exception_on_its_span_and_the_ro
     let (database, receiver) = (TestDatabase::empty().await, Receiver::start());
     database.execute("CREATE TABLE orders ()").await;
 
-    let output = migrate(&database, &receiver).await;
+    migrate(&database, &receiver).await.exits(1);
 
-    assert_eq!(output.code, Some(1), "{}", output.stderr);
     let spans = receiver.wait_for(|spans| root(spans).is_some()).await;
     let step = spans.iter().find(|span| {
         span.attributes

@@ -2,7 +2,7 @@
 
 use test_support::{OwnCluster, Stop, TestDatabase};
 
-use crate::program::{NEWEST, run, start, start_at};
+use crate::program::{NEWEST, VERSION, run, start, start_at};
 
 #[tokio::test]
 async fn a_database_that_comes_up_late_is_waited_for() {
@@ -13,8 +13,7 @@ async fn a_database_that_comes_up_late_is_waited_for() {
     process.wait_for_text("waiting for the database").await;
     cluster.start_again();
 
-    let output = process.wait_output().await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    process.wait_output().await.exits(0);
     let ledger = cluster
         .client()
         .await
@@ -27,13 +26,10 @@ async fn a_database_that_comes_up_late_is_waited_for() {
 #[tokio::test]
 async fn a_database_that_goes_away_in_the_middle_ends_with_6_and_keeps_what_was_applied() {
     let mut cluster = OwnCluster::start();
-    assert_eq!(
-        start_at(&cluster.url(), &["up", "--to", "3"])
-            .wait_output()
-            .await
-            .code,
-        Some(0)
-    );
+    start_at(&cluster.url(), &["up", "--to", "3"])
+        .wait_output()
+        .await
+        .exits(0);
     let writer = cluster.client().await;
     writer
         .batch_execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
@@ -43,18 +39,12 @@ async fn a_database_that_goes_away_in_the_middle_ends_with_6_and_keeps_what_was_
     let mut process = start_at(&cluster.url(), &["up", "--to", "4"]);
     process.wait_for_text("Step 1 of 1").await;
     cluster.stop(Stop::Immediate);
-    let output = process.wait_output().await;
+    let output = process.wait_output().await.exits(6);
     cluster.start_again();
 
-    assert_eq!(output.code, Some(6), "{}", output.stderr);
     let said = "0004_look_ups/up.sql failed; it was rolled back, and what was done before it stays";
     output.assert_stderr(said);
-    let ledger = cluster
-        .client()
-        .await
-        .query_one("SELECT max(version::int) FROM __diesel_schema_migrations", &[])
-        .await
-        .unwrap();
+    let ledger = cluster.client().await.query_one(VERSION, &[]).await.unwrap();
     assert_eq!(ledger.get::<_, i32>(0), 3);
 }
 
@@ -68,10 +58,9 @@ async fn wait_ends_when_another_process_has_migrated() {
             "Waiting for version {NEWEST}: the database is at version 0"
         ))
         .await;
-    assert_eq!(run(&database, &["up"]).await.code, Some(0));
+    run(&database, &["up"]).await.exits(0);
 
-    let output = waiting.wait_output().await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    waiting.wait_output().await.exits(0);
 }
 
 #[tokio::test]
@@ -83,9 +72,9 @@ async fn wait_for_a_version_that_does_not_come_ends_with_8() {
         &database,
         &["wait", "--for-version", &later, "--wait-timeout", "1"],
     )
-    .await;
+    .await
+    .exits(8);
 
-    assert_eq!(output.code, Some(8), "{}", output.stderr);
     output.assert_stderr(&format!("still at version {NEWEST}, not at {later}"));
 }
 
@@ -97,5 +86,5 @@ async fn a_signal_ends_waiting_with_143() {
     waiting.wait_for_text("Waiting for version").await;
     waiting.signal("TERM");
 
-    assert_eq!(waiting.wait_output().await.code, Some(143));
+    waiting.wait_output().await.exits(143);
 }

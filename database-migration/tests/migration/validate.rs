@@ -3,9 +3,7 @@
 use test_support::{TestDatabase, eventually};
 
 use crate::own;
-use crate::program::{NEWEST, migration_lock, run, start, start_at};
-
-const EDIT: &str = "UPDATE migration_details SET up_sha256 = sha256('edited') WHERE version = '0002'";
+use crate::program::{EDIT, NEWEST, migration_lock, run, start};
 
 async fn sums(database: &TestDatabase) -> Vec<Vec<String>> {
     database
@@ -79,16 +77,11 @@ async fn every_change_by_hand_is_named_and_ends_with_5() {
         database.execute(change).await;
     }
 
-    let output = run(&database, &["validate"]).await;
+    let output = run(&database, &["validate"]).await.exits(5);
 
-    assert_eq!(output.code, Some(5), "{}", output.stderr);
     for (_, said) in changes {
-        assert!(
-            output.stdout.contains(&format!("schema: {said}\n")),
-            "{said}: {}",
-            output.stdout
-        );
-        assert!(output.stderr.contains(said), "{said}: {}", output.stderr);
+        output.assert_stdout(&format!("schema: {said}\n"));
+        output.assert_stderr(said);
     }
     assert_eq!(
         output.stdout.matches("schema: ").count(),
@@ -105,23 +98,23 @@ async fn tables_of_others_in_the_same_schema_are_no_drift() {
         .execute("CREATE TABLE theirs (a int); CREATE VIEW shown AS SELECT id FROM orders")
         .await;
 
-    assert_eq!(run(&database, &["validate"]).await.code, Some(0));
+    run(&database, &["validate"]).await.exits(0);
 }
 
 #[tokio::test]
 async fn a_role_that_may_make_no_schema_validates_and_goes_back_too() {
     let database = TestDatabase::empty().await;
-    assert_eq!(run(&database, &["up"]).await.code, Some(0));
+    run(&database, &["up"]).await.exits(0);
     let own = format!("REVOKE CREATE ON DATABASE {} FROM CURRENT_USER", database.name());
     database.execute(&own).await;
 
-    let output = run(&database, &["validate"]).await;
-    assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+    let output = run(&database, &["validate"]).await.exits(0);
     output.assert_stdout("tables as the migrations make them");
     database.execute("DROP TABLE coupon_codes").await;
-    assert_eq!(run(&database, &["validate"]).await.code, Some(5));
-    let down = run(&database, &["down", "--steps", "1", "--allow-destructive"]).await;
-    assert_eq!(down.code, Some(0), "{}", down.stderr);
+    run(&database, &["validate"]).await.exits(5);
+    run(&database, &["down", "--steps", "1", "--allow-destructive"])
+        .await
+        .exits(0);
 }
 
 #[tokio::test]
@@ -133,9 +126,8 @@ async fn a_database_that_cannot_be_written_is_checked_by_its_ledger_alone() {
     );
     database.execute(&read_only).await;
 
-    let output = run(&database, &["validate"]).await;
+    let output = run(&database, &["validate"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.assert_stdout("not compared");
 }
 
@@ -151,8 +143,7 @@ async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
         .execute("UPDATE migration_details SET down_sha256 = sha256('edited') WHERE version = '0003'")
         .await;
     let there = database.value("SELECT encode(sha256('edited'), 'hex')").await;
-    let validation = run(&database, &["validate"]).await;
-    assert_eq!(validation.code, Some(5));
+    let validation = run(&database, &["validate"]).await.exits(5);
     for file in ["0002_orders/up.sql", "0003_datasets/down.sql"] {
         assert!(
             validation.stdout.contains(file),
@@ -161,9 +152,8 @@ async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
         );
     }
 
-    let output = run(&database, &["repair"]).await;
+    let output = run(&database, &["repair"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     let change = format!("0002_orders/up.sql: SHA-256 {there} is now {here}");
     output.assert_stderr(&change);
     output.assert_stderr("0003_datasets/down.sql: SHA-256");
@@ -175,7 +165,7 @@ async fn repair_accepts_edited_files_says_what_it_changed_and_records_it() {
     assert_eq!(sums(&database).await, original);
     let record = "SELECT outcome, exit_code, position('0002_orders/up.sql: SHA-256' IN message) FROM bootstrap_runs WHERE command = 'repair'";
     assert_eq!(database.value(record).await, "changed|0|1");
-    assert_eq!(run(&database, &[]).await.code, Some(0));
+    run(&database, &[]).await.exits(0);
 
     let again = run(&database, &["repair"]).await;
     again.assert_stderr("outcome unchanged");
@@ -188,17 +178,15 @@ async fn repair_takes_a_renamed_file_for_the_applied_one_only_if_its_text_is_the
     let rename = "UPDATE migration_details SET name = 'x' WHERE version = '0002'";
     database.execute(rename).await;
 
-    let output = run(&database, &["repair"]).await;
+    let output = run(&database, &["repair"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.assert_stderr("0002_x is now 0002_orders");
     assert_eq!(sums(&database).await, original);
 
     database.execute(rename).await;
     database.execute(EDIT).await;
     let strange = sums(&database).await;
-    let output = run(&database, &["repair"]).await;
-    assert_eq!(output.code, Some(5), "{}", output.stderr);
+    let output = run(&database, &["repair"]).await.exits(5);
     output.assert_stderr("version 2 is x there and orders here");
     assert_eq!(sums(&database).await, strange);
 }
@@ -236,23 +224,19 @@ async fn repair_waits_for_a_migrator_that_runs() {
         .await;
     drop(holder);
 
-    assert_eq!(repair.wait_output().await.code, Some(0));
+    repair.wait_output().await.exits(0);
     eventually("the ledger is repaired", async || {
         run(&database, &["validate"]).await.code == Some(0)
     })
     .await;
-    assert_eq!(
-        start_at(database.url(), &["up"]).wait_output().await.code,
-        Some(0)
-    );
+    run(&database, &["up"]).await.exits(0);
 }
 
 #[tokio::test]
 async fn an_empty_database_is_valid() {
     let database = TestDatabase::empty().await;
 
-    let output = run(&database, &["validate"]).await;
+    let output = run(&database, &["validate"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.assert_stdout("version 0 of");
 }
