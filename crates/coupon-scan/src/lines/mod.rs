@@ -148,9 +148,6 @@ fn take(line: &[u8], sink: &mut impl Sink) -> Result<(), NotUtf8> {
 /// Cuts blanks at both ends, and byte order marks before the first character.
 fn trim(line: &[u8]) -> &[u8] {
     let mut text = begin(line);
-    while let Some(marked) = text.strip_prefix(BYTE_ORDER_MARK) {
-        text = begin(marked);
-    }
     while let [rest @ .., last] = text
         && is_blank(*last)
     {
@@ -159,9 +156,17 @@ fn trim(line: &[u8]) -> &[u8] {
     text
 }
 
+/// Cuts blanks and byte order marks before the first character.
 fn begin(line: &[u8]) -> &[u8] {
-    let blanks = line.iter().take_while(|byte| is_blank(**byte)).count();
-    line.get(blanks..).unwrap_or_default()
+    let mut rest = line;
+    loop {
+        let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+        let text = rest.get(blanks..).unwrap_or_default();
+        match text.strip_prefix(BYTE_ORDER_MARK) {
+            Some(marked) => rest = marked,
+            None => return text,
+        }
+    }
 }
 
 fn is_blank(byte: u8) -> bool {

@@ -1,37 +1,17 @@
 //! A line that is split over several pieces of text.
 
-use super::{BYTE_ORDER_MARK, MAX_BYTES, NotUtf8, Sink, is_blank, take};
+use super::{MAX_BYTES, NotUtf8, Sink, begin, take, trim};
 
 /// A line of which not all pieces have come yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Partial {
-    /// The line from its first byte that is no blank.
-    text: [u8; MAX_BYTES],
-    /// Bytes of `text` in use, trailing blanks included.
-    length: usize,
-    /// Bytes of `text` up to the last one that is no blank.
-    trimmed: usize,
-    /// More blanks followed than `text` could hold: any other byte makes the line too long.
-    full: bool,
+    /// The line without the blanks and marks that it begins with, as far as it may be a code.
+    text: Vec<u8>,
     /// The line is longer than any code.
     long: bool,
     /// Bytes were met since the last newline.
     begun: bool,
     utf8: Utf8,
-}
-
-impl Default for Partial {
-    fn default() -> Partial {
-        Partial {
-            text: [0; MAX_BYTES],
-            length: 0,
-            trimmed: 0,
-            full: false,
-            long: false,
-            begun: false,
-            utf8: Utf8::default(),
-        }
-    }
 }
 
 impl Partial {
@@ -42,39 +22,26 @@ impl Partial {
     pub(super) fn append(&mut self, piece: &[u8]) {
         self.begun |= !piece.is_empty();
         self.utf8.append(piece);
-        for &byte in piece {
-            if self.long {
-                return;
-            }
-            if is_blank(byte) && self.length == 0 {
-                continue;
-            }
-            match self.text.get_mut(self.length) {
-                Some(free) if !self.full => {
-                    *free = byte;
-                    self.length += 1;
-                    if !is_blank(byte) {
-                        self.trimmed = self.length;
-                    }
-                    if self.text.get(..self.length) == Some(BYTE_ORDER_MARK) {
-                        (self.length, self.trimmed) = (0, 0);
-                    }
-                }
-                _ if is_blank(byte) => self.full = true,
-                _ => self.long = true,
-            }
+        if self.long {
+            return;
         }
+        self.text.extend_from_slice(piece);
+        let begun = self.text.len() - begin(&self.text).len();
+        self.text.drain(..begun);
+        self.long = trim(&self.text).len() > MAX_BYTES;
+        // One byte more stands for all blanks that follow: whatever comes after it is too much.
+        self.text.truncate(MAX_BYTES + 1);
     }
 
     /// Ends the line and begins a new one.
     pub(super) fn end(&mut self, sink: &mut impl Sink) -> Result<(), NotUtf8> {
         let line = std::mem::take(self);
-        if !line.utf8.is_valid() {
+        if line.utf8.invalid || !line.utf8.pending.is_empty() {
             return Err(NotUtf8);
         }
-        match line.text.get(..line.trimmed) {
-            Some(text) if !line.long => take(text, sink),
-            _ => Ok(()),
+        match line.long {
+            true => Ok(()),
+            false => take(trim(&line.text), sink),
         }
     }
 }
@@ -83,45 +50,22 @@ impl Partial {
 #[derive(Debug, Default)]
 struct Utf8 {
     /// A character whose last bytes are to come.
-    pending: [u8; 4],
-    length: usize,
+    pending: Vec<u8>,
     invalid: bool,
 }
 
 impl Utf8 {
     fn append(&mut self, piece: &[u8]) {
-        let mut rest = piece;
-        while self.length > 0
-            && !self.invalid
-            && let [byte, after @ ..] = rest
-        {
-            rest = after;
-            if let Some(free) = self.pending.get_mut(self.length) {
-                *free = *byte;
-                self.length += 1;
-            }
-            let pending = self.pending.get(..self.length).unwrap_or_default();
-            match std::str::from_utf8(pending) {
-                Ok(_) => self.length = 0,
-                Err(error) => self.invalid = error.error_len().is_some(),
-            }
-        }
         if self.invalid {
             return;
         }
-        if let Err(error) = std::str::from_utf8(rest) {
-            let pending = rest.get(error.valid_up_to()..).unwrap_or_default();
-            match self.pending.get_mut(..pending.len()) {
-                Some(free) if error.error_len().is_none() => {
-                    free.copy_from_slice(pending);
-                    self.length = pending.len();
-                }
-                _ => self.invalid = true,
+        self.pending.extend_from_slice(piece);
+        match std::str::from_utf8(&self.pending) {
+            Ok(_) => self.pending.clear(),
+            Err(error) => {
+                self.invalid = error.error_len().is_some();
+                self.pending.drain(..error.valid_up_to());
             }
         }
-    }
-
-    fn is_valid(&self) -> bool {
-        !self.invalid && self.length == 0
     }
 }
