@@ -51,9 +51,9 @@ mod tests {
 
     #[test]
     fn the_smallest_limit_on_the_way_to_the_root_counts() {
-        let root = std::env::temp_dir().join(format!("coupon-scan-groups-{}", std::process::id()));
+        let root = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
-            let path = root.join(path);
+            let path = root.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
@@ -67,8 +67,7 @@ mod tests {
             "0::/",
             "4:memory:/elsewhere",
         ];
-        let found = limits.map(|line| line_limit(line, &root));
-        std::fs::remove_dir_all(&root).unwrap();
+        let found = limits.map(|line| line_limit(line, root.path()));
         assert_eq!(found, [Some(300), Some(200), None, None, None]);
     }
 }

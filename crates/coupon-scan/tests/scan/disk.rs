@@ -1,38 +1,25 @@
 //! The temporary file.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use coupon_scan::{Options, ScanError};
+use tempfile::TempDir;
 
 use crate::corpus::{Lines, Sort, text};
 use crate::oracle::answer;
 use crate::{inputs, scan, texts};
 
-/// A folder of one test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.0).unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
-    }
+fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn names(folder: &TempDir) -> Vec<OsString> {
+    let entries = std::fs::read_dir(folder.path()).unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
 }
 
 /// Half of the codes of one file are in the next one.
@@ -52,47 +39,47 @@ fn options(folder: &Path) -> Options {
 
 #[test]
 fn the_temporary_file_is_never_seen_and_gone_afterwards() {
-    let folder = Folder::new("unseen");
+    let folder = folder();
     let (done, seen) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let files = overlapping();
     let report = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                seen.lock().unwrap().extend(folder.names());
+                seen.lock().unwrap().extend(names(&folder));
             }
         });
-        let report = scan(&files, &options(&folder.0));
+        let report = scan(&files, &options(folder.path()));
         done.store(true, Ordering::Relaxed);
         report
     });
     assert_eq!(texts(&report), answer(&files, 2).codes);
     assert!(report.stats.spilled_bytes > 0);
-    assert_eq!(*seen.lock().unwrap(), folder.names());
-    assert!(folder.names().is_empty());
+    assert_eq!(*seen.lock().unwrap(), names(&folder));
+    assert!(names(&folder).is_empty());
 }
 
 #[test]
 fn a_scan_that_ends_early_leaves_nothing_behind() {
-    let folder = Folder::new("early");
+    let folder = folder();
     let mut files = overlapping();
     files[2] = crate::compression::gzip(&files[2]);
     let end = files[2].len() - 10;
     files[2].truncate(end);
-    let result = coupon_scan::scan(&inputs(&files), &options(&folder.0));
+    let result = coupon_scan::scan(&inputs(&files), &options(folder.path()));
     assert!(matches!(result, Err(ScanError::Damaged { .. })), "{result:?}");
-    assert!(folder.names().is_empty());
+    assert!(names(&folder).is_empty());
 }
 
 #[test]
 fn an_interrupted_scan_ends_and_leaves_nothing_behind() {
-    let folder = Folder::new("interrupted");
+    let folder = folder();
     let options = Options {
         interrupt: Arc::new(AtomicBool::new(true)),
-        ..options(&folder.0)
+        ..options(folder.path())
     };
     let result = coupon_scan::scan(&inputs(&overlapping()), &options);
     assert!(matches!(result, Err(ScanError::Interrupted)), "{result:?}");
-    assert!(folder.names().is_empty());
+    assert!(names(&folder).is_empty());
 }
 
 #[test]
@@ -133,15 +120,15 @@ fn a_full_disk_is_made_do_without() {
 
 /// In a process whose files take some hundred kilobytes each.
 fn scan_with_little_room() {
-    let folder = Folder::new("little-room");
+    let folder = folder();
     let files = overlapping();
     let options = Options {
         memory: 300_000,
-        ..options(&folder.0)
+        ..options(folder.path())
     };
     let report = scan(&files, &options);
     assert_eq!(texts(&report), answer(&files, 2).codes);
     assert!(report.stats.spilled_bytes > 0, "{:?}", report.stats);
     assert!(report.stats.second_reads > 0, "{:?}", report.stats);
-    assert!(folder.names().is_empty());
+    assert!(names(&folder).is_empty());
 }
