@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread::ScopedJoinHandle;
 
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -52,7 +53,7 @@ pub struct CorpusOptions {
     pub seed: u64,
     /// Output folder; created if it is missing.
     pub folder: PathBuf,
-    /// Threads that compress.
+    /// Threads that compress, each a file.
     pub threads: NonZero<usize>,
     /// Set from another thread, it ends the work within a second; no half-written file is left.
     pub interrupt: Arc<AtomicBool>,
@@ -85,6 +86,7 @@ pub fn generate(options: &CorpusOptions) -> Result<Vec<PathBuf>, CorpusError> {
         Shape::Published => Box::new(published::Published::new(options.scale, options.seed)),
         Shape::Mixed => Box::new(mixed::Mixed::new(options.scale, options.seed)),
     };
+    let corpus = corpus.as_ref();
     let folder = &options.folder;
     fs::create_dir_all(folder).map_err(error(folder))?;
     let expected_path = folder.join(EXPECTED);
@@ -92,70 +94,83 @@ pub fn generate(options: &CorpusOptions) -> Result<Vec<PathBuf>, CorpusError> {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(error(&expected_path)(cause)),
         _ => (),
     }
-    let mut new = Vec::new();
-    let mut text_bytes = 0;
-    let mut add = |name: &str, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| {
-        let path = folder.join(name);
-        let file = write_new(folder, write).map_err(error(&path))?;
-        new.push((path, file));
-        Ok(())
-    };
-    for (number, shape) in corpus.files().iter().enumerate() {
-        add(&shape.name, &mut |file| {
-            text_bytes += write_file(file, options, corpus.as_ref(), number, shape)?;
-            Ok(())
-        })?;
+    let (mut new, mut text_bytes) = (Vec::new(), 0);
+    let files: Vec<(usize, FileShape)> = corpus.files().into_iter().enumerate().collect();
+    for files in files.chunks(options.threads.get()) {
+        let written: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = files
+                .iter()
+                .map(|(number, shape)| scope.spawn(move || write_file(options, corpus, *number, shape)))
+                .collect();
+            threads.into_iter().map(ScopedJoinHandle::join).collect()
+        });
+        for written in written {
+            let (file, bytes) = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            new.push(file);
+            text_bytes += bytes;
+        }
     }
     let expected = corpus.expected();
-    add(VALID, &mut |file| {
+    new.push(write_new(folder, VALID, |file| {
         expected.codes().try_for_each(|code| writeln!(file, "{code}"))
-    })?;
-    let description = description(options, corpus.as_ref(), &expected, text_bytes);
-    add(EXPECTED, &mut |file| file.write_all(description.as_bytes()))?;
-
-    let mut written = Vec::with_capacity(new.len());
-    for (path, file) in new {
-        let persisted = file.persist(&path).map_err(io::Error::from);
-        persisted.map_err(error(&path))?;
-        written.push(path);
-    }
-    Ok(written)
+    })?);
+    let description = description(options, corpus, &expected, text_bytes);
+    new.push(write_new(folder, EXPECTED, |file| {
+        file.write_all(description.as_bytes())
+    })?);
+    let appear = |(path, file): NewFile| match file.persist(&path) {
+        Ok(_) => Ok(path),
+        Err(failed) => Err(error(&path)(failed.error)),
+    };
+    new.into_iter().map(appear).collect()
 }
 
 /// A file without its final name, on disk; it is removed when it is dropped.
+type NewFile = (PathBuf, NamedTempFile);
+
 fn write_new(
     folder: &Path,
-    write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    // Less the umask, as any new file.
-    builder.permissions(Permissions::from_mode(0o666));
-    let mut out = BufWriter::new(builder.tempfile_in(folder)?);
-    write(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    Ok(file)
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<NewFile, CorpusError> {
+    let path = folder.join(name);
+    let write = || -> io::Result<NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        // Less the umask, as any new file.
+        builder.permissions(Permissions::from_mode(0o666));
+        let mut out = BufWriter::new(builder.tempfile_in(folder)?);
+        write(&mut out)?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    };
+    let file = write().map_err(error(&path))?;
+    Ok((path, file))
 }
 
+/// Also returns the bytes of text.
 fn write_file(
-    file: &mut dyn Write,
     options: &CorpusOptions,
     corpus: &dyn Corpus,
     number: usize,
     shape: &FileShape,
-) -> io::Result<u64> {
+) -> Result<(NewFile, u64), CorpusError> {
     // Several members also where the file is small.
     let lines = PIECE_LINES.min(shape.lines.div_ceil(4));
     let plan = gzip::Plan {
         pieces: shape.lines.div_ceil(lines),
         one_member: shape.one_member,
-        threads: options.threads.get(),
         interrupt: &options.interrupt,
     };
-    gzip::write(file, &plan, |piece, text| {
-        let first = piece * lines;
-        corpus.write(number, first..(first + lines).min(shape.lines), text);
-    })
+    let mut text_bytes = 0;
+    let file = write_new(&options.folder, &shape.name, |file| {
+        text_bytes = gzip::write(file, &plan, |piece, text| {
+            let first = piece * lines;
+            corpus.write(number, first..(first + lines).min(shape.lines), text);
+        })?;
+        Ok(())
+    })?;
+    Ok((file, text_bytes))
 }
 
 fn description(options: &CorpusOptions, corpus: &dyn Corpus, expected: &Expected, text_bytes: u64) -> String {

@@ -101,7 +101,7 @@ pub struct GenerateArguments {
     /// The same shape, scale and seed make the same bytes.
     #[arg(long, default_value = "1")]
     seed: u64,
-    /// Threads that compress [default: one for each core].
+    /// Threads that compress, each a file [default: one for each core].
     #[arg(long)]
     threads: Option<NonZero<usize>>,
 }
