@@ -235,6 +235,21 @@ mod tests {
             let problem = region(text).prepared().unwrap_err().to_string();
             assert!(problem.starts_with("AWS_REGION: "), "{problem}");
         }
+        for text in [
+            "https://user:secret@s3.example.com",
+            "ftp://s3.example.com",
+            "nonsense",
+        ] {
+            let s3 = S3 {
+                endpoint: Some(text.into()),
+                ..S3::default()
+            };
+            let problem = s3.prepared().unwrap_err().to_string();
+            assert!(
+                problem.starts_with("AWS_ENDPOINT_URL: an address like"),
+                "{problem}"
+            );
+        }
     }
 
     #[test]
