@@ -68,16 +68,10 @@ pub(crate) fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
-/// An element of `sources`: a text, or a table that says more.
-pub(crate) struct Entry {
-    location: String,
-    sha256: Option<String>,
-    format: Option<Format>,
-}
-
+/// An element of `sources`: a text, or a table that says more, which is what is derived.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntryTable {
+#[serde(remote = "Self", deny_unknown_fields)]
+pub(crate) struct Entry {
     location: String,
     sha256: Option<String>,
     format: Option<Format>,
@@ -102,12 +96,7 @@ impl<'de> Deserialize<'de> for Entry {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Entry, A::Error> {
-                let table = EntryTable::deserialize(MapAccessDeserializer::new(table))?;
-                Ok(Entry {
-                    location: table.location,
-                    sha256: table.sha256,
-                    format: table.format,
-                })
+                Entry::deserialize(MapAccessDeserializer::new(table))
             }
         }
         deserializer.deserialize_any(TextOrTable)

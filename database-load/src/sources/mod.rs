@@ -35,7 +35,7 @@ pub(crate) use unreachable::is_unreachable;
 
 use crate::format::Format;
 use crate::regular_file;
-use remote::{Fetched, Remote, SourceResolver};
+use remote::{Fetched, Remote};
 use temp_file::TempFile;
 
 /// Files up to this many bytes are read at once: what is hashed is what is loaded.
@@ -108,17 +108,18 @@ pub async fn open(sources: &[Source], settings: &Settings) -> Result<Vec<Input>,
         Ok(inputs)
     })
     .await?;
-    let resolver = SourceResolver::default();
-    let remote = sources
-        .iter()
-        .enumerate()
-        .filter(|(_, source)| !matches!(source.location, Location::Local(_)))
-        .map(async |(number, source)| {
-            let found = resolver.find(source, settings).await?;
+    let is_remote = |(_, source): &(usize, &Source)| !matches!(source.location, Location::Local(_));
+    let elsewhere: Vec<(usize, &Source)> = sources.iter().enumerate().filter(is_remote).collect();
+    let mut remote = Vec::new();
+    if !elsewhere.is_empty() {
+        let tls = remote::tls().await?;
+        let found = elsewhere.into_iter().map(async |(number, source)| {
+            let found = remote::find(source, settings, &tls).await?;
             let input = |remote| Input::elsewhere(source, number, remote, max_text);
             try_join_all(found.into_iter().map(input)).await
         });
-    let remote = try_join_all(remote).await?;
+        remote = try_join_all(found).await?;
+    }
     let mut inputs: Vec<Input> = local.into_iter().chain(remote.into_iter().flatten()).collect();
     inputs.sort_by_key(|input| input.source);
     Ok(inputs)

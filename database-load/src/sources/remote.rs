@@ -1,6 +1,5 @@
 //! Sources on other machines: asked for their version first, fetched only when it is new.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -46,67 +45,64 @@ pub(super) enum Fetched {
     Large(TempFile, [u8; 32]),
 }
 
-/// Finds remote sources; what they share is made once.
-#[derive(Debug, Default)]
-pub(super) struct SourceResolver {
-    tls: OnceLock<rustls::ClientConfig>,
+/// The authorities that remote sources are checked against.
+///
+/// # Errors
+/// `Usage` when the settings name none.
+pub(super) async fn tls() -> Result<rustls::ClientConfig, Failure> {
+    let made = tokio::task::spawn_blocking(process::tls::client).await;
+    let made = made.or_exit(ExitCode::Unexpected, "TLS")?;
+    made.or_exit(ExitCode::Usage, "TLS")
 }
 
-impl SourceResolver {
-    /// The objects of a source, sorted by name.
-    ///
-    /// # Errors
-    /// `Usage` when there is none, or settings make no sense; `Input` when no server answers, or
-    /// not with success.
-    pub(super) async fn find(&self, source: &Source, settings: &Settings) -> Result<Vec<Remote>, Failure> {
-        let tls = match self.tls.get() {
-            Some(tls) => tls,
-            None => {
-                let made = tokio::task::spawn_blocking(process::tls::client).await;
-                let made = made.or_exit(ExitCode::Unexpected, "TLS")?;
-                let made = made.or_exit(ExitCode::Usage, "TLS")?;
-                self.tls.get_or_init(|| made)
-            }
-        };
-        let remote = |name: String, place: Place, version: Option<ObjectVersion>| Remote {
-            name,
-            place,
-            version,
-            max_bytes: settings.max_download_mib.saturating_mul(1 << 20),
-            // The coupon scanner reads files, some twice.
-            max_memory: if source.is_table { HASHED_BYTES } else { 0 },
-            retries: settings.retries,
-        };
-        let name = &source.name;
-        let place = match &source.location {
-            Location::Web { url, query, user } => {
-                let parts = (url, query.as_ref(), user.as_ref());
-                Place::Web(Address::new(name, parts, settings, tls)?)
-            }
-            Location::Bucket { bucket, key } => {
-                let store = Bucket::new(bucket, settings, tls)?;
-                if source.location.is_plural() {
-                    let listed = store.list(source, bucket, key).await?;
-                    let found = listed
-                        .into_iter()
-                        .map(|(name, key, version)| remote(name, Place::Bucket(store.clone(), key), version));
-                    return Ok(found.collect());
-                }
-                let key = Path::parse(key).or_exit(ExitCode::Usage, format!("source {name}"))?;
-                Place::Bucket(store, key)
-            }
-            Location::Local(_) => return Ok(Vec::new()),
-        };
-        let mut one = remote(name.clone(), place, None);
-        // The version of a source whose checksum is stated is not needed.
-        if source.sha256.is_none() {
-            one.version = match &one.place {
-                Place::Web(address) => address.version().await?,
-                Place::Bucket(bucket, key) => bucket.version(name, key).await?,
-            };
+/// The objects of a source, sorted by name.
+///
+/// # Errors
+/// `Usage` when there is none, or settings make no sense; `Input` when no server answers, or not
+/// with success.
+pub(super) async fn find(
+    source: &Source,
+    settings: &Settings,
+    tls: &rustls::ClientConfig,
+) -> Result<Vec<Remote>, Failure> {
+    let remote = |name: String, place: Place, version: Option<ObjectVersion>| Remote {
+        name,
+        place,
+        version,
+        max_bytes: settings.max_download_mib.saturating_mul(1 << 20),
+        // The coupon scanner reads files, some twice.
+        max_memory: if source.is_table { HASHED_BYTES } else { 0 },
+        retries: settings.retries,
+    };
+    let name = &source.name;
+    let place = match &source.location {
+        Location::Web { url, query, user } => {
+            let parts = (url, query.as_ref(), user.as_ref());
+            Place::Web(Address::new(name, parts, settings, tls)?)
         }
-        Ok(vec![one])
+        Location::Bucket { bucket, key } => {
+            let store = Bucket::new(bucket, settings, tls)?;
+            if source.location.is_plural() {
+                let listed = store.list(source, bucket, key).await?;
+                let found = listed
+                    .into_iter()
+                    .map(|(name, key, version)| remote(name, Place::Bucket(store.clone(), key), version));
+                return Ok(found.collect());
+            }
+            let key = Path::parse(key).or_exit(ExitCode::Usage, format!("source {name}"))?;
+            Place::Bucket(store, key)
+        }
+        Location::Local(_) => return Ok(Vec::new()),
+    };
+    let mut one = remote(name.clone(), place, None);
+    // The version of a source whose checksum is stated is not needed.
+    if source.sha256.is_none() {
+        one.version = match &one.place {
+            Place::Web(address) => address.version().await?,
+            Place::Bucket(bucket, key) => bucket.version(name, key).await?,
+        };
     }
+    Ok(vec![one])
 }
 
 /// Why there is no content.
