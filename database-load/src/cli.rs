@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Say what `run` would do, row by row; writes nothing and locks nothing.
     #[command(after_help = "Example: database-load plan -p default --json")]
-    Plan(Plan),
+    Plan(Load),
     /// Show the active versions and the last runs.
     #[command(after_help = "Example: database-load status --wait-timeout 0")]
     Status,
@@ -98,6 +98,15 @@ pub(crate) enum Command {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// Only say what would change: the same as `plan`
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub(crate) struct Load {
     /// Profile to load: a name in the data folder, or a path; may be repeated. Without it: those of
     /// the settings.
     #[arg(short, long = "profile", value_name = "PROFILE")]
@@ -105,24 +114,8 @@ pub(crate) struct Run {
     /// Load unchanged or older data too, and data with far fewer rows.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Only say what would change: the same as `plan`
-    #[arg(long)]
-    pub(crate) dry_run: bool,
     /// What to do when a source cannot be reached: exit 6, or keep what is active and exit 0.
     /// Without it: as set
-    #[arg(long, value_name = "WHAT")]
-    pub(crate) on_unreachable: Option<OnUnreachable>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Plan {
-    /// Profile to look at, as for `run`; may be repeated
-    #[arg(short, long = "profile", value_name = "PROFILE")]
-    pub(crate) profiles: Vec<String>,
-    /// As if `run --force` were asked
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// What to do when a source cannot be reached, as for `run`
     #[arg(long, value_name = "WHAT")]
     pub(crate) on_unreachable: Option<OnUnreachable>,
 }
@@ -193,10 +186,11 @@ impl Cli {
         let command = match command {
             None => Command::Run(before),
             Some(Command::Run(mut run)) => {
-                run.profiles.splice(..0, before.profiles);
-                run.force |= before.force;
+                let (load, earlier) = (&mut run.load, before.load);
+                load.profiles.splice(..0, earlier.profiles);
+                load.force |= earlier.force;
+                load.on_unreachable = load.on_unreachable.or(earlier.on_unreachable);
                 run.dry_run |= before.dry_run;
-                run.on_unreachable = run.on_unreachable.or(before.on_unreachable);
                 Command::Run(run)
             }
             Some(other) if before == Run::default() => other,

@@ -5,7 +5,6 @@ use std::cell::Cell;
 use database::Database;
 use database_load::profile::Profile;
 use database_load::settings::Settings;
-use database_load::sources::OnUnreachable;
 use database_load::{
     Answer, LoadOptions, Outcome, ProfileRun, RollbackOptions, RunOptions, Summary, Target, freshness,
     history, plan, prune, rollback, run, status, verify,
@@ -17,7 +16,7 @@ use serde_json::json;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
-use crate::cli::{Command, Freshness, History, Plan, Prune, Rollback, Run};
+use crate::cli::{Command, Freshness, History, Load, Prune, Rollback, Run};
 
 /// What the commands share.
 pub(crate) struct Commands<'a> {
@@ -36,21 +35,8 @@ impl Commands<'_> {
         match command {
             // Have been done, without a database.
             Command::Coupons(_) | Command::Alive => Ok(ExitCode::Done.into()),
-            Command::Run(Run {
-                profiles,
-                force,
-                dry_run: true,
-                on_unreachable,
-            }) => {
-                let plan = Plan {
-                    profiles,
-                    force,
-                    on_unreachable,
-                };
-                self.plan(plan).await
-            }
-            Command::Run(arguments) => self.run(arguments).await,
-            Command::Plan(arguments) => self.plan(arguments).await,
+            Command::Run(Run { load, dry_run: false }) => self.run(&load).await,
+            Command::Run(Run { load, .. }) | Command::Plan(load) => self.plan(&load).await,
             Command::Status => self.show(&status(self.database, &self.run_options).await?),
             Command::History(arguments) => self.history(arguments).await,
             Command::Verify(arguments) => self.verify(names(&arguments.profiles)).await,
@@ -60,14 +46,8 @@ impl Commands<'_> {
         }
     }
 
-    async fn run(&self, arguments: Run) -> Result<ProcessOutcome, Failure> {
-        let Run {
-            profiles,
-            force,
-            on_unreachable,
-            ..
-        } = arguments;
-        let options = self.options(&profiles, force, on_unreachable)?;
+    async fn run(&self, load: &Load) -> Result<ProcessOutcome, Failure> {
+        let options = self.options(load)?;
         let span = tracing::info_span!(
             "dataload.execute",
             profiles = names_of(&options).join(","),
@@ -79,14 +59,8 @@ impl Commands<'_> {
         self.done(&summary)
     }
 
-    async fn plan(&self, arguments: Plan) -> Result<ProcessOutcome, Failure> {
-        let Plan {
-            profiles,
-            force,
-            on_unreachable,
-        } = arguments;
-        let options = self.options(&profiles, force, on_unreachable)?;
-        let plan = plan(self.database, &options).await?;
+    async fn plan(&self, load: &Load) -> Result<ProcessOutcome, Failure> {
+        let plan = plan(self.database, &self.options(load)?).await?;
         self.show(&Answer::from(&plan))?;
         let said = plan.profiles.iter().map(|plan| {
             let outcome = match plan.outcome {
@@ -126,8 +100,7 @@ impl Commands<'_> {
             run_id = tracing::field::Empty,
             outcome = tracing::field::Empty
         );
-        let mut summary = Summary::default();
-        summary.add(traced(span, rollback(self.database, &options)).await?);
+        let summary = traced(span, rollback(self.database, &options)).await?;
         self.done(&summary)
     }
 
@@ -151,16 +124,10 @@ impl Commands<'_> {
         verdict.map(|()| done)
     }
 
-    fn options(
-        &self,
-        profiles: &[String],
-        force: bool,
-        on_unreachable: Option<OnUnreachable>,
-    ) -> Result<LoadOptions, Failure> {
-        let names = if profiles.is_empty() {
-            &self.settings.profiles
-        } else {
-            profiles
+    fn options(&self, load: &Load) -> Result<LoadOptions, Failure> {
+        let names = match load.profiles.as_slice() {
+            [] => self.settings.profiles.as_slice(),
+            named => named,
         };
         if names.is_empty() {
             return Err(Failure::new(
@@ -169,10 +136,10 @@ impl Commands<'_> {
             ));
         }
         let mut sources = self.settings.sources.clone();
-        sources.on_unreachable = on_unreachable.unwrap_or(sources.on_unreachable);
+        sources.on_unreachable = load.on_unreachable.unwrap_or(sources.on_unreachable);
         Ok(LoadOptions {
             profiles: names.iter().map(|name| self.settings.profile(name)).collect(),
-            force,
+            force: load.force,
             hash_keys: self.settings.hash_keys()?,
             production: self.settings.telemetry.production(),
             sources,

@@ -1,5 +1,6 @@
 //! One run of the loader: decide, read, stage, publish; every step is recorded.
 
+pub(crate) mod command;
 mod connect;
 mod decide;
 pub(crate) mod failure;
@@ -19,14 +20,11 @@ mod summary;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::Ordering;
 
 use database::Database;
 use process::failure::{ExitCode, Failure};
-use process::panics;
 use shop::HashKeys;
-use tracing::{Span, warn};
 use uuid::Uuid;
 
 pub use plan::{Plan, ProfilePlan, plan};
@@ -38,6 +36,7 @@ use crate::datasets::{Data, DatasetKind};
 use crate::profile::Profile;
 use crate::run_options::{self, RunOptions};
 use crate::sources::{self, Fingerprint, Input, OnUnreachable, Source, blocking, fingerprint};
+use command::CommandRun;
 pub(crate) use connect::connect;
 use steps::Run;
 
@@ -110,106 +109,24 @@ struct ValidatedProfile {
 /// [`Failure`] with the exit code of the process, naming the runs that failed; the active data are
 /// what they were before.
 pub async fn run(database: &Database, options: &LoadOptions) -> Result<Summary, Failure> {
-    let runs: Vec<(Uuid, String)> = options
-        .profiles
-        .iter()
-        .map(|path| (Uuid::now_v7(), Profile::name_of(path)))
-        .collect();
-    let ids: Vec<String> = runs.iter().map(|(id, _)| id.to_string()).collect();
-    Span::current().record("run_id", ids.join(","));
-    let mut summary = Summary::default();
-    let result = attempt(database, options, &runs, &mut summary).await;
-    let mut outcomes: Vec<&str> = summary.profiles.iter().map(|run| run.outcome.name()).collect();
-    if let Err(failure) = &result {
-        outcomes.push(outcome_of(failure).name());
-    }
-    outcomes.dedup();
-    Span::current().record("outcome", outcomes.join(","));
-    result.map(|()| summary)
-}
-
-async fn attempt(
-    database: &Database,
-    options: &LoadOptions,
-    runs: &[(Uuid, String)],
-    summary: &mut Summary,
-) -> Result<(), Failure> {
-    let interrupt = Arc::new(AtomicBool::new(false));
-    let deadline = options.run_options.deadline();
+    let runs = runs(&options.profiles);
+    let command = CommandRun::start(database, "run", &options.run_options, runs);
     let run = Run {
-        database,
+        command: &command,
         options,
-        deadline: &deadline,
-        interrupt: Arc::clone(&interrupt),
-        started: Instant::now(),
+        interrupt: Arc::default(),
     };
-    let mut client = None;
+    let (mut client, mut summary) = (None, Summary::default());
     // Dropping the work rolls back what is in progress; only the publication ends by itself.
-    let staged = run_options::or_stop(&deadline, run.stage(runs, &mut client, summary)).await;
-    interrupt.store(true, Ordering::Relaxed);
-    let published = match staged {
-        Ok(None) => Ok(()),
-        Ok(Some(staged)) => {
-            let published = panics::caught_in(run.publish(staged, summary)).await;
-            published.unwrap_or_else(|panicked| Err(panicked.into()))
-        }
-        Err(failure) => Err(failure),
-    };
-    let Err(failure) = published else {
-        return Ok(());
-    };
-    // Of several profiles some may have had nothing to do: their runs are over.
-    let is_open = |run: &&(Uuid, String)| summary.profiles.iter().all(|done| done.run_id != run.0);
-    let open: Vec<(Uuid, String)> = runs.iter().filter(is_open).cloned().collect();
-    let records: Vec<_> = open
-        .iter()
-        .map(|(run_id, profile)| record::of(*run_id, "run", profile, &options.run_options))
-        .collect();
-    // What could not be reached in all the time of the wait is not tried again.
-    let is_hopeless = client.is_none() && failure.code == ExitCode::DatabaseUnreachable;
-    let mut published_versions = Vec::new();
-    if !is_hopeless {
-        published_versions = record::failed(database, client.as_deref(), &records, &failure).await;
-    }
-    if published_versions.is_empty() {
-        return Err(failure_summary(failure, &open));
-    }
-    warn!(
-        cause = failure.line(),
-        "the connection was lost while publishing; the publication took place"
-    );
-    for (run_id, profile) in open {
-        if let Some((_, version)) = published_versions.iter().find(|(id, _)| *id == run_id) {
-            summary.add(ProfileRun {
-                run_id,
-                profile,
-                outcome: Outcome::Changed,
-                version: Some(*version),
-                changes: Vec::new(),
-                elapsed: run.started.elapsed(),
-            });
-        }
-    }
-    Ok(())
+    let staged = run_options::or_stop(&command.deadline, run.stage(&mut client, &mut summary)).await;
+    run.interrupt.store(true, Ordering::Relaxed);
+    command.publish(client.as_deref(), staged, summary).await
 }
 
-pub(crate) fn outcome_of(failure: &Failure) -> Outcome {
-    if failure.code == ExitCode::Terminated {
-        Outcome::Canceled
-    } else {
-        Outcome::Failed
-    }
-}
-
-/// The failure with the runs that it ended: it becomes the last line of the log.
-pub(crate) fn failure_summary(failure: Failure, runs: &[(Uuid, String)]) -> Failure {
-    let name = |(run_id, profile): &(Uuid, String)| match profile.as_str() {
-        "" => format!("run {run_id}"),
-        profile => format!("run {run_id} of profile {profile}"),
-    };
-    let names: Vec<String> = runs.iter().map(name).collect();
-    let message = format!("{}: {}", names.join(", "), outcome_of(&failure).name());
-    Failure::new(failure.code, message).context_from(failure)
+/// A run id for each profile, with its name.
+fn runs(profiles: &[PathBuf]) -> Vec<(Uuid, String)> {
+    let run = |path: &PathBuf| (Uuid::now_v7(), Profile::name_of(path));
+    profiles.iter().map(run).collect()
 }
 
 /// Reads profiles and small inputs, and asks for the rest, before the database is asked for

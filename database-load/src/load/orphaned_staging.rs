@@ -19,7 +19,7 @@ const RUNS: &str = "SELECT run_id FROM dataset_versions WHERE version = ANY ($1)
 const LEFT: &str = "SELECT version FROM dataset_versions WHERE version = ANY ($1) AND state = 'staged'";
 
 /// In pieces, so that no statement holds a snapshot for long.
-const FORGET_CODES: &str = "
+pub(crate) const FORGET_CODES: &str = "
     DELETE FROM coupon_codes
     WHERE version = ANY ($1)
       AND ctid = ANY (ARRAY(SELECT ctid FROM coupon_codes WHERE version = ANY ($1) LIMIT 50000))";
@@ -46,21 +46,16 @@ async fn sweep_one(client: &Client, version: i64) -> Result<(), Failure> {
         return Ok(());
     };
     let names: Vec<String> = row.get(0);
-    let mut locked = Vec::new();
-    let mut all = true;
-    for dataset in DatasetKind::ALL
-        .into_iter()
-        .filter(|dataset| names.iter().any(|name| name == dataset.name()))
-    {
+    let (mut locked, mut all) = (Vec::new(), true);
+    for dataset in names.iter().filter_map(|name| DatasetKind::named(name)) {
         all = all && lock::attempt(client, dataset).await?;
         if all {
             locked.push(dataset);
         }
     }
-    let removed = if all {
-        remove(client, &[version]).await
-    } else {
-        Ok(())
+    let removed = match all {
+        true => remove(client, &[version]).await,
+        false => Ok(()),
     };
     for dataset in locked {
         lock::release(client, dataset).await?;
@@ -95,16 +90,28 @@ pub(super) async fn remove(client: &Client, versions: &[i64]) -> Result<(), Fail
     if versions.is_empty() {
         return Ok(());
     }
-    while client
-        .execute(FORGET_CODES, &[&versions])
-        .await
-        .map_err(doing())?
-        > 0
-    {}
+    let forgotten = delete_in_pieces(client, FORGET_CODES, &versions).await;
+    forgotten.map_err(doing())?;
     client
         .execute(FORGET_VERSIONS, &[&versions])
         .await
         .map_err(doing())?;
     info!(?versions, "removed what a run had staged and not published");
     Ok(())
+}
+
+/// Runs a statement that deletes a piece of what these versions have until nothing is left; returns
+/// how many rows that were.
+pub(crate) async fn delete_in_pieces(
+    client: &Client,
+    forget: &str,
+    versions: &[i64],
+) -> Result<u64, tokio_postgres::Error> {
+    let mut deleted = 0;
+    loop {
+        match client.execute(forget, &[&versions]).await? {
+            0 => return Ok(deleted),
+            piece => deleted += piece,
+        }
+    }
 }

@@ -13,7 +13,6 @@ use super::steps::{fetch, read_job};
 use super::{LoadOptions, Outcome, ValidatedProfile, connect, failure, open, shrink_guard};
 use crate::datasets::DatasetKind;
 use crate::difference::{self, Difference, Expected};
-use crate::profile::Profile;
 use crate::run_options;
 
 /// What a run would do.
@@ -65,12 +64,7 @@ async fn make(
     options: &LoadOptions,
     interrupt: &Arc<AtomicBool>,
 ) -> Result<Plan, Failure> {
-    let runs: Vec<(Uuid, String)> = options
-        .profiles
-        .iter()
-        .map(|path| (Uuid::now_v7(), Profile::name_of(path)))
-        .collect();
-    let jobs = open(options, &runs).await?;
+    let jobs = open(options, &super::runs(&options.profiles)).await?;
     let client = connect::connect(database, options.run_options.wait_timeout).await?;
     let mut plan = Plan::default();
     let mut loads = Vec::new();

@@ -148,16 +148,17 @@ async fn publish_all(
     let mut all = Vec::with_capacity(publications.len());
     for publication in publications {
         is_still_active(&transaction, publication).await?;
-        all.push(apply(&transaction, publication, deadline).await?);
+        let changes = apply(&transaction, publication, deadline).await?;
         check(deadline)?;
-        if is_changed(publication, all.last()) {
+        if outcome(publication, &changes) == Outcome::Changed {
             activate(&transaction, publication).await?;
         }
+        all.push(changes);
     }
     // Last of all: others that write to these rows wait for a short time.
     for (publication, changes) in publications.iter().zip(&all) {
         record(&transaction, publication, changes).await?;
-        if !is_changed(publication, Some(changes)) {
+        if outcome(publication, changes) == Outcome::Unchanged {
             continue;
         }
         let version = publication.version.to_string();
@@ -175,13 +176,14 @@ async fn publish_all(
     Ok(all)
 }
 
-/// Whether anything was done at all: what is restored over itself may have been there as it was.
-pub(crate) fn is_changed(publication: &Publication, changes: Option<&PerTable>) -> bool {
-    publication.active != Some(publication.version)
-        || changes
-            .into_iter()
-            .flatten()
-            .any(|(_, changes)| *changes != Changes::default())
+/// Unchanged when nothing was done at all: what is restored over itself may have been there as it
+/// was.
+pub(super) fn outcome(publication: &Publication, changes: &PerTable) -> Outcome {
+    let is_nothing = |(_, changes): &(&str, Changes)| *changes == Changes::default();
+    match publication.active == Some(publication.version) && changes.iter().all(is_nothing) {
+        true => Outcome::Unchanged,
+        false => Outcome::Changed,
+    }
 }
 
 async fn is_still_active(transaction: &Transaction<'_>, publication: &Publication) -> Result<(), Failure> {
@@ -232,11 +234,7 @@ async fn record(
     let retired = sum(|changes| changes.retired);
     let run_id = publication.run_id.to_string();
     let (version, message) = (&publication.version, &publication.message);
-    let outcome = if is_changed(publication, Some(changes)) {
-        Outcome::Changed.name()
-    } else {
-        Outcome::Unchanged.name()
-    };
+    let outcome = outcome(publication, changes).name();
     let values: [&(dyn ToSql + Sync); 7] = [&run_id, &outcome, version, &added, &changed, &retired, message];
     if execute(transaction, RECORD, &values).await? == 1 {
         return Ok(());

@@ -1,6 +1,6 @@
 //! The rows of `bootstrap_runs` that the loader writes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use database::Database;
 use one_shot::run_record::{self, RunEnd, RunRecord, Version};
@@ -9,9 +9,7 @@ use tokio_postgres::Client;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use crate::run_options::RunOptions;
-
-use super::{Outcome, TASK, failure, orphaned_staging, session};
+use super::{Outcome, failure, orphaned_staging, session};
 
 /// Limit of recording a failure.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -19,24 +17,6 @@ const LIMIT: Duration = Duration::from_secs(5);
 const PUBLISHED: &str = "SELECT id, version FROM bootstrap_runs WHERE id = ANY ($1) AND outcome = 'changed'";
 
 const STAGED: &str = "SELECT version FROM dataset_versions WHERE run_id = ANY ($1) AND state = 'staged'";
-
-/// The record of a run; the empty profile stands for all of them.
-pub(crate) fn of<'a>(
-    run_id: Uuid,
-    command: &'static str,
-    profile: &'a str,
-    options: &'a RunOptions,
-) -> RunRecord<'a> {
-    RunRecord {
-        run_id,
-        task: TASK,
-        command,
-        profile: (!profile.is_empty()).then_some(profile),
-        build: &options.build,
-        trigger: Some(options.trigger),
-        started: Instant::now(),
-    }
-}
 
 /// Records that a run has begun.
 pub(crate) async fn begin(client: &Client, record: &RunRecord<'_>) -> Result<(), Failure> {

@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
-use database::Database;
-use one_shot::{Deadline, Heartbeat, RunRecord, SideChannel};
+use one_shot::{Heartbeat, RunRecord, SideChannel};
 use process::failure::Failure;
 use tokio_postgres::Client;
-use tracing::Instrument as _;
-use uuid::Uuid;
 
+use super::command::{CommandRun, Prepared};
 use super::decide::{self, Decision};
 use super::progress::Progress;
-use super::publish::{self, Publication};
 use super::{
-    Changes, LoadOptions, Outcome, ProfileLoad, ProfileRun, Summary, ValidatedProfile, blocking, connect,
-    lock, may_stay, open, orphaned_staging, record, session, shrink_guard, stage,
+    LoadOptions, ProfileLoad, Summary, ValidatedProfile, blocking, connect, lock, may_stay, open,
+    orphaned_staging, record, session, shrink_guard, stage,
 };
 use crate::datasets::DatasetKind;
 use crate::datasets::Reading;
@@ -24,36 +20,23 @@ use crate::sources::{self, content_sha256};
 
 /// A run in progress.
 pub(super) struct Run<'a> {
-    pub(super) database: &'a Database,
+    pub(super) command: &'a CommandRun<'a>,
     pub(super) options: &'a LoadOptions,
-    pub(super) deadline: &'a Deadline,
     /// Set when the result of reading is no longer needed.
     pub(super) interrupt: Arc<AtomicBool>,
-    pub(super) started: Instant,
-}
-
-/// Everything that waits to be published, and the connections: one holds the locks, the other has
-/// staged and publishes.
-pub(super) struct AllStaged {
-    publications: Vec<Publication>,
-    locks: Arc<Client>,
-    client: Client,
-    _heartbeat: Heartbeat,
-    progress: Progress,
 }
 
 impl Run<'_> {
     /// Everything up to the publication; `None` when there is nothing to publish. The connection it
-    /// makes is put into
-    /// `connected`, so that it outlives this work.
+    /// makes is put into `connected`, so that it outlives this work.
     pub(super) async fn stage(
         &self,
-        runs: &[(Uuid, String)],
         connected: &mut Option<Arc<Client>>,
         summary: &mut Summary,
-    ) -> Result<Option<AllStaged>, Failure> {
-        let jobs = open(self.options, runs).await?;
-        let locks = Arc::new(connect::connect(self.database, self.options.run_options.wait_timeout).await?);
+    ) -> Result<Option<Prepared>, Failure> {
+        let (database, limits) = (self.command.database, self.command.options);
+        let jobs = open(self.options, &self.command.runs).await?;
+        let locks = Arc::new(connect::connect(database, limits.wait_timeout).await?);
         *connected = Some(Arc::clone(&locks));
         let loads = self.changed_sources(&locks, jobs, summary).await?;
         if loads.is_empty() {
@@ -63,13 +46,7 @@ impl Run<'_> {
         let run_ids = loads.iter().map(|job| job.run_id).collect();
         let heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&locks)), run_ids);
         let datasets = datasets(&loads);
-        lock::acquire(
-            &locks,
-            &datasets,
-            self.options.run_options.lock_timeout,
-            &progress,
-        )
-        .await?;
+        lock::acquire(&locks, &datasets, limits.lock_timeout, &progress).await?;
         let mut changed = Vec::new();
         for read in self
             .read_changed_sources(&locks, loads, &progress, summary)
@@ -83,12 +60,12 @@ impl Run<'_> {
             return Ok(None);
         }
         // Before anything is staged: a server without room for it is found out in time.
-        let client = session::open_with(self.database, self.options.run_options.lock_timeout).await?;
+        let client = session::open_with(database, limits.lock_timeout).await?;
         orphaned_staging::remove_of(&locks, &datasets).await?;
         progress.phase("staging");
         let key = self.options.hash_keys.writer().id();
-        let publications = stage::stage(self.database, &client, &changed, key, &progress).await?;
-        Ok(Some(AllStaged {
+        let publications = stage::stage(database, &client, &changed, key, &progress).await?;
+        Ok(Some(Prepared {
             publications,
             locks,
             client,
@@ -168,7 +145,8 @@ impl Run<'_> {
         let message = job.unreachable.as_ref().map(Failure::line);
         let (outcome, active) = (decision.outcome(), decision.active());
         record::end(client, &self.record(job), outcome, active, message).await?;
-        summary.add(self.done(job, decision));
+        let (run_id, profile) = (job.run_id, &job.profile.name);
+        summary.add(self.command.ended(run_id, profile, outcome, active, Vec::new()));
         Ok(())
     }
 
@@ -181,54 +159,8 @@ impl Run<'_> {
         read_job(self.options, &self.interrupt, &progress.scan(), job, active).await
     }
 
-    /// Makes everything that was staged the active version.
-    pub(super) async fn publish(&self, mut staged: AllStaged, summary: &mut Summary) -> Result<(), Failure> {
-        staged.progress.phase("publishing");
-        let span = tracing::info_span!("dataload.publish");
-        let locks = SideChannel::Shared(Arc::clone(&staged.locks));
-        let AllStaged {
-            publications, client, ..
-        } = &mut staged;
-        let published = publish::publish(client, &locks, publications, self.deadline)
-            .instrument(span)
-            .await?;
-        for (publication, changes) in publications.iter().zip(published) {
-            let Publication {
-                run_id,
-                profile,
-                version,
-                ..
-            } = publication;
-            summary.add(self.ended(*run_id, profile, Outcome::Changed, Some(*version), changes));
-        }
-        Ok(())
-    }
-
-    fn record<'a>(&'a self, job: &'a ProfileLoad) -> RunRecord<'a> {
-        record::of(job.run_id, "run", &job.profile.name, &self.options.run_options)
-    }
-
-    fn done(&self, job: &ProfileLoad, decision: &Decision) -> ProfileRun {
-        let (run_id, profile) = (job.run_id, &job.profile.name);
-        self.ended(run_id, profile, decision.outcome(), decision.active(), Vec::new())
-    }
-
-    fn ended(
-        &self,
-        run_id: Uuid,
-        profile: &str,
-        outcome: Outcome,
-        version: Option<i64>,
-        changes: Vec<(&'static str, Changes)>,
-    ) -> ProfileRun {
-        ProfileRun {
-            run_id,
-            profile: profile.to_owned(),
-            outcome,
-            version,
-            changes,
-            elapsed: self.started.elapsed(),
-        }
+    fn record<'b>(&'b self, job: &'b ProfileLoad) -> RunRecord<'b> {
+        self.command.record(job.run_id, &job.profile.name)
     }
 }
 

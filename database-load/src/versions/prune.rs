@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use database::Database;
-use one_shot::{Heartbeat, SideChannel};
-use process::failure::{ExitCode, Failure};
+use process::failure::Failure;
 use serde::Serialize;
 use tokio_postgres::Client;
 use tracing::{Span, info};
 use uuid::Uuid;
 
 use crate::datasets::DatasetKind;
-use crate::load::{self, Outcome, failure, lock, progress, record};
+use crate::load::command::{CommandRun, failure_summary, outcome_of};
+use crate::load::{self, Outcome, failure, lock, orphaned_staging, record};
 use crate::run_options::{self, RunOptions};
-
-const COMMAND: &str = "prune";
 
 /// What pruning did.
 #[derive(Clone, Debug, Serialize)]
@@ -96,13 +94,8 @@ const WITH_CODES: &str = "
 /// In pieces, so that no statement holds a snapshot for long.
 const FORGET_ROWS: &str = "
     DELETE FROM dataset_rows
-    WHERE version = $1
-      AND ctid = ANY (ARRAY(SELECT ctid FROM dataset_rows WHERE version = $1 LIMIT 10000))";
-
-const FORGET_CODES: &str = "
-    DELETE FROM coupon_codes
-    WHERE version = $1
-      AND ctid = ANY (ARRAY(SELECT ctid FROM coupon_codes WHERE version = $1 LIMIT 50000))";
+    WHERE version = ANY ($1)
+      AND ctid = ANY (ARRAY(SELECT ctid FROM dataset_rows WHERE version = ANY ($1) LIMIT 10000))";
 
 /// Deletes the rows and coupon codes of all versions but the `keep` newest of each profile; never
 /// those of the active version, nor of the one that `rollback --previous` would take. Without
@@ -122,11 +115,13 @@ pub async fn prune(
     keep: u32,
 ) -> Result<Pruned, Failure> {
     let run_id = Uuid::now_v7();
-    Span::current().record("run_id", run_id.to_string());
-    let deadline = run_options.deadline();
+    let command = CommandRun::start(database, "prune", run_options, vec![(run_id, String::new())]);
     let mut connected = None;
-    let work = forget(database, run_options, profiles, keep, run_id, &mut connected);
-    let failure = match (run_options::or_stop(&deadline, work).await, deadline.reason()) {
+    let work = forget(&command, profiles, keep, run_id, &mut connected);
+    let failure = match (
+        run_options::or_stop(&command.deadline, work).await,
+        command.deadline.reason(),
+    ) {
         (Ok(pruned), _) => {
             Span::current().record("outcome", pruned.outcome().name());
             return Ok(pruned);
@@ -136,30 +131,30 @@ pub async fn prune(
         }
         (Err(failure), None) => failure,
     };
-    Span::current().record("outcome", load::outcome_of(&failure).name());
-    let runs = [(run_id, String::new())];
-    let record = record::of(run_id, COMMAND, "", run_options);
-    if connected.is_some() || failure.code != ExitCode::DatabaseUnreachable {
-        record::failed(database, connected.as_deref(), &[record], &failure).await;
-    }
-    Err(load::failure_summary(failure, &runs))
+    Span::current().record("outcome", outcome_of(&failure).name());
+    command
+        .record_failure(connected.as_deref(), &command.runs, &failure)
+        .await;
+    Err(failure_summary(failure, &command.runs))
 }
 
 async fn forget(
-    database: &Database,
-    run_options: &RunOptions,
+    command: &CommandRun<'_>,
     profiles: &[String],
     keep: u32,
     run_id: Uuid,
     connected: &mut Option<Arc<Client>>,
 ) -> Result<Pruned, Failure> {
-    let client = Arc::new(load::connect(database, run_options.wait_timeout).await?);
+    let client = Arc::new(load::connect(command.database, command.options.wait_timeout).await?);
     *connected = Some(Arc::clone(&client));
-    let record = record::of(run_id, COMMAND, "", run_options);
-    record::begin(&client, &record).await?;
-    let _heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&client)), vec![run_id]);
-    let progress = progress::Progress::start();
-    lock::acquire(&client, &DatasetKind::ALL, run_options.lock_timeout, &progress).await?;
+    let (_heartbeat, progress) = command.begin(&client).await?;
+    lock::acquire(
+        &client,
+        &DatasetKind::ALL,
+        command.options.lock_timeout,
+        &progress,
+    )
+    .await?;
     let versions = give_up(&client, profiles, keep).await?;
     for dataset in DatasetKind::ALL {
         lock::release(&client, dataset).await?;
@@ -172,7 +167,7 @@ async fn forget(
         coupon_codes: 0,
     };
     pruned.rows = delete(&client, WITH_ROWS, FORGET_ROWS).await?;
-    pruned.coupon_codes = delete(&client, WITH_CODES, FORGET_CODES).await?;
+    pruned.coupon_codes = delete(&client, WITH_CODES, orphaned_staging::FORGET_CODES).await?;
     let numbers: Vec<String> = pruned
         .versions
         .iter()
@@ -189,6 +184,7 @@ async fn forget(
         pruned.coupon_codes
     );
     info!(%run_id, outcome = pruned.outcome().name(), "{message}");
+    let record = command.record(run_id, "");
     record::end(&client, &record, pruned.outcome(), None, Some(message)).await?;
     Ok(pruned)
 }
@@ -211,16 +207,9 @@ async fn give_up(client: &Client, profiles: &[String], keep: u32) -> Result<Vec<
 /// Deletes in pieces what the versions that `find` finds have; returns how many rows that were.
 async fn delete(client: &Client, find: &str, forget: &str) -> Result<u64, Failure> {
     let doing = || failure::database("delete what was given up");
-    let mut deleted = 0;
-    for row in client.query(find, &[]).await.map_err(doing())? {
-        let version: i64 = row.get(0);
-        loop {
-            let piece = client.execute(forget, &[&version]).await.map_err(doing())?;
-            if piece == 0 {
-                break;
-            }
-            deleted += piece;
-        }
-    }
-    Ok(deleted)
+    let versions = client.query(find, &[]).await.map_err(doing())?;
+    let versions: Vec<i64> = versions.iter().map(|row| row.get(0)).collect();
+    orphaned_staging::delete_in_pieces(client, forget, &versions)
+        .await
+        .map_err(doing())
 }

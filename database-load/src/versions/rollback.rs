@@ -1,26 +1,19 @@
 //! Back to a version that was active before, on purpose.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use database::Database;
-use one_shot::{Deadline, Heartbeat, SideChannel};
 use process::failure::{ExitCode, Failure};
-use process::panics;
 use shop::HashKeys;
 use tokio_postgres::Client;
-use tracing::{Instrument as _, Span, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::datasets::DatasetKind;
-use crate::load::publish::{self, Origin, Publication};
-use crate::load::{
-    self, Changes, Outcome, ProfileRun, failure, lock, orphaned_staging, progress, record, session,
-    shrink_guard, stage,
-};
+use crate::load::command::{CommandRun, Prepared};
+use crate::load::publish::{Origin, Publication};
+use crate::load::{self, Changes, Summary, failure, lock, orphaned_staging, session, shrink_guard, stage};
 use crate::run_options::{self, RunOptions};
-
-const COMMAND: &str = "rollback";
 
 /// What is asked of a rollback.
 #[derive(Clone, Debug)]
@@ -73,112 +66,38 @@ const FIND: &str = "
 /// `Usage` when there is no such version, or its rows were pruned; `Incompatible` when their format
 /// is not known, or the API would leave one out; `InvalidData` when it would bring a revoked key
 /// back under another id; those of a run. Nothing is changed then.
-pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<ProfileRun, Failure> {
-    let (run_id, started) = (Uuid::now_v7(), Instant::now());
-    Span::current().record("run_id", run_id.to_string());
-    let deadline = options.run_options.deadline();
-    let mut connected = None;
-    let prepared = run_options::or_stop(&deadline, prepare(database, options, run_id, &mut connected)).await;
-    let done = match prepared {
-        Ok(prepared) => {
-            let published = panics::caught_in(prepared.publish(&deadline)).await;
-            published.unwrap_or_else(|panicked| Err(panicked.into()))
-        }
-        Err(failure) => Err(failure),
-    };
-    let failure = match done {
-        Ok((outcome, version, changes)) => {
-            Span::current().record("outcome", outcome.name());
-            return Ok(ProfileRun {
-                run_id,
-                profile: options.profile.clone(),
-                outcome,
-                version: Some(version),
-                changes,
-                elapsed: started.elapsed(),
-            });
-        }
-        Err(failure) => failure,
-    };
-    Span::current().record("outcome", load::outcome_of(&failure).name());
-    let runs = [(run_id, options.profile.clone())];
-    let record = record::of(run_id, COMMAND, &options.profile, &options.run_options);
-    let mut published_versions = Vec::new();
-    if connected.is_some() || failure.code != ExitCode::DatabaseUnreachable {
-        published_versions = record::failed(database, connected.as_deref(), &[record], &failure).await;
-    }
-    let Some((_, version)) = published_versions.first() else {
-        return Err(load::failure_summary(failure, &runs));
-    };
-    warn!(
-        cause = failure.line(),
-        "the connection was lost while publishing; the publication took place"
-    );
-    Ok(ProfileRun {
-        run_id,
-        profile: options.profile.clone(),
-        outcome: Outcome::Changed,
-        version: Some(*version),
-        changes: Vec::new(),
-        elapsed: started.elapsed(),
-    })
+pub async fn rollback(database: &Database, options: &RollbackOptions) -> Result<Summary, Failure> {
+    let run_id = Uuid::now_v7();
+    let runs = vec![(run_id, options.profile.clone())];
+    let command = CommandRun::start(database, "rollback", &options.run_options, runs);
+    let mut client = None;
+    let prepare = prepare(&command, options, run_id, &mut client);
+    let prepared = run_options::or_stop(&command.deadline, prepare).await.map(Some);
+    command
+        .publish(client.as_deref(), prepared, Summary::default())
+        .await
 }
 
 /// Everything but the publication.
-struct Prepared {
-    publication: Publication,
-    locks: Arc<Client>,
-    client: Client,
-    _heartbeat: Heartbeat,
-    _progress: progress::Progress,
-}
-
-impl Prepared {
-    async fn publish(mut self, deadline: &Deadline) -> Result<(Outcome, i64, publish::PerTable), Failure> {
-        let locks = SideChannel::Shared(Arc::clone(&self.locks));
-        let publications = std::slice::from_ref(&self.publication);
-        let span = tracing::info_span!("dataload.publish");
-        let published = publish::publish(&mut self.client, &locks, publications, deadline)
-            .instrument(span)
-            .await?;
-        let changes = published.into_iter().next().unwrap_or_default();
-        let outcome = if publish::is_changed(&self.publication, Some(&changes)) {
-            Outcome::Changed
-        } else {
-            Outcome::Unchanged
-        };
-        Ok((outcome, self.publication.version, changes))
-    }
-}
-
 async fn prepare(
-    database: &Database,
+    command: &CommandRun<'_>,
     options: &RollbackOptions,
     run_id: Uuid,
     connected: &mut Option<Arc<Client>>,
 ) -> Result<Prepared, Failure> {
-    let locks = Arc::new(load::connect(database, options.run_options.wait_timeout).await?);
+    let (database, limits) = (command.database, command.options);
+    let locks = Arc::new(load::connect(database, limits.wait_timeout).await?);
     *connected = Some(Arc::clone(&locks));
-    let record = record::of(run_id, COMMAND, &options.profile, &options.run_options);
-    record::begin(&locks, &record).await?;
-    let heartbeat = Heartbeat::start(SideChannel::Shared(Arc::clone(&locks)), vec![run_id]);
-    let progress = progress::Progress::start();
+    let (heartbeat, progress) = command.begin(&locks).await?;
     // All of them: which ones the versions bring is only certain while no load runs.
-    lock::acquire(
-        &locks,
-        &DatasetKind::ALL,
-        options.run_options.lock_timeout,
-        &progress,
-    )
-    .await?;
+    lock::acquire(&locks, &DatasetKind::ALL, limits.lock_timeout, &progress).await?;
     orphaned_staging::remove_of(&locks, &DatasetKind::ALL).await?;
-    let publication = find(&locks, options, run_id).await?;
     Ok(Prepared {
-        publication,
-        client: session::open_with(database, options.run_options.lock_timeout).await?,
+        publications: vec![find(&locks, options, run_id).await?],
+        client: session::open_with(database, limits.lock_timeout).await?,
         locks,
         _heartbeat: heartbeat,
-        _progress: progress,
+        progress,
     })
 }
 

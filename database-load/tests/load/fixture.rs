@@ -132,7 +132,8 @@ pub(crate) async fn try_rollback(database: &TestDatabase, target: Target) -> Res
         hash_keys: HashKeys::parse(None, false).unwrap(),
         run_options: run_options(),
     };
-    database_load::rollback(&database.database(), &options).await
+    let summary = database_load::rollback(&database.database(), &options).await?;
+    Ok(summary.profiles[0].clone())
 }
 
 pub(crate) async fn rollback(database: &TestDatabase, target: Target) -> ProfileRun {
