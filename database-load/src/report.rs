@@ -86,27 +86,24 @@ fn plan_text(plan: &ProfilePlan) -> String {
         } = table;
         let counts = format!("+{} ~{} -{}", missing.count, different.count, extra.count);
         let _ = writeln!(text, "  {:<13} {counts}", table.table);
-        rows(&mut text, "+", missing);
-        rows(&mut text, "~", different);
-        rows(&mut text, "-", extra);
+        for (mark, rows) in [("+", missing), ("~", different), ("-", extra)] {
+            let line = |key: &str, columns: &str| format!("{mark} {key}  {columns}");
+            list(&mut text, rows, line, |left| format!("{mark} and {left} more"));
+        }
     }
     text
 }
 
-fn rows(text: &mut String, mark: &str, rows: &Rows) {
+/// A line for each of the first rows, and one that counts the others.
+fn list(text: &mut String, rows: &Rows, line: impl Fn(&str, &str) -> String, more: impl Fn(u64) -> String) {
     let shown = rows.rows.iter().take(SHOWN_ROWS);
-    for Row { key, columns } in shown.clone() {
+    let left = rows.count.saturating_sub(shown.len() as u64);
+    for Row { key, columns } in shown {
         let columns: Vec<String> = columns.iter().map(column).collect();
-        let _ = writeln!(text, "    {mark} {key}  {}", columns.join(", "));
-        let end = text.trim_end().len();
-        text.truncate(end);
-        text.push('\n');
+        let _ = writeln!(text, "    {}", line(key, &columns.join(", ")).trim_end());
     }
-    let left = rows
-        .count
-        .saturating_sub(u64::try_from(shown.len()).unwrap_or_default());
     if left > 0 {
-        let _ = writeln!(text, "    {mark} and {left} more");
+        let _ = writeln!(text, "    {}", more(left));
     }
 }
 
@@ -141,31 +138,27 @@ impl From<&Verification> for Answer {
                 let _ = writeln!(text, "    ! {damage}");
             }
             for table in &verified.differences {
-                named(&mut text, table.table, "missing", &table.missing);
-                named(&mut text, table.table, "changed", &table.different);
-                named(&mut text, table.table, "not of the version", &table.extra);
+                let name = table.table;
+                for (what, rows) in [
+                    ("missing", &table.missing),
+                    ("changed", &table.different),
+                    ("not of the version", &table.extra),
+                ] {
+                    // What is restored stands behind the arrow: `price 1.00 → 9.99`.
+                    let line = |key: &str, columns: &str| match columns {
+                        "" => format!("{name} {key} {what}"),
+                        columns => format!("{name} {key} {what}: {columns}"),
+                    };
+                    list(&mut text, rows, line, |left| {
+                        format!("{name}: {left} more rows {what}")
+                    });
+                }
             }
         }
         Answer {
             text,
             json: json!({ "drift": !verification.is_clean(), "datasets": verification.datasets }),
         }
-    }
-}
-
-/// `products 3 changed: price 1.00 → 9.99`; what is restored stands behind the arrow.
-fn named(text: &mut String, table: &str, what: &str, rows: &Rows) {
-    let shown = rows.rows.iter().take(SHOWN_ROWS);
-    for Row { key, columns } in shown.clone() {
-        let columns: Vec<String> = columns.iter().map(column).collect();
-        let more = if columns.is_empty() { "" } else { ": " };
-        let _ = writeln!(text, "    {table} {key} {what}{more}{}", columns.join(", "));
-    }
-    let left = rows
-        .count
-        .saturating_sub(u64::try_from(shown.len()).unwrap_or_default());
-    if left > 0 {
-        let _ = writeln!(text, "    {table}: {left} more rows {what}");
     }
 }
 
