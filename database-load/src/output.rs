@@ -22,9 +22,6 @@ pub struct Answer {
 pub(crate) type Column = (&'static str, &'static str);
 
 /// Rows of a query, each as a JSON object with the columns' names.
-///
-/// # Errors
-/// Those of the database.
 pub(crate) async fn rows(
     client: &Client,
     query: &str,

@@ -21,9 +21,6 @@ const ACTIVE: &str = "
 const CODES: &str = "SELECT code FROM coupon_codes WHERE version = $1 ORDER BY code";
 
 /// Compares the active codes with those that should be.
-///
-/// # Errors
-/// Those of the database.
 pub(crate) async fn compare(client: &Client, wanted: &CouponCodes) -> Result<Difference, Failure> {
     let doing = || failure::database("compare coupon codes");
     let mut difference = Difference::of(DatasetKind::CouponCodes.name());

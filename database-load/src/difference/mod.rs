@@ -97,9 +97,6 @@ pub(crate) enum Expected<'a> {
 }
 
 /// Compares all tables of a dataset, but for coupon codes: see [`compare_codes`].
-///
-/// # Errors
-/// Those of the database.
 pub(crate) async fn compare(
     client: &Client,
     dataset: DatasetKind,

@@ -76,29 +76,23 @@ pub(super) async fn stage(
     for read in changed {
         publications.push(insert_version(client, read, hash_key_id).await?);
     }
-    let operations = changed
-        .iter()
-        .zip(&mut publications)
-        .flat_map(|(read, publication)| {
-            let Publication {
-                version,
-                datasets,
-                coupon_codes,
-                ..
-            } = publication;
-            let mut coupon_codes = Some(coupon_codes);
-            let operations: Vec<_> = datasets
-                .iter()
-                .map(|dataset| {
-                    let codes = (*dataset == DatasetKind::CouponCodes)
-                        .then(|| coupon_codes.take())
-                        .flatten();
-                    operation(database, client, &read.data, *dataset, *version, codes, progress)
-                })
-                .collect();
-            operations
+    let operations = changed.iter().zip(&publications).map(|(read, publication)| {
+        let staged = publication.datasets.iter().map(|dataset| {
+            operation(
+                database,
+                client,
+                &read.data,
+                *dataset,
+                publication.version,
+                progress,
+            )
         });
-    try_join_all(operations).await?;
+        try_join_all(staged)
+    });
+    let codes = try_join_all(operations).await?;
+    for (publication, codes) in publications.iter_mut().zip(codes) {
+        publication.coupon_codes = codes.into_iter().flatten().next().unwrap_or_default();
+    }
     Ok(publications)
 }
 
@@ -147,16 +141,15 @@ async fn insert_version(
     })
 }
 
-/// Stages one dataset; `changes` is where coupon codes note how they differ from the active ones.
+/// Stages one dataset; returns how coupon codes differ from the active ones.
 async fn operation(
     database: &Database,
     client: &Client,
     data: &Data,
     dataset: DatasetKind,
     version: i64,
-    changes: Option<&mut Changes>,
     progress: &Progress,
-) -> Result<(), Failure> {
+) -> Result<Option<Changes>, Failure> {
     let span = data
         .spans
         .get(&dataset)
@@ -167,27 +160,27 @@ async fn operation(
         let is_large = data.count(dataset) >= ROWS_OF_A_LARGE_OPERATION;
         let own = connection(database, is_large).await;
         let client = own.as_ref().unwrap_or(client);
-        let Some(changes) = changes else {
-            let rows = (dataset.dataset().staged)(data)?;
-            let insert = async {
-                let (one, other) = rows.split_at(if is_large { rows.len() / 2 } else { rows.len() });
-                let second = connection(database, is_large).await;
-                let second = second.as_ref().unwrap_or(client);
-                try_join(
-                    insert_rows(client, version, one, progress),
-                    insert_rows(second, version, other, progress),
-                )
+        if dataset == DatasetKind::CouponCodes {
+            let codes = Some("coupon_codes");
+            let copy = copy_codes(client, version, &data.coupon_codes, progress);
+            traced("COPY", codes, copy).await?;
+            remember_sum(client, version).await?;
+            return traced("SELECT", codes, compare_codes(client, version))
                 .await
-                .map(drop)
-            };
-            return traced("INSERT", Some("dataset_rows"), insert).await;
+                .map(Some);
+        }
+        let rows = (dataset.dataset().staged)(data)?;
+        let insert = async {
+            let (one, other) = rows.split_at(if is_large { rows.len() / 2 } else { rows.len() });
+            let second = connection(database, is_large).await;
+            let second = second.as_ref().unwrap_or(client);
+            try_join(
+                insert_rows(client, version, one, progress),
+                insert_rows(second, version, other, progress),
+            )
+            .await
         };
-        let codes = Some("coupon_codes");
-        let copy = copy_codes(client, version, &data.coupon_codes, progress);
-        traced("COPY", codes, copy).await?;
-        remember_sum(client, version).await?;
-        *changes = traced("SELECT", codes, compare_codes(client, version)).await?;
-        Ok(())
+        traced("INSERT", Some("dataset_rows"), insert).await.map(|_| None)
     };
     let result = staged.instrument(span.clone()).await;
     if let Err(failure) = &result {

@@ -64,7 +64,7 @@ pub async fn status(database: &Database, run_options: &RunOptions) -> Result<Ans
         let client = load::connect(database, run_options.wait_timeout).await?;
         let active = format!("{VERSIONS} WHERE state = 'active' ORDER BY profile");
         let versions = output::rows(&client, &active, &[]).await?;
-        let runs = output::rows(&client, RUNS, &[&no_names(), &10_i64]).await?;
+        let runs = output::rows(&client, RUNS, &[&Vec::<String>::new(), &10_i64]).await?;
         let columns = &[
             ("profile", "profile"),
             ("version", "version"),
@@ -118,8 +118,4 @@ pub async fn history(
         Ok(Answer { text, json })
     };
     run_options::or_stop(&run_options.deadline(), look).await
-}
-
-fn no_names() -> Vec<String> {
-    Vec::new()
 }
