@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use test_support::{Output, Process};
 
-use crate::fixture::{Folder, corpus};
+use crate::fixture::{Folder, corpus, kernel_figure};
 
 const MEBIBYTE: u64 = 1 << 20;
 
@@ -37,34 +37,19 @@ fn assert_exact(corpus: &Path, output: &Output) {
 }
 
 #[tokio::test]
-async fn the_published_shape_is_scanned_exactly_and_counted() {
-    let (folder, corpus) = (Folder::new(), corpus("published", "0.01"));
-
-    let output = start(&folder, &corpus, &["--stats", "--json"])
-        .wait_output()
-        .await;
-
-    assert_exact(&corpus, &output);
-    assert_eq!(output.stdout.lines().count(), 8);
-    let (figures, expected): (Value, Value) =
-        (serde_json::from_str(&output.stderr).unwrap(), expected(&corpus));
-    for name in ["lines", "in_range", "distinct", "repeats", "valid", "text_bytes"] {
-        assert_eq!(figures[name], expected[name], "{name}");
-    }
-}
-
-#[tokio::test]
-async fn the_mixed_shape_is_scanned_exactly_and_counted_by_any_number_of_threads() {
-    let (folder, corpus) = (Folder::new(), corpus("mixed", "0.01"));
-    for threads in ["1", "7"] {
+async fn both_shapes_are_scanned_exactly_and_counted_by_any_number_of_threads() {
+    let folder = Folder::new();
+    for (shape, threads) in [("published", "2"), ("mixed", "1"), ("mixed", "7")] {
+        let corpus = corpus(shape, "0.01");
         let options = ["--stats", "--json", "--threads", threads];
         let output = start(&folder, &corpus, &options).wait_output().await;
 
         assert_exact(&corpus, &output);
+        assert!(shape == "mixed" || output.stdout.lines().count() == 8);
         let (figures, expected): (Value, Value) =
             (serde_json::from_str(&output.stderr).unwrap(), expected(&corpus));
         for name in ["lines", "in_range", "distinct", "repeats", "valid", "text_bytes"] {
-            assert_eq!(figures[name], expected[name], "{name}");
+            assert_eq!(figures[name], expected[name], "{shape}, {threads}: {name}");
         }
     }
 }
@@ -86,13 +71,9 @@ async fn peak_memory_stays_within_the_budget_when_the_codes_do_not_fit() {
     for (shape, scale) in [("published", "0.1"), ("mixed", "0.05")] {
         let (folder, corpus) = (Folder::new(), corpus(shape, scale));
         let mut process = start(&folder, &corpus, &["--memory", "64M"]);
-        let status = format!("/proc/{}/status", process.id());
         let mut peak = 0;
         while process.running() {
-            let status = std::fs::read_to_string(&status).unwrap_or_default();
-            if let Some(line) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
-                peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024;
-            }
+            peak = peak.max(1024 * kernel_figure(&process, "status", "VmHWM:"));
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         let output = process.wait_output().await;
@@ -117,8 +98,10 @@ async fn without_a_temporary_folder_several_passes_do() {
     // Standard input cannot be read twice.
     let files = files(&corpus);
     let files: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
-    let output = folder.shell("exec $scan --memory 64M - $2 $3 <$1", &files).await;
-    assert_eq!(output.code, Some(6), "{}", output.stderr);
+    let output = folder
+        .shell("exec $scan --memory 64M - $2 $3 <$1", &files)
+        .await
+        .exits(6);
     output.assert_stderr(&folder.name("temp"));
     assert_eq!(output.stdout, "");
 }

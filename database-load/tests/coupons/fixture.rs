@@ -4,29 +4,26 @@ use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tempfile::TempDir;
 use test_support::{Output, Process};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_database-load");
 
 /// A folder that is gone with the test.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Folder {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("coupons-{}-{number}", std::process::id());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(folder.join("temp")).unwrap();
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        std::fs::create_dir(folder.path().join("temp")).unwrap();
         Folder(folder)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// The path as text.
@@ -42,7 +39,7 @@ impl Folder {
     /// What lies in the folder and in its `temp`, hidden files included.
     pub(crate) fn files(&self) -> Vec<String> {
         let mut files = Vec::new();
-        for folder in [self.0.clone(), self.path("temp")] {
+        for folder in [self.path(""), self.path("temp")] {
             for file in folder.read_dir().unwrap() {
                 files.push(file.unwrap().file_name().into_string().unwrap());
             }
@@ -80,12 +77,6 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 pub(crate) fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(text.as_ref()).unwrap();
@@ -100,20 +91,30 @@ pub(crate) fn corpus(shape: &str, scale: &str) -> PathBuf {
         let new = Folder::new();
         let status = Command::new(BINARY)
             .args(["coupons", "generate", "--shape", shape, "--scale", scale, "--out"])
-            .arg(&new.0)
+            .arg(new.0.path())
             .stdout(Stdio::null())
             .status();
         assert!(status.unwrap().success());
         std::fs::remove_dir(new.path("temp")).unwrap();
         // Another test may have been faster: its folder is as good.
-        let _ = std::fs::rename(&new.0, &folder);
+        let _ = std::fs::rename(new.0.path(), &folder);
     }
     folder
 }
 
 /// Bytes that the process has read, all files together.
 pub(crate) fn bytes_read(process: &Process) -> u64 {
-    let io = std::fs::read_to_string(format!("/proc/{}/io", process.id())).unwrap_or_default();
-    let line = io.lines().find_map(|line| line.strip_prefix("rchar: "));
-    line.map_or(0, |bytes| bytes.parse().unwrap())
+    kernel_figure(process, "io", "rchar:")
+}
+
+/// Bytes that the process has written, all files together.
+pub(crate) fn bytes_written(process: &Process) -> u64 {
+    kernel_figure(process, "io", "wchar:")
+}
+
+/// A number of a file below `/proc`, 0 once the process has ended.
+pub(crate) fn kernel_figure(process: &Process, file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/{file}", process.id())).unwrap_or_default();
+    let mut words = text.split_whitespace().skip_while(|word| *word != name);
+    words.nth(1).map_or(0, |number| number.parse().unwrap())
 }

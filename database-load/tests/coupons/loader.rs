@@ -1,17 +1,20 @@
 //! The same scan as part of a load.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use test_support::{Output, Process, TestDatabase, eventually};
 
 use crate::fixture::{BINARY, Folder, bytes_read, corpus};
 
-/// A profile of nothing but the corpus.
-fn profile(folder: &Folder, corpus: &Path) -> String {
+/// A corpus, and a profile of nothing else.
+async fn with_corpus() -> (TestDatabase, Folder, PathBuf, String) {
+    let (database, folder) = (TestDatabase::migrated().await, Folder::new());
+    let corpus = corpus("mixed", "0.05");
     let files = (1..=3).map(|number| corpus.join(format!("mixed{number}.gz")));
     let sources: Vec<String> = files.map(|file| format!("{file:?}")).collect();
     let text = format!("[operations.coupon_codes]\nsources = [{}]\n", sources.join(", "));
-    folder.write("bulk.toml", text)
+    let profile = folder.write("bulk.toml", text);
+    (database, folder, corpus, profile)
 }
 
 fn start(database: &TestDatabase, folder: &Folder, profile: &str, memory: &str) -> Process {
@@ -58,12 +61,7 @@ async fn a_coupon_file_without_any_code_is_warned_of() {
 
 #[tokio::test]
 async fn a_load_publishes_exactly_the_valid_codes_and_reads_each_byte_once() {
-    let (database, folder, corpus) = (
-        TestDatabase::migrated().await,
-        Folder::new(),
-        corpus("mixed", "0.05"),
-    );
-    let profile = profile(&folder, &corpus);
+    let (database, folder, corpus, profile) = with_corpus().await;
 
     let (output, read) = ended(start(&database, &folder, &profile, "448M")).await;
 
@@ -85,14 +83,11 @@ async fn a_load_publishes_exactly_the_valid_codes_and_reads_each_byte_once() {
 
 #[tokio::test]
 async fn unchanged_files_are_not_scanned_again() {
-    let (database, folder, corpus) = (
-        TestDatabase::migrated().await,
-        Folder::new(),
-        corpus("mixed", "0.05"),
-    );
-    let profile = profile(&folder, &corpus);
-    let first = start(&database, &folder, &profile, "448M").wait_output().await;
-    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let (database, folder, corpus, profile) = with_corpus().await;
+    start(&database, &folder, &profile, "448M")
+        .wait_output()
+        .await
+        .exits(0);
 
     let (output, read) = ended(start(&database, &folder, &profile, "448M")).await;
 
@@ -103,21 +98,16 @@ async fn unchanged_files_are_not_scanned_again() {
 
 #[tokio::test]
 async fn a_signal_while_a_load_scans_leaves_nothing() {
-    let (database, folder, corpus) = (
-        TestDatabase::migrated().await,
-        Folder::new(),
-        corpus("mixed", "0.05"),
-    );
-    let process = start(&database, &folder, &profile(&folder, &corpus), "64M");
+    let (database, folder, corpus, profile) = with_corpus().await;
+    let process = start(&database, &folder, &profile, "64M");
     eventually("the load scans", async || {
         bytes_read(&process) > bytes_of(&corpus) / 8
     })
     .await;
 
     process.signal("TERM");
-    let output = process.wait_output().await;
+    process.wait_output().await.exits(143);
 
-    assert_eq!(output.code, Some(143), "{}", output.stderr);
     assert_eq!(database.value("SELECT count(*) FROM coupon_codes").await, "0");
     assert_eq!(database.value("SELECT count(*) FROM dataset_versions").await, "0");
     assert_eq!(folder.files(), ["bulk.toml", "temp"]);
@@ -130,9 +120,11 @@ async fn too_little_memory_is_exit_2_and_names_the_setting() {
         ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
     ];
 
-    let output = Process::spawn(BINARY, ["run"], &environment).wait_output().await;
+    let output = Process::spawn(BINARY, ["run"], &environment)
+        .wait_output()
+        .await
+        .exits(2);
 
-    assert_eq!(output.code, Some(2), "{}", output.stderr);
     output.assert_stderr("COUPON_MEMORY");
     output.assert_stderr("at least 64M");
 }

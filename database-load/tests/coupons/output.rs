@@ -38,13 +38,13 @@ async fn out_in_the_current_folder_and_into_a_device_works() {
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let here = format!("cd {} && ", folder.name(""));
 
-    let new = folder
+    folder
         .shell(&format!("{here} exec $scan \"$@\" --out new"), &files)
-        .await;
+        .await
+        .exits(0);
     let device = folder.shell("exec $scan \"$@\" --out /dev/stdout", &files).await;
     let dash = folder.shell("exec $scan \"$@\" --out -", &files).await;
 
-    assert_eq!(new.code, Some(0), "{}", new.stderr);
     assert_eq!(std::fs::read_to_string(folder.path("new")).unwrap(), CODES);
     assert_eq!(
         (device.code, device.stdout.as_str()),
@@ -92,9 +92,8 @@ async fn out_never_replaces_a_file_that_is_scanned() {
     let [one, two] = folder.two_files();
     let before = std::fs::read(&one).unwrap();
 
-    let output = folder.scan([&one, &two, "--out", &one]).await;
+    folder.scan([&one, &two, "--out", &one]).await.exits(2);
 
-    assert_eq!(output.code, Some(2), "{}", output.stderr);
     assert_eq!(std::fs::read(&one).unwrap(), before);
 }
 
@@ -106,9 +105,8 @@ async fn a_reader_that_wants_no_more_is_no_error() {
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
 
     let script = "$scan \"$@\" | head -n 1; exit ${PIPESTATUS[0]}";
-    let output = folder.shell(script, &files).await;
+    let output = folder.shell(script, &files).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert_eq!(
         (output.stdout.as_str(), output.stderr.as_str()),
         ("C00000000\n", "")

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use test_support::{Process, eventually};
 
-use crate::fixture::{BINARY, Folder, bytes_read, corpus};
+use crate::fixture::{BINARY, Folder, bytes_read, bytes_written, corpus};
 
 fn pipe(folder: &Folder, name: &str) -> String {
     let made = Command::new("mkfifo").arg(folder.path(name)).status();
@@ -49,9 +49,8 @@ async fn a_signal_while_it_waits_for_a_pipe_ends_it() {
     eventually("the other file is read", async || bytes_read(&process) > 1 << 20).await;
 
     process.signal("TERM");
-    let output = process.wait_output().await;
+    let output = process.wait_output().await.exits(143);
 
-    assert_eq!(output.code, Some(143), "{}", output.stderr);
     assert_eq!(output.stdout, "");
 }
 
@@ -65,17 +64,11 @@ async fn a_signal_while_the_output_is_not_read_ends_it() {
     let reader = OpenOptions::new().read(true).write(true).open(&full).unwrap();
     let script = "exec \"$0\" coupons scan \"$1\" \"$2\" >\"$3\"";
     let process = Process::spawn("sh", ["-c", script, BINARY, &one, &two, &full], &[]);
-    let written = || std::fs::read_to_string(format!("/proc/{}/io", process.id())).unwrap_or_default();
-    eventually("the pipe is full", async || {
-        let io = written();
-        let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
-        line.is_some_and(|bytes| bytes.parse::<u64>().unwrap() > 60_000)
-    })
-    .await;
+    eventually("the pipe is full", async || bytes_written(&process) > 60_000).await;
 
     process.signal("TERM");
 
-    assert_eq!(process.wait_output().await.code, Some(143));
+    process.wait_output().await.exits(143);
     drop(reader);
 }
 
@@ -84,21 +77,16 @@ async fn a_signal_while_a_corpus_is_made_leaves_no_file() {
     let folder = Folder::new();
     let out = folder.path("corpus");
     let arguments = ["coupons", "generate", "--shape", "mixed", "--scale", "1", "--out"];
-    let arguments: Vec<_> = arguments
-        .iter()
-        .map(Into::into)
-        .chain([out.clone().into_os_string()])
-        .collect();
-    let process = Process::spawn(BINARY, arguments, &[]);
+    let name = folder.name("corpus");
+    let process = Process::spawn(BINARY, arguments.iter().chain([&name.as_str()]), &[]);
     eventually("it has begun", async || {
         out.read_dir().is_ok_and(|mut files| files.next().is_some())
     })
     .await;
 
     process.signal("TERM");
-    let output = process.wait_output().await;
+    process.wait_output().await.exits(143);
 
-    assert_eq!(output.code, Some(143), "{}", output.stderr);
     assert_eq!(out.read_dir().unwrap().count(), 0);
 }
 
@@ -109,13 +97,7 @@ async fn a_kill_while_it_spills_leaves_no_temporary_file() {
     let corpus = corpus("mixed", "0.05");
     let files = (1..=3).map(|number| corpus.join(format!("mixed{number}.gz")).into_os_string());
     let process = folder.start(files.chain(["--memory", "64M"].map(Into::into)));
-    let spilled = || std::fs::read_to_string(format!("/proc/{}/io", process.id())).unwrap_or_default();
-    eventually("the scan spills", async || {
-        let io = spilled();
-        let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
-        line.is_some_and(|bytes| bytes.parse::<u64>().unwrap() > 1 << 20)
-    })
-    .await;
+    eventually("the scan spills", async || bytes_written(&process) > 1 << 20).await;
 
     process.signal("KILL");
 

@@ -3,12 +3,14 @@
 use process::failure::ExitCode;
 use test_support::{OwnCluster, Process, TestDatabase, binary, eventually};
 
-use crate::fixture::{Data, load_binary, outcomes, places, spawn};
+use crate::fixture::{
+    Data, PRICE_OF_3, block_publication, load_binary, loaded, outcomes, places, publication_waits, refused,
+    spawn,
+};
 
 #[tokio::test]
 async fn a_bad_file_in_the_last_operation_changes_nothing() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let before = places(&database).await;
     data.edit("default/products.csv", "9.99", "10.49");
     data.edit(
@@ -32,25 +34,15 @@ async fn a_damaged_coupon_file_changes_nothing() {
 
     let failure = data.try_load(&database).await.unwrap_err();
 
-    assert_eq!(failure.code, ExitCode::InvalidData);
-    assert!(
-        failure.line().contains("coupons2.txt is damaged at byte"),
-        "{}",
-        failure.line()
-    );
+    refused(&failure, ExitCode::InvalidData, "coupons2.txt is damaged at byte");
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
 }
 
 /// A load that has staged its rows and waits for a lock on `products` that the test holds.
 async fn staged_and_waiting(database: &TestDatabase, data: &Data) -> (Process, tokio_postgres::Client) {
-    let blocker = database.session("BEGIN; LOCK TABLE products IN SHARE MODE").await;
+    let blocker = block_publication(database).await;
     let process = spawn(database, data, &[], &[]);
-    eventually("the publication waits", async || {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%products%'";
-        database.value(waiting).await == "1"
-    })
-    .await;
+    publication_waits(database).await;
     let count = "SELECT count(*) FROM dataset_versions WHERE state = 'staged'";
     assert_eq!(database.value(count).await, "1");
     (process, blocker)
@@ -58,8 +50,7 @@ async fn staged_and_waiting(database: &TestDatabase, data: &Data) -> (Process, t
 
 #[tokio::test]
 async fn a_killed_load_leaves_the_old_data_and_the_next_run_cleans_up() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     data.edit("default/products.csv", "9.99", "10.49");
     let (process, blocker) = staged_and_waiting(&database, &data).await;
 
@@ -68,17 +59,11 @@ async fn a_killed_load_leaves_the_old_data_and_the_next_run_cleans_up() {
     drop(blocker);
 
     assert_eq!(output.signal, Some(9));
-    assert_eq!(
-        database.value("SELECT price FROM products WHERE id = 3").await,
-        "9.99"
-    );
+    assert_eq!(database.value(PRICE_OF_3).await, "9.99");
     let active = "SELECT count(*) FROM dataset_versions WHERE state = 'active'";
     assert_eq!(database.value(active).await, "1");
     data.load(&database).await;
-    assert_eq!(
-        database.value("SELECT price FROM products WHERE id = 3").await,
-        "10.49"
-    );
+    assert_eq!(database.value(PRICE_OF_3).await, "10.49");
     let count = "SELECT count(*) FROM dataset_versions WHERE state = 'staged'";
     assert_eq!(database.value(count).await, "0");
     let orphans =
@@ -90,16 +75,14 @@ async fn a_killed_load_leaves_the_old_data_and_the_next_run_cleans_up() {
 
 #[tokio::test]
 async fn sigterm_rolls_back_and_exits_143() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let before = places(&database).await;
     data.edit("default/products.csv", "9.99", "10.49");
     let (process, _blocker) = staged_and_waiting(&database, &data).await;
 
     process.signal("TERM");
-    let output = process.wait_output().await;
+    process.wait_output().await.exits(143);
 
-    assert_eq!(output.code, Some(143), "{}", output.stderr);
     assert_eq!(outcomes(&database).await, ["changed", "canceled"]);
     let without_xmax =
         |rows: Vec<Vec<String>>| rows.into_iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>();
@@ -120,28 +103,26 @@ async fn a_long_load_shows_that_it_is_alive() {
     .await;
 
     blocker.batch_execute("ROLLBACK").await.unwrap();
-    assert_eq!(process.wait_output().await.code, Some(0));
+    process.wait_output().await.exits(0);
 }
 
 #[tokio::test]
 async fn profiles_of_one_command_are_published_together_or_not_at_all() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.write(
-        "drinks.toml",
-        "[operations.promotions]\nsources = [\"drinks.csv\"]\n",
-    );
-    data.write("drinks.csv", "code,kind,value\nSPRITZ,fixed,-1\n");
+    data.add_drinks("-1");
 
-    let output = load_binary(&database, &data, &["-p", "default", "-p", "drinks"]).await;
+    let output = load_binary(&database, &data, &["-p", "default", "-p", "drinks"])
+        .await
+        .exits(10);
 
-    assert_eq!(output.code, Some(10), "{}", output.stderr);
     output.assert_stderr("drinks.csv:2, column value");
     assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
     assert_eq!(outcomes(&database).await, ["failed", "failed"]);
 
     data.write("drinks.csv", "code,kind,value\nSPRITZ,fixed,1\n");
-    let output = load_binary(&database, &data, &["--force", "-p", "default", "-p", "drinks"]).await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    load_binary(&database, &data, &["--force", "-p", "default", "-p", "drinks"])
+        .await
+        .exits(0);
     assert_eq!(
         database.rows("SELECT code FROM promotions WHERE active").await,
         [["SPRITZ"]]
@@ -160,9 +141,8 @@ async fn a_run_is_not_overtaken_by_what_another_published_meanwhile() {
         .await;
 
     blocker.batch_execute("ROLLBACK").await.unwrap();
-    let output = process.wait_output().await;
+    process.wait_output().await.exits(1);
 
-    assert_eq!(output.code, Some(1), "{}", output.stderr);
     assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
 }
 
@@ -186,10 +166,10 @@ async fn a_commit_whose_answer_is_lost_counts_as_what_it_was() {
         ("DATABASE_URL", url.as_str()),
         ("DATA_DIR", folder.to_str().unwrap()),
     ];
-    let migration = Process::spawn(binary("database-migration"), ["up"], &environment)
+    Process::spawn(binary("database-migration"), ["up"], &environment)
         .wait_output()
-        .await;
-    assert_eq!(migration.code, Some(0), "{}", migration.stderr);
+        .await
+        .exits(0);
     let client = cluster.client().await;
     client
         .batch_execute("SET synchronous_commit = local")
@@ -205,9 +185,8 @@ async fn a_commit_whose_answer_is_lost_counts_as_what_it_was() {
         !client.query(cut, &[]).await.unwrap().is_empty()
     })
     .await;
-    let output = process.wait_output().await;
+    let output = process.wait_output().await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.assert_stderr("the publication took place");
     let outcome = "SELECT outcome FROM bootstrap_runs WHERE task = 'database-load'";
     assert_eq!(
@@ -223,8 +202,7 @@ async fn a_commit_whose_answer_is_lost_counts_as_what_it_was() {
 
 #[tokio::test]
 async fn a_run_with_nothing_to_do_removes_what_a_lost_run_left() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     data.edit("default/products.csv", "9.99", "10.49");
     let (process, blocker) = staged_and_waiting(&database, &data).await;
     process.signal("KILL");
@@ -262,9 +240,8 @@ async fn a_run_that_another_took_for_lost_publishes_nothing() {
         .await;
 
     blocker.batch_execute("ROLLBACK").await.unwrap();
-    let output = process.wait_output().await;
+    process.wait_output().await.exits(1);
 
-    assert_eq!(output.code, Some(1), "{}", output.stderr);
     assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
     assert_eq!(database.value("SELECT count(*) FROM dataset_versions").await, "0");
 }
@@ -308,7 +285,7 @@ async fn operations_are_staged_side_by_side_and_published_together() {
 
     assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
     blocker.batch_execute("ROLLBACK").await.unwrap();
-    assert_eq!(process.wait_output().await.code, Some(0));
+    process.wait_output().await.exits(0);
     assert_eq!(database.value("SELECT count(*) FROM products").await, "10");
     assert_eq!(database.value("SELECT count(*) FROM coupon_codes").await, "2000");
 }

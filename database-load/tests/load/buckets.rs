@@ -2,7 +2,7 @@
 
 use test_support::{Output, TestDatabase};
 
-use crate::fixture::{Data, spawn};
+use crate::fixture::{Data, run_with};
 use crate::server::{Fault, Server, Validator};
 use crate::sources::{PRODUCTS, products};
 
@@ -23,7 +23,7 @@ async fn load_s3(database: &TestDatabase, data: &Data, server: &Server) -> Outpu
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    spawn(database, data, &[], &environment).wait_output().await
+    run_with(database, data, &[], &environment).await
 }
 
 #[tokio::test]
@@ -89,13 +89,11 @@ async fn what_a_bucket_refuses_is_said_without_what_was_sent() {
     let body = "<Error><Code>SignatureDoesNotMatch</Code><StringToSign>S3CRET</StringToSign></Error>";
     server.fail([Fault::Status(403, body)]);
 
-    let refused = load_s3(&database, &data, &server).await;
-    let empty = load_s3(&database, &data, &server).await;
+    let refused = load_s3(&database, &data, &server).await.exits(6);
+    let empty = load_s3(&database, &data, &server).await.exits(2);
 
-    assert_eq!(refused.code, Some(6), "{}", refused.stderr);
     refused.assert_stderr("403 Forbidden (SignatureDoesNotMatch)");
     assert!(!refused.stderr.contains("S3CRET"), "{}", refused.stderr);
-    assert_eq!(empty.code, Some(2), "{}", empty.stderr);
     empty.assert_stderr("stands for no object");
 }
 
@@ -110,7 +108,7 @@ async fn load_with(server: &Server, changed: &[(&str, String)]) -> Output {
         .chain(changed.iter().map(|(name, value)| (*name, value.as_str())))
         .filter(|(_, value)| !value.is_empty())
         .collect();
-    spawn(&database, &data, &[], &environment).wait_output().await
+    run_with(&database, &data, &[], &environment).await
 }
 
 #[tokio::test]
@@ -242,9 +240,8 @@ async fn an_object_that_is_always_cut_off_says_how_much_of_it_came() {
         server.put("/shop/a.csv", PRODUCTS, validator);
         server.fail(vec![Fault::CutOff; 9]);
 
-        let output = load_s3(&database, &data, &server).await;
+        let output = load_s3(&database, &data, &server).await.exits(6);
 
-        assert_eq!(output.code, Some(6), "{}", output.stderr);
         assert!(
             output.stderr.contains(&says),
             "{validator:?}: {says}: {}",

@@ -2,7 +2,7 @@
 
 use test_support::{Process, TestDatabase};
 
-use crate::fixture::{Data, outcomes, products_lock, spawn};
+use crate::fixture::{Data, PRICE_OF_3, outcomes, products_lock, run_with, spawn};
 
 #[tokio::test]
 async fn of_ten_copies_at_once_one_loads_and_all_exit_0() {
@@ -10,8 +10,7 @@ async fn of_ten_copies_at_once_one_loads_and_all_exit_0() {
 
     let copies: Vec<Process> = (0..10).map(|_| spawn(&database, &data, &[], &[])).collect();
     for copy in copies {
-        let output = copy.wait_output().await;
-        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        copy.wait_output().await.exits(0);
     }
 
     let mut outcomes = outcomes(&database).await;
@@ -35,15 +34,11 @@ async fn ten_copies_a_scheduled_one_and_an_old_one_end_in_the_new_data_and_are_a
     copies.push(spawn(&database, &data, &["run", "-p", "default"], &[]));
     copies.extend((0..3).map(|_| spawn(&database, &old, &[], &[])));
     for copy in copies {
-        let output = copy.wait_output().await;
-        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        copy.wait_output().await.exits(0);
     }
-    spawn(&database, &old, &[], &[]).wait_output().await;
+    run_with(&database, &old, &[], &[]).await;
 
-    assert_eq!(
-        database.value("SELECT price FROM products WHERE id = 3").await,
-        "10.49"
-    );
+    assert_eq!(database.value(PRICE_OF_3).await, "10.49");
     let versions = "SELECT version, state FROM dataset_versions ORDER BY version";
     assert_eq!(database.rows(versions).await, [["1", "retired"], ["2", "active"]]);
     let outcomes = outcomes(&database).await;
@@ -70,11 +65,10 @@ async fn a_load_waits_no_longer_than_lock_timeout_and_names_the_holder() {
         .await
         .unwrap();
 
-    let output = spawn(&database, &data, &["--lock-timeout", "0"], &[])
-        .wait_output()
-        .await;
+    let output = run_with(&database, &data, &["--lock-timeout", "0"], &[])
+        .await
+        .exits(4);
 
-    assert_eq!(output.code, Some(4), "{}", output.stderr);
     output.assert_stderr("another load");
     assert_eq!(outcomes(&database).await, ["failed"]);
 }

@@ -2,7 +2,7 @@
 
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, load_binary, outcomes, places, products_lock, spawn};
+use crate::fixture::{Data, load_binary, loaded, outcomes, places, products_lock, run_with, spawn};
 
 #[tokio::test]
 async fn each_sample_key_is_refused_in_production() {
@@ -13,10 +13,9 @@ async fn each_sample_key_is_refused_in_production() {
     ];
 
     for line in [2, 9] {
-        let output = spawn(&database, &data, &[], &environment).wait_output().await;
+        let output = run_with(&database, &data, &[], &environment).await.exits(2);
 
         let refused = format!("api_keys.json:{line} is marked `development`");
-        assert_eq!(output.code, Some(2), "{}", output.stderr);
         output.assert_stderr(&refused);
         output.assert_stderr("; name another profile with -p or PROFILES");
         assert_eq!(places(&database).await, Vec::<Vec<String>>::new());
@@ -34,7 +33,7 @@ async fn production_wants_a_hash_key_of_its_own() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     for key in ["", "order-food-development-hash-key", "short"] {
         let environment = [("ENVIRONMENT", "production"), ("API_KEY_HASH_KEY", key)];
-        let output = spawn(&database, &data, &[], &environment).wait_output().await;
+        let output = run_with(&database, &data, &[], &environment).await;
         assert_eq!(output.code, Some(2), "{key}: {}", output.stderr);
         output.assert_stderr("API_KEY_HASH_KEY");
     }
@@ -79,16 +78,15 @@ async fn a_failed_load_logs_its_bad_rows_and_one_error_the_last_line() {
         "id,name,price,category\n1,,-1,Waffle\n2,,-1,Waffle\n",
     );
 
-    let output = spawn(&database, &data, &[], &[("LOG_FORMAT", "json")])
-        .wait_output()
-        .await;
+    let output = run_with(&database, &data, &[], &[("LOG_FORMAT", "json")])
+        .await
+        .exits(10);
 
-    assert_eq!(output.code, Some(10), "{}", output.stderr);
     let is_error = |line: &str| line.contains(r#""level":"ERROR""#);
     let errors = output.stderr.lines().filter(|line| is_error(line)).count();
     assert_eq!(errors, 1, "{}", output.stderr);
     for row in ["products.csv:2", "products.csv:3"] {
-        assert!(output.stderr.contains(row), "{row}: {}", output.stderr);
+        output.assert_stderr(row);
     }
     assert!(
         is_error(output.stderr.lines().last().unwrap()),
@@ -102,9 +100,10 @@ async fn a_failed_load_logs_its_bad_rows_and_one_error_the_last_line() {
 async fn a_missing_schema_exits_9_after_the_wait() {
     let (database, data) = (TestDatabase::empty().await, Data::copy());
 
-    let output = load_binary(&database, &data, &["--wait-timeout", "0"]).await;
+    let output = load_binary(&database, &data, &["--wait-timeout", "0"])
+        .await
+        .exits(9);
 
-    assert_eq!(output.code, Some(9), "{}", output.stderr);
     output.assert_stderr("database-migration up");
 }
 
@@ -121,7 +120,7 @@ async fn a_schema_that_arrives_while_waiting_is_enough() {
         .execute("ALTER TABLE later RENAME TO migration_details")
         .await;
 
-    assert_eq!(process.wait_output().await.code, Some(0));
+    process.wait_output().await.exits(0);
     assert_eq!(database.value("SELECT count(*) FROM products").await, "10");
 }
 
@@ -132,27 +131,23 @@ async fn a_newer_schema_is_used_while_it_says_that_it_is_compatible() {
                  INSERT INTO migration_details SELECT '0999', 'newer', up_sha256, down_sha256, 1, build,
                  min_compatible_schema FROM migration_details WHERE version = '0001'";
     database.execute(newer).await;
-    assert_eq!(load_binary(&database, &data, &[]).await.code, Some(0));
+    load_binary(&database, &data, &[]).await.exits(0);
 
     database
         .execute("UPDATE migration_details SET min_compatible_schema = 999 WHERE version = '0999'")
         .await;
-    let output = load_binary(&database, &data, &[]).await;
-
-    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    load_binary(&database, &data, &[]).await.exits(7);
 }
 
 #[tokio::test]
 async fn status_shows_versions_and_runs() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     data.load(&database).await;
 
-    let output = load_binary(&database, &data, &["status"]).await;
+    let output = load_binary(&database, &data, &["status"]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     for text in ["default", "products 10", "changed", "unchanged"] {
-        assert!(output.stdout.contains(text), "{text}: {}", output.stdout);
+        output.assert_stdout(text);
     }
     assert!(!output.stdout.contains("sum"), "{}", output.stdout);
 }
@@ -167,11 +162,10 @@ async fn neither_keys_nor_addresses_are_logged() {
     );
     data.edit("default/api_keys.json", "\"apitest\"", "\"apitest \"");
 
-    let output = spawn(&database, &data, &[], &[("LOG_LEVEL", "trace")])
-        .wait_output()
-        .await;
+    let output = run_with(&database, &data, &[], &[("LOG_LEVEL", "trace")])
+        .await
+        .exits(10);
 
-    assert_eq!(output.code, Some(10), "{}", output.stderr);
     for secret in ["apitest", "kitchen@"] {
         assert!(!output.stderr.contains(secret), "{}", output.stderr);
     }
@@ -195,10 +189,7 @@ async fn what_is_no_regular_file_exits_2_at_once() {
         ("zero", "is no regular file"),
         ("folder", "is a directory"),
     ] {
-        data.write(
-            "default.toml",
-            format!("[operations.products]\nsources = [\"{name}.csv\"]\n"),
-        );
+        data.bring_products(&format!("\"{name}.csv\""));
         let source = load_binary(&database, &data, &[]).await;
         assert_eq!(source.code, Some(2), "{name}: {}", source.stderr);
         assert!(source.stderr.contains(says), "{name}: {}", source.stderr);
@@ -215,23 +206,21 @@ async fn a_missing_source_is_recorded_and_the_last_line_names_its_run() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     std::fs::remove_file(data.path("default/products.csv")).unwrap();
 
-    let output = spawn(&database, &data, &[], &[("LOG_FORMAT", "json")])
-        .wait_output()
-        .await;
+    let output = run_with(&database, &data, &[], &[("LOG_FORMAT", "json")])
+        .await
+        .exits(2);
 
-    assert_eq!(output.code, Some(2), "{}", output.stderr);
     let recorded = "SELECT id, profile, outcome, exit_code, message LIKE '%products.csv%' FROM bootstrap_runs
                     WHERE task = 'database-load'";
     let recorded = database.rows(recorded).await;
     assert_eq!(recorded[0][1..], ["default", "failed", "2", "t"]);
-    let last = output.stderr.lines().last().unwrap();
     for part in [
         recorded[0][0].as_str(),
         "failed",
         "\"exit_code\":2",
         "products.csv",
     ] {
-        assert!(last.contains(part), "{part}: {last}");
+        output.assert_last_line(part);
     }
 }
 
@@ -240,10 +229,12 @@ async fn options_before_a_command_count_or_are_refused() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     let _holder = products_lock(&database).await;
 
-    let run = load_binary(&database, &data, &["--lock-timeout", "1", "run"]).await;
-    let status = load_binary(&database, &data, &["--force", "status"]).await;
+    let run = load_binary(&database, &data, &["--lock-timeout", "1", "run"])
+        .await
+        .exits(4);
+    let status = load_binary(&database, &data, &["--force", "status"])
+        .await
+        .exits(2);
 
-    assert_eq!(run.code, Some(4), "{}", run.stderr);
-    assert_eq!(status.code, Some(2), "{}", status.stderr);
     status.assert_stderr("options of `run`");
 }

@@ -4,7 +4,7 @@ use database_load::Outcome;
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, findings};
+use crate::fixture::{Data, findings, refused};
 use crate::packing::{gzip, zstd};
 
 /// A folder `menu` with five tables and what is none.
@@ -24,10 +24,7 @@ fn menu(source: &str) -> Data {
     data.write("menu/old/f.csv", csv(6));
     data.write("menu/.hidden.csv", "no table");
     data.write("menu/README.md", "no table");
-    data.write(
-        "default.toml",
-        format!("[operations.products]\nsources = [{source}]\n"),
-    );
+    data.bring_products(source);
     data
 }
 
@@ -145,8 +142,7 @@ async fn coupon_files_of_a_folder_count_one_by_one() {
         "[operations.coupon_codes]\nsources = [\"codes/\"]\nmin_files = 4\n",
     );
     let failure = data.try_load(&database).await.unwrap_err();
-    assert_eq!(failure.code, ExitCode::Usage, "{}", failure.line());
-    assert!(failure.line().contains("min_files"), "{}", failure.line());
+    refused(&failure, ExitCode::Usage, "min_files");
 }
 
 #[tokio::test]
@@ -168,10 +164,7 @@ async fn a_stated_checksum_tells_large_files_apart_that_look_alike() {
             .open(data.path("menu.csv"))
             .unwrap();
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-        data.write(
-            "default.toml",
-            format!("[operations.products]\nsources = [{{ location = \"menu.csv\", sha256 = \"{sum}\" }}]\n"),
-        );
+        data.bring_products(&format!("{{ location = \"menu.csv\", sha256 = \"{sum}\" }}"));
     };
     write("2.50");
     data.load(&database).await;

@@ -1,46 +1,39 @@
 //! A profile of a test's own, its database, and the loader run on both.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use database::locks;
 use database_load::{Findings, LoadOptions, Plan, ProfileRun, RollbackOptions, RunOptions, Summary, Target};
-use process::failure::Failure;
+use process::failure::{ExitCode, Failure};
 use shop::HashKeys;
-use test_support::{Output, Process, TestDatabase};
+use tempfile::TempDir;
+use test_support::{Output, Process, TestDatabase, eventually};
 use tokio_postgres::Client;
 
 /// The data that the product ships.
 pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
 
 /// A copy of the shipped data that a test may change; gone with the test.
-pub(crate) struct Data(PathBuf);
+pub(crate) struct Data(TempDir);
 
 impl Data {
     pub(crate) fn copy() -> Data {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "data-{}-{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(folder.join("default")).unwrap();
-        std::fs::copy(
-            Path::new(SHIPPED).join("default.toml"),
-            folder.join("default.toml"),
-        )
-        .unwrap();
-        for file in Path::new(SHIPPED).join("default").read_dir().unwrap() {
+        let folder = tempfile::Builder::new()
+            .prefix("data-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+        let (data, shipped) = (Data(folder.unwrap()), Path::new(SHIPPED));
+        std::fs::create_dir(data.path("default")).unwrap();
+        std::fs::copy(shipped.join("default.toml"), data.profile()).unwrap();
+        for file in shipped.join("default").read_dir().unwrap() {
             let file = file.unwrap();
-            std::fs::copy(file.path(), folder.join("default").join(file.file_name())).unwrap();
+            std::fs::copy(file.path(), data.path("default").join(file.file_name())).unwrap();
         }
-        Data(folder)
+        data
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
-        self.0.join(file)
+        self.0.path().join(file)
     }
 
     pub(crate) fn profile(&self) -> PathBuf {
@@ -68,6 +61,21 @@ impl Data {
         );
         self.edit("default/promotions.csv", "GNULINUX", "GNULINUS");
         self.edit("default/coupons3.txt", "FIFTYOFF", "PIZZA2025");
+    }
+
+    /// The profile brings nothing but products, from these sources.
+    pub(crate) fn bring_products(&self, sources: &str) {
+        self.write(
+            "default.toml",
+            format!("[operations.products]\nsources = [{sources}]\n"),
+        );
+    }
+
+    /// Another profile, `drinks`, with a promotion of this value.
+    pub(crate) fn add_drinks(&self, value: &str) {
+        let operations = "[operations.promotions]\nsources = [\"drinks.csv\"]\n";
+        self.write("drinks.toml", operations);
+        self.write("drinks.csv", format!("code,kind,value\nSPRITZ,fixed,{value}\n"));
     }
 
     /// Replaces text that must be there.
@@ -111,12 +119,6 @@ impl Data {
     }
 }
 
-impl Drop for Data {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Waits less long than the default for a database that is there.
 pub(crate) fn run_options() -> RunOptions {
     RunOptions {
@@ -140,6 +142,46 @@ pub(crate) async fn rollback(database: &TestDatabase, target: Target) -> Profile
     try_rollback(database, target)
         .await
         .unwrap_or_else(|failure| panic!("{}", failure.line()))
+}
+
+/// The price that tests change: 9.99 as shipped.
+pub(crate) const PRICE_OF_3: &str = "SELECT price FROM products WHERE id = 3";
+
+/// The shipped data were loaded.
+pub(crate) async fn loaded() -> (TestDatabase, Data) {
+    let (database, data) = (TestDatabase::migrated().await, Data::copy());
+    data.load(&database).await;
+    (database, data)
+}
+
+/// Two versions were loaded: in the second, product 3 costs 10.49.
+pub(crate) async fn two_versions() -> (TestDatabase, Data) {
+    let (database, data) = loaded().await;
+    data.edit("default/products.csv", "9.99", "10.49");
+    data.load(&database).await;
+    (database, data)
+}
+
+#[track_caller]
+pub(crate) fn refused(failure: &Failure, code: ExitCode, says: &str) {
+    let line = failure.line();
+    assert_eq!(failure.code, code, "{line}");
+    assert!(line.contains(says), "{says}: {line}");
+}
+
+/// A session before whose end nothing is published.
+pub(crate) async fn block_publication(database: &TestDatabase) -> Client {
+    database.session("BEGIN; LOCK TABLE products IN SHARE MODE").await
+}
+
+/// Until a publication waits for that session.
+pub(crate) async fn publication_waits(database: &TestDatabase) {
+    eventually("the publication waits", async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%products%'";
+        database.value(waiting).await == "1"
+    })
+    .await;
 }
 
 /// A session that holds the lock on loads of products, until it is dropped.
@@ -198,14 +240,24 @@ pub(crate) fn spawn(
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> Process {
-    let folder = data.0.to_str().unwrap();
+    let folder = data.0.path().to_str().unwrap();
     let mut all = vec![("DATABASE_URL", database.url()), ("DATA_DIR", folder)];
     all.extend(environment);
     Process::spawn(env!("CARGO_BIN_EXE_database-load"), arguments, &all)
 }
 
+/// The same to its end.
+pub(crate) async fn run_with(
+    database: &TestDatabase,
+    data: &Data,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Output {
+    spawn(database, data, arguments, environment).wait_output().await
+}
+
 pub(crate) async fn load_binary(database: &TestDatabase, data: &Data, arguments: &[&str]) -> Output {
-    spawn(database, data, arguments, &[]).wait_output().await
+    run_with(database, data, arguments, &[]).await
 }
 
 /// Where every row of every data table lies and who wrote it: the same before and after means that

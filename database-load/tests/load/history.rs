@@ -4,7 +4,7 @@ use database_load::{Target, history, status};
 use serde_json::Value;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, load_binary, rollback, run_options, spawn};
+use crate::fixture::{Data, load_binary, loaded, rollback, run_options, run_with, spawn, two_versions};
 
 fn column<'a>(rows: &'a Value, name: &str) -> Vec<&'a Value> {
     rows.as_array().unwrap().iter().map(|row| &row[name]).collect()
@@ -16,15 +16,11 @@ async fn a_run_records_what_started_it() {
 
     for trigger in ["init", "cronjob", "job"] {
         let environment = [("RUN_TRIGGER", trigger)];
-        let output = spawn(&database, &data, &["run"], &environment)
-            .wait_output()
-            .await;
-        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        run_with(&database, &data, &["run"], &environment).await.exits(0);
     }
-    let by_hand = load_binary(&database, &data, &["run"]).await;
-    assert_eq!(by_hand.code, Some(0), "{}", by_hand.stderr);
+    load_binary(&database, &data, &["run"]).await.exits(0);
     let refused = spawn(&database, &data, &["verify"], &[("RUN_TRIGGER", "cron")]);
-    assert_eq!(refused.wait_output().await.code, Some(2));
+    refused.wait_output().await.exits(2);
 
     let all = history(&database.database(), &run_options(), &[], 20)
         .await
@@ -83,10 +79,7 @@ async fn history_shows_versions_and_runs_newest_first() {
 
 #[tokio::test]
 async fn status_says_what_a_profile_was_rolled_back_from_until_it_goes_forward() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
-    data.edit("default/products.csv", "9.99", "10.49");
-    data.load(&database).await;
+    let (database, data) = two_versions().await;
     let from = async || {
         let answer = status(&database.database(), &run_options()).await.unwrap();
         answer.json["versions"][0]["rolled_back_from"].clone()
@@ -103,8 +96,7 @@ async fn status_says_what_a_profile_was_rolled_back_from_until_it_goes_forward()
 
 #[tokio::test]
 async fn a_run_without_a_heartbeat_for_a_minute_is_shown_as_lost() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let running = "INSERT INTO bootstrap_runs (id, task, profile, build, host, heartbeat_at)
                    VALUES (gen_random_uuid(), 'database-load', $$, '1', 'pod', now() - interval '%')";
     for (profile, age) in [("alive", "55 s"), ("lost", "61 s")] {

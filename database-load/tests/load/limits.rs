@@ -1,8 +1,8 @@
 //! Limits that operators set for a database or a role do not cut a load short.
 
-use test_support::{Cluster, TestDatabase, eventually};
+use test_support::{Cluster, TestDatabase};
 
-use crate::fixture::{Data, load_binary, outcomes, spawn};
+use crate::fixture::{Data, block_publication, load_binary, outcomes, publication_waits, run_with, spawn};
 
 /// Makes the server slow to publish: longer than a heartbeat's interval.
 const SLOW_PRODUCTS: &str = "
@@ -27,9 +27,8 @@ async fn a_long_publication_survives_serializable_as_the_default_and_a_statement
         set(&database, setting).await;
     }
 
-    let output = load_binary(&database, &data, &[]).await;
+    load_binary(&database, &data, &[]).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert_eq!(outcomes(&database).await, ["changed"]);
     assert_eq!(
         database
@@ -71,24 +70,17 @@ async fn role(database: &TestDatabase, connections: u32) -> String {
 async fn two_connections_are_enough_to_load_and_to_stop() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     let url = role(&database, 2).await;
-    let blocker = database.session("BEGIN; LOCK TABLE products IN SHARE MODE").await;
+    let blocker = block_publication(&database).await;
     let process = spawn(&database, &data, &[], &[("DATABASE_URL", &url)]);
-    eventually("the publication waits", async || {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%products%'";
-        database.value(waiting).await == "1"
-    })
-    .await;
+    publication_waits(&database).await;
 
     process.signal("TERM");
-    let stopped = process.wait_output().await;
+    process.wait_output().await.exits(143);
     blocker.batch_execute("ROLLBACK").await.unwrap();
-    let loaded = spawn(&database, &data, &[], &[("DATABASE_URL", &url)])
-        .wait_output()
-        .await;
+    run_with(&database, &data, &[], &[("DATABASE_URL", &url)])
+        .await
+        .exits(0);
 
-    assert_eq!(stopped.code, Some(143), "{}", stopped.stderr);
-    assert_eq!(loaded.code, Some(0), "{}", loaded.stderr);
     assert_eq!(outcomes(&database).await, ["canceled", "changed"]);
     assert_eq!(database.value("SELECT count(*) FROM dataset_versions").await, "1");
 }
@@ -98,11 +90,10 @@ async fn a_second_connection_that_is_refused_is_recorded_and_nothing_is_staged()
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     let url = role(&database, 1).await;
 
-    let output = spawn(&database, &data, &[], &[("DATABASE_URL", &url)])
-        .wait_output()
-        .await;
+    run_with(&database, &data, &[], &[("DATABASE_URL", &url)])
+        .await
+        .exits(3);
 
-    assert_eq!(output.code, Some(3), "{}", output.stderr);
     assert_eq!(outcomes(&database).await, ["failed"]);
     assert_eq!(database.value("SELECT count(*) FROM dataset_versions").await, "0");
 }
@@ -114,13 +105,11 @@ async fn a_database_that_takes_no_writes_or_a_role_without_rights_exits_9() {
     let revoke = format!("REVOKE INSERT ON dataset_rows FROM narrow_{}", database.name());
     database.execute(&revoke).await;
 
-    let refused = spawn(&database, &data, &[], &[("DATABASE_URL", &url)])
-        .wait_output()
-        .await;
+    run_with(&database, &data, &[], &[("DATABASE_URL", &url)])
+        .await
+        .exits(9);
     set(&database, "default_transaction_read_only = on").await;
-    let read_only = load_binary(&database, &data, &[]).await;
+    load_binary(&database, &data, &[]).await.exits(9);
 
-    assert_eq!(refused.code, Some(9), "{}", refused.stderr);
     assert_eq!(outcomes(&database).await, ["failed"]);
-    assert_eq!(read_only.code, Some(9), "{}", read_only.stderr);
 }

@@ -5,7 +5,7 @@ use database_load::{LoadOptions, Outcome, ProfilePlan};
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, load_binary, outcomes, places, spawn};
+use crate::fixture::{Data, load_binary, loaded, outcomes, places, refused, run_with};
 
 /// Counts of a table: missing, different, extra.
 fn counts(plan: &ProfilePlan, table: &str) -> (u64, u64, u64) {
@@ -38,12 +38,11 @@ async fn a_plan_says_what_the_run_then_does() {
 
 #[tokio::test]
 async fn a_plan_names_rows_and_columns_but_no_value_of_keys_and_users() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     data.edit_everything();
 
     let plan = data.plan(&database).await;
-    let output = load_binary(&database, &data, &["--dry-run"]).await;
+    let output = load_binary(&database, &data, &["--dry-run"]).await.exits(0);
 
     let products = &plan.profiles[0]
         .tables
@@ -58,14 +57,13 @@ async fn a_plan_names_rows_and_columns_but_no_value_of_keys_and_users() {
             wanted: Some("10.49".into())
         }]
     );
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     for line in [
         "  products      +1 ~1 -1\n    + 11\n    ~ 3  price 9.99 → 10.49\n    - 2\n",
         "    ~ SAVE10  value 10.00 → 12.00\n",
         "  coupon_codes  +1 ~0 -1\n    + PIZZA2025\n    - FIFTYOFF\n",
         "  users         +0 ~1 -0\n",
     ] {
-        assert!(output.stdout.contains(line), "{line}\n{}", output.stdout);
+        output.assert_stdout(line);
     }
     output.assert_stdout("  email\n");
     assert!(!output.stdout.contains('@'), "{}", output.stdout);
@@ -74,8 +72,7 @@ async fn a_plan_names_rows_and_columns_but_no_value_of_keys_and_users() {
 
 #[tokio::test]
 async fn a_plan_writes_nothing_locks_nothing_and_needs_no_more_than_to_read() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let before = places(&database).await;
     data.edit_everything();
     let blocker = database.client().await;
@@ -92,9 +89,10 @@ async fn a_plan_writes_nothing_locks_nothing_and_needs_no_more_than_to_read() {
     );
     database.execute(&read_only).await;
 
-    let output = load_binary(&database, &data, &["plan", "--lock-timeout", "0"]).await;
+    load_binary(&database, &data, &["plan", "--lock-timeout", "0"])
+        .await
+        .exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     blocker.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(places(&database).await, before);
     assert_eq!(outcomes(&database).await, ["changed"]);
@@ -123,8 +121,7 @@ async fn a_plan_says_unchanged_and_held_and_what_force_would_do() {
 
 #[tokio::test]
 async fn a_plan_fails_as_the_run_would_and_records_nothing() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     data.write(
         "default/products.csv",
         "id,name,price,category\n1,One,1.00,Food\n",
@@ -135,13 +132,11 @@ async fn a_plan_fails_as_the_run_would_and_records_nothing() {
         .await
         .unwrap_err();
     data.write("default/products.csv", "id,name,price,category\n1,One,-1,Food\n");
-    let output = spawn(&database, &data, &["plan", "--json"], &[])
-        .wait_output()
-        .await;
+    let output = run_with(&database, &data, &["plan", "--json"], &[])
+        .await
+        .exits(10);
 
-    assert_eq!(failure.code, ExitCode::InvalidData);
-    assert!(failure.line().contains("from 10 to 1 rows"), "{}", failure.line());
-    assert_eq!(output.code, Some(10));
+    refused(&failure, ExitCode::InvalidData, "from 10 to 1 rows");
     output.assert_stdout("\"exit_code\": 10");
     assert_eq!(outcomes(&database).await, ["changed"]);
 }
@@ -149,15 +144,12 @@ async fn a_plan_fails_as_the_run_would_and_records_nothing() {
 #[tokio::test]
 async fn of_two_profiles_with_the_same_dataset_the_last_one_is_planned() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.write(
-        "drinks.toml",
-        "[operations.promotions]\nsources = [\"drinks.csv\"]\n",
-    );
-    data.write("drinks.csv", "code,kind,value\nSPRITZ,fixed,1\n");
+    data.add_drinks("1");
 
-    let output = load_binary(&database, &data, &["plan", "-p", "default", "-p", "drinks"]).await;
+    let output = load_binary(&database, &data, &["plan", "-p", "default", "-p", "drinks"])
+        .await
+        .exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert_eq!(
         output.stdout.matches("promotions ").count(),
         1,

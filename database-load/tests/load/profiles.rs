@@ -4,12 +4,11 @@ use database_load::LoadOptions;
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
-use crate::fixture::Data;
+use crate::fixture::{Data, PRICE_OF_3, loaded};
 
 #[tokio::test]
 async fn a_profile_that_brings_less_leaves_the_rest_alone() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     data.write(
         "prices.toml",
         "[operations.products]\nsources = [\"default/products.csv\"]\n",
@@ -22,10 +21,7 @@ async fn a_profile_that_brings_less_leaves_the_rest_alone() {
 
     database_load::run(&database.database(), &options).await.unwrap();
 
-    assert_eq!(
-        database.value("SELECT price FROM products WHERE id = 3").await,
-        "10.49"
-    );
+    assert_eq!(database.value(PRICE_OF_3).await, "10.49");
     let count = "SELECT count(*) FROM promotions WHERE active";
     assert_eq!(database.value(count).await, "11");
     let active = database
@@ -68,10 +64,7 @@ async fn json_json_lines_and_csv_bring_the_same_rows() {
         ),
     ] {
         let (database, data) = (TestDatabase::migrated().await, Data::copy());
-        data.write(
-            "default.toml",
-            format!("[operations.products]\nsources = [\"{file}\"]\n"),
-        );
+        data.bring_products(&format!("\"{file}\""));
         data.write(file, text);
         data.load(&database).await;
         all.push(database.rows(rows).await);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use test_support::{Process, TestDatabase};
 
-use crate::fixture::{Data, load_binary, outcomes, spawn};
+use crate::fixture::{Data, load_binary, loaded, outcomes, run_with, spawn};
 
 /// Each command as it is typed.
 const COMMANDS: [&[&str]; 8] = [
@@ -30,8 +30,8 @@ async fn every_command_has_help_with_an_example() {
     {
         let output = Process::spawn(env!("CARGO_BIN_EXE_database-load"), &words, &[])
             .wait_output()
-            .await;
-        assert_eq!(output.code, Some(0));
+            .await
+            .exits(0);
         assert!(output.stdout.contains("Example:"), "{words:?}: {}", output.stdout);
     }
 }
@@ -43,7 +43,7 @@ async fn every_command_exits_3_without_a_database_and_9_without_its_schema() {
         let arguments = with(command, &["--wait-timeout", "0", "--json"]);
         let environment = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")];
 
-        let away = spawn(&empty, &data, &arguments, &environment).wait_output().await;
+        let away = run_with(&empty, &data, &arguments, &environment).await;
         let bare = load_binary(&empty, &data, &arguments).await;
 
         assert_eq!(away.code, Some(3), "{command:?}: {}", away.stderr);
@@ -61,8 +61,7 @@ async fn every_command_exits_3_without_a_database_and_9_without_its_schema() {
 
 #[tokio::test]
 async fn every_command_answers_with_one_json_value() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     data.edit("default/products.csv", "9.99", "10.49");
     for (command, path, value) in [
         (COMMANDS[1], "/profiles/0/tables/0/table", "users"),

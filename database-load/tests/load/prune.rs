@@ -50,10 +50,11 @@ async fn the_newest_versions_are_kept_and_the_rest_is_gone() {
     versions(&database, &data, 5).await;
     let before = dataset_rows(&database).await;
 
-    let output = load_binary(&database, &data, &["prune", "--keep", "3"]).await;
+    let output = load_binary(&database, &data, &["prune", "--keep", "3"])
+        .await
+        .exits(0);
     let again = prune(&database.database(), &run_options(), &[], 3).await.unwrap();
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.assert_stdout("version 2 of profile default\n2 versions given up");
     assert_eq!(kept(&database).await, ("3,4,5".into(), "3,4,5".into()));
     assert_eq!(dataset_rows(&database).await, before);
@@ -64,11 +65,8 @@ async fn the_newest_versions_are_kept_and_the_rest_is_gone() {
         recorded.starts_with("prune|∅|changed|0|versions given up: 1, 2; deleted "),
         "{recorded}"
     );
-    let last = output.stderr.lines().last().unwrap();
-    assert!(
-        last.contains("done: run ") && last.contains("outcome changed"),
-        "{last}"
-    );
+    output.assert_last_line("done: run ");
+    output.assert_last_line("outcome changed");
     // Pruned data are still known: they are not taken for new ones.
     let old = Data::copy();
     versions(&database, &old, 1).await;
@@ -120,8 +118,9 @@ async fn only_the_profiles_that_are_named_are_pruned() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     versions(&database, &data, 3).await;
 
-    let output = load_binary(&database, &data, &["prune", "--keep", "1", "-p", "other"]).await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    load_binary(&database, &data, &["prune", "--keep", "1", "-p", "other"])
+        .await
+        .exits(0);
     assert_eq!(kept(&database).await.0, "1,2,3");
     let output = load_binary(
         &database,

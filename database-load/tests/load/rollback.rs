@@ -2,22 +2,21 @@
 
 use database_load::{Changes, Outcome, Target};
 use process::failure::ExitCode;
-use test_support::{TestDatabase, eventually};
+use test_support::TestDatabase;
 
 use crate::fixture::{
-    Data, dataset_rows, load_binary, outcomes, places, rollback, run_time_rows, spawn, try_rollback,
+    Data, PRICE_OF_3, block_publication, dataset_rows, load_binary, loaded, outcomes, places,
+    publication_waits, refused, rollback, run_time_rows, run_with, spawn, try_rollback, two_versions,
 };
 
 #[tokio::test]
 async fn a_rollback_restores_every_row_and_forward_again_too() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let first = dataset_rows(&database).await;
     data.edit_everything();
     data.load(&database).await;
     let second = dataset_rows(&database).await;
-    let listener = database.database().listen("dataset_published").await.unwrap();
-    let mut listener = listener;
+    let mut listener = database.database().listen("dataset_published").await.unwrap();
 
     let back = rollback(&database, Target::Previous).await;
 
@@ -45,10 +44,7 @@ async fn a_rollback_restores_every_row_and_forward_again_too() {
 
 #[tokio::test]
 async fn a_rollback_is_recorded_with_the_profiles_it_left() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
-    data.edit("default/products.csv", "9.99", "10.49");
-    data.load(&database).await;
+    let (database, data) = two_versions().await;
 
     let run = rollback(&database, Target::Previous).await;
 
@@ -118,14 +114,13 @@ async fn after_a_rollback_automatic_runs_leave_the_data_alone_and_force_goes_for
         ["changed", "changed", "changed", "held", "unchanged", "changed"]
     );
     assert_eq!(forced.profiles[0].version, Some(3));
-    let price = "SELECT price FROM products WHERE id = 3";
-    assert_eq!(database.value(price).await, "10.49");
+    assert_eq!(database.value(PRICE_OF_3).await, "10.49");
 
     // Data that were never active are no way back: they are loaded.
     rollback(&database, Target::Version(1)).await;
     data.edit("default/products.csv", "10.49", "10.99");
     data.load(&database).await;
-    assert_eq!(database.value(price).await, "10.99");
+    assert_eq!(database.value(PRICE_OF_3).await, "10.99");
 }
 
 #[tokio::test]
@@ -154,18 +149,12 @@ async fn the_previous_version_is_the_newest_before_the_active_one_with_other_dat
     let failure = try_rollback(&database, Target::Previous).await.unwrap_err();
 
     assert_eq!(went, [Some(2), Some(1)]);
-    assert_eq!(failure.code, ExitCode::Usage);
-    assert!(
-        failure.line().contains("no version before version 1"),
-        "{}",
-        failure.line()
-    );
+    refused(&failure, ExitCode::Usage, "no version before version 1");
 }
 
 #[tokio::test]
 async fn rolling_back_to_the_active_version_repairs_it_and_else_does_nothing() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let before = places(&database).await;
 
     let nothing = rollback(&database, Target::Version(1)).await;
@@ -227,8 +216,7 @@ async fn keys_that_changed_hands_go_back_and_one_that_was_revoked_does_not() {
         .execute("UPDATE api_keys SET revoked_at = now() WHERE id::text LIKE '%c2'")
         .await;
     let failure = try_rollback(&database, Target::Version(1)).await.unwrap_err();
-    assert_eq!(failure.code, ExitCode::InvalidData);
-    assert!(failure.line().contains("was revoked as"), "{}", failure.line());
+    refused(&failure, ExitCode::InvalidData, "was revoked as");
     assert_eq!(dataset_rows(&database).await, swapped);
 }
 
@@ -241,19 +229,11 @@ fn database_user(data: &Data) -> String {
 
 #[tokio::test]
 async fn a_rollback_waits_for_a_load_and_takes_back_what_it_brought() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
-    data.edit("default/products.csv", "9.99", "10.49");
-    data.load(&database).await;
+    let (database, data) = two_versions().await;
     data.edit("default/products.csv", "10.49", "10.99");
-    let blocker = database.session("BEGIN; LOCK TABLE products IN SHARE MODE").await;
+    let blocker = block_publication(&database).await;
     let load = spawn(&database, &data, &[], &[]);
-    eventually("the publication waits", async || {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%products%'";
-        database.value(waiting).await == "1"
-    })
-    .await;
+    publication_waits(&database).await;
     let mut back = spawn(
         &database,
         &data,
@@ -266,10 +246,7 @@ async fn a_rollback_waits_for_a_load_and_takes_back_what_it_brought() {
     let (load, back) = (load.wait_output().await, back.wait_output().await);
 
     assert_eq!((load.code, back.code), (Some(0), Some(0)), "{}", back.stderr);
-    assert_eq!(
-        database.value("SELECT price FROM products WHERE id = 3").await,
-        "10.49"
-    );
+    assert_eq!(database.value(PRICE_OF_3).await, "10.49");
     back.assert_last_line("profile default, outcome changed");
 }
 
@@ -293,18 +270,14 @@ async fn a_profile_that_brings_less_than_before_goes_back_to_all_of_it() {
 
 #[tokio::test]
 async fn without_a_name_the_profile_of_the_settings_is_rolled_back_if_it_is_the_only_one() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
-    data.edit("default/products.csv", "9.99", "10.49");
-    data.load(&database).await;
-    let price = "SELECT price FROM products WHERE id = 3";
+    let (database, data) = two_versions().await;
 
     let two = [("PROFILES", "default,minimal")];
-    let refused = spawn(&database, &data, &["rollback", "--previous"], &two)
-        .wait_output()
-        .await;
-    let kept = database.value(price).await;
-    let done = load_binary(&database, &data, &["rollback", "--previous"]).await;
+    let refused = run_with(&database, &data, &["rollback", "--previous"], &two).await;
+    let kept = database.value(PRICE_OF_3).await;
+    load_binary(&database, &data, &["rollback", "--previous"])
+        .await
+        .exits(0);
 
     assert_eq!(
         (refused.code, kept.as_str()),
@@ -312,6 +285,5 @@ async fn without_a_name_the_profile_of_the_settings_is_rolled_back_if_it_is_the_
         "{}",
         refused.stderr
     );
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
-    assert_eq!(database.value(price).await, "9.99");
+    assert_eq!(database.value(PRICE_OF_3).await, "9.99");
 }

@@ -4,12 +4,11 @@ use process::failure::ExitCode;
 use shop::HashKeys;
 use test_support::TestDatabase;
 
-use crate::fixture::{Data, findings};
+use crate::fixture::{Data, findings, loaded};
 
 #[tokio::test]
 async fn a_revoked_key_stays_revoked() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     database
         .execute("UPDATE api_keys SET revoked_at = '2025-05-05T00:00:00Z'")
         .await;
@@ -29,8 +28,7 @@ async fn a_revoked_key_stays_revoked() {
 
 #[tokio::test]
 async fn a_key_cannot_come_to_life_again_under_another_id() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     database.execute("UPDATE api_keys SET revoked_at = now()").await;
     data.edit("default/api_keys.json", "0000000000a1", "0000000000a2");
     for _ in 0..3 {
@@ -81,8 +79,7 @@ async fn promotion_uses_survive_and_limited_promotions_get_a_counter() {
 
 #[tokio::test]
 async fn orders_are_not_touched_by_a_reload() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let rows = "SELECT ctid, xmin, xmax, total::text FROM orders UNION ALL
                 SELECT ctid, xmin, xmax, unit_price::text FROM order_items ORDER BY 1, 4";
     let before = database.rows(rows).await;
@@ -95,8 +92,7 @@ async fn orders_are_not_touched_by_a_reload() {
 
 #[tokio::test]
 async fn a_new_hash_key_hashes_the_same_key_anew_under_its_id() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let id = database
         .value("SELECT id FROM api_keys ORDER BY id LIMIT 1")
         .await;
@@ -128,8 +124,7 @@ async fn a_new_hash_key_hashes_the_same_key_anew_under_its_id() {
 
 #[tokio::test]
 async fn two_users_may_swap_their_addresses_and_a_new_one_take_over_an_old() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     data.edit("default/users.json", "kitchen@", "swap@");
     data.edit("default/users.json", "customer@", "KITCHEN@");
     data.edit("default/users.json", "swap@", "customer@");

@@ -6,7 +6,7 @@ use process::failure::{ExitCode, Failure};
 use sha2::{Digest as _, Sha256};
 use test_support::{Output, TestDatabase, eventually};
 
-use crate::fixture::{Data, outcomes, spawn};
+use crate::fixture::{Data, outcomes, refused, run_with, spawn};
 use crate::packing::{gzip, zstd};
 use crate::server::{Fault, Server, Validator};
 
@@ -22,10 +22,7 @@ pub(crate) fn products(source: &str) -> Data {
     } else {
         format!("\"{source}\"")
     };
-    data.write(
-        "default.toml",
-        format!("[operations.products]\nsources = [{source}]\n"),
-    );
+    data.bring_products(&source);
     data
 }
 
@@ -140,14 +137,13 @@ async fn packed_and_large_sources_and_coupon_files_come_whole() {
     std::fs::create_dir(&folder).unwrap();
     let environment = [("TMPDIR", folder.to_str().unwrap())];
 
-    let output = spawn(&database, &data, &[], &environment).wait_output().await;
+    run_with(&database, &data, &[], &environment).await.exits(0);
 
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
     let codes = database.rows("SELECT code FROM coupon_codes ORDER BY code").await;
     assert_eq!(codes, [["ONECODE1"], ["TWOCODES"]]);
     assert_eq!(database.value("SELECT name FROM products").await, "Tea");
     assert_eq!(folder.read_dir().unwrap().count(), 0);
-    let again = spawn(&database, &data, &[], &environment).wait_output().await;
+    let again = run_with(&database, &data, &[], &environment).await;
     again.assert_stderr("outcome unchanged");
     assert_eq!(outcomes(&database).await, ["changed", "unchanged"]);
 }
@@ -188,8 +184,7 @@ async fn a_stated_checksum_is_kept_to_and_saves_asking() {
     let other = products(&entry(DEARER));
     let failure = load(&other, &database, keep()).await.unwrap_err();
 
-    assert_eq!(failure.code, ExitCode::InvalidData, "{}", failure.line());
-    assert!(failure.line().contains(&sha256(PRODUCTS)), "{}", failure.line());
+    refused(&failure, ExitCode::InvalidData, &sha256(PRODUCTS));
     assert_eq!(database.value(PRICE).await, "2.50");
     for file in [DEARER.to_owned(), format!("{DEARER}{}", "\n".repeat(9 << 20))] {
         let local = products(&format!(
@@ -198,8 +193,7 @@ async fn a_stated_checksum_is_kept_to_and_saves_asking() {
         ));
         local.write("menu.csv", file);
         let failure = load(&local, &database, settings()).await.unwrap_err();
-        assert_eq!(failure.code, ExitCode::InvalidData, "{}", failure.line());
-        assert!(failure.line().contains("SHA-256"), "{}", failure.line());
+        refused(&failure, ExitCode::InvalidData, "SHA-256");
     }
 }
 
@@ -227,8 +221,7 @@ async fn what_is_too_large_is_refused_before_it_fills_anything() {
 
         let failure = load(&data, &database, small.clone()).await.unwrap_err();
 
-        assert_eq!(failure.code, ExitCode::InvalidData, "{}", failure.line());
-        assert!(failure.line().contains(says), "{says}: {}", failure.line());
+        refused(&failure, ExitCode::InvalidData, says);
     }
     assert_eq!(database.value("SELECT count(*) FROM products").await, "0");
 }
@@ -249,14 +242,13 @@ async fn secrets_of_an_address_are_sent_and_never_said() {
         ("SOURCE_RETRIES", "1"),
     ];
 
-    let loaded = spawn(&database, &data, &[], &trace).wait_output().await;
+    let loaded = run_with(&database, &data, &[], &trace).await.exits(0);
     let (requests, authorizations) = (server.requests(), server.authorizations());
     server.fail(vec![Fault::Status(500, "S3CRET"); 2]);
-    let refused = spawn(&database, &data, &[], &trace).wait_output().await;
+    let refused = run_with(&database, &data, &[], &trace).await;
     drop(server);
-    let gone = spawn(&database, &data, &[], &trace).wait_output().await;
+    let gone = run_with(&database, &data, &[], &trace).await;
 
-    assert_eq!(loaded.code, Some(0), "{}", loaded.stderr);
     assert_eq!(
         requests,
         [
@@ -296,9 +288,8 @@ async fn a_signal_ends_a_download_and_nothing_is_left() {
     .await;
 
     process.signal("TERM");
-    let output = process.wait_output().await;
+    process.wait_output().await.exits(143);
 
-    assert_eq!(output.code, Some(143), "{}", output.stderr);
     assert_eq!(folder.read_dir().unwrap().count(), 0);
     assert_eq!(outcomes(&database).await, ["canceled"]);
 }

@@ -2,38 +2,21 @@
 
 use test_support::{Process, TestDatabase, eventually};
 
-use crate::fixture::{Data, dataset_rows, outcomes, products_lock, spawn};
-
-/// A lock that keeps a publication waiting until it is dropped.
-async fn block(database: &TestDatabase) -> tokio_postgres::Client {
-    let lock = "BEGIN; LOCK TABLE products IN SHARE MODE";
-    database.session(lock).await
-}
-
-async fn waits(database: &TestDatabase) {
-    eventually("the publication waits", async || {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%products%'";
-        database.value(waiting).await == "1"
-    })
-    .await;
-}
+use crate::fixture::{
+    Data, PRICE_OF_3, block_publication, dataset_rows, loaded, outcomes, products_lock, publication_waits,
+    run_with, spawn, two_versions,
+};
 
 #[tokio::test]
 async fn a_run_that_is_not_done_within_timeout_rolls_back_and_exits_6() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let before = dataset_rows(&database).await;
     data.edit("default/products.csv", "9.99", "10.49");
-    let blocker = block(&database).await;
+    let blocker = block_publication(&database).await;
 
-    let publishing = spawn(&database, &data, &["--timeout", "1"], &[])
-        .wait_output()
-        .await;
+    let publishing = run_with(&database, &data, &["--timeout", "1"], &[]).await;
     blocker.batch_execute("ROLLBACK").await.unwrap();
-    let at_once = spawn(&database, &data, &["--timeout", "0s"], &[])
-        .wait_output()
-        .await;
+    let at_once = run_with(&database, &data, &["--timeout", "0s"], &[]).await;
 
     for output in [&publishing, &at_once] {
         assert_eq!(output.code, Some(6), "{}", output.stderr);
@@ -50,59 +33,48 @@ async fn a_run_that_waits_for_another_ends_with_its_time() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     let _holder = products_lock(&database).await;
 
-    let output = spawn(
+    run_with(
         &database,
         &data,
         &["--timeout", "1s", "--lock-timeout", "1h"],
         &[],
     )
-    .wait_output()
-    .await;
+    .await
+    .exits(6);
 
-    assert_eq!(output.code, Some(6), "{}", output.stderr);
     assert_eq!(outcomes(&database).await, ["failed"]);
 }
 
 #[tokio::test]
 async fn a_rollback_that_is_stopped_rolls_back_and_exits_143() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
-    data.edit("default/products.csv", "9.99", "10.49");
-    data.load(&database).await;
+    let (database, data) = two_versions().await;
     let before = dataset_rows(&database).await;
-    let _blocker = block(&database).await;
+    let _blocker = block_publication(&database).await;
     let process = spawn(
         &database,
         &data,
         &["rollback", "-p", "default", "--previous"],
         &[],
     );
-    waits(&database).await;
+    publication_waits(&database).await;
 
     process.signal("TERM");
-    let output = process.wait_output().await;
+    let output = process.wait_output().await.exits(143);
 
-    assert_eq!(output.code, Some(143), "{}", output.stderr);
     assert_eq!(dataset_rows(&database).await, before);
     assert_eq!(outcomes(&database).await, ["changed", "changed", "canceled"]);
-    let last = output.stderr.lines().last().unwrap();
-    assert!(
-        last.contains("canceled") && last.contains("stopped by a signal"),
-        "{last}"
-    );
+    output.assert_last_line("canceled");
+    output.assert_last_line("stopped by a signal");
 }
 
 #[tokio::test]
 async fn a_rollback_that_is_killed_leaves_the_active_version_and_the_next_one_works() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
-    data.edit("default/products.csv", "9.99", "10.49");
-    data.load(&database).await;
+    let (database, data) = two_versions().await;
     let before = dataset_rows(&database).await;
-    let blocker = block(&database).await;
+    let blocker = block_publication(&database).await;
     let arguments = ["rollback", "-p", "default", "--previous"];
     let process = spawn(&database, &data, &arguments, &[]);
-    waits(&database).await;
+    publication_waits(&database).await;
 
     process.signal("KILL");
     process.wait_output().await;
@@ -115,18 +87,13 @@ async fn a_rollback_that_is_killed_leaves_the_active_version_and_the_next_one_wo
     .await;
 
     assert_eq!(dataset_rows(&database).await, before);
-    let output = spawn(&database, &data, &arguments, &[]).wait_output().await;
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert_eq!(
-        database.value("SELECT price FROM products WHERE id = 3").await,
-        "9.99"
-    );
+    run_with(&database, &data, &arguments, &[]).await.exits(0);
+    assert_eq!(database.value(PRICE_OF_3).await, "9.99");
 }
 
 #[tokio::test]
 async fn commands_that_only_read_stop_at_a_signal_too() {
-    let (database, data) = (TestDatabase::migrated().await, Data::copy());
-    data.load(&database).await;
+    let (database, data) = loaded().await;
     let lock = "BEGIN; LOCK TABLE dataset_versions IN ACCESS EXCLUSIVE MODE";
     let _blocker = database.session(lock).await;
     for arguments in [

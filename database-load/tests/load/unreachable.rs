@@ -4,7 +4,7 @@ use database_load::Outcome;
 use process::failure::ExitCode;
 use test_support::TestDatabase;
 
-use crate::fixture::{findings, spawn};
+use crate::fixture::{findings, run_with};
 use crate::packing::gzip;
 use crate::server::{Fault, Server, Validator};
 use crate::sources::{DEARER, PRICE, PRODUCTS, keep, load, products, settings};
@@ -86,22 +86,18 @@ async fn on_unreachable_is_an_option_and_a_variable_and_the_option_goes_first() 
     drop(server);
     let run = async |arguments: &[&str], value: &str| {
         let environment = [("ON_UNREACHABLE", value), ("SOURCE_RETRIES", "0")];
-        spawn(&database, &data, arguments, &environment)
-            .wait_output()
-            .await
+        run_with(&database, &data, arguments, &environment).await
     };
 
     let variable = run(&[], "keep").await;
     let option = run(&["--on-unreachable", "keep"], "fail").await;
-    let neither = run(&[], "").await;
-    let wrong = run(&[], "never").await;
+    run(&[], "").await.exits(6);
+    let wrong = run(&[], "never").await.exits(2);
 
     for output in [&variable, &option] {
         assert_eq!(output.code, Some(0), "{}", output.stderr);
         output.assert_stderr("outcome kept");
         output.assert_stderr("WARN");
     }
-    assert_eq!(neither.code, Some(6), "{}", neither.stderr);
-    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
     wrong.assert_stderr("ON_UNREACHABLE");
 }

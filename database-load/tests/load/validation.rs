@@ -4,11 +4,10 @@ use test_support::TestDatabase;
 
 use crate::fixture::{Data, findings, load_binary};
 
-pub(crate) const PRODUCTS: &str = "default/products.csv";
-pub(crate) const USERS: &str = "default/users.json";
-pub(crate) const KEYS: &str = "default/api_keys.json";
-pub(crate) const PROMOTIONS: &str = "default/promotions.csv";
-pub(crate) const ORDERS: &str = "default/orders.jsonl";
+const PRODUCTS: &str = "default/products.csv";
+const USERS: &str = "default/users.json";
+const PROMOTIONS: &str = "default/promotions.csv";
+const ORDERS: &str = "default/orders.jsonl";
 
 #[tokio::test]
 async fn what_is_not_utf8_is_reported_where_it_is() {
@@ -116,10 +115,9 @@ async fn keys_that_stand_where_they_should_not_are_never_shown() {
         data.edit("default.toml", "default/api_keys.json", file);
         data.write(file, text);
 
-        let output = load_binary(&database, &data, &[]).await;
+        let output = load_binary(&database, &data, &[]).await.exits(10);
 
-        assert_eq!(output.code, Some(10), "{}", output.stderr);
-        assert!(output.stderr.contains(says), "{says}: {}", output.stderr);
+        output.assert_stderr(says);
         assert!(!output.stderr.contains("S3CRET"), "{}", output.stderr);
     }
     let told = "SELECT count(*) FROM bootstrap_runs WHERE message LIKE '%S3CRET%'";
