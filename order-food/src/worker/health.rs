@@ -1,28 +1,21 @@
 //! The health of a worker, in the form of MicroProfile Health.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use job_queue::WorkerStatus;
 use serde_json::{Value, json};
-
-/// What a worker does at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Phase {
-    /// Waits for the database and its schema.
-    Starting = 0,
-    Working = 1,
-    /// Claims nothing more.
-    Draining = 2,
-}
+use tokio_util::sync::CancellationToken;
 
 /// What probes ask. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Health {
     status: WorkerStatus,
-    phase: Arc<AtomicU8>,
+    /// The database and its schema are there.
+    is_working: Arc<AtomicBool>,
+    /// Cancelled: nothing more is claimed.
+    shutdown: CancellationToken,
 }
 
 /// One of the checks.
@@ -34,24 +27,26 @@ pub(super) enum Check {
 }
 
 impl Health {
-    pub(super) fn new(status: WorkerStatus) -> Health {
+    /// The health of a worker that waits for the database and its schema.
+    pub(super) fn new(status: WorkerStatus, shutdown: CancellationToken) -> Health {
         Health {
             status,
-            phase: Arc::new(AtomicU8::new(Phase::Starting as u8)),
+            is_working: Arc::default(),
+            shutdown,
         }
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Relaxed);
+    pub(super) fn begin(&self) {
+        self.is_working.store(true, Ordering::Relaxed);
     }
 
-    fn is(&self, phase: Phase) -> bool {
-        self.phase.load(Ordering::Relaxed) == phase as u8
+    fn is_working(&self) -> bool {
+        self.is_working.load(Ordering::Relaxed)
     }
 
     /// Whether the worker is to get no more work.
     pub(super) fn is_draining(&self) -> bool {
-        self.is(Phase::Draining)
+        self.shutdown.is_cancelled()
     }
 
     /// These checks, and whether all are up.
@@ -68,7 +63,7 @@ impl Health {
             Check::Database => ("database", self.status.reaches_database(), self.database()),
             Check::Schema => (
                 "schema",
-                !self.is(Phase::Starting),
+                self.is_working(),
                 json!({ "needed": database::version::NEWEST }),
             ),
         };
@@ -77,7 +72,7 @@ impl Health {
 
     /// A scheduler that is switched off turns, too: paused is not ill.
     fn turns(&self) -> bool {
-        self.is(Phase::Starting) || self.status.turns()
+        !self.is_working() || self.status.turns()
     }
 
     fn scheduler(&self) -> Value {

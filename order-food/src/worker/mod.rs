@@ -23,7 +23,7 @@ use crate::jobs::{self, Resources};
 use crate::live::Live;
 use crate::settings::Settings;
 use crate::webhooks::EndpointStates;
-use health::{Health, Phase};
+use health::Health;
 
 /// Runs jobs until `shutdown` is cancelled, then drains.
 ///
@@ -60,7 +60,7 @@ pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> Resu
 
     let endpoints = EndpointStates::new(pool.clone(), &registry).or_exit(ExitCode::Unexpected, "start")?;
 
-    let health = Health::new(worker.status());
+    let health = Health::new(worker.status(), shutdown.clone());
     let server = server::start(&settings, health.clone(), &registry)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
@@ -97,7 +97,7 @@ async fn work(
         outcome = schema::wait(database, wait) => outcome?,
         () = shutdown.cancelled() => return Ok(()),
     }
-    health.enter(Phase::Working);
+    health.begin();
     info!(
         worker = %status.id(),
         priorities = status.priorities().join(","),
@@ -108,17 +108,9 @@ async fn work(
     let queueing = tokio::spawn(queue.run(pool.clone(), ended.clone()));
     let sending = tokio::spawn(live.send(pool, ended.clone()));
     let counting = tokio::spawn(endpoints.run(ended.clone()));
-    let draining = {
-        let (health, shutdown) = (health.clone(), shutdown.clone());
-        tokio::spawn(async move {
-            shutdown.cancelled().await;
-            health.enter(Phase::Draining);
-        })
-    };
     worker.run(shutdown).await;
     ended.cancel();
     logging.abort();
-    draining.abort();
     let _ = tokio::join!(queueing, sending, counting);
     info!("stopped");
     Ok(())
