@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use job_queue::{browse, operate};
+use process::telemetry::RequestSampler;
 use serde_json::{Value, json};
 
 use super::cell::{Cell, text_of};
@@ -72,10 +73,11 @@ pub(super) fn details(visit: &Visit, job: &Value, payload: &str) -> Vec<Section>
 /// The trace of the request that enqueued the job, as a link where traces can be looked at.
 fn trace(visit: &Visit, job: &Value) -> Cell {
     let context = text_of(job, "trace_ctx");
-    let id = context.split('-').nth(1).unwrap_or_default();
-    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match &visit.console.trace_url {
-        Some(url) if is_id => Cell::Link(url.of(id), id.to_owned()),
+    match (&visit.console.trace_url, RequestSampler::parse(context)) {
+        (Some(url), Some(span)) => {
+            let id = span.trace_id().to_string();
+            Cell::Link(url.of(&id), id)
+        }
         _ => Cell::Code(context.to_owned()),
     }
 }
