@@ -14,9 +14,8 @@ use crate::http::representation::Representation;
 /// Its links are absolute: the page is the same at `/docs` and `/docs/`.
 const PAGE: &str = include_str!("index.html");
 
-/// The vendored files that were requested, ready to be sent.
-#[derive(Default)]
-pub(super) struct Files(Mutex<HashMap<String, Representation>>);
+/// The vendored files that were requested, ready to be sent, by their names.
+pub(super) type Files = Mutex<HashMap<String, Representation>>;
 
 /// A page to read the description and to try it out.
 pub(crate) async fn index(request: HttpRequest) -> HttpResponse {
@@ -31,14 +30,15 @@ pub(crate) async fn file(
     documents: web::Data<Documents>,
 ) -> Result<HttpResponse, ApiError> {
     let name = name.into_inner();
-    if let Some(file) = documents.files.get(&name) {
+    let files = || documents.files.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = files().get(&name) {
         return Ok(file.respond(&request));
     }
     // Compressing the largest takes a tenth of a second.
     let made = web::block(move || Some((vendored(&name)?, name))).await;
     let (file, name) = made.ok().flatten().ok_or(ApiError::NotFound("resource"))?;
     let response = file.respond(&request);
-    documents.files.put(name, file);
+    files().insert(name, file);
     Ok(response)
 }
 
@@ -55,21 +55,4 @@ fn vendored(name: &str) -> Option<Representation> {
         file.bytes.into_owned(),
         None,
     ))
-}
-
-impl Files {
-    fn get(&self, name: &str) -> Option<Representation> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
-    }
-
-    fn put(&self, name: String, file: Representation) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, file);
-    }
 }
