@@ -90,7 +90,8 @@ pub(super) enum Action {
         reason: String,
     },
     /// Look at dead letters, replay or purge them.
-    DeadLetters(DeadLetters),
+    #[command(subcommand)]
+    DeadLetters(DeadLetterAction),
 }
 
 /// A job to enqueue.
@@ -123,12 +124,6 @@ impl State {
     pub(super) fn is_running(self) -> bool {
         matches!(self, State::Running)
     }
-}
-
-#[derive(Args)]
-pub(super) struct DeadLetters {
-    #[command(subcommand)]
-    pub(super) action: DeadLetterAction,
 }
 
 #[derive(Subcommand)]

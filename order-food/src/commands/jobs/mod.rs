@@ -116,7 +116,7 @@ impl Desk {
             Action::Pause { scope, reason } => return self.pause(&scope, &reason).await,
             Action::Resume { scope } => return self.resume(&scope).await,
             Action::Drain { wait, reason } => return self.drain(wait, &reason).await,
-            Action::DeadLetters(action) => return self.dead_letters(action.action).await,
+            Action::DeadLetters(action) => return self.dead_letters(action).await,
         };
         let rows = rows.or_exit(ExitCode::Unexpected, command)?;
         self.output.table(columns, &rows)
