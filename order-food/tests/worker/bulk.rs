@@ -24,6 +24,8 @@ const DEAD: &str = "
     SELECT string_agg(line, ', ' ORDER BY line) FROM (
         SELECT kind || ' ' || count(*) AS line FROM job_dead WHERE replayed_as IS NULL GROUP BY kind
     ) AS lines";
+const BULK_JOBS: &str = "SELECT count(*) FROM job WHERE kind = 'operator.bulk'";
+const RUNNING: &str = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND state = 1";
 const RECORDED: &str = "SELECT sum((after ->> 'number')::int) FROM operator_actions WHERE via = 'console'";
 
 #[tokio::test]
@@ -42,8 +44,7 @@ async fn a_worker_that_is_killed_in_between_replays_none_twice() {
     // The record of a piece waits for this, and its transaction with it.
     let held = holding(&database).await;
     let killed = Worker::ready(PROGRAM, database.url(), &[]).await;
-    let running = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND state = 1";
-    database.until("it runs", running, "1").await;
+    database.until("it runs", RUNNING, "1").await;
     killed.process.signal("KILL");
     drop(held);
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
@@ -73,8 +74,7 @@ async fn a_replay_that_is_stopped_half_way_keeps_what_it_did_and_another_goes_on
         CREATE TRIGGER slow BEFORE INSERT ON operator_actions FOR EACH ROW EXECUTE FUNCTION slow()";
     database.execute(slow).await;
     let worker = Worker::ready(PROGRAM, database.url(), &[]).await;
-    let running = "SELECT count(*) FROM job WHERE kind = 'operator.bulk' AND state = 1";
-    database.until("it runs", running, "1").await;
+    database.until("it runs", RUNNING, "1").await;
     // A running attempt is asked every 100 ms, once it has run for half a second.
     database
         .execute("UPDATE job SET cancel_requested_at = now() WHERE kind = 'operator.bulk'")
@@ -93,13 +93,7 @@ async fn a_replay_that_is_stopped_half_way_keeps_what_it_did_and_another_goes_on
     let queued = "SELECT count(*) || ' ' || count(DISTINCT id) FROM job WHERE kind LIKE 'kind.%'";
     assert_eq!(database.value(queued).await, "24000 24000");
     // Another replay of everything would have begun with the stopped one.
-    database
-        .until(
-            "no bulk job is left",
-            "SELECT count(*) FROM job WHERE kind = 'operator.bulk'",
-            "0",
-        )
-        .await;
+    database.until("no bulk job is left", BULK_JOBS, "0").await;
     assert_eq!(database.value(DEAD).await, "operator.bulk 1");
     worker.stop().await;
 }
@@ -120,13 +114,7 @@ async fn only_those_that_the_filter_matched_are_replayed_and_none_that_died_late
     database
         .until("those that match are gone", left, "21000 3000")
         .await;
-    database
-        .until(
-            "it is done",
-            "SELECT count(*) FROM job WHERE kind = 'operator.bulk'",
-            "0",
-        )
-        .await;
+    database.until("it is done", BULK_JOBS, "0").await;
     assert_eq!(database.value(left).await, "21000 3000");
     let target = "SELECT DISTINCT target FROM operator_actions";
     assert_eq!(

@@ -2,12 +2,11 @@
 
 use crate::harness::TestApp;
 use crate::storefront::browser::{Browser, Page};
+use crate::storefront::coupons;
 
 /// A browser with two waffles and a pancake in its cart, and the cart's page.
 async fn with_cart(app: &TestApp) -> (Browser<'_>, Page) {
-    let mut browser = app.browser();
-    browser.add(1, 2).await;
-    browser.add(3, 1).await;
+    let mut browser = coupons::with_cart(app).await;
     let cart = browser.get("/cart").await;
     (browser, cart)
 }

@@ -4,7 +4,8 @@ use crate::client::Connection;
 use crate::harness::TestApp;
 use crate::storefront::browser::{Browser, Page};
 
-async fn with_cart(app: &TestApp) -> Browser<'_> {
+/// A browser with two waffles and a pancake in its cart.
+pub(crate) async fn with_cart(app: &TestApp) -> Browser<'_> {
     let mut browser = app.browser();
     browser.add(1, 2).await;
     browser.add(3, 1).await;

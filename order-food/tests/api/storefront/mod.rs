@@ -9,7 +9,7 @@ mod errors;
 mod faults;
 mod menu;
 mod order_page;
-mod safety;
+pub(crate) mod safety;
 mod settings;
 mod status;
 mod texts;
