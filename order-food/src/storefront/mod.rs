@@ -1,9 +1,9 @@
 //! The storefront: the shop for people, in HTML that works without JavaScript.
 //!
 //! `menu`, `cart_page`, `cart_changes`, `checkout`, `order_page`, `status`, `own_orders` answer its
-//! routes; `error_pages` finishes what they answer. What a browser sends is read by `visit`, `cart`,
-//! `form` and `links`; every price comes from the snapshot, by the function that prices orders.
-//! Nothing is stored but orders, under the API key row that `STOREFRONT_KEY_ID` names.
+//! routes; `error_pages` finishes what they answer. What a browser sends is read by `visit`,
+//! `cart`, `form` and `links`; every price comes from the snapshot, by the function that prices
+//! orders. Nothing is stored but orders, under the API key row that `STOREFRONT_KEY_ID` names.
 
 pub(crate) mod cart;
 pub(crate) mod cart_changes;
