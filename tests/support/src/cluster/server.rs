@@ -59,6 +59,7 @@ impl Server {
         let copied = command_as_owner("cp")
             .arg("-a")
             .args([primary.data(), server.data()])
+            .current_dir("/")
             .output()
             .expect("run cp");
         assert!(copied.status.success(), "no copy of a cluster: {copied:?}");
