@@ -1,5 +1,5 @@
-//! What is known of the tables of the reference data: which could not be read, and the rows left out of
-//! them.
+//! The state of the tables of the reference data: which could not be read, and which rows are left
+//! out.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
