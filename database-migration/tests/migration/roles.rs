@@ -91,16 +91,23 @@ impl Roles {
     /// Runs statements as the superuser; `{app}` stands for the app's name as an identifier, and so
     /// on, `{database}` for the database's.
     pub(crate) async fn execute(&self, sql: &str) {
-        let mut text = sql.replace("{database}", self.database.name());
-        for role in ROLES {
-            let name = format!("\"{}\"", self.name(role).replace('"', "\"\""));
-            text = text.replace(&format!("{{{role}}}"), &name);
-        }
+        let text = self.filled(sql, |name| format!("\"{}\"", name.replace('"', "\"\"")));
         let client = self.superuser_client().await;
         client
             .batch_execute(&text)
             .await
             .unwrap_or_else(|error| panic!("{text}: {error:?}"));
+    }
+
+    /// The text with the names for `{app}` and so on, and for `{database}`.
+    pub(crate) fn named_in(&self, text: &str) -> String {
+        self.filled(text, |name| name)
+    }
+
+    fn filled(&self, text: &str, shown: fn(String) -> String) -> String {
+        let text = text.replace("{database}", self.database.name());
+        let fill = |text: String, role| text.replace(&format!("{{{role}}}"), &shown(self.name(role)));
+        ROLES.into_iter().fold(text, fill)
     }
 
     /// Starts the program with the settings of these roles and a connection to `url`.

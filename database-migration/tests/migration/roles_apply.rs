@@ -137,99 +137,17 @@ async fn later_migration(roles: &Roles) -> Migrator {
     migrator
 }
 
+/// A line for each: a change by other hands, and what is found of it.
+const DAMAGES: &str = include_str!("roles_damages.jsonl");
+
 #[tokio::test]
 async fn check_names_what_is_missing_and_what_is_too_much_and_apply_mends_it() {
     let roles = Roles::in_place().await;
-    let [owner, migrator, app, loader, _worker, readonly] = ROLES.map(|role| roles.name(role));
-    let database = roles.database.name();
-    let damages = [
-        (
-            "REVOKE SELECT, INSERT ON orders FROM {app}",
-            format!("missing: INSERT, SELECT on orders for {app}"),
-        ),
-        (
-            "GRANT DELETE, UPDATE (total) ON orders TO {loader}",
-            format!("surplus: DELETE, UPDATE (total) on orders for {loader}"),
-        ),
-        (
-            "GRANT SELECT ON api_keys TO {readonly}",
-            format!("surplus: SELECT on api_keys for {readonly}"),
-        ),
-        (
-            "REVOKE UPDATE (uses) ON promotion_uses FROM {app}",
-            format!("missing: UPDATE (uses) on promotion_uses for {app}"),
-        ),
-        (
-            "GRANT SELECT ON products TO {app} WITH GRANT OPTION",
-            format!("surplus: the option to grant SELECT on products for {app}"),
-        ),
-        (
-            "GRANT INSERT ON products TO PUBLIC",
-            "surplus: INSERT on products for PUBLIC".to_owned(),
-        ),
-        (
-            "GRANT CREATE ON SCHEMA public TO PUBLIC",
-            "surplus: CREATE on schema public for PUBLIC".to_owned(),
-        ),
-        (
-            "REVOKE USAGE ON SCHEMA public FROM {loader}",
-            format!("missing: USAGE on schema public for {loader}"),
-        ),
-        (
-            "GRANT TEMPORARY ON DATABASE {database} TO PUBLIC",
-            format!("surplus: TEMPORARY on database {database} for PUBLIC"),
-        ),
-        (
-            "REVOKE CONNECT ON DATABASE {database} FROM {readonly}",
-            format!("missing: CONNECT on database {database} for {readonly}"),
-        ),
-        (
-            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT DELETE ON TABLES TO {app}",
-            format!("surplus: DELETE on tables to come for {app}"),
-        ),
-        (
-            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public REVOKE SELECT ON TABLES FROM {readonly}",
-            format!("missing: SELECT on tables to come for {readonly}"),
-        ),
-        (
-            "GRANT {owner} TO {app}",
-            format!("surplus: membership of {app} in {owner}"),
-        ),
-        (
-            "GRANT pg_read_all_data TO {readonly}",
-            format!("surplus: membership of {readonly} in pg_read_all_data"),
-        ),
-        (
-            "REVOKE {owner} FROM {migrator}",
-            format!("missing: membership of {migrator} in {owner}"),
-        ),
-        (
-            "ALTER ROLE {migrator} IN DATABASE {database} RESET role",
-            format!("missing: {migrator} does not act as {owner} in database {database}"),
-        ),
-        (
-            "ALTER ROLE {loader} CREATEDB CREATEROLE",
-            format!("surplus: CREATEDB, CREATEROLE for {loader}"),
-        ),
-        ("ALTER ROLE {app} NOLOGIN", format!("missing: LOGIN for {app}")),
-        ("ALTER ROLE {owner} LOGIN", format!("surplus: LOGIN for {owner}")),
-        (
-            "ALTER ROLE {app} PASSWORD NULL",
-            format!("missing: password of {app}"),
-        ),
-        (
-            "ALTER ROLE {loader} PASSWORD 'other'",
-            format!("differs: password of {loader} is not that of roles.loader_password_file"),
-        ),
-        (
-            "ALTER TABLE order_items OWNER TO postgres",
-            format!("differs: order_items belongs to postgres, not to {owner}"),
-        ),
-        (
-            "ALTER DATABASE {database} OWNER TO {app}",
-            format!("differs: database {database} belongs to {app}, not to {owner}"),
-        ),
-    ];
+    let damages: Vec<(String, String)> = DAMAGES
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|[damage, finding]: [String; 2]| (damage, roles.named_in(&finding)))
+        .collect();
     for (damage, _) in &damages {
         roles.execute(damage).await;
     }
@@ -237,23 +155,14 @@ async fn check_names_what_is_missing_and_what_is_too_much_and_apply_mends_it() {
     let all = roles.run(&["roles", "check"]).await.exits(9);
     let applied = roles.run(&["roles", "apply"]).await.exits(0);
 
-    let last = all.stderr.lines().last().unwrap();
     for (damage, finding) in &damages {
         let found = all.stdout.lines().any(|line| line == finding);
         assert!(found, "{damage}: {finding}: {}", all.stdout);
     }
-    let first = all.stdout.lines().next().unwrap();
-    assert!(last.contains(first), "{last}");
-    assert!(
-        last.contains(" more. To do: database-migration roles apply"),
-        "{last}"
-    );
-    let revoked = format!("revoked DELETE, UPDATE (total) on orders from {loader}");
-    assert!(
-        applied.stdout.lines().any(|line| line == revoked),
-        "{}",
-        applied.stdout
-    );
+    all.assert_last_line(all.stdout.lines().next().unwrap());
+    all.assert_last_line(" more. To do: database-migration roles apply");
+    let revoked = roles.named_in("revoked DELETE, UPDATE (total) on orders from {loader}\n");
+    applied.assert_stdout(&revoked);
     roles.assert_as_they_should_be().await;
 }
 
