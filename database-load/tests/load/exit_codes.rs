@@ -229,7 +229,7 @@ async fn options_before_a_command_count_or_are_refused() {
     let (database, data) = (TestDatabase::migrated().await, Data::copy());
     let _holder = products_lock(&database).await;
 
-    let run = load_binary(&database, &data, &["--lock-timeout", "1", "run"])
+    load_binary(&database, &data, &["--lock-timeout", "1", "run"])
         .await
         .exits(4);
     let status = load_binary(&database, &data, &["--force", "status"])

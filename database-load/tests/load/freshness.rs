@@ -98,7 +98,7 @@ async fn profiles_whose_data_were_all_replaced_do_not_count_unless_they_are_name
         "drinks.toml",
         "[operations.promotions]\nsources = [\"default/promotions.csv\"]\n",
     );
-    let drinks = load_binary(&database, &data, &["-p", "drinks"]).await.exits(0);
+    load_binary(&database, &data, &["-p", "drinks"]).await.exits(0);
     age(&database, "2 h").await;
     data.load(&database).await;
 

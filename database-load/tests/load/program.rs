@@ -3,7 +3,7 @@
 use serde_json::Value;
 use test_support::{Process, TestDatabase};
 
-use crate::fixture::{Data, load_binary, loaded, outcomes, run_with, spawn};
+use crate::fixture::{Data, load_binary, loaded, outcomes, run_with};
 
 /// Each command as it is typed.
 const COMMANDS: [&[&str]; 8] = [

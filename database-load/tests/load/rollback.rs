@@ -44,7 +44,7 @@ async fn a_rollback_restores_every_row_and_forward_again_too() {
 
 #[tokio::test]
 async fn a_rollback_is_recorded_with_the_profiles_it_left() {
-    let (database, data) = two_versions().await;
+    let (database, _data) = two_versions().await;
 
     let run = rollback(&database, Target::Previous).await;
 
@@ -154,7 +154,7 @@ async fn the_previous_version_is_the_newest_before_the_active_one_with_other_dat
 
 #[tokio::test]
 async fn rolling_back_to_the_active_version_repairs_it_and_else_does_nothing() {
-    let (database, data) = loaded().await;
+    let (database, _data) = loaded().await;
     let before = places(&database).await;
 
     let nothing = rollback(&database, Target::Version(1)).await;

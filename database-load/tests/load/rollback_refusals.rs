@@ -75,7 +75,7 @@ async fn versions_that_cannot_be_had_are_refused_and_nothing_changes() {
 
 #[tokio::test]
 async fn a_version_that_the_api_could_not_serve_is_not_brought_back() {
-    let (database, data) = two_versions().await;
+    let (database, _data) = two_versions().await;
     let before = dataset_rows(&database).await;
     let broken = "UPDATE dataset_rows SET row = row || '{\"image\": \"t\"}'
                   WHERE dataset = 'products' AND key = '3' AND version = (SELECT min(version) FROM dataset_rows)";

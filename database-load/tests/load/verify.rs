@@ -63,7 +63,7 @@ async fn every_kind_of_drift_is_exit_5_and_named() {
 
 #[tokio::test]
 async fn rows_that_a_rollback_would_miss_are_drift_too() {
-    let (database, data) = loaded().await;
+    let (database, _data) = loaded().await;
     database
         .execute("DELETE FROM dataset_rows WHERE dataset = 'api_keys'")
         .await;
