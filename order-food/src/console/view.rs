@@ -298,3 +298,41 @@ impl Table {
         self.ticked.is_none() && self.rows.iter().any(|row| !row.actions.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use askama::Template;
+
+    use super::*;
+    use crate::console::chart::Chart;
+
+    fn drawn(title: &str, bars: &[(&str, f64, &str)]) -> String {
+        let bar =
+            |(name, value, shown): &(&str, f64, &str)| ((*name).to_owned(), *value, (*shown).to_owned());
+        let chart = Chart {
+            title: title.into(),
+            bars: bars.iter().map(bar).collect(),
+        };
+        let page = Page {
+            frame: Frame::default(),
+            title: String::new(),
+            banner: None,
+            sections: vec![Section::Chart(chart)],
+        };
+        page.render().unwrap()
+    }
+
+    #[test]
+    fn names_are_text_and_no_bar_is_higher_than_the_picture() {
+        let svg = drawn("a \"b\"", &[("<x>", 3.0, "3"), ("y", 0.0, "0")]);
+
+        assert!(svg.contains("&#60;x&#62;") && !svg.contains("<x>"), "{svg}");
+        assert!(svg.contains(r#"aria-label="a &#34;b&#34;""#), "{svg}");
+        assert!(svg.contains(r#"height="240.0""#), "{svg}");
+        assert!(
+            svg.contains("; from &#60;x&#62; to y; the most is 3 (&#60;x&#62;)</figcaption>"),
+            "{svg}"
+        );
+        assert!(drawn("", &[]).contains("</figure>"));
+    }
+}
